@@ -1,0 +1,119 @@
+//! Activities: what a member did, as it was received.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+use crate::members::check_attributes;
+use crate::time::Timestamp;
+
+/// One line of a purchase or return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivityLine {
+    /// Stock keeping unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Product category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// How many.
+    pub quantity: Decimal,
+    /// Price of one, in major units of money (`2.55`).
+    pub unit_price: Decimal,
+}
+
+impl ActivityLine {
+    /// Quantity × unit price in minor units, rounded half away from zero. `None`: beyond all limits.
+    pub fn amount(&self, minor_per_major: i64) -> Option<i64> {
+        let exact = self.quantity.checked_mul(self.unit_price)?.checked_mul(Decimal::from(minor_per_major))?;
+        round_half_away(exact)
+    }
+}
+
+/// Rounds to a whole number, halves away from zero.
+pub fn round_half_away(value: Decimal) -> Option<i64> {
+    i64::try_from(value.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero)).ok()
+}
+
+/// What a member did. `purchase` and `return` bear money; any other kind is a custom activity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activity {
+    /// `purchase`, `return`, or any other word.
+    pub kind: String,
+    /// When it happened; left out: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Timestamp>,
+    /// ISO 4217 code; left out: the program's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// Total in minor units of money, when there are no lines; positive also for a return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Its lines; on a return the quantities are negative or positive alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<ActivityLine>,
+    /// Store, branch or device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// Anything else that rules may look at.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Activity {
+    /// Whether money was given back.
+    pub fn is_return(&self) -> bool {
+        self.kind == "return"
+    }
+
+    /// Checks every field against its limit. `money` is the program's; the message names the field.
+    pub fn validate(&self, money: &str) -> Result<(), (&'static str, String)> {
+        let text = |field, value: &Option<String>, limit| match value {
+            Some(value) => limits::check_text(field, value, limit).map_err(|problem| (field, problem)),
+            None => Ok(()),
+        };
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if self.kind.is_empty() || self.kind.len() > 64 || !self.kind.bytes().all(fits) {
+            let problem = "`kind` is `purchase`, `return` or a word of lower-case letters, digits and underscores";
+            return Err(("kind", problem.to_owned()));
+        }
+        if let Some(currency) = &self.currency
+            && currency != money
+        {
+            let problem =
+                format!("this program takes {money}, not `{}`", currency.chars().take(12).collect::<String>());
+            return Err(("currency", problem));
+        }
+        if self.lines.len() > limits::ACTIVITY_LINES {
+            let problem = format!("{} lines; at most {} are allowed", self.lines.len(), limits::ACTIVITY_LINES);
+            return Err(("lines", problem));
+        }
+        if self.amount.is_some() && !self.lines.is_empty() {
+            return Err((
+                "amount",
+                "give `amount` or `lines`, not both: the amount is the sum of the lines".to_owned(),
+            ));
+        }
+        let bears_money = self.kind == "purchase" || self.is_return();
+        if bears_money && self.amount.is_none() && self.lines.is_empty() {
+            return Err(("lines", format!("a {} needs `lines` or `amount`", self.kind)));
+        }
+        if self.amount.is_some_and(|amount| !(0..=limits::AMOUNT).contains(&amount)) {
+            return Err(("amount", format!("`amount` must be 0 to {} minor units", limits::AMOUNT)));
+        }
+        text("store", &self.store, limits::KEY_CHARS)?;
+        for line in &self.lines {
+            text("lines.sku", &line.sku, limits::KEY_CHARS)?;
+            text("lines.description", &line.description, limits::TEXT_CHARS)?;
+            text("lines.category", &line.category, limits::KEY_CHARS)?;
+        }
+        check_attributes(&self.attributes).map_err(|problem| ("attributes", problem))
+    }
+}

@@ -1,0 +1,265 @@
+//! A batch: what to load for it, the decisions one after the other, and the changes to commit together.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::command::{Action, Command};
+use super::decide::{Decision, decide};
+use super::refusal::{Refusal, RefusalCode};
+use crate::id::{IdGenerator, MemberId, OrderId};
+use crate::ledger::Account;
+use crate::members::{MemberRef, RefKind};
+use crate::program::Program;
+use crate::redemption::Order;
+use crate::rewards::{StockChange, StockLevel};
+use crate::time::Timestamp;
+
+/// The rows that a batch needs, each named once.
+#[derive(Debug, Default)]
+pub struct Footprint {
+    /// Accounts.
+    pub members: Vec<MemberId>,
+    /// Transactions that may have been committed under these keys.
+    pub keys: Vec<(MemberId, String)>,
+    /// Orders.
+    pub orders: Vec<(MemberId, OrderId)>,
+    /// Stock by reward.
+    pub rewards: Vec<String>,
+    /// References to members.
+    pub references: Vec<MemberRef>,
+}
+
+/// A transaction that was committed under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// SHA-256 of the request it answered.
+    pub request_digest: [u8; 32],
+    /// The receipt, as answered.
+    pub receipt: String,
+}
+
+/// The rows as loaded, and as changed by the decisions of the batch so far.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Accounts that exist.
+    pub accounts: FxHashMap<MemberId, Account>,
+    /// Transactions that exist.
+    pub committed: FxHashMap<(MemberId, String), Committed>,
+    /// Orders that exist.
+    pub orders: FxHashMap<(MemberId, OrderId), Order>,
+    /// Stock of rewards that are limited.
+    pub stock: FxHashMap<String, StockLevel>,
+    /// References that are taken.
+    pub references: FxHashMap<MemberRef, MemberId>,
+}
+
+/// The answer to an accepted command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The receipt, JSON; the same bytes however often the command is repeated.
+    pub receipt: String,
+    /// Whether the command had been committed before.
+    pub replayed: bool,
+}
+
+/// An account to write.
+#[derive(Debug, Clone)]
+pub struct AccountChange {
+    /// Whose.
+    pub member_id: MemberId,
+    /// The version that was read; `None`: the account is new.
+    pub read_version: Option<i64>,
+    /// When something was due before the change, so that its index is left alone when it stays.
+    pub was_due_at: Option<Timestamp>,
+    /// Afterwards.
+    pub account: Account,
+}
+
+/// Everything that a batch changes, to be committed at once.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The decisions in order; their transactions, activities and members are inserted.
+    pub decisions: Vec<Decision>,
+    /// Accounts, each once.
+    pub accounts: Vec<AccountChange>,
+    /// Orders, each once, and whether it is new.
+    pub orders: Vec<(Order, bool)>,
+    /// Changes of stock, each reward once, in the order of their ids.
+    pub stock: BTreeMap<String, StockChange>,
+}
+
+impl Footprint {
+    /// What the commands need.
+    pub fn of<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Self {
+        let mut footprint = Self::default();
+        let mut members = FxHashSet::default();
+        let mut rewards = FxHashSet::default();
+        for command in commands {
+            if members.insert(command.member_id) {
+                footprint.members.push(command.member_id);
+            }
+            match &command.action {
+                Action::Enrol(profile) => {
+                    footprint.references.extend(profile.references());
+                    footprint.references.push(MemberRef::new(RefKind::Enrolment, &command.idempotency_key));
+                    continue;
+                }
+                Action::Redeem { reward_id, .. } => {
+                    if rewards.insert(reward_id.as_str()) {
+                        footprint.rewards.push(reward_id.clone());
+                    }
+                }
+                Action::Capture(order) | Action::Release(order) => {
+                    footprint.orders.push((command.member_id, *order));
+                }
+                Action::Record(_) | Action::Adjust { .. } | Action::Tick => {}
+            }
+            footprint.keys.push((command.member_id, command.idempotency_key.clone()));
+        }
+        footprint
+    }
+
+    /// What the first load has led to: the transactions of enrolments done before, and the stock behind orders.
+    pub fn follow_up<'a>(commands: impl IntoIterator<Item = &'a Command>, loaded: &Loaded) -> Option<Self> {
+        let mut footprint = Self::default();
+        for command in commands {
+            if let Action::Enrol(_) = command.action
+                && let Some(member) =
+                    loaded.references.get(&MemberRef::new(RefKind::Enrolment, &command.idempotency_key))
+            {
+                footprint.keys.push((*member, command.idempotency_key.clone()));
+            }
+            if let Action::Capture(id) | Action::Release(id) = command.action
+                && let Some(order) = loaded.orders.get(&(command.member_id, id))
+                && !loaded.stock.contains_key(&order.reward_id)
+            {
+                footprint.rewards.push(order.reward_id.clone());
+            }
+        }
+        footprint.rewards.sort();
+        footprint.rewards.dedup();
+        (!footprint.keys.is_empty() || !footprint.rewards.is_empty()).then_some(footprint)
+    }
+}
+
+impl Loaded {
+    /// Adds what was loaded later.
+    pub fn merge(&mut self, other: Self) {
+        self.accounts.extend(other.accounts);
+        self.committed.extend(other.committed);
+        self.orders.extend(other.orders);
+        self.stock.extend(other.stock);
+        self.references.extend(other.references);
+    }
+}
+
+/// Decides commands in order over loaded rows.
+pub struct Batch<'a> {
+    program: &'a Program,
+    loaded: Loaded,
+    ids: &'a mut IdGenerator,
+    now: Timestamp,
+    read: FxHashMap<MemberId, (Option<i64>, Option<Timestamp>)>,
+    touched_orders: FxHashMap<(MemberId, OrderId), bool>,
+    decisions: Vec<Decision>,
+    stock: BTreeMap<String, StockChange>,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch over loaded rows.
+    pub fn new(program: &'a Program, loaded: Loaded, ids: &'a mut IdGenerator, now: Timestamp) -> Self {
+        Self {
+            program,
+            loaded,
+            ids,
+            now,
+            read: FxHashMap::default(),
+            touched_orders: FxHashMap::default(),
+            decisions: Vec::new(),
+            stock: BTreeMap::new(),
+        }
+    }
+
+    /// Accepts or refuses the next command. A refusal, a replay and a dry run change nothing.
+    pub fn decide(&mut self, command: &Command) -> Result<Reply, Refusal> {
+        if !command.dry_run
+            && let Some(reply) = self.replay(command)?
+        {
+            return Ok(reply);
+        }
+        let decision = decide(self.program, command, &self.loaded, self.ids, self.now)?;
+        let reply = Reply { receipt: decision.transaction.receipt.clone(), replayed: false };
+        if !command.dry_run {
+            self.accept(decision);
+        }
+        Ok(reply)
+    }
+
+    fn replay(&self, command: &Command) -> Result<Option<Reply>, Refusal> {
+        let member = match command.action {
+            Action::Enrol(_) => {
+                let reference = MemberRef::new(RefKind::Enrolment, &command.idempotency_key);
+                self.loaded.references.get(&reference).copied()
+            }
+            _ => Some(command.member_id),
+        };
+        let Some(member) = member else { return Ok(None) };
+        let Some(committed) = self.loaded.committed.get(&(member, command.idempotency_key.clone())) else {
+            return Ok(None);
+        };
+        if committed.request_digest != command.request_digest {
+            let problem = "this idempotency key was used for another request; use a new key for a new request";
+            return Err(Refusal::new(RefusalCode::IdempotencyMismatch, problem));
+        }
+        Ok(Some(Reply { receipt: committed.receipt.clone(), replayed: true }))
+    }
+
+    fn accept(&mut self, decision: Decision) {
+        let transaction = &decision.transaction;
+        let member = transaction.member_id;
+        self.loaded.committed.insert(
+            (member, transaction.idempotency_key.clone()),
+            Committed { request_digest: transaction.request_digest, receipt: transaction.receipt.clone() },
+        );
+        let before = self.loaded.accounts.insert(member, decision.account.clone());
+        self.read.entry(member).or_insert_with(|| {
+            (before.as_ref().map(|account| account.version), before.and_then(|account| account.next_due_at()))
+        });
+        if let Some(new) = &decision.member {
+            self.loaded.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
+        }
+        if let Some(order) = &decision.order {
+            let before = self.loaded.orders.insert((member, order.id), order.clone());
+            self.touched_orders.entry((member, order.id)).or_insert(before.is_none());
+        }
+        if let Some((reward, change)) = &decision.stock {
+            if let Some(level) = self.loaded.stock.get_mut(reward) {
+                *level = level.plus(*change);
+            }
+            let sum = self.stock.entry(reward.clone()).or_default();
+            *sum = sum.plus(*change);
+        }
+        self.decisions.push(decision);
+    }
+
+    /// The changes to commit.
+    pub fn finish(self) -> Changes {
+        let mut accounts = Vec::with_capacity(self.read.len());
+        let mut loaded = self.loaded;
+        for (member_id, (read_version, was_due_at)) in self.read {
+            if let Some(account) = loaded.accounts.remove(&member_id) {
+                accounts.push(AccountChange { member_id, read_version, was_due_at, account });
+            }
+        }
+        accounts.sort_by_key(|change| change.member_id);
+        let mut orders = Vec::with_capacity(self.touched_orders.len());
+        for (key, is_new) in self.touched_orders {
+            if let Some(order) = loaded.orders.remove(&key) {
+                orders.push((order, is_new));
+            }
+        }
+        orders.sort_by_key(|(order, _)| order.id);
+        Changes { decisions: self.decisions, accounts, orders, stock: self.stock }
+    }
+}

@@ -1,0 +1,226 @@
+//! Commands: who wants what, when, under which idempotency key.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{Refusal, RefusalCode};
+use crate::earning::{Activity, Outcome, evaluate};
+use crate::id::{MemberId, OrderId};
+use crate::ledger::CurrencyId;
+use crate::limits;
+use crate::members::Profile;
+use crate::program::Program;
+use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
+
+/// An activity with everything evaluated that depends on it alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedActivity {
+    /// Its kind.
+    pub kind: String,
+    /// As received, JSON.
+    pub body: String,
+    /// Its money in minor units.
+    pub amount: i64,
+    /// What the rules give.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Enrol a new member under the command's `member_id`.
+    Enrol(Box<Profile>),
+    /// Record an activity.
+    Record(Box<PreparedActivity>),
+    /// Create an order: set points and stock aside; `capture` spends them at once.
+    Redeem {
+        /// What.
+        reward_id: String,
+        /// How many.
+        quantity: i64,
+        /// Whether to capture at once.
+        capture: bool,
+    },
+    /// Spend what an order holds.
+    Capture(OrderId),
+    /// Give back what an order holds.
+    Release(OrderId),
+    /// Correct a balance by hand.
+    Adjust {
+        /// Of which currency.
+        currency: CurrencyId,
+        /// Points to add, or to take when negative.
+        points: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Let happen what is due: points mature and expire.
+    Tick,
+}
+
+/// One command of one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Whose account.
+    pub member_id: MemberId,
+    /// Unique for the member: the same key gives the same receipt.
+    pub idempotency_key: String,
+    /// SHA-256 of the request, so that a key is not used for two.
+    pub request_digest: [u8; 32],
+    /// Where it came from.
+    pub channel: String,
+    /// The caller's own number.
+    pub reference: Option<String>,
+    /// When it happens.
+    pub at: Timestamp,
+    /// What to do.
+    pub action: Action,
+    /// Decide, answer, and change nothing.
+    pub dry_run: bool,
+}
+
+impl Command {
+    fn new(member_id: MemberId, key: &str, at: Timestamp, action: Action, request: &impl Serialize) -> Self {
+        let bytes = serde_json::to_vec(request).unwrap_or_default();
+        Self {
+            member_id,
+            idempotency_key: key.to_owned(),
+            request_digest: Sha256::digest(&bytes).into(),
+            channel: "api".to_owned(),
+            reference: None,
+            at,
+            action,
+            dry_run: false,
+        }
+    }
+
+    /// Enrols a member under a fresh id.
+    pub fn enrol(member_id: MemberId, key: &str, at: Timestamp, profile: Profile) -> Result<Self, Refusal> {
+        check_key(key)?;
+        profile.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        let request = ("enrol", &profile);
+        Ok(Self::new(member_id, key, at, Action::Enrol(Box::new(profile.clone())), &request))
+    }
+
+    /// Records an activity: validates it and evaluates its rules. `now` is the moment of the call; `oldest` the
+    /// earliest date taken.
+    pub fn record(
+        program: &Program,
+        member_id: MemberId,
+        key: &str,
+        activity: &Activity,
+        now: Timestamp,
+        oldest: Timestamp,
+    ) -> Result<Self, Refusal> {
+        check_key(key)?;
+        let invalid = |(field, problem): (&'static str, String)| match field {
+            "currency" => Refusal::new(RefusalCode::UnknownCurrency, problem),
+            "amount" => Refusal::new(RefusalCode::InvalidAmount, problem),
+            _ => Refusal::new(RefusalCode::InvalidRequest, problem),
+        };
+        activity.validate(&program.settings.money).map_err(invalid)?;
+        let at = activity.occurred_at.unwrap_or(now);
+        check_date(at, now, oldest)?;
+        let (outcomes, amount) =
+            evaluate(program, activity, at).map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
+        let body = serde_json::to_string(activity)
+            .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
+        let request_digest = Sha256::digest(body.as_bytes()).into();
+        let prepared = PreparedActivity { kind: activity.kind.clone(), body, amount, outcomes };
+        let action = Action::Record(Box::new(prepared));
+        Ok(Self { request_digest, ..Self::new(member_id, key, at, action, &()) })
+    }
+
+    /// Redeems `quantity` of a reward.
+    pub fn redeem(
+        member_id: MemberId,
+        key: &str,
+        at: Timestamp,
+        reward_id: &str,
+        quantity: i64,
+        capture: bool,
+    ) -> Result<Self, Refusal> {
+        check_key(key)?;
+        if !(1..=limits::ORDER_QUANTITY).contains(&quantity) {
+            let problem = format!("`quantity` must be 1 to {}, not {quantity}", limits::ORDER_QUANTITY);
+            return Err(Refusal::new(RefusalCode::InvalidAmount, problem));
+        }
+        let request = ("redeem", reward_id, quantity, capture);
+        let action = Action::Redeem { reward_id: reward_id.to_owned(), quantity, capture };
+        Ok(Self::new(member_id, key, at, action, &request))
+    }
+
+    /// Captures a held order.
+    pub fn capture(member_id: MemberId, key: &str, at: Timestamp, order: OrderId) -> Result<Self, Refusal> {
+        check_key(key)?;
+        Ok(Self::new(member_id, key, at, Action::Capture(order), &("capture", order)))
+    }
+
+    /// Releases a held order.
+    pub fn release(member_id: MemberId, key: &str, at: Timestamp, order: OrderId) -> Result<Self, Refusal> {
+        check_key(key)?;
+        Ok(Self::new(member_id, key, at, Action::Release(order), &("release", order)))
+    }
+
+    /// Adds points by hand, or takes them when `points` is negative.
+    pub fn adjust(
+        member_id: MemberId,
+        key: &str,
+        at: Timestamp,
+        currency: CurrencyId,
+        points: i64,
+        reason: &str,
+    ) -> Result<Self, Refusal> {
+        check_key(key)?;
+        limits::check_text("reason", reason, limits::TEXT_CHARS)
+            .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        if points == 0 || !(-limits::AMOUNT..=limits::AMOUNT).contains(&points) {
+            let problem = format!("`points` must be up to {} either way, and not 0", limits::AMOUNT);
+            return Err(Refusal::new(RefusalCode::InvalidAmount, problem));
+        }
+        let request = ("adjust", currency, points, reason);
+        Ok(Self::new(member_id, key, at, Action::Adjust { currency, points, reason: reason.to_owned() }, &request))
+    }
+
+    /// Lets happen what is due on an account of `version`.
+    pub fn tick(member_id: MemberId, version: i64, at: Timestamp) -> Self {
+        let command = Self::new(member_id, &format!("tick:{version}"), at, Action::Tick, &"tick");
+        command.from_channel("system")
+    }
+
+    /// The same command from another channel.
+    pub fn from_channel(mut self, channel: &str) -> Self {
+        self.channel = channel.to_owned();
+        self
+    }
+
+    /// The same command with the caller's own number.
+    pub fn with_reference(mut self, reference: Option<String>) -> Self {
+        self.reference = reference;
+        self
+    }
+
+    /// The same command, to be decided only.
+    pub fn dry(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+}
+
+fn check_key(key: &str) -> Result<(), Refusal> {
+    limits::check_text("Idempotency-Key", key, limits::KEY_CHARS)
+        .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
+}
+
+fn check_date(at: Timestamp, now: Timestamp, oldest: Timestamp) -> Result<(), Refusal> {
+    if at > now.plus_millis(MAX_CLOCK_SKEW_MS) {
+        let problem = format!("`occurred_at` {at} lies in the future; it is {now} now");
+        return Err(Refusal::new(RefusalCode::OccurredInFuture, problem));
+    }
+    let oldest = oldest.max(EARLIEST);
+    if at < oldest {
+        let problem = format!("`occurred_at` {at} lies too far in the past; the oldest taken is {oldest}");
+        return Err(Refusal::new(RefusalCode::OccurredTooLongAgo, problem));
+    }
+    Ok(())
+}

@@ -1,0 +1,392 @@
+//! Decides one command over loaded rows: pure, and the only place that knows what a command may do.
+
+use super::batch::Loaded;
+use super::command::{Action, Command, PreparedActivity};
+use super::receipt::{ActivityReceipt, OrderReceipt, Receipt};
+use super::refusal::{Refusal, RefusalCode};
+use crate::id::{ActivityId, IdGenerator, OrderId, TransactionId};
+use crate::ledger::{
+    Account, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind, Transfer,
+};
+use crate::limits;
+use crate::members::{MemberRef, Profile, RefKind};
+use crate::program::Program;
+use crate::redemption::{Order, OrderState};
+use crate::rewards::StockChange;
+use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
+
+/// A member to be stored.
+#[derive(Debug, Clone)]
+pub struct NewMember {
+    /// The profile.
+    pub profile: Profile,
+    /// The references that lead to the member.
+    pub references: Vec<MemberRef>,
+}
+
+/// Everything that an accepted command changes.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The account afterwards.
+    pub account: Account,
+    /// The journal entry.
+    pub transaction: Transaction,
+    /// A member to be stored.
+    pub member: Option<NewMember>,
+    /// An activity to be stored: its id, kind and body.
+    pub activity: Option<(ActivityId, String, String)>,
+    /// An order made or changed.
+    pub order: Option<Order>,
+    /// A change of stock.
+    pub stock: Option<(String, StockChange)>,
+}
+
+/// A decision in the making.
+struct Draft<'a> {
+    program: &'a Program,
+    command: &'a Command,
+    kind: TransactionKind,
+    account: Account,
+    transfers: Vec<Transfer>,
+    receipt: Receipt,
+    member: Option<NewMember>,
+    activity: Option<(ActivityId, String, String)>,
+    order: Option<Order>,
+    stock: Option<(String, StockChange)>,
+}
+
+/// Decides a command that is no replay. `now` dates the ids.
+pub(super) fn decide(
+    program: &Program,
+    command: &Command,
+    loaded: &Loaded,
+    ids: &mut IdGenerator,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let account = match (&command.action, loaded.accounts.get(&command.member_id)) {
+        (Action::Enrol(_), None) => Account::default(),
+        (Action::Enrol(_), Some(_)) => {
+            return Err(Refusal::new(RefusalCode::AlreadyEnrolled, format!("{} is enrolled", command.member_id)));
+        }
+        (_, Some(account)) => account.clone(),
+        (_, None) => {
+            let problem = format!("there is no member {}; enrol the member first", command.member_id);
+            return Err(Refusal::new(RefusalCode::UnknownMember, problem));
+        }
+    };
+    let id = TransactionId(ids.next(now));
+    let mut draft = Draft::new(program, command, account, id);
+    match &command.action {
+        Action::Enrol(profile) => draft.enrol(profile, loaded)?,
+        Action::Record(activity) => draft.record(activity, ActivityId(ids.next(now)))?,
+        Action::Redeem { reward_id, quantity, capture } => {
+            draft.redeem(reward_id, *quantity, *capture, loaded, OrderId(ids.next(now)))?;
+        }
+        Action::Capture(order) => draft.settle(*order, OrderState::Captured, loaded)?,
+        Action::Release(order) => draft.settle(*order, OrderState::Released, loaded)?,
+        Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason)?,
+        Action::Tick => draft.tick()?,
+    }
+    draft.finish()
+}
+
+impl<'a> Draft<'a> {
+    fn new(program: &'a Program, command: &'a Command, account: Account, id: TransactionId) -> Self {
+        let kind = match command.action {
+            Action::Enrol(_) => TransactionKind::Enrol,
+            Action::Record(_) => TransactionKind::Activity,
+            Action::Redeem { .. } => TransactionKind::Redeem,
+            Action::Capture(_) => TransactionKind::Capture,
+            Action::Release(_) => TransactionKind::Release,
+            Action::Adjust { .. } => TransactionKind::Adjust,
+            Action::Tick => TransactionKind::Tick,
+        };
+        let receipt = Receipt {
+            transaction_id: id,
+            member_id: command.member_id,
+            kind,
+            at: command.at,
+            points: -account.available(),
+            explanation: Vec::new(),
+            forgiven: 0,
+            matured: 0,
+            expired: 0,
+            reason: None,
+            activity: None,
+            order: None,
+            balances: Vec::new(),
+        };
+        Self {
+            program,
+            command,
+            kind,
+            account,
+            transfers: Vec::new(),
+            receipt,
+            member: None,
+            activity: None,
+            order: None,
+            stock: None,
+        }
+    }
+
+    /// Moves points: on the account and in the journal at once.
+    fn transfer(&mut self, transfer: Transfer) -> Result<(), Refusal> {
+        let wallet = self.account.wallet_mut(transfer.currency);
+        wallet.apply(&transfer).map_err(|problem| Refusal::new(RefusalCode::InsufficientPoints, problem))?;
+        if wallet.lifetime.earned.max(wallet.lifetime.adjusted) > limits::WALLET_POINTS {
+            let problem = format!("the wallet would have received more than {} points", limits::WALLET_POINTS);
+            return Err(Refusal::new(RefusalCode::WalletLimit, problem));
+        }
+        self.transfers.push(transfer);
+        Ok(())
+    }
+
+    fn transfer_portions(
+        &mut self,
+        currency: CurrencyId,
+        portions: &[Portion],
+        (debit, credit): (LedgerAccount, LedgerAccount),
+        rule: Option<&(String, i64)>,
+    ) -> Result<(), Refusal> {
+        portions.iter().try_for_each(|portion| {
+            let rule = rule.cloned();
+            self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot: portion.lot, rule })
+        })
+    }
+
+    fn enrol(&mut self, profile: &Profile, loaded: &Loaded) -> Result<(), Refusal> {
+        let mut references = profile.references();
+        references.push(MemberRef::new(RefKind::Enrolment, &self.command.idempotency_key));
+        for reference in &references {
+            if let Some(other) = loaded.references.get(reference) {
+                let problem = format!("this {} belongs to member {other} already", reference.kind.name());
+                return Err(Refusal::new(RefusalCode::AlreadyEnrolled, problem));
+            }
+        }
+        for currency in &self.program.currencies {
+            self.account.wallet_mut(currency.id);
+        }
+        self.member = Some(NewMember { profile: profile.clone(), references });
+        Ok(())
+    }
+
+    fn record(&mut self, activity: &PreparedActivity, id: ActivityId) -> Result<(), Refusal> {
+        for outcome in &activity.outcomes {
+            let rule = (outcome.rule.clone(), outcome.version);
+            if outcome.points > 0 {
+                let pending = outcome.active_at.filter(|active_at| *active_at > self.command.at);
+                let lot = LotKey {
+                    expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
+                    funding: outcome.funding,
+                    active_at: pending.unwrap_or(Timestamp::ZERO),
+                };
+                let credit =
+                    if pending.is_some() { LedgerAccount::MemberPending } else { LedgerAccount::MemberAvailable };
+                self.transfer(Transfer {
+                    debit: LedgerAccount::Issuance,
+                    credit,
+                    currency: outcome.currency,
+                    amount: outcome.points,
+                    lot,
+                    rule: Some(rule),
+                })?;
+                self.receipt.explanation.push(outcome.clone());
+            } else {
+                let taken = self.take_back(outcome.currency, -outcome.points, &rule)?;
+                self.receipt.forgiven += -outcome.points - taken;
+                let mut outcome = outcome.clone();
+                outcome.points = -taken;
+                self.receipt.explanation.push(outcome);
+            }
+        }
+        self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
+        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
+        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
+        Ok(())
+    }
+
+    fn take_back(&mut self, currency: CurrencyId, points: i64, rule: &(String, i64)) -> Result<i64, Refusal> {
+        let portions = self.account.wallet_mut(currency).pick(points, self.command.at);
+        let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Revocation);
+        self.transfer_portions(currency, &portions, ways, Some(rule))?;
+        Ok(portions.iter().map(|portion| portion.amount).sum())
+    }
+
+    fn redeem(
+        &mut self,
+        reward_id: &str,
+        quantity: i64,
+        capture: bool,
+        loaded: &Loaded,
+        id: OrderId,
+    ) -> Result<(), Refusal> {
+        let at = self.command.at;
+        let reward = self.program.reward(reward_id).ok_or_else(|| {
+            let shown: String = reward_id.chars().take(64).collect();
+            Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`"))
+        })?;
+        if at.plus_millis(MAX_CLOCK_SKEW_MS) < self.account.last_transaction_at {
+            let problem = format!(
+                "a redemption at {at} would come before the member's latest transaction at {}",
+                self.account.last_transaction_at
+            );
+            return Err(Refusal::new(RefusalCode::OutOfOrder, problem));
+        }
+        let points = reward.price.saturating_mul(quantity);
+        let (currency, spendable) = (reward.currency, self.spendable(reward.currency));
+        if spendable < points {
+            let problem = format!("{points} points are needed, {spendable} are available");
+            return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
+        }
+        if let Some(stock) = loaded.stock.get(reward_id) {
+            if stock.free() < quantity {
+                let problem = format!("{quantity} wanted, {} left", stock.free());
+                return Err(Refusal::new(RefusalCode::OutOfStock, problem));
+            }
+            let change = if capture {
+                StockChange { reserved: 0, issued: quantity }
+            } else {
+                StockChange { reserved: quantity, issued: 0 }
+            };
+            self.stock = Some((reward_id.to_owned(), change));
+        }
+        let holds = self.account.wallet_mut(currency).pick(points, at);
+        self.transfer_portions(currency, &holds, (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld), None)?;
+        if capture {
+            self.transfer_portions(currency, &holds, (LedgerAccount::MemberHeld, LedgerAccount::Redemption), None)?;
+        }
+        self.account.last_activity_at = self.account.last_activity_at.max(at);
+        self.set_order(Order {
+            id,
+            member_id: self.command.member_id,
+            reward_id: reward_id.to_owned(),
+            quantity,
+            points,
+            currency,
+            state: if capture { OrderState::Captured } else { OrderState::Held },
+            holds,
+            created_at: at,
+            updated_at: at,
+        });
+        Ok(())
+    }
+
+    fn spendable(&self, currency: CurrencyId) -> i64 {
+        self.account.wallet(currency).map_or(0, |wallet| wallet.spendable(self.command.at))
+    }
+
+    /// Captures or releases a held order.
+    fn settle(&mut self, id: OrderId, state: OrderState, loaded: &Loaded) -> Result<(), Refusal> {
+        let order = loaded.orders.get(&(self.command.member_id, id)).ok_or_else(|| {
+            let problem = format!("member {} has no order {id}", self.command.member_id);
+            Refusal::new(RefusalCode::UnknownOrder, problem)
+        })?;
+        if order.state != OrderState::Held {
+            let problem = format!("order {id} is {} already", order.state.name());
+            return Err(Refusal::new(RefusalCode::OrderNotHeld, problem));
+        }
+        let credit =
+            if state == OrderState::Captured { LedgerAccount::Redemption } else { LedgerAccount::MemberAvailable };
+        self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
+        if loaded.stock.contains_key(&order.reward_id) {
+            let issued = if state == OrderState::Captured { order.quantity } else { 0 };
+            self.stock = Some((order.reward_id.clone(), StockChange { reserved: -order.quantity, issued }));
+        }
+        self.set_order(Order { state, updated_at: self.command.at, ..order.clone() });
+        Ok(())
+    }
+
+    fn set_order(&mut self, order: Order) {
+        self.receipt.order = Some(OrderReceipt {
+            id: order.id,
+            reward_id: order.reward_id.clone(),
+            quantity: order.quantity,
+            points: order.points,
+            currency: order.currency,
+            state: order.state,
+        });
+        self.order = Some(order);
+    }
+
+    fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str) -> Result<(), Refusal> {
+        if self.program.currency(currency).is_none() {
+            let problem = format!("the program has no currency {}", currency.0);
+            return Err(Refusal::new(RefusalCode::UnknownCurrency, problem));
+        }
+        if points > 0 {
+            let expires_at = self.program.expires_at(currency, self.command.at);
+            let lot = LotKey { expires_at, funding: FundingId::default(), active_at: Timestamp::ZERO };
+            let (debit, credit) = (LedgerAccount::Adjustment, LedgerAccount::MemberAvailable);
+            self.transfer(Transfer { debit, credit, currency, amount: points, lot, rule: None })?;
+        } else {
+            let spendable = self.spendable(currency);
+            if spendable < -points {
+                let problem = format!("{} points are to be taken, {spendable} are available", -points);
+                return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
+            }
+            let portions = self.account.wallet_mut(currency).pick(-points, self.command.at);
+            let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Adjustment);
+            self.transfer_portions(currency, &portions, ways, None)?;
+        }
+        self.receipt.reason = Some(reason.to_owned());
+        Ok(())
+    }
+
+    /// Matures, then expires, what is due.
+    fn tick(&mut self) -> Result<(), Refusal> {
+        let at = self.command.at;
+        if self.account.next_due_at().is_none_or(|due| due > at) {
+            return Err(Refusal::new(RefusalCode::NothingDue, "nothing is due on this account"));
+        }
+        let currencies: Vec<CurrencyId> = self.account.wallets.iter().map(|wallet| wallet.currency).collect();
+        for currency in currencies {
+            let matured = self.due_portions(currency, |key| key.active_at != Timestamp::ZERO && key.active_at <= at);
+            self.receipt.matured += matured.iter().map(|portion| portion.amount).sum::<i64>();
+            let ways = (LedgerAccount::MemberPending, LedgerAccount::MemberAvailable);
+            self.transfer_portions(currency, &matured, ways, None)?;
+            let expired = self.due_portions(currency, |key| key.active_at == Timestamp::ZERO && key.expires_at <= at);
+            self.receipt.expired += expired.iter().map(|portion| portion.amount).sum::<i64>();
+            let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Breakage);
+            self.transfer_portions(currency, &expired, ways, None)?;
+        }
+        Ok(())
+    }
+
+    fn due_portions(&self, currency: CurrencyId, due: impl Fn(&LotKey) -> bool) -> Vec<Portion> {
+        let lots = self.account.wallet(currency).map_or(&[][..], |wallet| &wallet.lots);
+        let due = lots.iter().filter(|lot| lot.remaining > 0 && due(&lot.key));
+        due.map(|lot| Portion { lot: lot.key, amount: lot.remaining }).collect()
+    }
+
+    fn finish(mut self) -> Result<Decision, Refusal> {
+        let command = self.command;
+        self.account.version += 1;
+        self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
+        self.receipt.points += self.account.available();
+        self.receipt.balances = self.account.wallets.iter().map(|wallet| wallet.balance()).collect();
+        let receipt = serde_json::to_string(&self.receipt)
+            .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
+        let transaction = Transaction {
+            id: self.receipt.transaction_id,
+            member_id: command.member_id,
+            kind: self.kind,
+            at: command.at,
+            day: self.program.calendar.day_of(command.at),
+            idempotency_key: command.idempotency_key.clone(),
+            request_digest: command.request_digest,
+            channel: command.channel.clone(),
+            reference: command.reference.clone(),
+            receipt,
+            transfers: self.transfers,
+        };
+        Ok(Decision {
+            account: self.account,
+            transaction,
+            member: self.member,
+            activity: self.activity,
+            order: self.order,
+            stock: self.stock,
+        })
+    }
+}

@@ -1,0 +1,13 @@
+//! The kernel: command in, receipt or refusal out. The only place where points and stock change.
+
+mod batch;
+mod command;
+mod decide;
+mod receipt;
+mod refusal;
+
+pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
+pub use command::{Action, Command, PreparedActivity};
+pub use decide::{Decision, NewMember};
+pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
+pub use refusal::{Refusal, RefusalCode};

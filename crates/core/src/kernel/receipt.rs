@@ -1,0 +1,79 @@
+//! Receipts: what a command answers when accepted, and keeps as its explanation.
+
+use serde::{Deserialize, Serialize};
+
+use crate::earning::Outcome;
+use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
+use crate::ledger::{Balance, CurrencyId, TransactionKind};
+use crate::redemption::OrderState;
+use crate::time::Timestamp;
+
+/// The activity that a receipt is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityReceipt {
+    /// Its id.
+    pub id: ActivityId,
+    /// Its kind.
+    pub kind: String,
+    /// Its money in minor units.
+    pub amount: i64,
+}
+
+/// The order that a receipt is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderReceipt {
+    /// Its id.
+    pub id: OrderId,
+    /// What is redeemed.
+    pub reward_id: String,
+    /// How many.
+    pub quantity: i64,
+    /// Points in all.
+    pub points: i64,
+    /// Their currency.
+    pub currency: CurrencyId,
+    /// Where it stands now.
+    pub state: OrderState,
+}
+
+/// What a command answers when accepted. Stored as it is answered, so that a retry gets the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The transaction.
+    pub transaction_id: TransactionId,
+    /// The member.
+    pub member_id: MemberId,
+    /// What the transaction is about.
+    pub kind: TransactionKind,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The change of the points that the member can spend now.
+    pub points: i64,
+    /// Which rule gave or took how much, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explanation: Vec<Outcome>,
+    /// Points that a return should have taken back but that were not there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forgiven: i64,
+    /// Points that matured.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub matured: i64,
+    /// Points that expired.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub expired: i64,
+    /// Why a balance was adjusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The activity, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<ActivityReceipt>,
+    /// The order, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderReceipt>,
+    /// Balances after the transaction.
+    pub balances: Vec<Balance>,
+}
+
+fn is_zero(value: &i64) -> bool {
+    *value == 0
+}

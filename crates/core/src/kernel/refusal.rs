@@ -1,0 +1,82 @@
+//! Refusals: a business "no" with a stable code.
+
+use serde::{Deserialize, Serialize};
+
+/// The stable codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// A field is missing, too long or of the wrong form.
+    InvalidRequest,
+    /// An amount, quantity or number of points is out of bounds.
+    InvalidAmount,
+    /// Money or points of a currency that the program does not have.
+    UnknownCurrency,
+    /// Dated ahead of the clock.
+    OccurredInFuture,
+    /// Dated before the oldest day taken.
+    OccurredTooLongAgo,
+    /// Dated before the member's latest transaction.
+    OutOfOrder,
+    /// No such member.
+    UnknownMember,
+    /// The reference belongs to a member already.
+    AlreadyEnrolled,
+    /// No such reward.
+    UnknownReward,
+    /// No such order.
+    UnknownOrder,
+    /// The order was captured or released before.
+    OrderNotHeld,
+    /// Fewer points than needed.
+    InsufficientPoints,
+    /// Fewer units than wanted.
+    OutOfStock,
+    /// The idempotency key was used for another request.
+    IdempotencyMismatch,
+    /// The wallet would grow beyond all limits.
+    WalletLimit,
+    /// Nothing is due.
+    NothingDue,
+}
+
+impl RefusalCode {
+    /// The code as text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidAmount => "invalid_amount",
+            Self::UnknownCurrency => "unknown_currency",
+            Self::OccurredInFuture => "occurred_in_future",
+            Self::OccurredTooLongAgo => "occurred_too_long_ago",
+            Self::OutOfOrder => "out_of_order",
+            Self::UnknownMember => "unknown_member",
+            Self::AlreadyEnrolled => "already_enrolled",
+            Self::UnknownReward => "unknown_reward",
+            Self::UnknownOrder => "unknown_order",
+            Self::OrderNotHeld => "order_not_held",
+            Self::InsufficientPoints => "insufficient_points",
+            Self::OutOfStock => "out_of_stock",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::WalletLimit => "wallet_limit",
+            Self::NothingDue => "nothing_due",
+        }
+    }
+}
+
+/// A refusal: its code and a sentence that says what was wrong and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The stable code.
+    pub code: RefusalCode,
+    /// For people.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}

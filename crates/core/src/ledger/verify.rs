@@ -1,0 +1,179 @@
+//! Rebuilds every balance from the journal and compares: the invariants of the ledger as a check that anyone can run.
+
+use rustc_hash::FxHashMap;
+
+use super::{Account, LedgerAccount, Transaction, leaf_hash};
+use crate::id::MemberId;
+use crate::redemption::{Order, OrderState};
+use crate::rewards::StockLevel;
+use crate::time::Timestamp;
+
+/// A row that breaks an invariant.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// Which row: `account mem_…`, `transaction txn_…`, `stock …`, `order ord_…`.
+    pub row: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// What a verification saw.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct VerifyReport {
+    /// Rows read.
+    pub accounts: u64,
+    /// Rows read.
+    pub transactions: u64,
+    /// Rows read.
+    pub transfers: u64,
+    /// Rows read.
+    pub orders: u64,
+    /// Rows read.
+    pub stocks: u64,
+    /// How many rows are wrong.
+    pub wrong: u64,
+    /// The first of them, at most 20.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Default)]
+struct OrderSums {
+    reserved: FxHashMap<String, i64>,
+    issued: FxHashMap<String, i64>,
+    held: FxHashMap<MemberId, i64>,
+}
+
+/// Reads the journal in order of transaction, then the accounts, orders and stock, and reports what does not fit.
+#[derive(Default)]
+pub struct Verifier {
+    rebuilt: FxHashMap<MemberId, Account>,
+    orders: OrderSums,
+    report: VerifyReport,
+}
+
+impl Verifier {
+    fn wrong(&mut self, row: String, problem: String) {
+        self.report.wrong += 1;
+        if self.report.findings.len() < 20 {
+            self.report.findings.push(Finding { row, problem });
+        }
+    }
+
+    /// One transaction with its transfers, in the order of its id, and the leaf hash stored beside it.
+    pub fn transaction(&mut self, transaction: &Transaction, stored_hash: &[u8]) {
+        self.report.transactions += 1;
+        self.report.transfers += transaction.transfers.len() as u64;
+        let row = || format!("transaction {}", transaction.id);
+        if leaf_hash(transaction).as_slice() != stored_hash {
+            self.wrong(row(), "its content does not match its leaf hash: a stored row was changed".to_owned());
+        }
+        let mut problems = Vec::new();
+        let account = self.rebuilt.entry(transaction.member_id).or_default();
+        account.version += 1;
+        for transfer in &transaction.transfers {
+            if transfer.amount <= 0 {
+                problems.push(format!("a transfer moves {} points; it must move more than zero", transfer.amount));
+            }
+            if transfer.debit == LedgerAccount::Issuance && transfer.rule.is_none() {
+                problems.push("points were issued without naming a rule".to_owned());
+            }
+            if let Err(problem) = account.wallet_mut(transfer.currency).apply(transfer) {
+                problems.push(problem);
+            }
+        }
+        for problem in problems {
+            self.wrong(row(), problem);
+        }
+    }
+
+    /// One order.
+    pub fn order(&mut self, order: &Order) {
+        self.report.orders += 1;
+        let held: i64 = order.holds.iter().map(|portion| portion.amount).sum();
+        if held != order.points {
+            let problem = format!("costs {} points but holds {held}", order.points);
+            self.wrong(format!("order {}", order.id), problem);
+        }
+        match order.state {
+            OrderState::Held => {
+                *self.orders.reserved.entry(order.reward_id.clone()).or_default() += order.quantity;
+                *self.orders.held.entry(order.member_id).or_default() += order.points;
+            }
+            OrderState::Captured => *self.orders.issued.entry(order.reward_id.clone()).or_default() += order.quantity,
+            OrderState::Released => {}
+        }
+    }
+
+    /// One account as stored, with the columns that stand beside its state. Call after all transactions and orders.
+    pub fn account(&mut self, member: MemberId, stored: &Account, available: i64, next_due_at: Option<Timestamp>) {
+        self.report.accounts += 1;
+        let rebuilt = self.rebuilt.remove(&member).unwrap_or_default();
+        let held = self.orders.held.remove(&member).unwrap_or_default();
+        let mut problems = Vec::new();
+        if stored.version != rebuilt.version {
+            problems.push(format!("version is {}, but it has {} transactions", stored.version, rebuilt.version));
+        }
+        for wallet in &stored.wallets {
+            let balance = wallet.balance();
+            let expected = rebuilt.wallet(wallet.currency);
+            let sums = expected.map(|wallet| wallet.balance());
+            if sums.is_some_and(|sums| sums != balance) {
+                problems.push(format!("stores {balance:?}, but its transfers add up to {sums:?}"));
+            } else if expected.is_some_and(|expected| expected != wallet) {
+                problems.push("its lots or lifetime totals differ from its transfers".to_owned());
+            } else if expected.is_none() && *wallet != super::Wallet::new(wallet.currency) {
+                problems.push("has points that no transfer gave".to_owned());
+            }
+        }
+        for wallet in rebuilt.wallets.iter().filter(|wallet| stored.wallet(wallet.currency).is_none()) {
+            problems.push(format!("lacks the wallet of currency {}", wallet.currency.0));
+        }
+        let stored_held: i64 = stored.wallets.iter().map(|wallet| wallet.balance().held).sum();
+        if stored_held != held {
+            problems.push(format!("holds {stored_held} points, but its open orders hold {held}"));
+        }
+        if available != stored.available() {
+            problems.push(format!("column `available` is {available}, its state says {}", stored.available()));
+        }
+        if next_due_at != stored.next_due_at() {
+            problems
+                .push(format!("column `next_due_at` is {next_due_at:?}, its state says {:?}", stored.next_due_at()));
+        }
+        for problem in problems {
+            self.wrong(format!("account {member}"), problem);
+        }
+    }
+
+    /// One stock row. Call after all orders.
+    pub fn stock(&mut self, reward_id: &str, stock: &StockLevel) {
+        self.report.stocks += 1;
+        let reserved = self.orders.reserved.remove(reward_id).unwrap_or_default();
+        let issued = self.orders.issued.remove(reward_id).unwrap_or_default();
+        let mut problems = Vec::new();
+        if stock.on_hand != stock.initial + stock.restocked - stock.issued {
+            problems.push(format!("on_hand {} is not initial + restocked − issued", stock.on_hand));
+        }
+        if stock.reserved < 0 || stock.reserved > stock.on_hand {
+            problems.push(format!("reserved {} is not between 0 and on_hand {}", stock.reserved, stock.on_hand));
+        }
+        if (stock.reserved, stock.issued) != (reserved, issued) {
+            problems.push(format!(
+                "reserved {} and issued {}, but its orders reserve {reserved} and were issued {issued}",
+                stock.reserved, stock.issued
+            ));
+        }
+        for problem in problems {
+            self.wrong(format!("stock {reward_id}"), problem);
+        }
+    }
+
+    /// The report. Members with transactions but no account are found here.
+    pub fn finish(mut self) -> VerifyReport {
+        let mut orphans: Vec<MemberId> = self.rebuilt.keys().copied().collect();
+        orphans.sort();
+        for member in orphans {
+            self.wrong(format!("account {member}"), "has transactions but no account row".to_owned());
+        }
+        self.report
+    }
+}

@@ -1,0 +1,12 @@
+//! The brain of Guerdon: its types, rules and decisions. Pure: no input or output, no clock, no randomness, no async.
+
+pub mod earning;
+pub mod id;
+pub mod kernel;
+pub mod ledger;
+pub mod limits;
+pub mod members;
+pub mod program;
+pub mod redemption;
+pub mod rewards;
+pub mod time;

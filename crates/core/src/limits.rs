@@ -1,0 +1,41 @@
+//! A limit on everything that comes in, in one place.
+
+/// Commands decided and committed together at the most.
+pub const BATCH_COMMANDS: usize = 1_024;
+/// Activities in one batch request.
+pub const BATCH_ACTIVITIES: usize = 1_000;
+/// Lines of one activity.
+pub const ACTIVITY_LINES: usize = 2_000;
+/// Characters of an idempotency key, external id or reference.
+pub const KEY_CHARS: usize = 128;
+/// Characters of a name, description or reason.
+pub const TEXT_CHARS: usize = 500;
+/// Attributes of a member, activity or line.
+pub const ATTRIBUTES: usize = 50;
+/// Characters of a CEL expression.
+pub const EXPRESSION_CHARS: usize = 2_000;
+/// Earning rules, rewards or currencies in a program.
+pub const DOCUMENTS: usize = 10_000;
+/// Points that one command may move, and money in minor units that one activity may bear: 10^12.
+pub const AMOUNT: i64 = 1_000_000_000_000;
+/// Points of one wallet; far from the edge of `i64`, so that sums never overflow.
+pub const WALLET_POINTS: i64 = 1_000_000_000_000_000;
+/// Units in one order.
+pub const ORDER_QUANTITY: i64 = 1_000;
+/// Items of one page.
+pub const PAGE: i64 = 200;
+
+/// A text field that is too long or empty, or has control characters.
+pub fn check_text(field: &str, text: &str, limit: usize) -> Result<(), String> {
+    let length = text.chars().count();
+    if text.trim().is_empty() {
+        return Err(format!("`{field}` is empty"));
+    }
+    if length > limit {
+        return Err(format!("`{field}` has {length} characters; at most {limit} are allowed"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(format!("`{field}` holds control characters"));
+    }
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! The program file: one readable bundle that is split into versioned documents.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::earning::Rule;
+use crate::ledger::CurrencyId;
+use crate::limits;
+use crate::rewards::Reward;
+use crate::time::Timestamp;
+
+/// A text for people: one for all languages, or one for each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Text {
+    /// The same in every language.
+    One(String),
+    /// By language (`en`, `zh`).
+    Many(BTreeMap<String, String>),
+}
+
+impl Text {
+    /// The text in a language, else in English, else any.
+    pub fn get(&self, language: &str) -> &str {
+        match self {
+            Self::One(text) => text,
+            Self::Many(texts) => texts
+                .get(language.split('-').next().unwrap_or_default())
+                .or_else(|| texts.get("en"))
+                .or_else(|| texts.values().next())
+                .map_or("", String::as_str),
+        }
+    }
+
+    fn validate(&self, field: &str) -> Result<(), String> {
+        match self {
+            Self::One(text) => limits::check_text(field, text, limits::TEXT_CHARS),
+            Self::Many(texts) if texts.is_empty() => Err(format!("`{field}` is empty")),
+            Self::Many(texts) => {
+                texts.values().try_for_each(|text| limits::check_text(field, text, limits::TEXT_CHARS))
+            }
+        }
+    }
+}
+
+/// The program's own settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramSettings {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub name: Text,
+    /// ISO 4217 code of the money that purchases are in.
+    pub money: String,
+    /// IANA time zone of days, months and expiry.
+    pub time_zone: String,
+    /// How many days ago an activity sent to the API may lie; imports may bring older ones.
+    #[serde(default = "default_backdating_days")]
+    pub backdating_days: i64,
+}
+
+fn default_backdating_days() -> i64 {
+    30
+}
+
+/// The end at which lots of one funding are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Granule {
+    /// The end of the local month.
+    Month,
+    /// The end of the local day.
+    Day,
+}
+
+/// When points expire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expiry {
+    /// Life in months (granule `month`) or days (granule `day`).
+    pub after: i32,
+    /// To the end of what.
+    pub granule: Granule,
+}
+
+/// A kind of points.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Currency {
+    /// Its number in the ledger, 1 for the first; never reused.
+    pub id: CurrencyId,
+    /// Its code in the API, such as `points`.
+    pub code: String,
+    /// What people call it.
+    pub name: Text,
+    /// Digits after the decimal point when shown, 0–2.
+    #[serde(default)]
+    pub decimals: u8,
+    /// How many smallest units are worth one major unit of money: 100 means 100 points = £1.00.
+    pub per_money_unit: i64,
+    /// When its points expire; left out: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<Expiry>,
+}
+
+/// A whole program file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bundle {
+    /// The program's own settings.
+    pub program: ProgramSettings,
+    /// Its currencies.
+    pub currencies: Vec<Currency>,
+    /// Its earning rules, in the order in which they are evaluated.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Its rewards.
+    #[serde(default)]
+    pub rewards: Vec<Reward>,
+}
+
+/// One version of one piece of configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// `program`, `currency`, `rule` or `reward`.
+    pub kind: String,
+    /// Its id within the kind.
+    pub id: String,
+    /// Counts from 1.
+    pub version: i64,
+    /// Its place among those of its kind.
+    pub position: i64,
+    /// From when it holds.
+    pub effective_from: Timestamp,
+    /// `active` or `retired`.
+    pub state: String,
+    /// JSON.
+    pub body: String,
+}
+
+impl Bundle {
+    /// Reads a program file: TOML, or JSON when it begins with `{`. The message names the line or field.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bundle: Self = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|error| error.to_string())?
+        } else {
+            toml::from_str(text).map_err(|error| error.to_string())?
+        };
+        bundle.validate()?;
+        Ok(bundle)
+    }
+
+    /// Checks every field; the message names it.
+    pub fn validate(&self) -> Result<(), String> {
+        let program = &self.program;
+        check_id("program.id", &program.id)?;
+        program.name.validate("program.name")?;
+        if money_digits(&program.money).is_none() {
+            return Err(format!("program.money: `{}` is not an ISO 4217 currency code such as GBP", program.money));
+        }
+        crate::time::Calendar::new(&program.time_zone).map_err(|problem| format!("program.time_zone: {problem}"))?;
+        if !(0..=36_500).contains(&program.backdating_days) {
+            return Err("program.backdating_days must be 0 to 36500".to_owned());
+        }
+        if self.currencies.is_empty() {
+            return Err("a program needs at least one currency".to_owned());
+        }
+        unique("currency", self.currencies.iter().map(|currency| currency.code.as_str()))?;
+        unique("rule", self.rules.iter().map(|rule| rule.id.as_str()))?;
+        unique("reward", self.rewards.iter().map(|reward| reward.id.as_str()))?;
+        self.currencies.iter().try_for_each(Currency::validate)?;
+        self.rewards.iter().try_for_each(|reward| self.validate_reward(reward))?;
+        self.rules.iter().enumerate().try_for_each(|(index, rule)| {
+            let earlier = self.rules.get(..index).unwrap_or_default();
+            rule.validate(earlier).map_err(|problem| format!("rule `{}`: {problem}", rule.id))?;
+            self.check_currency(&format!("rule `{}`", rule.id), rule.currency)
+        })
+    }
+
+    fn check_currency(&self, what: &str, currency: CurrencyId) -> Result<(), String> {
+        if self.currencies.iter().any(|known| known.id == currency) {
+            return Ok(());
+        }
+        Err(format!("{what}: currency {} is not one of the program's", currency.0))
+    }
+
+    fn validate_reward(&self, reward: &Reward) -> Result<(), String> {
+        let what = format!("reward `{}`", reward.id);
+        check_id(&what, &reward.id)?;
+        reward.name.validate(&what)?;
+        if !(1..=limits::AMOUNT).contains(&reward.price) {
+            return Err(format!("{what}: price must be 1 to {}", limits::AMOUNT));
+        }
+        if reward.stock.is_some_and(|stock| !(0..=limits::AMOUNT).contains(&stock)) {
+            return Err(format!("{what}: stock must be 0 to {}", limits::AMOUNT));
+        }
+        self.check_currency(&what, reward.currency)
+    }
+
+    /// The bundle as documents of version 0 that are still to be numbered, in the order of the file.
+    pub fn documents(&self) -> Result<Vec<Document>, String> {
+        let mut documents = vec![document("program", "program", 0, &self.program)?];
+        for (position, currency) in self.currencies.iter().enumerate() {
+            documents.push(document("currency", &currency.code, position, currency)?);
+        }
+        for (position, rule) in self.rules.iter().enumerate() {
+            documents.push(document("rule", &rule.id, position, rule)?);
+        }
+        for (position, reward) in self.rewards.iter().enumerate() {
+            documents.push(document("reward", &reward.id, position, reward)?);
+        }
+        Ok(documents)
+    }
+}
+
+impl Currency {
+    fn validate(&self) -> Result<(), String> {
+        let what = format!("currency `{}`", self.code);
+        check_id(&what, &self.code)?;
+        self.name.validate(&what)?;
+        if self.id.0 == 0 || self.decimals > 2 || !(1..=1_000_000_000).contains(&self.per_money_unit) {
+            return Err(format!("{what}: id must be 1 or more, decimals 0 to 2, per_money_unit 1 to 1000000000"));
+        }
+        if self.expiry.as_ref().is_some_and(|expiry| !(0..=1_200).contains(&expiry.after)) {
+            return Err(format!("{what}: expiry.after must be 0 to 1200"));
+        }
+        Ok(())
+    }
+}
+
+/// Digits after the decimal point of an ISO 4217 currency, as far as the code is known.
+pub(crate) fn money_digits(code: &str) -> Option<u32> {
+    iso_currency::Currency::from_code(code).and_then(|currency| currency.exponent()).map(u32::from)
+}
+
+fn document(kind: &str, id: &str, position: usize, body: &impl Serialize) -> Result<Document, String> {
+    Ok(Document {
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        version: 0,
+        position: position as i64,
+        effective_from: Timestamp::ZERO,
+        state: "active".to_owned(),
+        body: serde_json::to_string(body).map_err(|error| error.to_string())?,
+    })
+}
+
+fn check_id(what: &str, id: &str) -> Result<(), String> {
+    let fits = !id.is_empty()
+        && id.len() <= 64
+        && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_');
+    if fits {
+        return Ok(());
+    }
+    Err(format!("{what}: an id has 1 to 64 lower-case letters, digits and hyphens, not `{id}`"))
+}
+
+fn unique<'a>(kind: &str, ids: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut seen = std::collections::BTreeSet::new();
+    for id in ids {
+        if !seen.insert(id) {
+            return Err(format!("{kind} `{id}` is there twice"));
+        }
+    }
+    if seen.len() > limits::DOCUMENTS {
+        return Err(format!("more than {} of kind {kind}", limits::DOCUMENTS));
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The program: its currencies, rules and rewards as an operator writes them, and the compiled snapshot in force.
+
+mod bundle;
+mod snapshot;
+
+pub use bundle::{Bundle, Currency, Document, Expiry, Granule, ProgramSettings, Text};
+pub use snapshot::Program;

@@ -1,0 +1,111 @@
+//! The compiled configuration in force: built from documents, immutable, shared by every thread.
+
+use std::collections::BTreeMap;
+
+use super::bundle::{Currency, Document, Granule, ProgramSettings, money_digits};
+use crate::earning::{CompiledRule, Rule};
+use crate::ledger::CurrencyId;
+use crate::rewards::Reward;
+use crate::time::{Calendar, Timestamp};
+
+/// A program, ready to decide.
+pub struct Program {
+    /// Its settings.
+    pub settings: ProgramSettings,
+    /// Its calendar.
+    pub calendar: Calendar,
+    /// Digits after the decimal point of its money.
+    pub money_digits: u32,
+    /// Its currencies, in the order of the file.
+    pub currencies: Vec<Currency>,
+    /// All versions of all rules, in the order of the file and of their versions.
+    pub rules: Vec<CompiledRule>,
+    rewards: BTreeMap<String, Reward>,
+}
+
+impl Program {
+    /// Compiles the stored documents. The message names the document that does not fit.
+    pub fn from_documents(documents: &[Document]) -> Result<Self, String> {
+        let mut settings = None;
+        let mut currencies = BTreeMap::new();
+        let mut rewards = BTreeMap::new();
+        let mut rules = Vec::new();
+        for document in documents {
+            let what = format!("{} `{}` version {}", document.kind, document.id, document.version);
+            let active = document.state == "active";
+            match document.kind.as_str() {
+                "program" => settings = Some(read::<ProgramSettings>(&what, &document.body)?),
+                "currency" => {
+                    let currency: Currency = read(&what, &document.body)?;
+                    currencies.insert(currency.id, currency);
+                }
+                "reward" if active => {
+                    rewards.insert(document.id.clone(), read::<Reward>(&what, &document.body)?);
+                }
+                "reward" => drop(rewards.remove(&document.id)),
+                "rule" => {
+                    let rule: Rule = read(&what, &document.body)?;
+                    let compiled = CompiledRule::compile(rule, document.version, document.effective_from, active)
+                        .map_err(|problem| format!("{what}: {problem}"))?;
+                    rules.push((document.position, compiled));
+                }
+                other => return Err(format!("this version knows no configuration of kind `{other}`")),
+            }
+        }
+        let settings = settings.ok_or("there is no program in this data directory; run `guerdon init`")?;
+        rules.sort_by(|(left, a), (right, b)| (left, &a.rule.id, a.version).cmp(&(right, &b.rule.id, b.version)));
+        Ok(Self {
+            calendar: Calendar::new(&settings.time_zone)?,
+            money_digits: money_digits(&settings.money).ok_or("unknown money")?,
+            currencies: currencies.into_values().collect(),
+            rules: rules.into_iter().map(|(_, rule)| rule).collect(),
+            rewards,
+            settings,
+        })
+    }
+
+    /// The reward of an id.
+    pub fn reward(&self, id: &str) -> Option<&Reward> {
+        self.rewards.get(id)
+    }
+
+    /// All rewards, by id.
+    pub fn rewards(&self) -> impl Iterator<Item = &Reward> {
+        self.rewards.values()
+    }
+
+    /// The currency of a number.
+    pub fn currency(&self, id: CurrencyId) -> Option<&Currency> {
+        self.currencies.iter().find(|currency| currency.id == id)
+    }
+
+    /// The currency of a code, such as `points`.
+    pub fn currency_by_code(&self, code: &str) -> Option<&Currency> {
+        self.currencies.iter().find(|currency| currency.code == code)
+    }
+
+    /// When points of a currency earned at `at` expire.
+    pub fn expires_at(&self, currency: CurrencyId, at: Timestamp) -> Timestamp {
+        match self.currency(currency).and_then(|currency| currency.expiry.as_ref()) {
+            None => Timestamp::NEVER,
+            Some(expiry) if expiry.granule == Granule::Month => self.calendar.end_of_month_after(at, expiry.after),
+            Some(expiry) => self.calendar.end_of_day_after(at, expiry.after),
+        }
+    }
+
+    /// Minor units of money in one major unit.
+    pub fn minor_per_major(&self) -> i64 {
+        10_i64.saturating_pow(self.money_digits)
+    }
+
+    /// What `points` of a currency are worth, in minor units of money, rounded down.
+    pub fn value_of(&self, currency: CurrencyId, points: i64) -> i64 {
+        let per_unit = self.currency(currency).map_or(1, |currency| currency.per_money_unit);
+        let value = i128::from(points) * i128::from(self.minor_per_major());
+        i64::try_from(value.div_euclid(i128::from(per_unit.max(1)))).unwrap_or(i64::MAX)
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(what: &str, body: &str) -> Result<T, String> {
+    serde_json::from_str(body).map_err(|error| format!("{what}: {error}"))
+}

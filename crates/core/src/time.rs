@@ -1,0 +1,221 @@
+//! Instants in UTC milliseconds, and the program's calendar in its own time zone.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, ToSpan};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z. RFC 3339 in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Timestamp(i64);
+
+/// How far ahead of our clock a caller's clock may be, in milliseconds (5 minutes).
+pub const MAX_CLOCK_SKEW_MS: i64 = 5 * 60 * 1000;
+/// No activity is dated before this (2000-01-01T00:00:00Z): what is older is a typing error.
+pub const EARLIEST: Timestamp = Timestamp(946_684_800_000);
+
+impl Timestamp {
+    /// The beginning of time; as a lot's `active_at` it means "already active".
+    pub const ZERO: Self = Self(0);
+    /// The end of time; as a lot's `expires_at` it means "never".
+    pub const NEVER: Self = Self(i64::MAX);
+
+    /// From milliseconds since the epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This instant moved by `millis`, saturating.
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// Parses RFC 3339 (`2011-12-09T12:50:00Z`).
+    pub fn parse_rfc3339(text: &str) -> Result<Self, String> {
+        text.parse::<jiff::Timestamp>()
+            .map(|instant| Self(instant.as_millisecond()))
+            .map_err(|_| format!("`{}` is not an RFC 3339 time such as 2026-01-31T09:30:00Z", clip(text)))
+    }
+
+    fn instant(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX)
+    }
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::NEVER {
+            return f.write_str("never");
+        }
+        write!(f, "{}", self.instant())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            if text == "never" {
+                return Ok(Self::NEVER);
+            }
+            Self::parse_rfc3339(&text).map_err(serde::de::Error::custom)
+        } else {
+            i64::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+/// A local day of the program: days since 1970-01-01 in its time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Day(pub i32);
+
+impl Day {
+    /// The civil date of this day.
+    pub fn date(self) -> Date {
+        Date::constant(1970, 1, 1).saturating_add(Span::new().try_days(self.0).unwrap_or_default())
+    }
+
+    /// The day of a civil date.
+    pub fn of(date: Date) -> Self {
+        let days = Date::constant(1970, 1, 1).until(date).map_or(0, |span| span.get_days());
+        Self(days)
+    }
+}
+
+/// The program's calendar: days and months in its time zone.
+#[derive(Debug, Clone)]
+pub struct Calendar {
+    zone: TimeZone,
+}
+
+impl Calendar {
+    /// The calendar of an IANA time zone name such as `Europe/London`.
+    pub fn new(zone: &str) -> Result<Self, String> {
+        TimeZone::get(zone)
+            .map(|zone| Self { zone })
+            .map_err(|_| format!("`{}` is not a time zone name such as Europe/London", clip(zone)))
+    }
+
+    /// The local day of an instant.
+    pub fn day_of(&self, at: Timestamp) -> Day {
+        Day::of(self.zone.to_datetime(at.instant()).date())
+    }
+
+    /// The first instant of a local day.
+    pub fn start_of(&self, day: Day) -> Timestamp {
+        self.instant_of(day.date().at(0, 0, 0, 0))
+    }
+
+    /// An instant written in local time, such as `2011-12-09 12:50:00`.
+    pub fn parse_local(&self, text: &str) -> Result<Timestamp, String> {
+        text.parse::<jiff::civil::DateTime>()
+            .map(|local| self.instant_of(local))
+            .map_err(|_| format!("`{}` is not a time such as 2026-01-31 09:30:00", clip(text)))
+    }
+
+    /// The instant of a local date and time; a time that a clock change skips or repeats takes the earlier offset.
+    pub fn instant_of(&self, local: jiff::civil::DateTime) -> Timestamp {
+        self.zone
+            .to_ambiguous_timestamp(local)
+            .compatible()
+            .map_or(Timestamp::NEVER, |instant| Timestamp(instant.as_millisecond()))
+    }
+
+    /// The end of the local month that lies `months` after `at`: the first instant of the month after it.
+    pub fn end_of_month_after(&self, at: Timestamp, months: i32) -> Timestamp {
+        let date = self.zone.to_datetime(at.instant()).date();
+        let shift = Span::new().try_months(i64::from(months) + 1).unwrap_or_default();
+        match date.first_of_month().checked_add(shift) {
+            Ok(first) => self.instant_of(first.at(0, 0, 0, 0)),
+            Err(_) => Timestamp::NEVER,
+        }
+    }
+
+    /// The end of the local day that lies `days` after `at`: the first instant of the day after it.
+    pub fn end_of_day_after(&self, at: Timestamp, days: i32) -> Timestamp {
+        let date = self.zone.to_datetime(at.instant()).date();
+        let shift = Span::new().try_days(i64::from(days) + 1).unwrap_or_default();
+        match date.checked_add(shift) {
+            Ok(next) => self.instant_of(next.at(0, 0, 0, 0)),
+            Err(_) => Timestamp::NEVER,
+        }
+    }
+
+    /// 23:59:59 of a local day: when the day's closing work is dated.
+    pub fn close_of(&self, day: Day) -> Timestamp {
+        self.instant_of(day.date().at(23, 59, 59, 0))
+    }
+
+    /// A local date and time for people, `2011-12-09 12:50`.
+    pub fn show(&self, at: Timestamp) -> String {
+        if at == Timestamp::NEVER {
+            return "∞".to_owned();
+        }
+        self.zone.to_datetime(at.instant()).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
+    /// The local date of the last moment before `at`, for "valid through".
+    pub fn last_day_before(&self, at: Timestamp) -> String {
+        if at == Timestamp::NEVER {
+            return "∞".to_owned();
+        }
+        self.zone.to_datetime(at.plus_millis(-1).instant()).date().to_string()
+    }
+}
+
+/// The first days of the months from the one that holds `from` to the one that holds `to`.
+pub fn months_between(from: Day, to: Day) -> Vec<Date> {
+    let mut months = Vec::new();
+    let mut month = from.date().first_of_month();
+    while month <= to.date() && months.len() < 1_200 {
+        months.push(month);
+        month = month.saturating_add(1.month());
+    }
+    months
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lot_of_twenty_four_months_ends_with_the_london_month() {
+        let calendar = Calendar::new("Europe/London").unwrap();
+        let bought = calendar.parse_local("2011-07-15 09:00:00").unwrap();
+        let end = calendar.end_of_month_after(bought, 24);
+        assert_eq!(end.to_string(), "2013-07-31T23:00:00Z");
+        assert_eq!(calendar.last_day_before(end), "2013-07-31");
+    }
+
+    #[test]
+    fn days_are_local() {
+        let calendar = Calendar::new("Europe/London").unwrap();
+        let late = Timestamp::parse_rfc3339("2011-06-30T23:30:00Z").unwrap();
+        assert_eq!(calendar.day_of(late).date().to_string(), "2011-07-01");
+        assert_eq!(Day::of(Day(15_000).date()), Day(15_000));
+        assert!(Calendar::new("Mars/Olympus").is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! What can go wrong with a store.
+
+/// An error of a store; the message says what to do where something can be done.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was faster: load again and decide again.
+    #[error("another writer changed a row in the meantime")]
+    Conflict,
+    /// The disk is full, read-only or broken, or the database cannot be reached: nothing was written.
+    #[error("the store cannot write: {0}")]
+    Unavailable(String),
+    /// The store refused a row: a defect.
+    #[error("the store refused a row: {0}")]
+    Rejected(String),
+    /// The data directory cannot be used as it is.
+    #[error("{0}")]
+    Unusable(String),
+}

@@ -1,0 +1,14 @@
+//! The memory of Guerdon: one trait for every store, the batch writer in front of it, and the readers beside it.
+
+mod engine;
+mod error;
+mod ram;
+pub mod read;
+mod sqlite;
+mod writer;
+
+pub use engine::{CommandError, Engine, EngineHandle, Outcome};
+pub use error::StoreError;
+pub use ram::RamStore;
+pub use sqlite::{DataDir, SqliteStore};
+pub use writer::{Published, Store, load_program, publish, verify};

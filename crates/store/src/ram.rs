@@ -1,0 +1,176 @@
+//! The store in plain RAM: for simulation, backtests and dry runs.
+
+use std::collections::BTreeMap;
+
+use guerdon_core::id::{ActivityId, MemberId, OrderId, TransactionId};
+use guerdon_core::kernel::{Changes, Committed, Footprint, Loaded};
+use guerdon_core::ledger::{Account, Transaction, Verifier, leaf_hash};
+use guerdon_core::members::{MemberRef, Profile};
+use guerdon_core::program::Document;
+use guerdon_core::redemption::Order;
+use guerdon_core::rewards::StockLevel;
+use guerdon_core::time::Timestamp;
+
+use crate::{Store, StoreError};
+
+/// All rows in ordered maps.
+#[derive(Debug, Default, Clone)]
+pub struct RamStore {
+    accounts: BTreeMap<MemberId, Account>,
+    members: BTreeMap<MemberId, Profile>,
+    references: BTreeMap<MemberRef, MemberId>,
+    transactions: BTreeMap<TransactionId, (Transaction, [u8; 32])>,
+    keys: BTreeMap<(MemberId, String), TransactionId>,
+    activities: BTreeMap<ActivityId, (MemberId, String, String)>,
+    orders: BTreeMap<OrderId, Order>,
+    stock: BTreeMap<String, StockLevel>,
+    documents: Vec<Document>,
+}
+
+impl RamStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The profile of a member.
+    pub fn profile(&self, member: MemberId) -> Option<&Profile> {
+        self.members.get(&member)
+    }
+
+    /// How many activities are stored.
+    pub fn activity_count(&self) -> usize {
+        self.activities.len()
+    }
+
+    /// Whether every row that the changes were decided over is still as it was read.
+    fn check(&self, changes: &Changes) -> Result<(), StoreError> {
+        for change in &changes.accounts {
+            if self.accounts.get(&change.member_id).map(|account| account.version) != change.read_version {
+                return Err(StoreError::Conflict);
+            }
+        }
+        for decision in &changes.decisions {
+            let transaction = &decision.transaction;
+            if self.keys.contains_key(&(transaction.member_id, transaction.idempotency_key.clone())) {
+                return Err(StoreError::Conflict);
+            }
+            let mut references = decision.member.iter().flat_map(|member| &member.references);
+            if references.any(|reference| self.references.contains_key(reference)) {
+                return Err(StoreError::Conflict);
+            }
+        }
+        for (reward, change) in &changes.stock {
+            let level = self.stock.get(reward).ok_or_else(|| StoreError::Rejected(format!("no stock of {reward}")))?;
+            let after = level.plus(*change);
+            if after.reserved < 0 || after.reserved > after.on_hand {
+                return Err(StoreError::Conflict);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store for RamStore {
+    fn prefetch(&mut self, footprint: &Footprint) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded::default();
+        for member in &footprint.members {
+            if let Some(account) = self.accounts.get(member) {
+                loaded.accounts.insert(*member, account.clone());
+            }
+        }
+        for key in &footprint.keys {
+            if let Some((transaction, _)) = self.keys.get(key).and_then(|id| self.transactions.get(id)) {
+                let committed =
+                    Committed { request_digest: transaction.request_digest, receipt: transaction.receipt.clone() };
+                loaded.committed.insert(key.clone(), committed);
+            }
+        }
+        for (member, id) in &footprint.orders {
+            if let Some(order) = self.orders.get(id).filter(|order| order.member_id == *member) {
+                loaded.orders.insert((*member, *id), order.clone());
+            }
+        }
+        for reward in &footprint.rewards {
+            if let Some(level) = self.stock.get(reward) {
+                loaded.stock.insert(reward.clone(), *level);
+            }
+        }
+        for reference in &footprint.references {
+            if let Some(member) = self.references.get(reference) {
+                loaded.references.insert(reference.clone(), *member);
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.check(changes)?;
+        for decision in &changes.decisions {
+            let transaction = &decision.transaction;
+            let member = transaction.member_id;
+            self.keys.insert((member, transaction.idempotency_key.clone()), transaction.id);
+            self.transactions.insert(transaction.id, (transaction.clone(), leaf_hash(transaction)));
+            if let Some(new) = &decision.member {
+                self.members.insert(member, new.profile.clone());
+                self.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
+            }
+            if let Some((id, kind, body)) = &decision.activity {
+                self.activities.insert(*id, (member, kind.clone(), body.clone()));
+            }
+        }
+        for change in &changes.accounts {
+            self.accounts.insert(change.member_id, change.account.clone());
+        }
+        for (order, _) in &changes.orders {
+            self.orders.insert(order.id, order.clone());
+        }
+        for (reward, change) in &changes.stock {
+            if let Some(level) = self.stock.get_mut(reward) {
+                *level = level.plus(*change);
+            }
+        }
+        Ok(())
+    }
+
+    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        let mut due: Vec<(Timestamp, MemberId, i64)> = self
+            .accounts
+            .iter()
+            .filter_map(|(member, account)| Some((account.next_due_at()?, *member, account.version)))
+            .filter(|(due_at, _, _)| *due_at <= now)
+            .collect();
+        due.sort();
+        due.truncate(limit);
+        Ok(due.into_iter().map(|(_, member, version)| (member, version)).collect())
+    }
+
+    fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
+        Ok(self.documents.clone())
+    }
+
+    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
+        self.documents.extend_from_slice(documents);
+        self.documents.sort_by(|a, b| (&a.kind, &a.id, a.version).cmp(&(&b.kind, &b.id, b.version)));
+        for (reward, initial) in stock {
+            self.stock.entry(reward.clone()).or_insert_with(|| StockLevel::new(*initial));
+        }
+        Ok(())
+    }
+
+    fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
+        for (transaction, hash) in self.transactions.values() {
+            verifier.transaction(transaction, hash);
+        }
+        for order in self.orders.values() {
+            verifier.order(order);
+        }
+        for (member, account) in &self.accounts {
+            verifier.account(*member, account, account.available(), account.next_due_at());
+        }
+        for (reward, level) in &self.stock {
+            verifier.stock(reward, level);
+        }
+        Ok(())
+    }
+}

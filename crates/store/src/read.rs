@@ -1,0 +1,1 @@
+//! Readers: one SQL text for every engine, through sqlx, beside the writer.

@@ -1,0 +1,29 @@
+//! The embedded store: SQLite in WAL mode with `synchronous=FULL`, one writer.
+
+mod directory;
+mod rows;
+mod store;
+
+pub use directory::DataDir;
+pub use store::SqliteStore;
+
+use crate::StoreError;
+
+/// Maps an SQLite error to what the caller can do about it.
+fn store_error(error: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode;
+    let message = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => {
+            StoreError::Unavailable("the disk is full; free some space and try again".to_owned())
+        }
+        Some(ErrorCode::ReadOnly) => StoreError::Unavailable(format!("the data directory is read-only ({message})")),
+        Some(
+            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked,
+        ) => StoreError::Unavailable(message),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Unusable(format!("the database file is damaged ({message}); restore it from a backup"))
+        }
+        _ => StoreError::Rejected(message),
+    }
+}

@@ -1,0 +1,465 @@
+//! Prefetch and commit on SQLite, with prepared statements and one write connection.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::{AccountChange, Changes, Committed, Decision, Footprint, Loaded};
+use guerdon_core::ledger::{Account, Transaction, Verifier, leaf_hash};
+use guerdon_core::program::Document;
+use guerdon_core::redemption::Order;
+use guerdon_core::rewards::StockChange;
+use guerdon_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::directory::{DataDir, database_file};
+use super::{rows, store_error};
+use crate::{Store, StoreError};
+
+/// Pages of log after which the checkpointer copies them into the database file (16 MiB).
+const CHECKPOINT_BYTES: u64 = 16 << 20;
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
+
+/// The embedded store.
+pub struct SqliteStore {
+    connection: Connection,
+    checkpointer: Option<Checkpointer>,
+    directory: Option<DataDir>,
+}
+
+/// A thread that copies the log into the database file beside the writer, so that no commit waits for it.
+struct Checkpointer {
+    stop: Arc<AtomicBool>,
+    /// Most of the log was copied: the writer copies the rest between two batches, and the log starts anew.
+    nearly_done: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens a data directory for writing, migrating its schema.
+    pub fn open(directory: DataDir) -> Result<Self, StoreError> {
+        let connection = directory.connect()?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let checkpointer = Checkpointer::start(directory.path())?;
+        Ok(Self { connection, checkpointer: Some(checkpointer), directory: Some(directory) })
+    }
+
+    /// Opens a data directory for reading, beside a writer or not.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let connection = DataDir::connect_read_only(path)?;
+        Ok(Self { connection, checkpointer: None, directory: None })
+    }
+
+    /// The data directory, when it is open for writing.
+    pub fn directory(&self) -> Option<&DataDir> {
+        self.directory.as_ref()
+    }
+
+    /// A value that belongs to the data directory as a whole.
+    pub fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.connection
+            .query_row("SELECT value FROM meta WHERE key = $1", [key], |row| row.get(0))
+            .optional()
+            .map_err(store_error)
+    }
+
+    /// Sets a value that belongs to the data directory as a whole.
+    pub fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql =
+            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        self.connection.execute(sql, [key, value]).map(drop).map_err(store_error)
+    }
+
+    fn load(&self, footprint: &Footprint) -> rusqlite::Result<Loaded> {
+        let mut loaded = Loaded::default();
+        let mut accounts = self.connection.prepare_cached("SELECT version, state FROM account WHERE member_id = $1")?;
+        for member in &footprint.members {
+            let mut found = accounts.query([member.0])?;
+            if let Some(row) = found.next()? {
+                let account = Account::decode(row.get(0)?, row.get_ref(1)?.as_blob()?)
+                    .map_err(|problem| rows::foreign(1, problem))?;
+                loaded.accounts.insert(*member, account);
+            }
+        }
+        let mut keys = self
+            .connection
+            .prepare_cached("SELECT request_digest, receipt FROM txn WHERE member_id = $1 AND idempotency_key = $2")?;
+        for key in &footprint.keys {
+            let mut found = keys.query(params![key.0.0, key.1])?;
+            if let Some(row) = found.next()? {
+                let committed = Committed { request_digest: row.get(0)?, receipt: row.get(1)? };
+                loaded.committed.insert(key.clone(), committed);
+            }
+        }
+        self.load_rest(footprint, &mut loaded)?;
+        Ok(loaded)
+    }
+
+    fn load_rest(&self, footprint: &Footprint, loaded: &mut Loaded) -> rusqlite::Result<()> {
+        let sql = format!("SELECT {} FROM orders WHERE order_id = $1 AND member_id = $2", rows::ORDER_COLUMNS);
+        let mut orders = self.connection.prepare_cached(&sql)?;
+        for (member, id) in &footprint.orders {
+            if let Some(order) = orders.query_row([id.0, member.0], rows::order).optional()? {
+                loaded.orders.insert((*member, *id), order);
+            }
+        }
+        let mut stock = self.connection.prepare_cached(
+            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id = $1",
+        )?;
+        for reward in &footprint.rewards {
+            if let Some((reward, level)) = stock.query_row([reward], rows::stock).optional()? {
+                loaded.stock.insert(reward, level);
+            }
+        }
+        let mut references =
+            self.connection.prepare_cached("SELECT member_id FROM member_ref WHERE kind = $1 AND digest = $2")?;
+        for reference in &footprint.references {
+            let key = params![reference.kind as i64, reference.digest];
+            if let Some(member) = references.query_row(key, |row| row.get(0)).optional()? {
+                loaded.references.insert(reference.clone(), MemberId(member));
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        // The writer is alone: nothing can come between its prefetch and its commit, but a version check costs little.
+        let transaction = self.connection.transaction().map_err(store_error)?;
+        write_accounts(&transaction, &changes.accounts)?;
+        write_decisions(&transaction, &changes.decisions).map_err(store_error)?;
+        write_orders(&transaction, &changes.orders).map_err(store_error)?;
+        for (reward, change) in &changes.stock {
+            write_stock(&transaction, reward, *change)?;
+        }
+        transaction.commit().map_err(store_error)
+    }
+}
+
+fn write_accounts(connection: &Connection, changes: &[AccountChange]) -> Result<(), StoreError> {
+    let mut insert = connection
+        .prepare_cached(
+            "INSERT INTO account (member_id, version, available, last_activity_at, next_due_at, state)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .map_err(store_error)?;
+    let mut update = connection
+        .prepare_cached(
+            "UPDATE account SET version = $2, available = $3, last_activity_at = $4, state = $5
+             WHERE member_id = $1 AND version = $6",
+        )
+        .map_err(store_error)?;
+    let mut update_due =
+        connection.prepare_cached("UPDATE account SET next_due_at = $2 WHERE member_id = $1").map_err(store_error)?;
+    for AccountChange { member_id, read_version, was_due_at, account } in changes {
+        let (available, state) = (account.available(), account.encode());
+        let active = account.last_activity_at.as_millis();
+        let due_at = account.next_due_at();
+        let due_millis = due_at.map(Timestamp::as_millis);
+        let Some(read_version) = read_version else {
+            let row = params![member_id.0, account.version, available, active, due_millis, state];
+            insert.execute(row).map_err(store_error)?;
+            continue;
+        };
+        let row = params![member_id.0, account.version, available, active, state, read_version];
+        if update.execute(row).map_err(store_error)? != 1 {
+            return Err(StoreError::Conflict);
+        }
+        if due_at != *was_due_at {
+            update_due.execute(params![member_id.0, due_millis]).map_err(store_error)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_decisions(connection: &Connection, decisions: &[Decision]) -> rusqlite::Result<()> {
+    let mut insert_transaction = connection.prepare_cached(
+        "INSERT INTO txn (txn_id, member_id, kind, at, day, idempotency_key, request_digest, channel, reference,
+         receipt, leaf_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )?;
+    let mut insert_activity = connection.prepare_cached(
+        "INSERT INTO activity (activity_id, member_id, txn_id, kind, at, body) VALUES ($1, $2, $3, $4, $5, $6)",
+    )?;
+    for decision in decisions {
+        let transaction = &decision.transaction;
+        insert_transaction.execute(params![
+            transaction.id.0,
+            transaction.member_id.0,
+            transaction.kind as i64,
+            transaction.at.as_millis(),
+            transaction.day.0,
+            transaction.idempotency_key,
+            transaction.request_digest,
+            transaction.channel,
+            transaction.reference,
+            transaction.receipt,
+            leaf_hash(transaction),
+        ])?;
+        write_transfers(connection, transaction)?;
+        if let Some((id, kind, body)) = &decision.activity {
+            let at = transaction.at.as_millis();
+            insert_activity.execute(params![id.0, transaction.member_id.0, transaction.id.0, kind, at, body])?;
+        }
+        write_member(connection, decision)?;
+    }
+    Ok(())
+}
+
+fn write_transfers(connection: &Connection, transaction: &Transaction) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO transfer (txn_id, position, member_id, day, debit, credit, currency, amount, lot_expires_at,
+         lot_funding, lot_active_at, rule, rule_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    )?;
+    for (position, transfer) in transaction.transfers.iter().enumerate() {
+        insert.execute(params![
+            transaction.id.0,
+            position as i64,
+            transaction.member_id.0,
+            transaction.day.0,
+            transfer.debit as i64,
+            transfer.credit as i64,
+            transfer.currency.0,
+            transfer.amount,
+            transfer.lot.expires_at.as_millis(),
+            transfer.lot.funding.0,
+            transfer.lot.active_at.as_millis(),
+            transfer.rule.as_ref().map(|(rule, _)| rule),
+            transfer.rule.as_ref().map(|(_, version)| version),
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_member(connection: &Connection, decision: &Decision) -> rusqlite::Result<()> {
+    let Some(new) = &decision.member else { return Ok(()) };
+    let transaction = &decision.transaction;
+    let profile = serde_json::to_string(&new.profile)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO member (member_id, enrolled_at, profile) VALUES ($1, $2, $3)")?;
+    insert.execute(params![transaction.member_id.0, transaction.at.as_millis(), profile])?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO member_ref (kind, digest, member_id) VALUES ($1, $2, $3)")?;
+    for reference in &new.references {
+        insert.execute(params![reference.kind as i64, reference.digest, transaction.member_id.0])?;
+    }
+    Ok(())
+}
+
+fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::Result<()> {
+    let sql = format!("INSERT INTO orders ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", rows::ORDER_COLUMNS);
+    let mut insert = connection.prepare_cached(&sql)?;
+    let mut update = connection.prepare_cached("UPDATE orders SET state = $2, updated_at = $3 WHERE order_id = $1")?;
+    for (order, is_new) in orders {
+        let (state, updated_at) = (order.state as i64, order.updated_at.as_millis());
+        if *is_new {
+            insert.execute(params![
+                order.id.0,
+                order.member_id.0,
+                order.reward_id,
+                order.quantity,
+                order.points,
+                order.currency.0,
+                state,
+                order.encode_holds(),
+                order.created_at.as_millis(),
+                updated_at,
+            ])?;
+        } else {
+            update.execute(params![order.id.0, state, updated_at])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_stock(connection: &Connection, reward: &str, change: StockChange) -> Result<(), StoreError> {
+    let mut update = connection
+        .prepare_cached(
+            "UPDATE stock SET issued = issued + $2, on_hand = on_hand - $2, reserved = reserved + $3
+             WHERE reward_id = $1 AND reserved + $3 >= 0 AND reserved + $3 <= on_hand - $2",
+        )
+        .map_err(store_error)?;
+    match update.execute(params![reward, change.issued, change.reserved]).map_err(store_error)? {
+        1 => Ok(()),
+        _ => Err(StoreError::Conflict),
+    }
+}
+
+impl Store for SqliteStore {
+    fn prefetch(&mut self, footprint: &Footprint) -> Result<Loaded, StoreError> {
+        self.load(footprint).map_err(store_error)
+    }
+
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        if changes.decisions.is_empty() {
+            return Ok(());
+        }
+        self.write(changes)?;
+        if let Some(checkpointer) = &self.checkpointer
+            && checkpointer.nearly_done.swap(false, Ordering::AcqRel)
+        {
+            checkpoint(&self.connection);
+        }
+        Ok(())
+    }
+
+    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        let sql = "SELECT member_id, version FROM account WHERE next_due_at <= $1 ORDER BY next_due_at LIMIT $2";
+        let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
+        let found = statement
+            .query_map(params![now.as_millis(), limit as i64], |row| Ok((MemberId(row.get(0)?), row.get(1)?)))
+            .map_err(store_error)?;
+        found.collect::<Result<_, _>>().map_err(store_error)
+    }
+
+    fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
+        let sql = "SELECT kind, id, version, position, effective_from, state, body FROM document
+                   ORDER BY kind, id, version";
+        let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
+        let found = statement
+            .query_map([], |row| {
+                Ok(Document {
+                    kind: row.get(0)?,
+                    id: row.get(1)?,
+                    version: row.get(2)?,
+                    position: row.get(3)?,
+                    effective_from: rows::millis(row, 4)?,
+                    state: row.get(5)?,
+                    body: row.get(6)?,
+                })
+            })
+            .map_err(store_error)?;
+        found.collect::<Result<_, _>>().map_err(store_error)
+    }
+
+    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(store_error)?;
+        for document in documents {
+            let row = params![
+                document.kind,
+                document.id,
+                document.version,
+                document.position,
+                document.effective_from.as_millis(),
+                document.state,
+                document.body,
+            ];
+            transaction
+                .execute(
+                    "INSERT INTO document (kind, id, version, position, effective_from, state, body)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    row,
+                )
+                .map_err(store_error)?;
+        }
+        for (reward, initial) in stock {
+            transaction
+                .execute(
+                    "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
+                     VALUES ($1, $2, 0, 0, $2, 0) ON CONFLICT (reward_id) DO NOTHING",
+                    params![reward, initial],
+                )
+                .map_err(store_error)?;
+        }
+        transaction.commit().map_err(store_error)
+    }
+
+    fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
+        // One read transaction: a consistent picture beside a running writer.
+        let transaction = self.connection.transaction().map_err(store_error)?;
+        audit_journal(&transaction, verifier).map_err(store_error)?;
+        audit_state(&transaction, verifier).map_err(store_error)
+    }
+}
+
+fn audit_journal(connection: &Connection, verifier: &mut Verifier) -> rusqlite::Result<()> {
+    let mut transactions = connection.prepare(
+        "SELECT txn_id, member_id, kind, at, day, idempotency_key, request_digest, channel, reference, receipt,
+         leaf_hash FROM txn ORDER BY txn_id",
+    )?;
+    let mut transfers = connection.prepare(
+        "SELECT txn_id, debit, credit, currency, amount, lot_expires_at, lot_funding, lot_active_at, rule, rule_version
+         FROM transfer ORDER BY txn_id, position",
+    )?;
+    let mut transfers = transfers.query_map([], rows::transfer)?.peekable();
+    for found in transactions.query_map([], rows::transaction)? {
+        let (mut transaction, hash) = found?;
+        while let Some(next) = transfers.next_if(|next| match next {
+            Ok((id, _)) => *id <= transaction.id,
+            Err(_) => true,
+        }) {
+            transaction.transfers.push(next?.1);
+        }
+        verifier.transaction(&transaction, &hash);
+    }
+    if let Some(orphan) = transfers.next() {
+        let (id, _) = orphan?;
+        return Err(rows::foreign(0, format!("a transfer belongs to {id}, which is not in the journal")));
+    }
+    Ok(())
+}
+
+fn audit_state(connection: &Connection, verifier: &mut Verifier) -> rusqlite::Result<()> {
+    let mut orders = connection.prepare(&format!("SELECT {} FROM orders", rows::ORDER_COLUMNS))?;
+    for order in orders.query_map([], rows::order)? {
+        verifier.order(&order?);
+    }
+    let mut accounts = connection.prepare("SELECT member_id, version, state, available, next_due_at FROM account")?;
+    let mut accounts = accounts.query([])?;
+    while let Some(row) = accounts.next()? {
+        let account =
+            Account::decode(row.get(1)?, row.get_ref(2)?.as_blob()?).map_err(|problem| rows::foreign(2, problem))?;
+        let due_at: Option<i64> = row.get(4)?;
+        verifier.account(MemberId(row.get(0)?), &account, row.get(3)?, due_at.map(Timestamp::from_millis));
+    }
+    let mut stock = connection.prepare("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock")?;
+    for found in stock.query_map([], rows::stock)? {
+        let (reward, level) = found?;
+        verifier.stock(&reward, &level);
+    }
+    Ok(())
+}
+
+fn checkpoint(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "a checkpoint failed; the log grows until the next one succeeds");
+    }
+}
+
+impl Checkpointer {
+    fn start(directory: &Path) -> Result<Self, StoreError> {
+        let file = database_file(directory);
+        let log = file.with_extension("db-wal");
+        let connection = Connection::open(&file).map_err(store_error)?;
+        // The checkpointer does its fsyncs; it writes nothing of its own.
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;").map_err(store_error)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let nearly_done = Arc::new(AtomicBool::new(false));
+        let (stopped, done) = (Arc::clone(&stop), Arc::clone(&nearly_done));
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(move || {
+            while !stopped.load(Ordering::Acquire) {
+                std::thread::park_timeout(CHECKPOINT_EVERY);
+                let length = std::fs::metadata(&log).map_or(0, |meta| meta.len());
+                if length >= CHECKPOINT_BYTES && !done.load(Ordering::Acquire) {
+                    checkpoint(&connection);
+                    done.store(true, Ordering::Release);
+                }
+            }
+        });
+        let thread = thread.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { stop, nearly_done, thread: Some(thread) })
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic there was reported when it happened; there is nothing left to save.
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The one trait of every store, and what is built from it alone.
+
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::{Changes, Footprint, Loaded};
+use guerdon_core::ledger::{Verifier, VerifyReport};
+use guerdon_core::program::{Bundle, Document, Program};
+use guerdon_core::rewards::Reward;
+use guerdon_core::time::Timestamp;
+
+use crate::StoreError;
+
+/// What the kernel needs of a store.
+pub trait Store: Send {
+    /// Loads every row that the footprint names, set-based, without locks.
+    fn prefetch(&mut self, footprint: &Footprint) -> Result<Loaded, StoreError>;
+
+    /// Writes all changes in one durable transaction, or none of them.
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError>;
+
+    /// Accounts on which something is due at `now`, with their versions, earliest first.
+    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError>;
+
+    /// All configuration documents, by kind, id and version.
+    fn documents(&mut self) -> Result<Vec<Document>, StoreError>;
+
+    /// Adds documents, and stock rows for rewards that have none yet, in one transaction.
+    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError>;
+
+    /// Feeds every row to the verifier: the journal in order, then orders, accounts and stock.
+    fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError>;
+}
+
+/// Which documents a publication changed.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// `kind id version` of each new version.
+    pub added: Vec<String>,
+    /// `kind id` of each that was retired.
+    pub retired: Vec<String>,
+}
+
+/// Publishes a program file: new versions of what differs, retirement of what is gone. The first versions hold from the
+/// beginning of time, later ones from `now`.
+pub fn publish(store: &mut dyn Store, bundle: &Bundle, now: Timestamp) -> Result<Published, StoreError> {
+    let existing = store.documents()?;
+    let wanted = bundle.documents().map_err(StoreError::Unusable)?;
+    let newest = |kind: &str, id: &str| {
+        existing.iter().filter(|known| known.kind == kind && known.id == id).max_by_key(|known| known.version)
+    };
+    let mut published = Published::default();
+    let mut added = Vec::new();
+    if let Some(program) = newest("program", "program") {
+        check_same_program(program, bundle)?;
+    }
+    for document in &wanted {
+        let before = newest(&document.kind, &document.id);
+        if let Some(before) = before {
+            check_stock_unchanged(before, document)?;
+            if before.body == document.body && before.position == document.position && before.state == "active" {
+                continue;
+            }
+        }
+        let version = before.map_or(1, |before| before.version + 1);
+        let effective_from = if before.is_some() { now } else { Timestamp::ZERO };
+        published.added.push(format!("{} {} {version}", document.kind, document.id));
+        added.push(Document { version, effective_from, ..document.clone() });
+    }
+    for before in existing.iter().filter(|known| newest(&known.kind, &known.id) == Some(known)) {
+        let gone = !wanted.iter().any(|document| document.kind == before.kind && document.id == before.id);
+        if gone && before.state == "active" {
+            if before.kind == "currency" {
+                let problem = format!("currency `{}` cannot be removed: wallets may hold it", before.id);
+                return Err(StoreError::Unusable(problem));
+            }
+            published.retired.push(format!("{} {}", before.kind, before.id));
+            let (version, state) = (before.version + 1, "retired".to_owned());
+            added.push(Document { version, effective_from: now, state, ..before.clone() });
+        }
+    }
+    let stock: Vec<(String, i64)> =
+        bundle.rewards.iter().filter_map(|reward| Some((reward.id.clone(), reward.stock?))).collect();
+    store.add_documents(&added, &stock)?;
+    Ok(published)
+}
+
+fn check_same_program(before: &Document, bundle: &Bundle) -> Result<(), StoreError> {
+    let known: guerdon_core::program::ProgramSettings =
+        serde_json::from_str(&before.body).map_err(|error| StoreError::Unusable(error.to_string()))?;
+    if (&known.id, &known.money, &known.time_zone)
+        == (&bundle.program.id, &bundle.program.money, &bundle.program.time_zone)
+    {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "the data directory holds the program `{}` ({}, {}); its id, money and time zone cannot change. \
+         Choose another directory for `{}`",
+        known.id, known.money, known.time_zone, bundle.program.id
+    )))
+}
+
+fn check_stock_unchanged(before: &Document, after: &Document) -> Result<(), StoreError> {
+    if before.kind != "reward" {
+        return Ok(());
+    }
+    let stock = |document: &Document| {
+        serde_json::from_str::<Reward>(&document.body)
+            .map(|reward| reward.stock)
+            .map_err(|error| StoreError::Unusable(error.to_string()))
+    };
+    let (was, is) = (stock(before)?, stock(after)?);
+    if was == is {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "reward `{}`: its initial stock was published as {was:?} and cannot be rewritten to {is:?}; \
+         offer the new units as another reward",
+        after.id
+    )))
+}
+
+/// Compiles the program that the store holds.
+pub fn load_program(store: &mut dyn Store) -> Result<Program, StoreError> {
+    Program::from_documents(&store.documents()?).map_err(StoreError::Unusable)
+}
+
+/// Checks every invariant over all rows of the store.
+pub fn verify(store: &mut dyn Store) -> Result<VerifyReport, StoreError> {
+    let mut verifier = Verifier::default();
+    store.audit(&mut verifier)?;
+    Ok(verifier.finish())
+}
