@@ -1,11 +1,11 @@
 //! The batch writer: queues commands, and for each batch loads, decides, commits and only then answers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
-use guerdon_core::id::IdGenerator;
+use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Batch, Command, Footprint, Refusal, Reply};
 use guerdon_core::limits::BATCH_COMMANDS;
 use guerdon_core::program::Program;
@@ -46,7 +46,7 @@ enum Message {
     Due {
         now: Timestamp,
         limit: usize,
-        answer: oneshot::Sender<Result<Vec<(guerdon_core::id::MemberId, i64)>, StoreError>>,
+        answer: oneshot::Sender<Result<Vec<(MemberId, i64)>, StoreError>>,
     },
 }
 
@@ -56,6 +56,7 @@ pub struct EngineHandle {
     queue: mpsc::Sender<Message>,
     program: Arc<Program>,
     clock_offset: Arc<AtomicI64>,
+    member_ids: Arc<Mutex<IdGenerator>>,
 }
 
 /// The writer thread and its store.
@@ -68,7 +69,12 @@ impl<S: Store + 'static> Engine<S> {
     /// Starts the writer thread over a store, as `node`.
     pub fn start(mut store: S, program: Arc<Program>, node: u16) -> Result<Self, StoreError> {
         let (queue, inbox) = mpsc::channel(QUEUE_JOBS);
-        let handle = EngineHandle { queue, program: Arc::clone(&program), clock_offset: Arc::new(AtomicI64::new(0)) };
+        let handle = EngineHandle {
+            queue,
+            program: Arc::clone(&program),
+            clock_offset: Arc::new(AtomicI64::new(0)),
+            member_ids: Arc::new(Mutex::new(IdGenerator::new(node))),
+        };
         let spawned = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             Writer { store: &mut store, program: &program, ids: IdGenerator::new(node) }.run(inbox);
             store
@@ -103,6 +109,11 @@ impl EngineHandle {
     /// Sets the offset of the program's clock, in milliseconds.
     pub fn set_clock_offset(&self, millis: i64) {
         self.clock_offset.store(millis, Ordering::Relaxed);
+    }
+
+    /// A fresh id for a member to be enrolled.
+    pub fn new_member_id(&self) -> MemberId {
+        MemberId(self.member_ids.lock().unwrap_or_else(PoisonError::into_inner).next(system_now()))
     }
 
     /// Sends commands, to be decided in order, and waits for their outcomes. Refuses at once when the queue is full.

@@ -1,1 +1,316 @@
 //! Readers: one SQL text for every engine, through sqlx, beside the writer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use guerdon_core::id::{MemberId, OrderId, TransactionId};
+use guerdon_core::ledger::{Account, CurrencyId, LedgerAccount, TransactionKind};
+use guerdon_core::members::{MemberRef, Profile};
+use guerdon_core::redemption::{Order, OrderState};
+use guerdon_core::rewards::StockLevel;
+use guerdon_core::time::{Day, Timestamp};
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::{AnyPool, Row};
+
+use crate::StoreError;
+
+const READERS: u32 = 4;
+
+/// A pool of read connections.
+#[derive(Clone)]
+pub struct Reader {
+    pool: AnyPool,
+}
+
+/// A member as listed.
+#[derive(Debug, Clone)]
+pub struct MemberRow {
+    /// The member.
+    pub id: MemberId,
+    /// When the member was enrolled.
+    pub enrolled_at: Timestamp,
+    /// The profile.
+    pub profile: Profile,
+    /// Points available in all currencies.
+    pub available: i64,
+    /// When the member last did something; zero: never.
+    pub last_activity_at: Timestamp,
+}
+
+/// A transaction as listed.
+#[derive(Debug, Clone)]
+pub struct TransactionRow {
+    /// Its id.
+    pub id: TransactionId,
+    /// Whose.
+    pub member_id: MemberId,
+    /// What it is about.
+    pub kind: TransactionKind,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Where it came from.
+    pub channel: String,
+    /// The caller's own number.
+    pub reference: Option<String>,
+    /// Its idempotency key.
+    pub idempotency_key: String,
+    /// The receipt: JSON of `guerdon_core::kernel::Receipt`.
+    pub receipt: String,
+}
+
+/// Points that moved between two ledger accounts on one local day, by rule.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    /// The day.
+    pub day: Day,
+    /// From.
+    pub debit: LedgerAccount,
+    /// To.
+    pub credit: LedgerAccount,
+    /// The currency.
+    pub currency: CurrencyId,
+    /// The rule and its version, on points that a rule gave or took.
+    pub rule: Option<(String, i64)>,
+    /// Points in all.
+    pub amount: i64,
+    /// Transfers.
+    pub count: i64,
+}
+
+/// How many rows there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Members.
+    pub members: i64,
+    /// Transactions.
+    pub transactions: i64,
+    /// Activities by kind.
+    pub activities: BTreeMap<String, i64>,
+    /// Orders by state.
+    pub orders: BTreeMap<&'static str, i64>,
+}
+
+type Read<T> = Result<T, StoreError>;
+
+fn failed(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+fn strange(what: &str, value: impl std::fmt::Display) -> StoreError {
+    StoreError::Unusable(format!("the database holds {what} {value}, which this version does not know"))
+}
+
+impl Reader {
+    /// Opens read connections on the database of a data directory.
+    pub async fn open(directory: &Path) -> Read<Self> {
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite:{}?mode=ro", crate::sqlite::database_file(directory).display());
+        let pool = AnyPoolOptions::new().max_connections(READERS).connect(&url).await.map_err(failed)?;
+        Ok(Self { pool })
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Read<()> {
+        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop).map_err(failed)
+    }
+
+    /// The member of an id.
+    pub async fn member(&self, id: MemberId) -> Read<Option<MemberRow>> {
+        let row = sqlx::query(
+            "SELECT m.member_id, m.enrolled_at, m.profile, a.available, a.last_activity_at
+             FROM member m JOIN account a ON a.member_id = m.member_id WHERE m.member_id = $1",
+        );
+        row.bind(id.0).fetch_optional(&self.pool).await.map_err(failed)?.map(|row| member_row(&row)).transpose()
+    }
+
+    /// Members after `after`, in the order of their ids.
+    pub async fn members(&self, after: Option<MemberId>, limit: i64) -> Read<Vec<MemberRow>> {
+        let rows = sqlx::query(
+            "SELECT m.member_id, m.enrolled_at, m.profile, a.available, a.last_activity_at
+             FROM member m JOIN account a ON a.member_id = m.member_id
+             WHERE m.member_id > $1 ORDER BY m.member_id LIMIT $2",
+        );
+        let rows = rows.bind(after.map_or(-1, |id| id.0)).bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(member_row).collect()
+    }
+
+    /// The member to whom a reference leads.
+    pub async fn member_by_reference(&self, reference: &MemberRef) -> Read<Option<MemberId>> {
+        let row = sqlx::query("SELECT member_id FROM member_ref WHERE kind = $1 AND digest = $2")
+            .bind(reference.kind as i64)
+            .bind(reference.digest.to_vec())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed)?;
+        row.map(|row| row.try_get(0).map(MemberId)).transpose().map_err(failed)
+    }
+
+    /// The account of a member.
+    pub async fn account(&self, id: MemberId) -> Read<Option<Account>> {
+        let row = sqlx::query("SELECT version, state FROM account WHERE member_id = $1");
+        let Some(row) = row.bind(id.0).fetch_optional(&self.pool).await.map_err(failed)? else { return Ok(None) };
+        let state: Vec<u8> = row.try_get(1).map_err(failed)?;
+        Account::decode(row.try_get(0).map_err(failed)?, &state).map(Some).map_err(StoreError::Unusable)
+    }
+
+    /// Transactions of a member before `before`, newest first.
+    pub async fn transactions(
+        &self,
+        member: MemberId,
+        before: Option<TransactionId>,
+        limit: i64,
+    ) -> Read<Vec<TransactionRow>> {
+        let rows = sqlx::query(
+            "SELECT txn_id, member_id, kind, at, channel, reference, idempotency_key, receipt FROM txn
+             WHERE member_id = $1 AND txn_id < $2 ORDER BY txn_id DESC LIMIT $3",
+        );
+        let before = before.map_or(i64::MAX, |id| id.0);
+        let rows = rows.bind(member.0).bind(before).bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(transaction_row).collect()
+    }
+
+    /// The latest transactions of all members that are not of kind `enrol`, newest first.
+    pub async fn latest_transactions(&self, limit: i64) -> Read<Vec<TransactionRow>> {
+        let rows = sqlx::query(
+            "SELECT txn_id, member_id, kind, at, channel, reference, idempotency_key, receipt FROM txn
+             WHERE kind <> 1 ORDER BY txn_id DESC LIMIT $1",
+        );
+        let rows = rows.bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(transaction_row).collect()
+    }
+
+    /// The order of an id.
+    pub async fn order(&self, id: OrderId) -> Read<Option<Order>> {
+        let row = sqlx::query(
+            "SELECT order_id, member_id, reward_id, quantity, points, currency, state, holds, created_at, updated_at
+             FROM orders WHERE order_id = $1",
+        );
+        let row = row.bind(id.0).fetch_optional(&self.pool).await.map_err(failed)?;
+        row.map(|row| order_row(&row)).transpose()
+    }
+
+    /// The stock of every limited reward.
+    pub async fn stock(&self) -> Read<BTreeMap<String, StockLevel>> {
+        let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");
+        let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| stock_row(row).map_err(failed)).collect()
+    }
+
+    /// What moved, by local day, ledger accounts and rule: everything the dashboards add up.
+    pub async fn flows(&self) -> Read<Vec<Flow>> {
+        let rows = sqlx::query(
+            "SELECT day, debit, credit, currency, rule, rule_version,
+                    CAST(SUM(amount) AS BIGINT), CAST(COUNT(*) AS BIGINT)
+             FROM transfer GROUP BY day, debit, credit, currency, rule, rule_version ORDER BY day",
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(flow_row).collect()
+    }
+
+    /// How many rows there are.
+    pub async fn counts(&self) -> Read<Counts> {
+        let count = async |sql: &'static str| -> Read<i64> {
+            let row = sqlx::query(sql).fetch_one(&self.pool).await.map_err(failed)?;
+            row.try_get(0).map_err(failed)
+        };
+        let mut counts = Counts {
+            members: count("SELECT CAST(COUNT(*) AS BIGINT) FROM member").await?,
+            transactions: count("SELECT CAST(COUNT(*) AS BIGINT) FROM txn").await?,
+            ..Counts::default()
+        };
+        let activities = sqlx::query("SELECT kind, CAST(COUNT(*) AS BIGINT) FROM activity GROUP BY kind");
+        for row in activities.fetch_all(&self.pool).await.map_err(failed)? {
+            counts.activities.insert(row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+        }
+        let orders = sqlx::query("SELECT state, CAST(COUNT(*) AS BIGINT) FROM orders GROUP BY state");
+        for row in orders.fetch_all(&self.pool).await.map_err(failed)? {
+            let state: i64 = row.try_get(0).map_err(failed)?;
+            let state = OrderState::from_code(state).ok_or_else(|| strange("order state", state))?;
+            counts.orders.insert(state.name(), row.try_get(1).map_err(failed)?);
+        }
+        Ok(counts)
+    }
+}
+
+fn member_row(row: &AnyRow) -> Read<MemberRow> {
+    let profile: String = row.try_get(2).map_err(failed)?;
+    Ok(MemberRow {
+        id: MemberId(row.try_get(0).map_err(failed)?),
+        enrolled_at: millis(row, 1)?,
+        profile: serde_json::from_str(&profile).map_err(|error| strange("a profile", error))?,
+        available: row.try_get(3).map_err(failed)?,
+        last_activity_at: millis(row, 4)?,
+    })
+}
+
+fn millis(row: &AnyRow, column: usize) -> Read<Timestamp> {
+    row.try_get(column).map(Timestamp::from_millis).map_err(failed)
+}
+
+fn transaction_row(row: &AnyRow) -> Read<TransactionRow> {
+    let kind: i64 = row.try_get(2).map_err(failed)?;
+    Ok(TransactionRow {
+        id: TransactionId(row.try_get(0).map_err(failed)?),
+        member_id: MemberId(row.try_get(1).map_err(failed)?),
+        kind: TransactionKind::from_code(kind).ok_or_else(|| strange("transaction kind", kind))?,
+        at: millis(row, 3)?,
+        channel: row.try_get(4).map_err(failed)?,
+        reference: row.try_get(5).map_err(failed)?,
+        idempotency_key: row.try_get(6).map_err(failed)?,
+        receipt: row.try_get(7).map_err(failed)?,
+    })
+}
+
+fn currency(row: &AnyRow, column: usize) -> Read<CurrencyId> {
+    let number: i64 = row.try_get(column).map_err(failed)?;
+    u16::try_from(number).map(CurrencyId).map_err(|_| strange("currency", number))
+}
+
+fn order_row(row: &AnyRow) -> Read<Order> {
+    let state: i64 = row.try_get(6).map_err(failed)?;
+    let holds: Vec<u8> = row.try_get(7).map_err(failed)?;
+    Ok(Order {
+        id: OrderId(row.try_get(0).map_err(failed)?),
+        member_id: MemberId(row.try_get(1).map_err(failed)?),
+        reward_id: row.try_get(2).map_err(failed)?,
+        quantity: row.try_get(3).map_err(failed)?,
+        points: row.try_get(4).map_err(failed)?,
+        currency: currency(row, 5)?,
+        state: OrderState::from_code(state).ok_or_else(|| strange("order state", state))?,
+        holds: Order::decode_holds(&holds).map_err(StoreError::Unusable)?,
+        created_at: millis(row, 8)?,
+        updated_at: millis(row, 9)?,
+    })
+}
+
+fn stock_row(row: &AnyRow) -> Result<(String, StockLevel), sqlx::Error> {
+    Ok((
+        row.try_get(0)?,
+        StockLevel {
+            initial: row.try_get(1)?,
+            restocked: row.try_get(2)?,
+            issued: row.try_get(3)?,
+            on_hand: row.try_get(4)?,
+            reserved: row.try_get(5)?,
+        },
+    ))
+}
+
+fn flow_row(row: &AnyRow) -> Read<Flow> {
+    let account = |column| -> Read<LedgerAccount> {
+        let code: i64 = row.try_get(column).map_err(failed)?;
+        LedgerAccount::from_code(code).ok_or_else(|| strange("ledger account", code))
+    };
+    let day: i64 = row.try_get(0).map_err(failed)?;
+    let rule: Option<String> = row.try_get(4).map_err(failed)?;
+    let version: Option<i64> = row.try_get(5).map_err(failed)?;
+    Ok(Flow {
+        day: Day(i32::try_from(day).map_err(|_| strange("day", day))?),
+        debit: account(1)?,
+        credit: account(2)?,
+        currency: currency(row, 3)?,
+        rule: rule.zip(version),
+        amount: row.try_get(6).map_err(failed)?,
+        count: row.try_get(7).map_err(failed)?,
+    })
+}

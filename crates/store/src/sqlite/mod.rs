@@ -4,6 +4,7 @@ mod directory;
 mod rows;
 mod store;
 
+pub(crate) use directory::database_file;
 pub use directory::DataDir;
 pub use store::SqliteStore;
 

@@ -1,0 +1,141 @@
+//! Sends prepared commands through the engine in order, several batches ahead, and keeps the report.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use anyhow::{Result, bail};
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::{Command, Footprint, Refusal};
+use guerdon_core::members::{MemberRef, RefKind};
+use guerdon_store::{CommandError, EngineHandle, Outcome, Store};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+/// Commands sent as one job, and jobs on their way at once.
+const JOB_COMMANDS: usize = 512;
+const JOBS_AHEAD: usize = 4;
+
+/// A row that was refused.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowProblem {
+    /// Its number in the file; 1 is the first line, also when that is a header.
+    pub row: u64,
+    /// The stable code of the refusal.
+    pub code: String,
+    /// What was wrong.
+    pub reason: String,
+}
+
+/// One command on its way, or what was wrong with it before it was sent.
+pub struct Step {
+    /// The row that it comes from; `None`: it is no row's.
+    pub row: Option<u64>,
+    /// What it is about, for the counts of the report: `enrol`, `purchase`, `return`, `redeem`.
+    pub what: &'static str,
+    /// The command.
+    pub command: Result<Command, Refusal>,
+}
+
+/// What became of a run.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Newly accepted, by what it was about.
+    pub accepted: BTreeMap<&'static str, u64>,
+    /// Found there already by the idempotency key.
+    pub already_there: BTreeMap<&'static str, u64>,
+    /// Refused, by what it was about and the code.
+    pub refused: BTreeMap<String, u64>,
+    /// Refused rows.
+    pub problems: Vec<RowProblem>,
+}
+
+impl Report {
+    fn add(&mut self, row: Option<u64>, what: &'static str, outcome: Outcome) -> Result<()> {
+        match outcome {
+            Ok(reply) if reply.replayed => *self.already_there.entry(what).or_default() += 1,
+            Ok(_) => *self.accepted.entry(what).or_default() += 1,
+            Err(CommandError::Refused(refusal)) => {
+                *self.refused.entry(format!("{what}: {}", refusal.code.name())).or_default() += 1;
+                if let Some(row) = row {
+                    let code = refusal.code.name().to_owned();
+                    self.problems.push(RowProblem { row, code, reason: refusal.message });
+                }
+            }
+            Err(error) => bail!("stopped: {error}. What was accepted before is safe; run the same import again to go on"),
+        }
+        Ok(())
+    }
+}
+
+/// Sends the steps in order and reports. `progress` hears how many are done.
+pub fn run(engine: &EngineHandle, steps: impl Iterator<Item = Step>, progress: &dyn Fn(u64)) -> Result<Report> {
+    let mut report = Report::default();
+    let mut ahead: VecDeque<(Vec<(Option<u64>, &'static str)>, oneshot::Receiver<Vec<Outcome>>)> = VecDeque::new();
+    let mut labels = Vec::with_capacity(JOB_COMMANDS);
+    let mut commands = Vec::with_capacity(JOB_COMMANDS);
+    let mut done = 0;
+    let mut settle = |ahead: &mut VecDeque<_>, report: &mut Report, most: usize| -> Result<()> {
+        while ahead.len() > most {
+            let Some((labels, answer)): Option<(Vec<(Option<u64>, &'static str)>, oneshot::Receiver<Vec<Outcome>>)> =
+                ahead.pop_front()
+            else {
+                break;
+            };
+            let outcomes = answer.blocking_recv().map_err(|_| anyhow::anyhow!("the writer stopped"))?;
+            for ((row, what), outcome) in labels.into_iter().zip(outcomes) {
+                report.add(row, what, outcome)?;
+                done += 1;
+            }
+            progress(done);
+        }
+        Ok(())
+    };
+    for step in steps {
+        match step.command {
+            Ok(command) => {
+                labels.push((step.row, step.what));
+                commands.push(command);
+            }
+            Err(refusal) => report.add(step.row, step.what, Err(CommandError::Refused(refusal)))?,
+        }
+        if commands.len() == JOB_COMMANDS {
+            ahead.push_back((std::mem::take(&mut labels), engine.submit_blocking(std::mem::take(&mut commands))));
+            settle(&mut ahead, &mut report, JOBS_AHEAD)?;
+        }
+    }
+    ahead.push_back((labels, engine.submit_blocking(commands)));
+    settle(&mut ahead, &mut report, 0)?;
+    report.problems.sort_by_key(|problem| problem.row);
+    Ok(report)
+}
+
+/// From the numbers in the file to members, known or to be enrolled.
+#[derive(Default)]
+pub struct MemberDirectory {
+    known: FxHashMap<String, MemberId>,
+}
+
+impl MemberDirectory {
+    /// Looks up all numbers at once.
+    pub fn load<'a>(store: &mut dyn Store, numbers: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let mut references: FxHashMap<MemberRef, &str> = FxHashMap::default();
+        for number in numbers {
+            references.insert(MemberRef::new(RefKind::ExternalId, number), number);
+        }
+        let footprint = Footprint { references: references.keys().cloned().collect(), ..Footprint::default() };
+        let loaded = store.prefetch(&footprint)?;
+        let found = loaded.references.iter();
+        let known = found.filter_map(|(reference, id)| Some(((*references.get(reference)?).to_owned(), *id))).collect();
+        Ok(Self { known })
+    }
+
+    /// The member of a number.
+    pub fn get(&self, number: &str) -> Option<MemberId> {
+        self.known.get(number).copied()
+    }
+
+    /// Notes a member that is about to be enrolled.
+    pub fn insert(&mut self, number: &str, id: MemberId) {
+        self.known.insert(number.to_owned(), id);
+    }
+}

@@ -1,0 +1,2 @@
+//! The commands of the one binary.
+pub mod import;

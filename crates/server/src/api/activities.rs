@@ -1,0 +1,187 @@
+//! Activities: record one or many, or ask what one would earn.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use guerdon_core::earning::Activity;
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::Command;
+use guerdon_core::limits;
+use guerdon_core::members::{MemberRef, RefKind};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::{Body, IdempotencyKey, Params, id, receipt};
+use super::members::unknown_member;
+use crate::AppState;
+use crate::problem::Problem;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(record)).routes(routes!(record_batch))
+}
+
+/// An activity of a member.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ActivityRequest {
+    /// `mem_…`; or give `external_id`.
+    member_id: Option<String>,
+    /// The brand's own number of the member.
+    external_id: Option<String>,
+    /// The caller's own number, such as an invoice number.
+    reference: Option<String>,
+    /// What the member did.
+    #[schema(value_type = Object, example = json!({"kind": "purchase", "currency": "GBP",
+        "lines": [{"sku": "85123A", "description": "CHRISTMAS LIGHTS", "quantity": "6", "unit_price": "22.05"}]}))]
+    activity: Activity,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct RecordParams {
+    /// Answer what it would earn and why, and change nothing.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Record an activity.
+#[utoipa::path(post, path = "/v1/activities", tag = "activities", request_body = ActivityRequest,
+    params(("Idempotency-Key" = String, Header), RecordParams),
+    responses((status = 201, description = "The receipt: what was earned, and why", body = Object),
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn record(
+    State(state): State<AppState>,
+    Params(params): Params<RecordParams>,
+    key: Result<IdempotencyKey, Problem>,
+    Body(request): Body<ActivityRequest>,
+) -> Result<Response, Problem> {
+    // A dry run moves nothing, so it needs no key.
+    let key = match key {
+        Err(_) if params.dry_run => "dry-run".to_owned(),
+        key => key?.0,
+    };
+    let command = prepare(&state, &key, request).await?;
+    if params.dry_run {
+        let reply = state.engine.submit_one(command.dry()).await?;
+        return Ok((StatusCode::OK, [("content-type", "application/json")], reply.receipt).into_response());
+    }
+    receipt(state.engine.submit_one(command).await)
+}
+
+async fn prepare(state: &AppState, key: &str, request: ActivityRequest) -> Result<Command, Problem> {
+    let member = resolve(state, &request).await?;
+    if let Some(reference) = &request.reference {
+        limits::check_text("reference", reference, limits::KEY_CHARS)
+            .map_err(|problem| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", problem))?;
+    }
+    let now = state.engine.now();
+    let program = state.program();
+    let oldest = now.plus_millis(-program.settings.backdating_days * 86_400_000);
+    let command = Command::record(program, member, key, &request.activity, now, oldest)?;
+    Ok(command.with_reference(request.reference))
+}
+
+async fn resolve(state: &AppState, request: &ActivityRequest) -> Result<MemberId, Problem> {
+    match (&request.member_id, &request.external_id) {
+        (Some(text), None) => id(text),
+        (None, Some(external_id)) => {
+            let reference = MemberRef::new(RefKind::ExternalId, external_id);
+            state.reader.member_by_reference(&reference).await?.ok_or_else(|| unknown_member(external_id))
+        }
+        _ => Err(Problem::bad_request("invalid_request", "give either `member_id` or `external_id`")),
+    }
+}
+
+/// Up to 1,000 activities.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchRequest {
+    /// Decided in order.
+    activities: Vec<BatchItem>,
+}
+
+/// An activity with its own idempotency key.
+#[derive(Deserialize, ToSchema)]
+struct BatchItem {
+    /// Its own key.
+    idempotency_key: String,
+    /// What was done.
+    #[serde(flatten)]
+    request: ActivityRequest,
+}
+
+/// The answers in the order of the request.
+#[derive(Serialize, ToSchema)]
+struct BatchResponse {
+    /// How many were accepted, now or before.
+    accepted: usize,
+    /// How many were refused.
+    refused: usize,
+    /// For each activity its receipt or problem.
+    results: Vec<BatchResult>,
+}
+
+/// One answer of a batch.
+#[derive(Serialize, ToSchema)]
+struct BatchResult {
+    /// The receipt when accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    receipt: Option<Box<RawValue>>,
+    /// The problem when refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+    /// Whether it had been recorded before.
+    replayed: bool,
+}
+
+/// Record up to 1,000 activities, each by itself accepted or refused.
+#[utoipa::path(post, path = "/v1/activities/batch", tag = "activities", request_body = BatchRequest,
+    responses((status = 200, body = BatchResponse), (status = 400, body = Problem)))]
+async fn record_batch(
+    State(state): State<AppState>,
+    Body(batch): Body<BatchRequest>,
+) -> Result<Json<BatchResponse>, Problem> {
+    if batch.activities.is_empty() || batch.activities.len() > limits::BATCH_ACTIVITIES {
+        let count = batch.activities.len();
+        let detail = format!("`activities` must hold 1 to {}, not {count}", limits::BATCH_ACTIVITIES);
+        return Err(Problem::bad_request("invalid_request", detail));
+    }
+    let mut results: Vec<Option<BatchResult>> = Vec::with_capacity(batch.activities.len());
+    let mut commands = Vec::with_capacity(batch.activities.len());
+    for item in batch.activities {
+        match prepare(&state, &item.idempotency_key, item.request).await {
+            Ok(command) => {
+                commands.push(command);
+                results.push(None);
+            }
+            Err(problem) => results.push(Some(refused(problem))),
+        }
+    }
+    let mut outcomes = state.engine.submit(commands).await.into_iter();
+    let results: Vec<BatchResult> = results
+        .into_iter()
+        .filter_map(|result| result.or_else(|| outcomes.next().map(batch_result)))
+        .collect();
+    let refused = results.iter().filter(|result| result.problem.is_some()).count();
+    Ok(Json(BatchResponse { accepted: results.len() - refused, refused, results }))
+}
+
+fn refused(problem: Problem) -> BatchResult {
+    BatchResult { receipt: None, problem: Some(problem), replayed: false }
+}
+
+fn batch_result(outcome: guerdon_store::Outcome) -> BatchResult {
+    match outcome {
+        Ok(reply) => BatchResult {
+            receipt: RawValue::from_string(reply.receipt).ok(),
+            problem: None,
+            replayed: reply.replayed,
+        },
+        Err(error) => refused(error.into()),
+    }
+}

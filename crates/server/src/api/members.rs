@@ -1,0 +1,160 @@
+//! Members: enrol, get, list, wallet, transactions, manual adjustment.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use guerdon_core::id::{MemberId, TransactionId};
+use guerdon_core::kernel::Command;
+use guerdon_core::members::{MemberRef, Profile, RefKind};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::{Body, IdempotencyKey, Params, id, page_limit, receipt};
+use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
+use crate::AppState;
+use crate::problem::Problem;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(enrol, list))
+        .routes(routes!(get))
+        .routes(routes!(wallet))
+        .routes(routes!(transactions))
+        .routes(routes!(adjust))
+}
+
+/// The problem of a member that is not there.
+pub(super) fn unknown_member(text: &str) -> Problem {
+    Problem::not_found("unknown_member", format!("there is no member `{}`", text.chars().take(64).collect::<String>()))
+}
+
+/// Enrol a member.
+#[utoipa::path(post, path = "/v1/members", tag = "members", request_body(content = Object,
+    example = json!({"external_id": "17850", "name": "Ann", "email": "ann@example.org"})),
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The receipt; `member_id` is the new member's", body = Object),
+        (status = 409, description = "`already_enrolled`", body = Problem), (status = 422, body = Problem)))]
+async fn enrol(
+    State(state): State<AppState>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(profile): Body<Profile>,
+) -> Result<Response, Problem> {
+    let command = Command::enrol(state.engine.new_member_id(), &key, state.engine.now(), profile)?;
+    receipt(state.engine.submit_one(command).await)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    /// Items of a page, 1–200; 50 when left out.
+    limit: Option<i64>,
+    /// The cursor of the page before.
+    after: Option<String>,
+    /// Only the member with this external id.
+    external_id: Option<String>,
+}
+
+/// List members.
+#[utoipa::path(get, path = "/v1/members", tag = "members", params(ListParams),
+    responses((status = 200, body = Page<MemberView>), (status = 400, body = Problem)))]
+async fn list(
+    State(state): State<AppState>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Page<MemberView>>, Problem> {
+    let limit = page_limit(params.limit)?;
+    if let Some(external_id) = &params.external_id {
+        let member = state.reader.member_by_reference(&MemberRef::new(RefKind::ExternalId, external_id)).await?;
+        let row = match member {
+            Some(member) => state.reader.member(member).await?,
+            None => None,
+        };
+        return Ok(Json(Page { items: row.into_iter().map(MemberView::from).collect(), next: None }));
+    }
+    let after = params.after.as_deref().map(id::<MemberId>).transpose()?;
+    let rows = state.reader.members(after, limit + 1).await?;
+    Ok(Json(Page::cut(rows, limit, |row| row.id.to_string()).map(MemberView::from)))
+}
+
+/// Get a member.
+#[utoipa::path(get, path = "/v1/members/{member_id}", tag = "members", params(("member_id" = String, Path)),
+    responses((status = 200, body = MemberView), (status = 404, body = Problem)))]
+async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<MemberView>, Problem> {
+    let row = state.reader.member(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
+    Ok(Json(row.into()))
+}
+
+/// The wallets of a member, with lots and what expires next.
+#[utoipa::path(get, path = "/v1/members/{member_id}/wallet", tag = "members", params(("member_id" = String, Path)),
+    responses((status = 200, body = Vec<WalletView>), (status = 404, body = Problem)))]
+async fn wallet(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<Vec<WalletView>>, Problem> {
+    let account = state.reader.account(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
+    Ok(Json(wallets(state.program(), &account, state.engine.now())))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct PageParams {
+    /// Items of a page, 1–200; 50 when left out.
+    limit: Option<i64>,
+    /// The cursor of the page before.
+    after: Option<String>,
+}
+
+/// Transactions of a member, newest first, each with its explanation.
+#[utoipa::path(get, path = "/v1/members/{member_id}/transactions", tag = "members",
+    params(("member_id" = String, Path), PageParams),
+    responses((status = 200, body = Page<TransactionView>), (status = 404, body = Problem)))]
+async fn transactions(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<TransactionView>>, Problem> {
+    let limit = page_limit(params.limit)?;
+    let member = id(&text)?;
+    let before = params.after.as_deref().map(id::<TransactionId>).transpose()?;
+    let rows = state.reader.transactions(member, before, limit + 1).await?;
+    if rows.is_empty() && before.is_none() {
+        return Err(unknown_member(&text));
+    }
+    Ok(Json(Page::cut(rows, limit, |row| row.id.to_string()).map(TransactionView::from)))
+}
+
+/// A manual adjustment.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Adjustment {
+    /// The currency's code; left out: the first.
+    currency: Option<String>,
+    /// Points to add, or to take when negative.
+    points: i64,
+    /// Why.
+    reason: String,
+}
+
+/// Adjust a balance by hand.
+#[utoipa::path(post, path = "/v1/members/{member_id}/adjustments", tag = "members", request_body = Adjustment,
+    params(("member_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The receipt", body = Object), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
+async fn adjust(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(adjustment): Body<Adjustment>,
+) -> Result<Response, Problem> {
+    let program = state.program();
+    let currency = match &adjustment.currency {
+        None => program.currencies.first(),
+        Some(code) => program.currency_by_code(code),
+    };
+    let currency = currency.ok_or_else(|| {
+        let known: Vec<&str> = program.currencies.iter().map(|currency| currency.code.as_str()).collect();
+        let detail = format!("`currency` must be one of {}", known.join(", "));
+        Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "unknown_currency", detail)
+    })?;
+    let now = state.engine.now();
+    let command = Command::adjust(id(&text)?, &key, now, currency.id, adjustment.points, &adjustment.reason)?;
+    receipt(state.engine.submit_one(command).await)
+}

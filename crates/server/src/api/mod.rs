@@ -1,0 +1,21 @@
+//! The HTTP API, `/v1`.
+
+mod activities;
+mod extract;
+mod members;
+mod orders;
+mod rewards;
+mod views;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::AppState;
+
+/// All endpoints of `/v1`, with their description.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(members::router())
+        .merge(activities::router())
+        .merge(rewards::router())
+        .merge(orders::router())
+}

@@ -1,0 +1,104 @@
+//! Orders: create, capture, release, get.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use guerdon_core::id::{MemberId, OrderId};
+use guerdon_core::kernel::Command;
+use guerdon_core::redemption::Order;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::extract::{Body, IdempotencyKey, id, receipt};
+use super::views::OrderView;
+use crate::AppState;
+use crate::problem::Problem;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(get))
+        .routes(routes!(capture))
+        .routes(routes!(release))
+}
+
+/// A redemption.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OrderRequest {
+    /// `mem_…`.
+    member_id: MemberIdText,
+    /// What.
+    reward_id: String,
+    /// How many; 1 when left out.
+    quantity: Option<i64>,
+    /// Spend the points at once, instead of setting them aside until the order is captured.
+    #[serde(default)]
+    capture: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+struct MemberIdText(String);
+
+/// Create an order: set the points and the stock aside.
+#[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = OrderRequest,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
+        (status = 404, body = Problem),
+        (status = 409, description = "`insufficient_points` or `out_of_stock`", body = Problem)))]
+async fn create(
+    State(state): State<AppState>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(request): Body<OrderRequest>,
+) -> Result<Response, Problem> {
+    let member: MemberId = id(&request.member_id.0)?;
+    let quantity = request.quantity.unwrap_or(1);
+    let command =
+        Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
+    receipt(state.engine.submit_one(command).await)
+}
+
+async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
+    let order: OrderId = id(text)?;
+    let found = state.reader.order(order).await?;
+    found.ok_or_else(|| Problem::not_found("unknown_order", format!("there is no order {order}")))
+}
+
+/// Get an order.
+#[utoipa::path(get, path = "/v1/orders/{order_id}", tag = "orders", params(("order_id" = String, Path)),
+    responses((status = 200, body = OrderView), (status = 404, body = Problem)))]
+async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<OrderView>, Problem> {
+    Ok(Json(find(&state, &text).await?.into()))
+}
+
+/// Capture an order: spend what it holds.
+#[utoipa::path(post, path = "/v1/orders/{order_id}/capture", tag = "orders",
+    params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
+        (status = 409, description = "`order_not_held`", body = Problem)))]
+async fn capture(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
+) -> Result<Response, Problem> {
+    let order = find(&state, &text).await?;
+    let command = Command::capture(order.member_id, &key, state.engine.now(), order.id)?;
+    receipt(state.engine.submit_one(command).await)
+}
+
+/// Release an order: give back what it holds.
+#[utoipa::path(post, path = "/v1/orders/{order_id}/release", tag = "orders",
+    params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
+        (status = 409, description = "`order_not_held`", body = Problem)))]
+async fn release(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
+) -> Result<Response, Problem> {
+    let order = find(&state, &text).await?;
+    let command = Command::release(order.member_id, &key, state.engine.now(), order.id)?;
+    receipt(state.engine.submit_one(command).await)
+}

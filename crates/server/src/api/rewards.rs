@@ -1,0 +1,35 @@
+//! Rewards: list and get.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::views::RewardView;
+use crate::AppState;
+use crate::problem::Problem;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
+}
+
+/// List rewards with what is left of them.
+#[utoipa::path(get, path = "/v1/rewards", tag = "rewards", responses((status = 200, body = Vec<RewardView>)))]
+async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Problem> {
+    let stock = state.reader.stock().await?;
+    let program = state.program();
+    Ok(Json(program.rewards().map(|reward| RewardView::new(program, reward, stock.get(&reward.id))).collect()))
+}
+
+/// Get a reward.
+#[utoipa::path(get, path = "/v1/rewards/{reward_id}", tag = "rewards", params(("reward_id" = String, Path)),
+    responses((status = 200, body = RewardView), (status = 404, body = Problem)))]
+async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<RewardView>, Problem> {
+    let program = state.program();
+    let reward = program.reward(&id).ok_or_else(|| {
+        let shown: String = id.chars().take(64).collect();
+        Problem::not_found("unknown_reward", format!("there is no reward `{shown}`"))
+    })?;
+    let stock = state.reader.stock().await?;
+    Ok(Json(RewardView::new(program, reward, stock.get(&id))))
+}

@@ -1,0 +1,250 @@
+//! The shapes that the API answers with.
+
+use guerdon_core::ledger::{Account, Lot, Wallet};
+use guerdon_core::members::Profile;
+use guerdon_core::program::Program;
+use guerdon_core::redemption::Order;
+use guerdon_core::rewards::{Reward, StockLevel};
+use guerdon_core::time::Timestamp;
+use guerdon_store::read::{MemberRow, TransactionRow};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// A member.
+#[derive(Serialize, ToSchema)]
+pub struct MemberView {
+    /// `mem_…`.
+    id: String,
+    /// RFC 3339.
+    enrolled_at: String,
+    /// Points available in all currencies.
+    available: i64,
+    /// RFC 3339; left out: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_activity_at: Option<String>,
+    /// The profile.
+    #[schema(value_type = Object)]
+    profile: Profile,
+}
+
+impl From<MemberRow> for MemberView {
+    fn from(row: MemberRow) -> Self {
+        let active = (row.last_activity_at != Timestamp::ZERO).then(|| row.last_activity_at.to_string());
+        Self {
+            id: row.id.to_string(),
+            enrolled_at: row.enrolled_at.to_string(),
+            available: row.available,
+            last_activity_at: active,
+            profile: row.profile,
+        }
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Give this as `after` for the next page; left out on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page that was read with one item more than asked for, to see whether there is another.
+    pub fn cut(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String) -> Self {
+        let limit = usize::try_from(limit).unwrap_or_default();
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(cursor);
+        Self { items: rows, next }
+    }
+
+    /// The same page of other items.
+    pub fn map<U>(self, convert: impl Fn(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(convert).collect(), next: self.next }
+    }
+}
+
+/// A lot of points.
+#[derive(Serialize, ToSchema)]
+pub struct LotView {
+    /// Points that were credited to it.
+    amount: i64,
+    /// Points left.
+    remaining: i64,
+    /// Points set aside for orders.
+    held: i64,
+    /// RFC 3339; left out: active now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_at: Option<String>,
+    /// RFC 3339, exclusive; left out: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+}
+
+/// A member's points in one currency.
+#[derive(Serialize, ToSchema)]
+pub struct WalletView {
+    /// The currency's code.
+    currency: String,
+    /// Points that can be spent now.
+    available: i64,
+    /// Points that are not active yet.
+    pending: i64,
+    /// Points set aside for orders.
+    held: i64,
+    /// What the available points are worth, in minor units of the program's money.
+    value: i64,
+    /// Totals over the wallet's life.
+    #[schema(value_type = Object)]
+    lifetime: guerdon_core::ledger::Lifetime,
+    /// What expires next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_next: Option<ExpiryView>,
+    /// Lots, first-expiring first.
+    lots: Vec<LotView>,
+}
+
+/// Points that expire together.
+#[derive(Serialize, ToSchema)]
+pub struct ExpiryView {
+    /// How many.
+    points: i64,
+    /// RFC 3339, exclusive.
+    expires_at: String,
+}
+
+fn lot_view(lot: &Lot) -> LotView {
+    LotView {
+        amount: lot.amount,
+        remaining: lot.remaining,
+        held: lot.held,
+        active_at: (lot.key.active_at != Timestamp::ZERO).then(|| lot.key.active_at.to_string()),
+        expires_at: (lot.key.expires_at != Timestamp::NEVER).then(|| lot.key.expires_at.to_string()),
+    }
+}
+
+/// The wallets of an account at `now`.
+pub fn wallets(program: &Program, account: &Account, now: Timestamp) -> Vec<WalletView> {
+    account.wallets.iter().map(|wallet| wallet_view(program, wallet, now)).collect()
+}
+
+fn wallet_view(program: &Program, wallet: &Wallet, now: Timestamp) -> WalletView {
+    let (balance, available) = (wallet.balance(), wallet.spendable(now));
+    let mut live = wallet.lots.iter().filter(|lot| lot.key.expires_at > now);
+    let next = live.find(|lot| lot.remaining > 0 && lot.key.expires_at != Timestamp::NEVER);
+    WalletView {
+        currency: program.currency(wallet.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
+        available,
+        pending: balance.pending,
+        held: balance.held,
+        value: program.value_of(wallet.currency, available),
+        lifetime: wallet.lifetime,
+        expires_next: next
+            .map(|lot| ExpiryView { points: lot.remaining, expires_at: lot.key.expires_at.to_string() }),
+        lots: wallet.lots.iter().map(lot_view).collect(),
+    }
+}
+
+/// A transaction with its explanation.
+#[derive(Serialize, ToSchema)]
+pub struct TransactionView {
+    /// `txn_…`.
+    id: String,
+    /// `mem_…`.
+    member_id: String,
+    /// `enrol`, `activity`, `redeem`, `capture`, `release`, `adjust` or `tick`.
+    kind: &'static str,
+    /// RFC 3339.
+    at: String,
+    /// Where the command came from.
+    channel: String,
+    /// The caller's own number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// The receipt as it was answered, with the explanation of every point.
+    #[schema(value_type = Object)]
+    receipt: Box<RawValue>,
+}
+
+impl From<TransactionRow> for TransactionView {
+    fn from(row: TransactionRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            member_id: row.member_id.to_string(),
+            kind: row.kind.name(),
+            at: row.at.to_string(),
+            channel: row.channel,
+            reference: row.reference,
+            receipt: RawValue::from_string(row.receipt).unwrap_or_default(),
+        }
+    }
+}
+
+/// A reward.
+#[derive(Serialize, ToSchema)]
+pub struct RewardView {
+    /// Its id.
+    id: String,
+    /// Its name by language, or one for all.
+    #[schema(value_type = Object)]
+    name: guerdon_core::program::Text,
+    /// Points for one.
+    price: i64,
+    /// The currency's code.
+    currency: String,
+    /// Units that can still be ordered; left out: unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<i64>,
+}
+
+impl RewardView {
+    /// A reward with its stock.
+    pub fn new(program: &Program, reward: &Reward, stock: Option<&StockLevel>) -> Self {
+        Self {
+            id: reward.id.clone(),
+            name: reward.name.clone(),
+            price: reward.price,
+            currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
+            left: stock.map(StockLevel::free),
+        }
+    }
+}
+
+/// An order.
+#[derive(Serialize, ToSchema)]
+pub struct OrderView {
+    /// `ord_…`.
+    id: String,
+    /// `mem_…`.
+    member_id: String,
+    /// What is redeemed.
+    reward_id: String,
+    /// How many.
+    quantity: i64,
+    /// Points in all.
+    points: i64,
+    /// `held`, `captured` or `released`.
+    state: &'static str,
+    /// RFC 3339.
+    created_at: String,
+    /// RFC 3339.
+    updated_at: String,
+}
+
+impl From<Order> for OrderView {
+    fn from(order: Order) -> Self {
+        Self {
+            id: order.id.to_string(),
+            member_id: order.member_id.to_string(),
+            reward_id: order.reward_id,
+            quantity: order.quantity,
+            points: order.points,
+            state: order.state.name(),
+            created_at: order.created_at.to_string(),
+            updated_at: order.updated_at.to_string(),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The hands of Guerdon: the HTTP API, the console and the background workers.
+
+mod api;
+mod app;
+mod assets;
+mod console;
+mod problem;
+mod serve;
+mod state;
+
+pub use app::{AppOptions, app, openapi};
+pub use metrics_exporter_prometheus::PrometheusBuilder;
+pub use serve::serve;
+pub use state::AppState;

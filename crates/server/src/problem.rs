@@ -1,0 +1,101 @@
+//! Errors as RFC 9457 problem details with a stable code.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use guerdon_core::kernel::{Refusal, RefusalCode};
+use guerdon_store::{CommandError, StoreError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A problem as answered: `application/problem+json`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// A URI reference for the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable code to program against, such as `insufficient_points`.
+    pub code: String,
+    /// What was wrong, and what would be right.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem.
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("/docs/problems#{code}"),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code: code.to_owned(),
+            detail: detail.into(),
+        }
+    }
+
+    /// A request that cannot be understood.
+    pub fn bad_request(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// Something that is not there.
+    pub fn not_found(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.code {
+            RefusalCode::UnknownMember | RefusalCode::UnknownReward | RefusalCode::UnknownOrder => StatusCode::NOT_FOUND,
+            RefusalCode::InvalidRequest
+            | RefusalCode::InvalidAmount
+            | RefusalCode::UnknownCurrency
+            | RefusalCode::OccurredInFuture
+            | RefusalCode::OccurredTooLongAgo
+            | RefusalCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            RefusalCode::InsufficientPoints
+            | RefusalCode::OutOfStock
+            | RefusalCode::AlreadyEnrolled
+            | RefusalCode::OrderNotHeld
+            | RefusalCode::OutOfOrder
+            | RefusalCode::WalletLimit
+            | RefusalCode::NothingDue => StatusCode::CONFLICT,
+        };
+        Self::new(status, refusal.code.name(), refusal.message)
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
+            CommandError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a query failed");
+        let detail = "the store cannot be read at the moment; try again in a second";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

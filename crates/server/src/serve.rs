@@ -1,0 +1,50 @@
+//! Serves the application until told to stop, with the worker that lets due things happen.
+
+use std::time::Duration;
+
+use axum::Router;
+use guerdon_store::EngineHandle;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// How often accounts are asked for what is due.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// Accounts ticked at once.
+const TICK_ACCOUNTS: usize = 1_000;
+/// How long open requests may take after the signal to stop.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// Serves until `stop` says true, then lets open requests end.
+pub async fn serve(listener: TcpListener, app: Router, engine: EngineHandle, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    let worker = tokio::spawn(tick_worker(engine, stop.clone()));
+    let mut asked = stop.clone();
+    let shutdown = async move {
+        // An error means that the sender is gone, which is a signal to stop as well.
+        drop(asked.wait_for(|stop| *stop).await);
+    };
+    let mut asked = stop;
+    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown);
+    let result = tokio::select! {
+        result = std::future::IntoFuture::into_future(server) => result,
+        () = async { drop(asked.wait_for(|stop| *stop).await); tokio::time::sleep(DRAIN_TIME).await } => Ok(()),
+    };
+    worker.abort();
+    result
+}
+
+async fn tick_worker(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
+    loop {
+        let wait = match engine.tick(engine.now(), TICK_ACCOUNTS).await {
+            Ok(TICK_ACCOUNTS) => Duration::ZERO,
+            Ok(_) => TICK_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "what is due could not be done; trying again");
+                TICK_EVERY * 5
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
