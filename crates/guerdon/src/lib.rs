@@ -1,2 +1,7 @@
 //! The commands of the one binary.
+
+pub mod cli;
+mod commands;
 pub mod import;
+mod open;
+mod progress;

@@ -1,5 +1,6 @@
 //! The memory of Guerdon: one trait for every store, the batch writer in front of it, and the readers beside it.
 
+mod dry_run;
 mod engine;
 mod error;
 mod ram;
@@ -7,8 +8,9 @@ pub mod read;
 mod sqlite;
 mod writer;
 
+pub use dry_run::DryRunStore;
 pub use engine::{CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
 pub use ram::RamStore;
-pub use sqlite::{DataDir, SqliteStore};
+pub use sqlite::{BareEngine, DataDir, SqliteStore};
 pub use writer::{Published, Store, load_program, publish, verify};

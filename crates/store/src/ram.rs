@@ -43,6 +43,22 @@ impl RamStore {
         self.activities.len()
     }
 
+    /// Takes over rows of another store that are not here yet.
+    pub(crate) fn adopt(&mut self, loaded: &Loaded) {
+        for (member, account) in &loaded.accounts {
+            self.accounts.entry(*member).or_insert_with(|| account.clone());
+        }
+        for ((_, id), order) in &loaded.orders {
+            self.orders.entry(*id).or_insert_with(|| order.clone());
+        }
+        for (reward, level) in &loaded.stock {
+            self.stock.entry(reward.clone()).or_insert(*level);
+        }
+        for (reference, member) in &loaded.references {
+            self.references.entry(reference.clone()).or_insert(*member);
+        }
+    }
+
     /// Whether every row that the changes were decided over is still as it was read.
     fn check(&self, changes: &Changes) -> Result<(), StoreError> {
         for change in &changes.accounts {

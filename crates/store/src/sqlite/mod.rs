@@ -1,9 +1,11 @@
 //! The embedded store: SQLite in WAL mode with `synchronous=FULL`, one writer.
 
+mod bare;
 mod directory;
 mod rows;
 mod store;
 
+pub use bare::BareEngine;
 pub(crate) use directory::database_file;
 pub use directory::DataDir;
 pub use store::SqliteStore;

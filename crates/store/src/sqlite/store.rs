@@ -31,7 +31,7 @@ pub struct SqliteStore {
 }
 
 /// A thread that copies the log into the database file beside the writer, so that no commit waits for it.
-struct Checkpointer {
+pub(super) struct Checkpointer {
     stop: Arc<AtomicBool>,
     /// Most of the log was copied: the writer copies the rest between two batches, and the log starts anew.
     nearly_done: Arc<AtomicBool>,
@@ -61,7 +61,7 @@ impl SqliteStore {
     /// A value that belongs to the data directory as a whole.
     pub fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
         self.connection
-            .query_row("SELECT value FROM meta WHERE key = $1", [key], |row| row.get(0))
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
             .optional()
             .map_err(store_error)
     }
@@ -69,13 +69,13 @@ impl SqliteStore {
     /// Sets a value that belongs to the data directory as a whole.
     pub fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
         let sql =
-            "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
         self.connection.execute(sql, [key, value]).map(drop).map_err(store_error)
     }
 
     fn load(&self, footprint: &Footprint) -> rusqlite::Result<Loaded> {
         let mut loaded = Loaded::default();
-        let mut accounts = self.connection.prepare_cached("SELECT version, state FROM account WHERE member_id = $1")?;
+        let mut accounts = self.connection.prepare_cached("SELECT version, state FROM account WHERE member_id = ?1")?;
         for member in &footprint.members {
             let mut found = accounts.query([member.0])?;
             if let Some(row) = found.next()? {
@@ -86,7 +86,7 @@ impl SqliteStore {
         }
         let mut keys = self
             .connection
-            .prepare_cached("SELECT request_digest, receipt FROM txn WHERE member_id = $1 AND idempotency_key = $2")?;
+            .prepare_cached("SELECT request_digest, receipt FROM txn WHERE member_id = ?1 AND idempotency_key = ?2")?;
         for key in &footprint.keys {
             let mut found = keys.query(params![key.0.0, key.1])?;
             if let Some(row) = found.next()? {
@@ -99,7 +99,7 @@ impl SqliteStore {
     }
 
     fn load_rest(&self, footprint: &Footprint, loaded: &mut Loaded) -> rusqlite::Result<()> {
-        let sql = format!("SELECT {} FROM orders WHERE order_id = $1 AND member_id = $2", rows::ORDER_COLUMNS);
+        let sql = format!("SELECT {} FROM orders WHERE order_id = ?1 AND member_id = ?2", rows::ORDER_COLUMNS);
         let mut orders = self.connection.prepare_cached(&sql)?;
         for (member, id) in &footprint.orders {
             if let Some(order) = orders.query_row([id.0, member.0], rows::order).optional()? {
@@ -107,7 +107,7 @@ impl SqliteStore {
             }
         }
         let mut stock = self.connection.prepare_cached(
-            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id = $1",
+            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id = ?1",
         )?;
         for reward in &footprint.rewards {
             if let Some((reward, level)) = stock.query_row([reward], rows::stock).optional()? {
@@ -115,7 +115,7 @@ impl SqliteStore {
             }
         }
         let mut references =
-            self.connection.prepare_cached("SELECT member_id FROM member_ref WHERE kind = $1 AND digest = $2")?;
+            self.connection.prepare_cached("SELECT member_id FROM member_ref WHERE kind = ?1 AND digest = ?2")?;
         for reference in &footprint.references {
             let key = params![reference.kind as i64, reference.digest];
             if let Some(member) = references.query_row(key, |row| row.get(0)).optional()? {
@@ -142,17 +142,17 @@ fn write_accounts(connection: &Connection, changes: &[AccountChange]) -> Result<
     let mut insert = connection
         .prepare_cached(
             "INSERT INTO account (member_id, version, available, last_activity_at, next_due_at, state)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )
         .map_err(store_error)?;
     let mut update = connection
         .prepare_cached(
-            "UPDATE account SET version = $2, available = $3, last_activity_at = $4, state = $5
-             WHERE member_id = $1 AND version = $6",
+            "UPDATE account SET version = ?2, available = ?3, last_activity_at = ?4, state = ?5
+             WHERE member_id = ?1 AND version = ?6",
         )
         .map_err(store_error)?;
     let mut update_due =
-        connection.prepare_cached("UPDATE account SET next_due_at = $2 WHERE member_id = $1").map_err(store_error)?;
+        connection.prepare_cached("UPDATE account SET next_due_at = ?2 WHERE member_id = ?1").map_err(store_error)?;
     for AccountChange { member_id, read_version, was_due_at, account } in changes {
         let (available, state) = (account.available(), account.encode());
         let active = account.last_activity_at.as_millis();
@@ -177,10 +177,10 @@ fn write_accounts(connection: &Connection, changes: &[AccountChange]) -> Result<
 fn write_decisions(connection: &Connection, decisions: &[Decision]) -> rusqlite::Result<()> {
     let mut insert_transaction = connection.prepare_cached(
         "INSERT INTO txn (txn_id, member_id, kind, at, day, idempotency_key, request_digest, channel, reference,
-         receipt, leaf_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         receipt, leaf_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     let mut insert_activity = connection.prepare_cached(
-        "INSERT INTO activity (activity_id, member_id, txn_id, kind, at, body) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO activity (activity_id, member_id, txn_id, kind, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     for decision in decisions {
         let transaction = &decision.transaction;
@@ -210,7 +210,7 @@ fn write_decisions(connection: &Connection, decisions: &[Decision]) -> rusqlite:
 fn write_transfers(connection: &Connection, transaction: &Transaction) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO transfer (txn_id, position, member_id, day, debit, credit, currency, amount, lot_expires_at,
-         lot_funding, lot_active_at, rule, rule_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         lot_funding, lot_active_at, rule, rule_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     for (position, transfer) in transaction.transfers.iter().enumerate() {
         insert.execute(params![
@@ -238,10 +238,10 @@ fn write_member(connection: &Connection, decision: &Decision) -> rusqlite::Resul
     let profile = serde_json::to_string(&new.profile)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     let mut insert =
-        connection.prepare_cached("INSERT INTO member (member_id, enrolled_at, profile) VALUES ($1, $2, $3)")?;
+        connection.prepare_cached("INSERT INTO member (member_id, enrolled_at, profile) VALUES (?1, ?2, ?3)")?;
     insert.execute(params![transaction.member_id.0, transaction.at.as_millis(), profile])?;
     let mut insert =
-        connection.prepare_cached("INSERT INTO member_ref (kind, digest, member_id) VALUES ($1, $2, $3)")?;
+        connection.prepare_cached("INSERT INTO member_ref (kind, digest, member_id) VALUES (?1, ?2, ?3)")?;
     for reference in &new.references {
         insert.execute(params![reference.kind as i64, reference.digest, transaction.member_id.0])?;
     }
@@ -249,9 +249,9 @@ fn write_member(connection: &Connection, decision: &Decision) -> rusqlite::Resul
 }
 
 fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::Result<()> {
-    let sql = format!("INSERT INTO orders ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", rows::ORDER_COLUMNS);
+    let sql = format!("INSERT INTO orders ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", rows::ORDER_COLUMNS);
     let mut insert = connection.prepare_cached(&sql)?;
-    let mut update = connection.prepare_cached("UPDATE orders SET state = $2, updated_at = $3 WHERE order_id = $1")?;
+    let mut update = connection.prepare_cached("UPDATE orders SET state = ?2, updated_at = ?3 WHERE order_id = ?1")?;
     for (order, is_new) in orders {
         let (state, updated_at) = (order.state as i64, order.updated_at.as_millis());
         if *is_new {
@@ -277,8 +277,8 @@ fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::
 fn write_stock(connection: &Connection, reward: &str, change: StockChange) -> Result<(), StoreError> {
     let mut update = connection
         .prepare_cached(
-            "UPDATE stock SET issued = issued + $2, on_hand = on_hand - $2, reserved = reserved + $3
-             WHERE reward_id = $1 AND reserved + $3 >= 0 AND reserved + $3 <= on_hand - $2",
+            "UPDATE stock SET issued = issued + ?2, on_hand = on_hand - ?2, reserved = reserved + ?3
+             WHERE reward_id = ?1 AND reserved + ?3 >= 0 AND reserved + ?3 <= on_hand - ?2",
         )
         .map_err(store_error)?;
     match update.execute(params![reward, change.issued, change.reserved]).map_err(store_error)? {
@@ -297,16 +297,14 @@ impl Store for SqliteStore {
             return Ok(());
         }
         self.write(changes)?;
-        if let Some(checkpointer) = &self.checkpointer
-            && checkpointer.nearly_done.swap(false, Ordering::AcqRel)
-        {
-            checkpoint(&self.connection);
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.finish(&self.connection);
         }
         Ok(())
     }
 
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
-        let sql = "SELECT member_id, version FROM account WHERE next_due_at <= $1 ORDER BY next_due_at LIMIT $2";
+        let sql = "SELECT member_id, version FROM account WHERE next_due_at <= ?1 ORDER BY next_due_at LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
         let found = statement
             .query_map(params![now.as_millis(), limit as i64], |row| Ok((MemberId(row.get(0)?), row.get(1)?)))
@@ -349,7 +347,7 @@ impl Store for SqliteStore {
             transaction
                 .execute(
                     "INSERT INTO document (kind, id, version, position, effective_from, state, body)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     row,
                 )
                 .map_err(store_error)?;
@@ -358,7 +356,7 @@ impl Store for SqliteStore {
             transaction
                 .execute(
                     "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
-                     VALUES ($1, $2, 0, 0, $2, 0) ON CONFLICT (reward_id) DO NOTHING",
+                     VALUES (?1, ?2, 0, 0, ?2, 0) ON CONFLICT (reward_id) DO NOTHING",
                     params![reward, initial],
                 )
                 .map_err(store_error)?;
@@ -429,7 +427,14 @@ fn checkpoint(connection: &Connection) {
 }
 
 impl Checkpointer {
-    fn start(directory: &Path) -> Result<Self, StoreError> {
+    /// Copies what little is left of the log, when the thread has copied the most of it.
+    pub(super) fn finish(&self, connection: &Connection) {
+        if self.nearly_done.swap(false, Ordering::AcqRel) {
+            checkpoint(connection);
+        }
+    }
+
+    pub(super) fn start(directory: &Path) -> Result<Self, StoreError> {
         let file = database_file(directory);
         let log = file.with_extension("db-wal");
         let connection = Connection::open(&file).map_err(store_error)?;

@@ -1,0 +1,75 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{bench, demo, import, init, inspect, serve, verify, version};
+
+/// Guerdon: a self-hosted loyalty platform. Start with `guerdon demo`.
+///
+/// Exit codes: 0 done · 1 an error, nothing half-written · 2 wrong usage · 3 `verify` found wrong rows, or `import`
+/// refused rows.
+#[derive(Parser)]
+#[command(name = "guerdon", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the data lies.
+#[derive(Args, Clone)]
+pub struct DataArgs {
+    /// The data directory.
+    #[arg(long, env = "GUERDON_DATA_DIR", default_value = "guerdon-data")]
+    pub data_dir: PathBuf,
+}
+
+/// Where to listen.
+#[derive(Args, Clone)]
+pub struct ListenArgs {
+    /// Address and port; other than loopback only with an API key.
+    #[arg(long, env = "GUERDON_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: std::net::SocketAddr,
+    /// When set, every call must bring it as `Authorization: Bearer …`. Better given in the environment.
+    #[arg(long, env = "GUERDON_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Replay a real retailer's year through a loyalty program, check it, and serve the result.
+    Demo(demo::DemoArgs),
+    /// Serve the API and the console.
+    Serve(serve::ServeArgs),
+    /// Create a data directory with a program, or publish a changed program file.
+    Init(init::InitArgs),
+    /// Import purchases or members from CSV, JSON Lines or Parquet.
+    Import(import::ImportArgs),
+    /// Recompute every balance from the journal and check all invariants.
+    Verify(verify::VerifyArgs),
+    /// Show an account in full.
+    Inspect(inspect::InspectArgs),
+    /// Measure durable redemptions beside the bare engine.
+    Bench(bench::BenchArgs),
+    /// Show the version.
+    Version(version::VersionArgs),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::Demo(args) => demo::run(&args),
+            Command::Serve(args) => serve::run(&args),
+            Command::Init(args) => init::run(&args),
+            Command::Import(args) => import::run(&args),
+            Command::Verify(args) => verify::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
+            Command::Bench(args) => bench::run(&args),
+            Command::Version(args) => version::run(&args),
+        }
+    }
+}

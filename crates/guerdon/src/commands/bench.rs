@@ -1,0 +1,294 @@
+//! `guerdon bench`: durable redemptions through the kernel beside the bare engine, and through the API.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::Command;
+use guerdon_core::ledger::CurrencyId;
+use guerdon_core::limits::BATCH_COMMANDS;
+use guerdon_core::members::Profile;
+use guerdon_core::program::Bundle;
+use guerdon_core::rewards::Reward;
+use guerdon_store::{BareEngine, DataDir, Engine, EngineHandle, RamStore, SqliteStore, Store, load_program, publish};
+use hdrhistogram::Histogram;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde::Serialize;
+
+use super::bench_http;
+use super::init::GIFT_CLUB;
+use crate::open::system_now;
+use crate::progress::bar;
+
+/// Points of each member, in one lot: enough for every redemption of a run.
+const POINTS: i64 = 1_000_000_000;
+/// Jobs on their way at once; more only wait.
+const JOBS_AHEAD: usize = 2;
+
+/// Which store to measure.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StoreKind {
+    /// The embedded store.
+    Sqlite,
+    /// Plain RAM: the kernel alone.
+    Ram,
+}
+
+/// Arguments of `bench`.
+#[derive(Args)]
+pub struct BenchArgs {
+    /// Which store to measure.
+    #[arg(long, value_enum, default_value = "sqlite")]
+    store: StoreKind,
+    /// Measure through the API on loopback, instead of in-process.
+    #[arg(long)]
+    http: bool,
+    /// Members.
+    #[arg(long, default_value_t = 200_000)]
+    members: usize,
+    /// Rewards, chosen Zipf-like.
+    #[arg(long, default_value_t = 1_000)]
+    rewards: usize,
+    /// Redemptions to measure.
+    #[arg(long, default_value_t = 300_000)]
+    redemptions: usize,
+    /// Keep-alive connections of --http.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Where to put the temporary data; left out: the system's folder for it.
+    #[arg(long)]
+    folder: Option<std::path::PathBuf>,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One measured run.
+#[derive(Debug, Serialize)]
+pub struct Measured {
+    /// What was measured.
+    pub what: String,
+    /// Redemptions a second.
+    pub per_second: f64,
+    /// Milliseconds from asking to the durable answer.
+    pub p50_ms: f64,
+    /// The same at the 99th percentile.
+    pub p99_ms: f64,
+    /// The same at the 99.9th percentile.
+    pub p999_ms: f64,
+}
+
+impl Measured {
+    /// From a count, a time and a histogram of microseconds.
+    #[expect(clippy::float_arithmetic, reason = "rates and times for people, not points")]
+    pub fn new(what: &str, count: usize, time: Duration, micros: &Histogram<u64>) -> Self {
+        let at = |quantile| micros.value_at_quantile(quantile) as f64 / 1_000.0;
+        Self {
+            what: what.to_owned(),
+            per_second: count as f64 / time.as_secs_f64(),
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+            p999_ms: at(0.999),
+        }
+    }
+}
+
+/// Members and rewards as drawn by a seed, so that every run redeems the same.
+pub struct Draw {
+    random: StdRng,
+    members: Vec<MemberId>,
+    /// Cumulated weights of the rewards, by Zipf's law with exponent 1 in integers.
+    weights: Vec<u64>,
+}
+
+impl Draw {
+    fn new(members: Vec<MemberId>, rewards: usize) -> Self {
+        let mut sum = 0;
+        let weights = (1..=rewards as u64).map(|rank| {
+            sum += 1_000_000_000 / rank;
+            sum
+        });
+        Self { random: StdRng::seed_from_u64(42), weights: weights.collect(), members }
+    }
+
+    /// A member and a reward.
+    pub fn next(&mut self) -> (MemberId, String) {
+        let member = self.members.get(self.random.random_range(0..self.members.len())).copied();
+        let point = self.random.random_range(0..self.weights.last().copied().unwrap_or(1));
+        let rank = self.weights.partition_point(|weight| *weight <= point);
+        (member.unwrap_or(MemberId(0)), format!("reward-{rank}"))
+    }
+}
+
+/// Measures.
+pub fn run(args: &BenchArgs) -> Result<ExitCode> {
+    if args.members == 0 || args.rewards == 0 || args.redemptions == 0 || args.connections == 0 {
+        bail!("--members, --rewards, --redemptions and --connections must be 1 or more");
+    }
+    let folder = match &args.folder {
+        Some(folder) => tempfile::tempdir_in(folder)?,
+        None => tempfile::tempdir()?,
+    };
+    let bundle = bench_program(args.rewards)?;
+    let results = match (args.store, args.http) {
+        (StoreKind::Ram, false) => vec![in_process("kernel on RAM", RamStore::new(), &bundle, args)?.0],
+        (StoreKind::Ram, true) => bail!("--http measures the embedded store: leave out --store ram"),
+        (StoreKind::Sqlite, false) => sqlite(folder.path(), &bundle, args)?,
+        (StoreKind::Sqlite, true) => {
+            let store = SqliteStore::open(DataDir::create(folder.path())?)?;
+            let (engine, draw) = prepare(store, &bundle, args)?;
+            vec![bench_http::measure(engine, folder.path(), draw, args.redemptions, args.connections)?]
+        }
+    };
+    print(&results, args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bench_program(rewards: usize) -> Result<Bundle> {
+    let mut bundle = Bundle::parse(GIFT_CLUB).map_err(anyhow::Error::msg)?;
+    let Some(sample) = bundle.rewards.pop() else { bail!("the sample program has no reward") };
+    bundle.rewards = (0..rewards)
+        .map(|rank| Reward { id: format!("reward-{rank}"), price: 1, stock: Some(1_000_000_000), ..sample.clone() })
+        .collect();
+    Ok(bundle)
+}
+
+fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measured>> {
+    let (kernel_folder, bare_folder) = (folder.join("kernel"), folder.join("bare"));
+    let store = SqliteStore::open(DataDir::create(&kernel_folder)?)?;
+    let (engine, draw) = prepare(store, bundle, args)?;
+    // The bare engine starts from a copy of the very same file.
+    drop(engine.stop()?);
+    std::fs::create_dir_all(&bare_folder)?;
+    std::fs::copy(kernel_folder.join("guerdon.db"), bare_folder.join("guerdon.db"))?;
+    let mut bare = Draw::new(draw.members.clone(), args.rewards);
+    let (bare, _) = bare_run(&bare_folder, &mut bare, args.redemptions)?;
+    let mut store = SqliteStore::open(DataDir::open(&kernel_folder)?)?;
+    let program = Arc::new(load_program(&mut store)?);
+    let engine = Engine::start(store, program, 1)?;
+    let (kernel, store) = redeem_all("kernel on SQLite", engine, draw, args.redemptions)?;
+    drop(store);
+    Ok(vec![bare, kernel])
+}
+
+fn in_process<S: Store + 'static>(what: &str, store: S, bundle: &Bundle, args: &BenchArgs) -> Result<(Measured, S)> {
+    let (engine, draw) = prepare(store, bundle, args)?;
+    redeem_all(what, engine, draw, args.redemptions)
+}
+
+/// Enrols the members and gives each one lot of points.
+fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) -> Result<(Engine<S>, Draw)> {
+    publish(&mut store, bundle, system_now())?;
+    let program = Arc::new(load_program(&mut store)?);
+    let engine = Engine::start(store, program, 0)?;
+    let handle = engine.handle();
+    let bar = bar("preparing members", args.members as u64);
+    let mut members = Vec::with_capacity(args.members);
+    while members.len() < args.members {
+        let count = (BATCH_COMMANDS / 2).min(args.members - members.len());
+        let mut commands = Vec::with_capacity(2 * count);
+        for _ in 0..count {
+            let (id, now) = (handle.new_member_id(), handle.now());
+            members.push(id);
+            commands.push(Command::enrol(id, &id.to_string(), now, Profile::default())?);
+            commands.push(Command::adjust(id, "opening", now, CurrencyId(1), POINTS, "bench")?);
+        }
+        for outcome in handle.submit_blocking(commands).blocking_recv()? {
+            outcome?;
+        }
+        bar.set_position(members.len() as u64);
+    }
+    bar.finish_and_clear();
+    let draw = Draw::new(members, args.rewards);
+    Ok((engine, draw))
+}
+
+fn redeem_all<S: Store + 'static>(
+    what: &str,
+    engine: Engine<S>,
+    mut draw: Draw,
+    redemptions: usize,
+) -> Result<(Measured, S)> {
+    let handle = engine.handle();
+    let mut micros = Histogram::<u64>::new(3)?;
+    let mut ahead = std::collections::VecDeque::new();
+    let started = Instant::now();
+    let mut sent = 0;
+    let mut settle = |ahead: &mut std::collections::VecDeque<_>, most: usize| -> Result<()> {
+        while ahead.len() > most {
+            let Some((asked, answer)): Option<(Instant, tokio::sync::oneshot::Receiver<Vec<guerdon_store::Outcome>>)> =
+                ahead.pop_front()
+            else {
+                break;
+            };
+            for outcome in answer.blocking_recv()? {
+                outcome?;
+                micros.record(u64::try_from(asked.elapsed().as_micros())?)?;
+            }
+        }
+        Ok(())
+    };
+    while sent < redemptions {
+        let count = BATCH_COMMANDS.min(redemptions - sent);
+        let commands = (0..count).map(|index| redemption(&handle, &mut draw, sent + index)).collect::<Result<_>>()?;
+        ahead.push_back((Instant::now(), handle.submit_blocking(commands)));
+        sent += count;
+        settle(&mut ahead, JOBS_AHEAD)?;
+    }
+    settle(&mut ahead, 0)?;
+    let time = started.elapsed();
+    drop(handle);
+    let store = engine.stop()?;
+    Ok((Measured::new(what, redemptions, time, &micros), store))
+}
+
+fn redemption(handle: &EngineHandle, draw: &mut Draw, number: usize) -> Result<Command> {
+    let (member, reward) = draw.next();
+    Ok(Command::redeem(member, &format!("bench-{number}"), handle.now(), &reward, 1, false)?)
+}
+
+fn bare_run(folder: &Path, draw: &mut Draw, redemptions: usize) -> Result<(Measured, ())> {
+    let mut engine = BareEngine::open(DataDir::open(folder)?)?;
+    let mut micros = Histogram::<u64>::new(3)?;
+    let (mut done, started) = (0, Instant::now());
+    while done < redemptions {
+        let count = BATCH_COMMANDS.min(redemptions - done);
+        let batch: Vec<(i64, String)> = (0..count).map(|_| draw.next()).map(|(member, reward)| (member.0, reward)).collect();
+        // A member may come twice in a batch; the kernel writes the account once, so the bare engine does as well.
+        let asked = Instant::now();
+        engine.batch(&batch, RECEIPT_BYTES)?;
+        let taken = u64::try_from(asked.elapsed().as_micros())?;
+        micros.record_n(taken, count as u64)?;
+        done += count;
+    }
+    Ok((Measured::new("bare SQLite, the same rows", redemptions, started.elapsed(), &micros), ()))
+}
+
+/// The length of a redemption's receipt.
+const RECEIPT_BYTES: usize = 390;
+
+#[expect(clippy::float_arithmetic, reason = "a ratio for people, not points")]
+fn print(results: &[Measured], json: bool) -> Result<()> {
+    let ratio = match results {
+        [bare, kernel] => Some(kernel.per_second / bare.per_second),
+        _ => None,
+    };
+    if json {
+        println!("{}", serde_json::json!({ "results": results, "ratio": ratio }));
+        return Ok(());
+    }
+    println!("{:<32} {:>14} {:>10} {:>10} {:>10}", "", "redemptions/s", "p50 ms", "p99 ms", "p999 ms");
+    for measured in results {
+        let Measured { what, per_second, p50_ms, p99_ms, p999_ms } = measured;
+        println!("{what:<32} {per_second:>14.0} {p50_ms:>10.2} {p99_ms:>10.2} {p999_ms:>10.2}");
+    }
+    if let Some(ratio) = ratio {
+        println!("ratio to the bare engine: {ratio:.2}");
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! The benchmark through the API on loopback: keep-alive connections that each ask, wait, and ask again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use guerdon_server::{AppOptions, AppState, app};
+use guerdon_store::read::Reader;
+use guerdon_store::{Engine, SqliteStore};
+use hdrhistogram::Histogram;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::bench::{Draw, Measured};
+
+/// Bodies prepared before the clock starts, so that the client costs little beside the server.
+struct Requests {
+    bodies: Vec<Bytes>,
+    next: AtomicUsize,
+}
+
+/// Redeems through `POST /v1/orders`.
+pub fn measure(
+    engine: Engine<SqliteStore>,
+    folder: &Path,
+    mut draw: Draw,
+    redemptions: usize,
+    connections: usize,
+) -> Result<Measured> {
+    let bodies = (0..redemptions).map(|_| {
+        let (member, reward) = draw.next();
+        Bytes::from(serde_json::json!({ "member_id": member, "reward_id": reward }).to_string())
+    });
+    let requests = Arc::new(Requests { bodies: bodies.collect(), next: AtomicUsize::new(0) });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let measured = runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let state = AppState { engine: engine.handle(), reader: Reader::open(folder).await? };
+        let (stop, stopped) = watch::channel(false);
+        let server = tokio::spawn(guerdon_server::serve(listener, app(state, AppOptions::default()), engine.handle(), stopped));
+        let started = Instant::now();
+        let mut clients = Vec::new();
+        for _ in 0..connections {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            clients.push(tokio::spawn(client(stream, Arc::clone(&requests))));
+        }
+        let mut micros = Histogram::<u64>::new(3)?;
+        for client in clients {
+            micros.add(client.await??)?;
+        }
+        let time = started.elapsed();
+        let _ = stop.send(true);
+        server.await??;
+        let what = format!("API over SQLite, {connections} connections");
+        anyhow::Ok(Measured::new(&what, redemptions, time, &micros))
+    })?;
+    drop(runtime);
+    drop(engine.stop()?);
+    Ok(measured)
+}
+
+async fn client(stream: TcpStream, requests: Arc<Requests>) -> Result<Histogram<u64>> {
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let mut micros = Histogram::<u64>::new(3)?;
+    loop {
+        let number = requests.next.fetch_add(1, Ordering::Relaxed);
+        let Some(body) = requests.bodies.get(number) else { break };
+        let asked = Instant::now();
+        redeem(&mut sender, number, body.clone()).await?;
+        micros.record(u64::try_from(asked.elapsed().as_micros())?)?;
+    }
+    drop(sender);
+    connection.await?.context("the connection")?;
+    Ok(micros)
+}
+
+async fn redeem(sender: &mut SendRequest<Full<Bytes>>, number: usize, body: Bytes) -> Result<()> {
+    let request = Request::post("/v1/orders")
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .header("idempotency-key", format!("bench-{number}"))
+        .body(Full::new(body))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let answer = response.into_body().collect().await?.to_bytes();
+    if status != StatusCode::CREATED {
+        bail!("{status}: {}", String::from_utf8_lossy(&answer));
+    }
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! `guerdon demo`: a real retailer's thirteen months through the Gift Club.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use guerdon_core::kernel::Command;
+use guerdon_core::ledger::LedgerAccount;
+use guerdon_core::program::{Bundle, Program};
+use guerdon_core::time::{Day, Timestamp};
+use guerdon_store::read::{Flow, Reader};
+use guerdon_store::{DataDir, EngineHandle, SqliteStore, load_program, publish, verify};
+
+use super::import::purchase_steps;
+use super::init::GIFT_CLUB;
+use super::serve::{check_address, serve};
+use crate::cli::{DataArgs, ListenArgs};
+use crate::import::{Mapping, MemberDirectory, Purchase, Purchases, Report, Step, read_purchases, run as run_steps};
+use crate::open::{self, CLOCK_OFFSET, system_now};
+use crate::progress::{bar, grouped, money};
+
+/// The sample data travels in the binary, so that the demo runs wherever the binary does.
+const SALES: &[u8] = include_bytes!("../../../../data/online-retail/online_retail.csv.zst");
+const MAPPING: &str = include_str!("../../../../data/online-retail/mapping.toml");
+const VOUCHER: &str = "voucher-5";
+
+/// Arguments of `demo`.
+#[derive(Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    listen: ListenArgs,
+    /// Stop after the verification, without serving.
+    #[arg(long)]
+    no_serve: bool,
+}
+
+struct Replay {
+    report: Report,
+    rows: u64,
+    rows_without_member: u64,
+    time: Duration,
+    commands: u64,
+}
+
+/// Creates, replays, summarises, verifies and serves.
+pub fn run(args: &DemoArgs) -> Result<ExitCode> {
+    check_address(&args.listen)?;
+    let directory = DataDir::create(&args.data.data_dir)?;
+    let mut store = SqliteStore::open(directory)?;
+    let bundle = Bundle::parse(GIFT_CLUB).map_err(anyhow::Error::msg)?;
+    publish(&mut store, &bundle, system_now())?;
+    let program = Arc::new(load_program(&mut store)?);
+    println!("Guerdon demo: Gift Club over thirteen months of a real retailer (UCI Online Retail, CC BY 4.0).");
+    let (mut store, replay) = replay(store, &program)?;
+    summarise(&args.data.data_dir, &program, &replay)?;
+    let report = verify(&mut store)?;
+    super::verify::print(&report);
+    if report.wrong > 0 {
+        return Ok(ExitCode::from(3));
+    }
+    if args.no_serve {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let engine = open::start(store, program)?;
+    println!("The program's clock stands at {}, where the data ends.", engine.handle().now());
+    serve(engine, &args.data, &args.listen)
+}
+
+fn replay(mut store: SqliteStore, program: &Arc<Program>) -> Result<(SqliteStore, Replay)> {
+    let started = Instant::now();
+    let mapping = Mapping::parse(MAPPING)?;
+    let folder = tempfile::tempdir().context("a temporary folder for the sample data")?;
+    let file: PathBuf = folder.path().join("online_retail.csv.zst");
+    std::fs::write(&file, SALES).context("unpacking the sample data")?;
+    let reading = bar("reading", 541_909);
+    let found = read_purchases(program, &mapping, &file, &|rows| reading.set_position(rows))?;
+    reading.finish_and_clear();
+    let Purchases { purchases, rows, rows_without_member, problems } = found;
+    let numbers = purchases.iter().map(|purchase| purchase.member.as_str());
+    let members = MemberDirectory::load(&mut store, numbers)?;
+    let last_day = purchases.last().map(|purchase| program.calendar.day_of(purchase.at)).unwrap_or_default();
+    let engine = open::start(store, Arc::clone(program))?;
+    let handle = engine.handle();
+    let replaying = bar("replaying", purchases.len() as u64);
+    let steps = Shoppers::new(&handle, purchases, members);
+    let mut report = run_steps(&handle, steps, &|done| replaying.set_position(done))?;
+    replaying.finish_and_clear();
+    report.problems.extend(problems);
+    drop(handle);
+    let store = engine.stop()?;
+    if store.meta(CLOCK_OFFSET)?.is_none() {
+        let offset = program.calendar.close_of(last_day).as_millis() - system_now().as_millis();
+        store.set_meta(CLOCK_OFFSET, &offset.to_string())?;
+    }
+    let commands = report.accepted.values().chain(report.already_there.values()).chain(report.refused.values()).sum();
+    Ok((store, Replay { report, rows, rows_without_member, time: started.elapsed(), commands }))
+}
+
+/// The steps of the replay: every activity in order and, at the end of each day, one try to redeem a voucher by each
+/// member who bought something on it.
+struct Shoppers<'a> {
+    engine: &'a EngineHandle,
+    members: MemberDirectory,
+    purchases: std::vec::IntoIter<Purchase>,
+    ready: std::collections::VecDeque<Step>,
+    today: Day,
+    /// Numbers of the members who bought today, in the order of their value.
+    bought: BTreeSet<(u64, String)>,
+}
+
+impl<'a> Shoppers<'a> {
+    fn new(engine: &'a EngineHandle, purchases: Vec<Purchase>, members: MemberDirectory) -> Self {
+        let (purchases, ready) = (purchases.into_iter(), std::collections::VecDeque::new());
+        Self { engine, members, purchases, ready, today: Day::default(), bought: BTreeSet::new() }
+    }
+
+    fn close_day(&mut self) {
+        let at: Timestamp = self.engine.program().calendar.close_of(self.today);
+        for (_, number) in std::mem::take(&mut self.bought) {
+            let Some(member) = self.members.get(&number) else { continue };
+            let key = format!("voucher:{}", self.today.date());
+            let command = Command::redeem(member, &key, at, VOUCHER, 1, true);
+            let command = command.map(|command| command.from_channel("demo"));
+            self.ready.push_back(Step { row: None, what: "redeem", command });
+        }
+    }
+}
+
+impl Iterator for Shoppers<'_> {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        while self.ready.is_empty() {
+            let Some(purchase) = self.purchases.next() else {
+                if self.bought.is_empty() {
+                    return None;
+                }
+                self.close_day();
+                continue;
+            };
+            let day = self.engine.program().calendar.day_of(purchase.at);
+            if day != self.today {
+                self.close_day();
+                self.today = day;
+            }
+            if !purchase.activity.is_return() {
+                self.bought.insert((purchase.member.parse().unwrap_or(u64::MAX), purchase.member.clone()));
+            }
+            self.ready.extend(purchase_steps(self.engine, &mut self.members, purchase, true));
+        }
+        self.ready.pop_front()
+    }
+}
+
+fn summarise(directory: &Path, program: &Program, replay: &Replay) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (flows, counts) = runtime.block_on(async {
+        let reader = Reader::open(directory).await?;
+        anyhow::Ok((reader.flows().await?, reader.counts().await?))
+    })?;
+    let line = |what: &str, number: i64| println!("  {what:<32} {:>14}", grouped(number));
+    let sum = |matches: &dyn Fn(&Flow) -> bool| -> i64 {
+        flows.iter().filter(|flow| matches(flow)).map(|flow| flow.amount).sum()
+    };
+    println!("\nIn the ledger");
+    line("members", counts.members);
+    line("purchases", counts.activities.get("purchase").copied().unwrap_or(0));
+    line("returns", counts.activities.get("return").copied().unwrap_or(0));
+    let rules: BTreeSet<&str> = flows.iter().filter_map(|flow| Some(flow.rule.as_ref()?.0.as_str())).collect();
+    let earned = |flow: &Flow| flow.debit == LedgerAccount::Issuance;
+    line("points earned", sum(&earned));
+    for rule in rules {
+        let points = sum(&|flow| earned(flow) && flow.rule.as_ref().is_some_and(|(id, _)| id == rule));
+        if points > 0 {
+            line(&format!("  by rule {rule}"), points);
+        }
+    }
+    line("points taken back", sum(&|flow| flow.credit == LedgerAccount::Revocation));
+    line("points redeemed", sum(&|flow| flow.credit == LedgerAccount::Redemption));
+    line("vouchers", counts.orders.get("captured").copied().unwrap_or(0));
+    let outstanding = sum(&|flow| flow.credit.is_member()) - sum(&|flow| flow.debit.is_member());
+    line("points outstanding", outstanding);
+    let currency = program.currencies.first().map(|currency| currency.id);
+    let value = currency.map_or(0, |currency| program.value_of(currency, outstanding));
+    println!("  {:<32} {:>14}", "liability", money(&program.settings.money, program.money_digits, value));
+    print_run(replay);
+    Ok(())
+}
+
+fn print_run(replay: &Replay) {
+    let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
+    println!("\nIn this run");
+    println!("  {:<32} {:>14}", "lines read", count(replay.rows));
+    println!("  {:<32} {:>14}", "lines without a customer", count(replay.rows_without_member));
+    let invoices = |map: &std::collections::BTreeMap<&str, u64>| {
+        map.get("purchase").copied().unwrap_or(0) + map.get("return").copied().unwrap_or(0)
+    };
+    println!("  {:<32} {:>14}", "invoices recorded", count(invoices(&replay.report.accepted)));
+    let there = invoices(&replay.report.already_there);
+    if there > 0 {
+        println!("  {:<32} {:>14}", "invoices already there", count(there));
+        println!("  (found by their idempotency keys: nothing was credited twice)");
+    }
+    for (what, number) in &replay.report.refused {
+        println!("  {:<32} {:>14}", format!("refused: {what}"), count(*number));
+    }
+    for problem in replay.report.problems.iter().take(10) {
+        println!("  row {}: {}", problem.row, problem.reason);
+    }
+    let seconds = replay.time.as_secs_f64();
+    #[expect(clippy::float_arithmetic, reason = "a rate for people, not points")]
+    let rate = replay.commands as f64 / seconds.max(0.001);
+    println!("  {:<32} {seconds:>12.2} s", "time, decompression to last commit");
+    println!("  {:<32} {rate:>13.0}/s", "commands decided");
+    if let Some(kib) = peak_memory_kib() {
+        println!("  {:<32} {:>10} MiB", "peak memory", kib / 1_024);
+    }
+    println!();
+}
+
+/// The high-water mark of resident memory, where the system tells it.
+fn peak_memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}

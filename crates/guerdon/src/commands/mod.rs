@@ -1,0 +1,11 @@
+//! One file for each command.
+
+pub mod bench;
+mod bench_http;
+pub mod demo;
+pub mod import;
+pub mod init;
+pub mod inspect;
+pub mod serve;
+pub mod verify;
+pub mod version;

@@ -1,0 +1,87 @@
+//! `guerdon serve`: the API and the console over a data directory.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use guerdon_server::{AppOptions, AppState, PrometheusBuilder, app};
+use guerdon_store::read::Reader;
+use guerdon_store::{Engine, SqliteStore};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cli::{DataArgs, ListenArgs};
+use crate::open;
+
+/// How long the writer may take to end after the last request.
+const STOP_TIME: Duration = Duration::from_secs(10);
+
+/// Arguments of `serve`.
+#[derive(Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    listen: ListenArgs,
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+pub fn run(args: &ServeArgs) -> Result<ExitCode> {
+    check_address(&args.listen)?;
+    let (store, program) = open::open(&args.data.data_dir)?;
+    let engine = open::start(store, program)?;
+    serve(engine, &args.data, &args.listen)
+}
+
+/// Refuses to face a network without a key.
+pub fn check_address(listen: &ListenArgs) -> Result<()> {
+    match &listen.api_key {
+        Some(key) if key.len() < 16 => bail!("the API key must have 16 characters or more"),
+        None if !listen.listen.ip().is_loopback() => bail!(
+            "{} faces a network: set an API key with --api-key or GUERDON_API_KEY, or listen on 127.0.0.1",
+            listen.listen
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Serves over a running engine until Ctrl-C or SIGTERM.
+pub fn serve(engine: Engine<SqliteStore>, data: &DataArgs, listen: &ListenArgs) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(listen.listen).await.with_context(|| {
+            format!("cannot listen on {}: is another server running? Choose another with --listen", listen.listen)
+        })?;
+        let reader = Reader::open(&data.data_dir).await?;
+        let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
+        let state = AppState { engine: engine.handle(), reader };
+        let options = AppOptions { api_key: listen.api_key.clone(), metrics: Some(metrics) };
+        let address = listener.local_addr()?;
+        println!("Serving on http://{address}: console at /console, API at /docs. Ctrl-C stops.");
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move {
+            signal().await;
+            println!("Stopping: open requests are finished first.");
+            // The receiver lives as long as the server; when it is gone there is nothing left to stop.
+            let _ = stop.send(true);
+        });
+        guerdon_server::serve(listener, app(state, options), engine.handle(), stopped).await?;
+        anyhow::Ok(())
+    })?;
+    runtime.shutdown_timeout(STOP_TIME);
+    drop(engine.stop()?);
+    println!("Stopped; everything acknowledged is on disk.");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(interrupt.await),
+    }
+}

@@ -1,0 +1,52 @@
+//! A store that reads from another and keeps every change to itself: what a command would do, without doing it.
+
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::{Changes, Footprint, Loaded};
+use guerdon_core::ledger::Verifier;
+use guerdon_core::program::Document;
+use guerdon_core::time::Timestamp;
+
+use crate::{RamStore, Store, StoreError};
+
+/// The base is only read; changes live in RAM and go with the value.
+pub struct DryRunStore<S> {
+    base: S,
+    changed: RamStore,
+}
+
+impl<S: Store> DryRunStore<S> {
+    /// A dry run over `base`.
+    pub fn new(base: S) -> Self {
+        Self { base, changed: RamStore::new() }
+    }
+}
+
+impl<S: Store> Store for DryRunStore<S> {
+    fn prefetch(&mut self, footprint: &Footprint) -> Result<Loaded, StoreError> {
+        let base = self.base.prefetch(footprint)?;
+        self.changed.adopt(&base);
+        let mut loaded = base;
+        loaded.merge(self.changed.prefetch(footprint)?);
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.changed.commit(changes)
+    }
+
+    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        self.changed.due(now, limit)
+    }
+
+    fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
+        self.base.documents()
+    }
+
+    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
+        self.changed.add_documents(documents, stock)
+    }
+
+    fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
+        self.base.audit(verifier)
+    }
+}
