@@ -4,4 +4,5 @@ pub mod cli;
 mod commands;
 pub mod import;
 mod open;
+mod pipeline;
 mod progress;

@@ -1,4 +1,5 @@
 //! Stories told through the API of a running server, with snapshots of what it answers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a story fails by panicking")]
 
 mod support;
 
@@ -103,9 +104,7 @@ async fn a_batch_answers_each_activity_by_itself() {
     init(&data, &gift_club(10));
     let server = Server::start(&data);
     let ann = server.member("ann", 0).await;
-    let item = |key: &str, member: &str, amount: i64| {
-        json!({ "idempotency_key": key, "member_id": member, "activity": { "kind": "purchase", "amount": amount } })
-    };
+    let item = |key: &str, member: &str, amount: i64| json!({ "idempotency_key": key, "member_id": member, "activity": { "kind": "purchase", "amount": amount } });
     let stranger = "mem_0000000000001";
     let body = json!({ "activities": [item("a", &ann, 5000), item("b", stranger, 5000), item("c", &ann, -1),
         item("a", &ann, 5000)] });
@@ -142,7 +141,12 @@ async fn bad_input_is_answered_clearly() {
         ("/v1/activities", purchase("occurred_at", json!("yesterday")), 400, "invalid_json"),
         ("/v1/activities", purchase("surprise", json!(1)), 400, "invalid_json"),
         ("/v1/activities", activity(json!({ "kind": "purchase" })), 422, "invalid_request"),
-        ("/v1/activities", json!({ "external_id": "nobody", "activity": { "kind": "check_in" } }), 404, "unknown_member"),
+        (
+            "/v1/activities",
+            json!({ "external_id": "nobody", "activity": { "kind": "check_in" } }),
+            404,
+            "unknown_member",
+        ),
         ("/v1/orders", json!({ "member_id": ann, "reward_id": "yacht" }), 404, "unknown_reward"),
         ("/v1/orders", json!({ "member_id": ann, "reward_id": "voucher-5", "quantity": 0 }), 422, "invalid_amount"),
         ("/v1/orders", json!({ "member_id": "mem_!", "reward_id": "voucher-5" }), 404, "invalid_id"),

@@ -1,4 +1,5 @@
 //! Stories of the command line: import, bad input, and kill −9 under load.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a story fails by panicking")]
 
 mod support;
 
@@ -130,27 +131,31 @@ async fn what_was_acknowledged_survives_kill_nine() {
             members.push(server.member(&format!("r{round}-m{number}"), 10_000_000).await);
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let tasks: Vec<_> = members.into_iter().map(|member| {
-            let (address, client, stop) = (server.address.clone(), server.client.clone(), Arc::clone(&stop));
-            tokio::spawn(async move {
-                let mut acknowledged = Vec::new();
-                for number in 0.. {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
+        let tasks: Vec<_> = members
+            .into_iter()
+            .map(|member| {
+                let (address, client, stop) = (server.address.clone(), server.client.clone(), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    let mut acknowledged = Vec::new();
+                    for number in 0.. {
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let key = format!("k{number}");
+                        let body = json!({ "member_id": member, "reward_id": "voucher-5" }).to_string();
+                        let request =
+                            client.post(format!("{address}/v1/orders")).header("idempotency-key", &key).body(body);
+                        let Ok(response) = request.send().await else { break };
+                        if response.status().as_u16() != 201 {
+                            break;
+                        }
+                        let Ok(receipt) = response.text().await else { break };
+                        acknowledged.push((member.clone(), key, receipt));
                     }
-                    let key = format!("k{number}");
-                    let body = json!({ "member_id": member, "reward_id": "voucher-5" }).to_string();
-                    let request = client.post(format!("{address}/v1/orders")).header("idempotency-key", &key).body(body);
-                    let Ok(response) = request.send().await else { break };
-                    if response.status().as_u16() != 201 {
-                        break;
-                    }
-                    let Ok(receipt) = response.text().await else { break };
-                    acknowledged.push((member.clone(), key, receipt));
-                }
-                acknowledged
+                    acknowledged
+                })
             })
-        }).collect();
+            .collect();
         tokio::time::sleep(Duration::from_millis(700)).await;
         server.kill();
         stop.store(true, Ordering::Relaxed);

@@ -36,8 +36,11 @@ pub struct AppOptions {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Guerdon", description = "A self-hosted loyalty platform: members, points, rewards.",
-        license(name = "Apache-2.0")),
+    info(
+        title = "Guerdon",
+        description = "A self-hosted loyalty platform: members, points, rewards.",
+        license(name = "Apache-2.0")
+    ),
     components(schemas(Problem))
 )]
 struct Description;
@@ -49,8 +52,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// Builds the application.
 pub fn app(state: AppState, options: AppOptions) -> Router {
-    let (api, description) =
-        OpenApiRouter::with_openapi(Description::openapi()).merge(api::router()).split_for_parts();
+    let (api, description) = OpenApiRouter::with_openapi(Description::openapi()).merge(api::router()).split_for_parts();
     let description = Arc::new(description);
     let metrics = options.metrics;
     let guarded = api
@@ -72,7 +74,11 @@ pub fn app(state: AppState, options: AppOptions) -> Router {
         .route("/readyz", get(ready))
         .fallback(async || Problem::not_found("not_found", "there is no such page; /docs lists the API"))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this page takes another method; see /docs")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this page takes another method; see /docs",
+            )
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME))

@@ -50,7 +50,9 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal.code {
-            RefusalCode::UnknownMember | RefusalCode::UnknownReward | RefusalCode::UnknownOrder => StatusCode::NOT_FOUND,
+            RefusalCode::UnknownMember | RefusalCode::UnknownReward | RefusalCode::UnknownOrder => {
+                StatusCode::NOT_FOUND
+            }
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
             | RefusalCode::UnknownCurrency
@@ -74,7 +76,9 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
-            CommandError::Failed(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string()),
+            CommandError::Failed(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string())
+            }
         }
     }
 }

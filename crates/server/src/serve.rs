@@ -15,7 +15,12 @@ const TICK_ACCOUNTS: usize = 1_000;
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// Serves until `stop` says true, then lets open requests end.
-pub async fn serve(listener: TcpListener, app: Router, engine: EngineHandle, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    engine: EngineHandle,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     let worker = tokio::spawn(tick_worker(engine, stop.clone()));
     let mut asked = stop.clone();
     let shutdown = async move {

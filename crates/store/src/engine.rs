@@ -1,8 +1,8 @@
 //! The batch writer: queues commands, and for each batch loads, decides, commits and only then answers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use guerdon_core::id::{IdGenerator, MemberId};
@@ -43,11 +43,7 @@ struct Job {
 
 enum Message {
     Job(Job),
-    Due {
-        now: Timestamp,
-        limit: usize,
-        answer: oneshot::Sender<Result<Vec<(MemberId, i64)>, StoreError>>,
-    },
+    Due { now: Timestamp, limit: usize, answer: oneshot::Sender<Result<Vec<(MemberId, i64)>, StoreError>> },
 }
 
 /// The handle through which every command goes. Cheap to clone.

@@ -1,7 +1,7 @@
 //! Evaluates the rules that look at the activity alone. Runs on the caller's thread, before the batch.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cel::objects::{Key, Map};
 use cel::{Context, Value};
@@ -52,13 +52,16 @@ struct Measured<'a> {
     amounts: Vec<i64>,
     /// The whole amount; positive for purchases and for returns.
     net: i64,
+    /// Whether some rule looks at `lines`.
+    lines_wanted: bool,
 }
 
 /// What the rules in force at `at` give for the activity, and its amount in minor units.
 ///
 /// Errors name the field (`lines`) or the rule that failed.
 pub fn evaluate(program: &Program, activity: &Activity, at: Timestamp) -> Result<(Vec<Outcome>, i64), String> {
-    let measured = measure(program, activity)?;
+    let mut measured = measure(program, activity)?;
+    measured.lines_wanted = rules_in_force(program, &activity.kind, at).any(|rule| rule.looks_at_lines);
     let mut context = None;
     let mut outcomes: Vec<Outcome> = Vec::new();
     for rule in rules_in_force(program, &activity.kind, at) {
@@ -111,7 +114,7 @@ fn measure<'a>(program: &Program, activity: &'a Activity) -> Result<Measured<'a>
     if net > limits::AMOUNT {
         return Err(format!("the lines add up to more than {} minor units", limits::AMOUNT));
     }
-    Ok(Measured { activity, amounts, net })
+    Ok(Measured { activity, amounts, net, lines_wanted: false })
 }
 
 fn apply<'a>(
@@ -218,32 +221,59 @@ fn truth(result: Result<Value, cel::ExecutionError>, rule: &str) -> Result<bool,
 fn activity_context(measured: &Measured<'_>) -> Context<'static, 'static> {
     let activity = measured.activity;
     let mut context = Context::default();
-    let text = |value: &Option<String>| Value::from(value.as_deref().unwrap_or_default());
-    let attributes = activity.attributes.iter().map(|(name, value)| (key(name), Value::from(value.as_str())));
+    let own = |name: &String| Key::String(Arc::new(name.clone()));
+    let attributes = activity.attributes.iter().map(|(name, value)| (own(name), Value::from(value.as_str())));
     let fields = [
-        (key("kind"), Value::from(activity.kind.as_str())),
-        (key("net"), Value::Int(measured.net)),
-        (key("store"), text(&activity.store)),
-        (key("attributes"), map(attributes.collect())),
+        (KEYS.kind.clone(), Value::from(activity.kind.as_str())),
+        (KEYS.net.clone(), Value::Int(measured.net)),
+        (KEYS.store.clone(), text(activity.store.as_deref())),
+        (KEYS.attributes.clone(), map(attributes.collect())),
     ];
     context.add_variable_from_value("activity", map(HashMap::from(fields)));
-    let lines = activity.lines.iter().zip(&measured.amounts).map(|(line, amount)| line_value(line, *amount));
-    context.add_variable_from_value("lines", Value::List(Arc::new(lines.collect())));
+    if measured.lines_wanted {
+        let lines = activity.lines.iter().zip(&measured.amounts).map(|(line, amount)| line_value(line, *amount));
+        context.add_variable_from_value("lines", Value::List(Arc::new(lines.collect())));
+    }
     context
 }
 
 fn line_value(line: &ActivityLine, amount: i64) -> Value {
-    let text = |value: &Option<String>| Value::from(value.as_deref().unwrap_or_default());
     map(HashMap::from([
-        (key("sku"), text(&line.sku)),
-        (key("description"), text(&line.description)),
-        (key("category"), text(&line.category)),
-        (key("amount"), Value::Int(amount)),
+        (KEYS.sku.clone(), text(line.sku.as_deref())),
+        (KEYS.description.clone(), text(line.description.as_deref())),
+        (KEYS.category.clone(), text(line.category.as_deref())),
+        (KEYS.amount.clone(), Value::Int(amount)),
     ]))
 }
 
-fn key(name: &str) -> Key {
-    Key::String(Arc::new(name.to_owned()))
+/// The names of fields, allocated once.
+struct Keys {
+    kind: Key,
+    net: Key,
+    store: Key,
+    attributes: Key,
+    sku: Key,
+    description: Key,
+    category: Key,
+    amount: Key,
+}
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+    let key = |name: &str| Key::String(Arc::new(name.to_owned()));
+    Keys {
+        kind: key("kind"),
+        net: key("net"),
+        store: key("store"),
+        attributes: key("attributes"),
+        sku: key("sku"),
+        description: key("description"),
+        category: key("category"),
+        amount: key("amount"),
+    }
+});
+
+fn text(value: Option<&str>) -> Value {
+    Value::from(value.unwrap_or_default())
 }
 
 fn map(fields: HashMap<Key, Value>) -> Value {

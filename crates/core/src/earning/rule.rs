@@ -115,6 +115,8 @@ pub struct CompiledRule {
     pub active: bool,
     pub(super) condition: Option<Expression>,
     pub(super) line_filter: Option<Expression>,
+    /// Whether an expression looks at `lines`; building them for CEL is dear.
+    pub(super) looks_at_lines: bool,
 }
 
 impl CompiledRule {
@@ -125,9 +127,11 @@ impl CompiledRule {
             Effect::PointsPerMoney { lines: Some(text), .. } => Some(compile("lines", text, &["activity", "line"])),
             _ => None,
         };
+        let (condition, line_filter) = (condition.transpose()?, line_filter.transpose()?);
         Ok(Self {
-            condition: condition.transpose()?,
-            line_filter: line_filter.transpose()?,
+            looks_at_lines: condition.iter().any(|expression| expression.references().has_variable("lines")),
+            condition,
+            line_filter,
             rule,
             version,
             effective_from,

@@ -236,6 +236,7 @@ impl Account {
     }
 
     /// The wallet of a currency, made when it is not there.
+    #[expect(clippy::indexing_slicing, reason = "the lines above put a wallet at this index")]
     pub fn wallet_mut(&mut self, currency: CurrencyId) -> &mut Wallet {
         let index = self.wallets.partition_point(|wallet| wallet.currency < currency);
         if self.wallets.get(index).is_none_or(|wallet| wallet.currency != currency) {

@@ -14,7 +14,9 @@ use guerdon_core::limits::BATCH_COMMANDS;
 use guerdon_core::members::Profile;
 use guerdon_core::program::Bundle;
 use guerdon_core::rewards::Reward;
-use guerdon_store::{BareEngine, DataDir, Engine, EngineHandle, RamStore, SqliteStore, Store, load_program, publish};
+use guerdon_store::{
+    BareEngine, DataDir, Engine, EngineHandle, Outcome, RamStore, SqliteStore, Store, load_program, publish,
+};
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -23,6 +25,7 @@ use serde::Serialize;
 use super::bench_http;
 use super::init::GIFT_CLUB;
 use crate::open::system_now;
+use crate::pipeline::Pipeline;
 use crate::progress::bar;
 
 /// Points of each member, in one lot: enough for every redemption of a run.
@@ -216,31 +219,23 @@ fn redeem_all<S: Store + 'static>(
 ) -> Result<(Measured, S)> {
     let handle = engine.handle();
     let mut micros = Histogram::<u64>::new(3)?;
-    let mut ahead = std::collections::VecDeque::new();
+    let mut pipeline = Pipeline::new(&handle);
     let started = Instant::now();
-    let mut sent = 0;
-    let mut settle = |ahead: &mut std::collections::VecDeque<_>, most: usize| -> Result<()> {
-        while ahead.len() > most {
-            let Some((asked, answer)): Option<(Instant, tokio::sync::oneshot::Receiver<Vec<guerdon_store::Outcome>>)> =
-                ahead.pop_front()
-            else {
-                break;
-            };
-            for outcome in answer.blocking_recv()? {
-                outcome?;
-                micros.record(u64::try_from(asked.elapsed().as_micros())?)?;
-            }
-        }
-        Ok(())
+    let mut hear = |asked: Instant, outcomes: Vec<Outcome>| -> Result<()> {
+        let taken = u64::try_from(asked.elapsed().as_micros())?;
+        micros.record_n(taken, outcomes.len() as u64)?;
+        outcomes.into_iter().try_for_each(|outcome| outcome.map(drop).map_err(anyhow::Error::from))
     };
+    let mut sent = 0;
     while sent < redemptions {
         let count = BATCH_COMMANDS.min(redemptions - sent);
         let commands = (0..count).map(|index| redemption(&handle, &mut draw, sent + index)).collect::<Result<_>>()?;
-        ahead.push_back((Instant::now(), handle.submit_blocking(commands)));
+        pipeline.send(Instant::now(), commands);
         sent += count;
-        settle(&mut ahead, JOBS_AHEAD)?;
+        pipeline.settle(JOBS_AHEAD, &mut hear)?;
     }
-    settle(&mut ahead, 0)?;
+    pipeline.settle(0, &mut hear)?;
+    drop(pipeline);
     let time = started.elapsed();
     drop(handle);
     let store = engine.stop()?;
@@ -258,7 +253,8 @@ fn bare_run(folder: &Path, draw: &mut Draw, redemptions: usize) -> Result<(Measu
     let (mut done, started) = (0, Instant::now());
     while done < redemptions {
         let count = BATCH_COMMANDS.min(redemptions - done);
-        let batch: Vec<(i64, String)> = (0..count).map(|_| draw.next()).map(|(member, reward)| (member.0, reward)).collect();
+        let batch: Vec<(i64, String)> =
+            (0..count).map(|_| draw.next()).map(|(member, reward)| (member.0, reward)).collect();
         // A member may come twice in a batch; the kernel writes the account once, so the bare engine does as well.
         let asked = Instant::now();
         engine.batch(&batch, RECEIPT_BYTES)?;

@@ -45,7 +45,8 @@ pub fn measure(
         let address = listener.local_addr()?;
         let state = AppState { engine: engine.handle(), reader: Reader::open(folder).await? };
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(guerdon_server::serve(listener, app(state, AppOptions::default()), engine.handle(), stopped));
+        let server =
+            tokio::spawn(guerdon_server::serve(listener, app(state, AppOptions::default()), engine.handle(), stopped));
         let started = Instant::now();
         let mut clients = Vec::new();
         for _ in 0..connections {

@@ -93,9 +93,8 @@ fn import<S: Store + 'static>(
             handle.set_clock_offset(clock_offset);
             let bar = bar("importing purchases", found.purchases.len() as u64);
             let enrol = mapping.enrol_unknown_members;
-            let steps = found.purchases.into_iter().flat_map(|purchase| {
-                purchase_steps(&handle, &mut members, purchase, enrol)
-            });
+            let steps =
+                found.purchases.into_iter().flat_map(|purchase| purchase_steps(&handle, &mut members, purchase, enrol));
             let mut report = run_steps(&handle, steps, &|done| bar.set_position(done))?;
             drop(handle);
             drop(engine.stop()?);
@@ -141,18 +140,14 @@ pub fn purchase_steps(
     let what = if purchase.activity.is_return() { "return" } else { "purchase" };
     let key = format!("{what}:{}", purchase.number);
     let command = Command::record(engine.program(), member, &key, &purchase.activity, engine.now(), EARLIEST);
-    let command =
-        command.map(|command| command.from_channel("import").with_reference(Some(purchase.number.clone())));
+    let command = command.map(|command| command.from_channel("import").with_reference(Some(purchase.number.clone())));
     steps.push(Step { row, what, command });
     steps
 }
 
 fn enrol_step(purchase: &Purchase, id: guerdon_core::id::MemberId, row: Option<u64>) -> Step {
-    let profile = Profile {
-        external_id: Some(purchase.member.clone()),
-        country: purchase.country.clone(),
-        ..Profile::default()
-    };
+    let profile =
+        Profile { external_id: Some(purchase.member.clone()), country: purchase.country.clone(), ..Profile::default() };
     let key = format!("import:{}", purchase.member);
     let command = Command::enrol(id, &key, purchase.at, profile);
     Step { row, what: "member", command: command.map(|command| command.from_channel("import")) }

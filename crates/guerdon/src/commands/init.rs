@@ -31,9 +31,7 @@ pub struct InitArgs {
 pub fn run(args: &InitArgs) -> Result<ExitCode> {
     let text = match &args.program {
         None => GIFT_CLUB.to_owned(),
-        Some(path) => {
-            std::fs::read_to_string(path).with_context(|| format!("the program file {}", path.display()))?
-        }
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("the program file {}", path.display()))?,
     };
     let source = args.program.as_ref().map_or("the built-in Gift Club".to_owned(), |path| path.display().to_string());
     let bundle = Bundle::parse(&text).map_err(anyhow::Error::msg).with_context(|| source.clone())?;

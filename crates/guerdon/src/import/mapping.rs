@@ -47,7 +47,17 @@ pub struct Mapping {
 }
 
 const PURCHASE_FIELDS: &[&str] = &[
-    "activity", "member", "time", "amount", "sku", "description", "category", "quantity", "unit_price", "store", "country",
+    "activity",
+    "member",
+    "time",
+    "amount",
+    "sku",
+    "description",
+    "category",
+    "quantity",
+    "unit_price",
+    "store",
+    "country",
 ];
 const MEMBER_FIELDS: &[&str] = &["external_id", "name", "email", "phone", "birth_date", "language", "country"];
 

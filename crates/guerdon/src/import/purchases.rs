@@ -76,19 +76,14 @@ impl Row<'_> {
 
     fn decimal(&self, field: &str) -> Result<Decimal, String> {
         let text = self.required(field)?;
-        text.parse().or_else(|_| Decimal::from_scientific(text)).map_err(|_| {
-            format!("`{field}` is `{}`, which is not a number", text.chars().take(40).collect::<String>())
-        })
+        text.parse()
+            .or_else(|_| Decimal::from_scientific(text))
+            .map_err(|_| format!("`{field}` is `{}`, which is not a number", text.chars().take(40).collect::<String>()))
     }
 }
 
 /// Reads a file of purchases. An activity with a refused row is refused whole: a part of it would earn wrongly.
-pub fn read_purchases(
-    program: &Program,
-    mapping: &Mapping,
-    path: &Path,
-    progress: &dyn Fn(u64),
-) -> Result<Purchases> {
+pub fn read_purchases(program: &Program, mapping: &Mapping, path: &Path, progress: &dyn Fn(u64)) -> Result<Purchases> {
     let (fields, columns) = mapping.fields_and_columns();
     let calendar = match &mapping.time_zone {
         Some(zone) => Calendar::new(zone).map_err(anyhow::Error::msg)?,
@@ -105,7 +100,7 @@ pub fn read_purchases(
     let format = mapping.format.map_or_else(|| Format::of(path), Ok)?;
     read_rows(path, format, &columns, &mut |line, values| {
         builder.add(line, values);
-        if builder.found.rows % 10_000 == 0 {
+        if builder.found.rows.is_multiple_of(10_000) {
             progress(builder.found.rows);
         }
         Ok(())
@@ -194,7 +189,9 @@ impl Builder<'_> {
     fn line(&self, row: &Row<'_>) -> Result<Item, String> {
         if row.fields.contains(&"amount") {
             let amount = row.decimal("amount")?.checked_mul(self.minor_per_major).and_then(round_half_away);
-            return amount.map(|amount| Item::Amount(amount.saturating_abs())).ok_or("`amount` is too large".to_owned());
+            return amount
+                .map(|amount| Item::Amount(amount.saturating_abs()))
+                .ok_or("`amount` is too large".to_owned());
         }
         Ok(Item::Line(ActivityLine {
             sku: row.text("sku"),

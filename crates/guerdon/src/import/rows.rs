@@ -64,9 +64,10 @@ fn decompressed(path: &Path, file: File) -> Result<Box<dyn Read>> {
 
 fn find_columns(columns: &[&str], available: &[String]) -> Result<Vec<usize>> {
     let find = |column: &&str| {
-        available.iter().position(|known| known == column).ok_or_else(|| {
-            anyhow!("the file has no column `{column}`; its columns are {}", available.join(", "))
-        })
+        available
+            .iter()
+            .position(|known| known == column)
+            .ok_or_else(|| anyhow!("the file has no column `{column}`; its columns are {}", available.join(", ")))
     };
     columns.iter().map(find).collect()
 }

@@ -1,6 +1,6 @@
 //! Sends prepared commands through the engine in order, several batches ahead, and keeps the report.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use guerdon_core::id::MemberId;
@@ -9,7 +9,8 @@ use guerdon_core::members::{MemberRef, RefKind};
 use guerdon_store::{CommandError, EngineHandle, Outcome, Store};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use tokio::sync::oneshot;
+
+use crate::pipeline::Pipeline;
 
 /// Commands sent as one job, and jobs on their way at once.
 const JOB_COMMANDS: usize = 512;
@@ -61,7 +62,9 @@ impl Report {
                     self.problems.push(RowProblem { row, code, reason: refusal.message });
                 }
             }
-            Err(error) => bail!("stopped: {error}. What was accepted before is safe; run the same import again to go on"),
+            Err(error) => {
+                bail!("stopped: {error}. What was accepted before is safe; run the same import again to go on")
+            }
         }
         Ok(())
     }
@@ -70,25 +73,13 @@ impl Report {
 /// Sends the steps in order and reports. `progress` hears how many are done.
 pub fn run(engine: &EngineHandle, steps: impl Iterator<Item = Step>, progress: &dyn Fn(u64)) -> Result<Report> {
     let mut report = Report::default();
-    let mut ahead: VecDeque<(Vec<(Option<u64>, &'static str)>, oneshot::Receiver<Vec<Outcome>>)> = VecDeque::new();
-    let mut labels = Vec::with_capacity(JOB_COMMANDS);
-    let mut commands = Vec::with_capacity(JOB_COMMANDS);
+    let mut pipeline = Pipeline::new(engine);
+    let (mut labels, mut commands) = (Vec::new(), Vec::new());
     let mut done = 0;
-    let mut settle = |ahead: &mut VecDeque<_>, report: &mut Report, most: usize| -> Result<()> {
-        while ahead.len() > most {
-            let Some((labels, answer)): Option<(Vec<(Option<u64>, &'static str)>, oneshot::Receiver<Vec<Outcome>>)> =
-                ahead.pop_front()
-            else {
-                break;
-            };
-            let outcomes = answer.blocking_recv().map_err(|_| anyhow::anyhow!("the writer stopped"))?;
-            for ((row, what), outcome) in labels.into_iter().zip(outcomes) {
-                report.add(row, what, outcome)?;
-                done += 1;
-            }
-            progress(done);
-        }
-        Ok(())
+    let mut hear = |report: &mut Report, labels: Vec<(Option<u64>, &'static str)>, outcomes: Vec<Outcome>| {
+        done += outcomes.len() as u64;
+        progress(done);
+        labels.into_iter().zip(outcomes).try_for_each(|((row, what), outcome)| report.add(row, what, outcome))
     };
     for step in steps {
         match step.command {
@@ -99,12 +90,12 @@ pub fn run(engine: &EngineHandle, steps: impl Iterator<Item = Step>, progress: &
             Err(refusal) => report.add(step.row, step.what, Err(CommandError::Refused(refusal)))?,
         }
         if commands.len() == JOB_COMMANDS {
-            ahead.push_back((std::mem::take(&mut labels), engine.submit_blocking(std::mem::take(&mut commands))));
-            settle(&mut ahead, &mut report, JOBS_AHEAD)?;
+            pipeline.send(std::mem::take(&mut labels), std::mem::take(&mut commands));
+            pipeline.settle(JOBS_AHEAD, |labels, outcomes| hear(&mut report, labels, outcomes))?;
         }
     }
-    ahead.push_back((labels, engine.submit_blocking(commands)));
-    settle(&mut ahead, &mut report, 0)?;
+    pipeline.send(labels, commands);
+    pipeline.settle(0, |labels, outcomes| hear(&mut report, labels, outcomes))?;
     report.problems.sort_by_key(|problem| problem.row);
     Ok(report)
 }

@@ -163,10 +163,8 @@ async fn record_batch(
         }
     }
     let mut outcomes = state.engine.submit(commands).await.into_iter();
-    let results: Vec<BatchResult> = results
-        .into_iter()
-        .filter_map(|result| result.or_else(|| outcomes.next().map(batch_result)))
-        .collect();
+    let results: Vec<BatchResult> =
+        results.into_iter().filter_map(|result| result.or_else(|| outcomes.next().map(batch_result))).collect();
     let refused = results.iter().filter(|result| result.problem.is_some()).count();
     Ok(Json(BatchResponse { accepted: results.len() - refused, refused, results }))
 }
@@ -177,11 +175,9 @@ fn refused(problem: Problem) -> BatchResult {
 
 fn batch_result(outcome: guerdon_store::Outcome) -> BatchResult {
     match outcome {
-        Ok(reply) => BatchResult {
-            receipt: RawValue::from_string(reply.receipt).ok(),
-            problem: None,
-            replayed: reply.replayed,
-        },
+        Ok(reply) => {
+            BatchResult { receipt: RawValue::from_string(reply.receipt).ok(), problem: None, replayed: reply.replayed }
+        }
         Err(error) => refused(error.into()),
     }
 }

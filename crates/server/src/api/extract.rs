@@ -41,9 +41,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(value)| Self(value)).map_err(|rejection: QueryRejection| {
-            Problem::bad_request("invalid_query", rejection.body_text())
-        })
+        query
+            .map(|Query(value)| Self(value))
+            .map_err(|rejection: QueryRejection| Problem::bad_request("invalid_query", rejection.body_text()))
     }
 }
 
@@ -61,7 +61,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 fn read_key(headers: &HeaderMap) -> Result<String, Problem> {
     let problem = |detail: &str| Problem::bad_request("idempotency_key_required", detail);
     let header = headers.get("idempotency-key").ok_or_else(|| {
-        problem("send an Idempotency-Key header: a text of your choice, new for each request and the same for its retries")
+        problem(
+            "send an Idempotency-Key header: a text of your choice, new for each request and the same for its retries",
+        )
     })?;
     header.to_str().map(str::to_owned).map_err(|_| problem("the Idempotency-Key header must be printable ASCII"))
 }

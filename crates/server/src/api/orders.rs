@@ -17,11 +17,7 @@ use crate::AppState;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(create))
-        .routes(routes!(get))
-        .routes(routes!(capture))
-        .routes(routes!(release))
+    OpenApiRouter::new().routes(routes!(create)).routes(routes!(get)).routes(routes!(capture)).routes(routes!(release))
 }
 
 /// A redemption.
@@ -55,8 +51,7 @@ async fn create(
 ) -> Result<Response, Problem> {
     let member: MemberId = id(&request.member_id.0)?;
     let quantity = request.quantity.unwrap_or(1);
-    let command =
-        Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
+    let command = Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
     receipt(state.engine.submit_one(command).await)
 }
 

@@ -68,8 +68,9 @@ impl BareEngine {
                 transfers.execute(params![id, member, at])?;
                 orders.execute(params![id + 1, member, reward, sample.holds, at])?;
             }
-            let mut stock = transaction
-                .prepare_cached("UPDATE stock SET reserved = reserved + ?2 WHERE reward_id = ?1 AND reserved + ?2 <= on_hand")?;
+            let mut stock = transaction.prepare_cached(
+                "UPDATE stock SET reserved = reserved + ?2 WHERE reward_id = ?1 AND reserved + ?2 <= on_hand",
+            )?;
             let mut units = std::collections::BTreeMap::new();
             for (_, reward) in redemptions {
                 *units.entry(reward).or_insert(0) += 1;

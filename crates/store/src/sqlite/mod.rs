@@ -6,8 +6,8 @@ mod rows;
 mod store;
 
 pub use bare::BareEngine;
-pub(crate) use directory::database_file;
 pub use directory::DataDir;
+pub(crate) use directory::database_file;
 pub use store::SqliteStore;
 
 use crate::StoreError;
