@@ -89,6 +89,7 @@ fn key(id: i64) -> String {
 
 /// Reads what a prefetch reads: the accounts, the keys and the stock.
 fn read(connection: &Connection, first: i64, redemptions: &[(i64, String)]) -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
+    let reading = connection.unchecked_transaction()?;
     let mut accounts = connection.prepare_cached("SELECT version, state FROM account WHERE member_id = ?1")?;
     let mut keys = connection
         .prepare_cached("SELECT request_digest, receipt FROM txn WHERE member_id = ?1 AND idempotency_key = ?2")?;
@@ -103,5 +104,6 @@ fn read(connection: &Connection, first: i64, redemptions: &[(i64, String)]) -> r
             stock.query_row([reward], |_| Ok(()))?;
         }
     }
+    reading.commit()?;
     Ok(states)
 }

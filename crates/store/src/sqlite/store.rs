@@ -74,6 +74,8 @@ impl SqliteStore {
     }
 
     fn load(&self, footprint: &Footprint) -> rusqlite::Result<Loaded> {
+        // One read transaction: file locks are taken once, not for each row.
+        let reading = self.connection.unchecked_transaction()?;
         let mut loaded = Loaded::default();
         let mut accounts = self.connection.prepare_cached("SELECT version, state FROM account WHERE member_id = ?1")?;
         for member in &footprint.members {
@@ -95,6 +97,7 @@ impl SqliteStore {
             }
         }
         self.load_rest(footprint, &mut loaded)?;
+        reading.commit()?;
         Ok(loaded)
     }
 
