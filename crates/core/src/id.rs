@@ -126,6 +126,11 @@ impl IdGenerator {
         Self { node: i64::from(node) & ((1 << NODE_BITS) - 1), tick: 0, sequence: -1 }
     }
 
+    /// A generator for `node` that gives only ids above `last`, also when the clock has fallen since.
+    pub fn after(node: u16, last: i64) -> Self {
+        Self { tick: last >> (NODE_BITS + SEQUENCE_BITS), sequence: (1 << SEQUENCE_BITS) - 1, ..Self::new(node) }
+    }
+
     /// The next id at `now`. It never repeats and never falls, even when the clock does; 4,096 ids a millisecond
     /// are given before it borrows from the next one.
     pub fn next(&mut self, now: Timestamp) -> i64 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -20,8 +20,6 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::Problem;
 use crate::{AppState, api, assets, console};
 
-/// Largest body of a request, in bytes.
-const BODY_BYTES: usize = 1 << 20;
 /// Longest time that a request may take.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 
@@ -80,7 +78,6 @@ pub fn app(state: AppState, options: AppOptions) -> Router {
                 "this page takes another method; see /docs",
             )
         })
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(state)

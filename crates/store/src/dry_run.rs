@@ -38,6 +38,10 @@ impl<S: Store> Store for DryRunStore<S> {
         self.changed.due(now, limit)
     }
 
+    fn last_id(&mut self) -> Result<i64, StoreError> {
+        self.base.last_id()
+    }
+
     fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
         self.base.documents()
     }

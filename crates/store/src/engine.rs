@@ -65,14 +65,15 @@ impl<S: Store + 'static> Engine<S> {
     /// Starts the writer thread over a store, as `node`.
     pub fn start(mut store: S, program: Arc<Program>, node: u16) -> Result<Self, StoreError> {
         let (queue, inbox) = mpsc::channel(QUEUE_JOBS);
+        let ids = IdGenerator::after(node, store.last_id()?);
         let handle = EngineHandle {
             queue,
             program: Arc::clone(&program),
             clock_offset: Arc::new(AtomicI64::new(0)),
-            member_ids: Arc::new(Mutex::new(IdGenerator::new(node))),
+            member_ids: Arc::new(Mutex::new(ids.clone())),
         };
         let spawned = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            Writer { store: &mut store, program: &program, ids: IdGenerator::new(node) }.run(inbox);
+            Writer { store: &mut store, program: &program, ids }.run(inbox);
             store
         });
         let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -137,20 +138,22 @@ impl EngineHandle {
         outcome
     }
 
-    /// Lets happen what is due at `now` on at most `limit` accounts. Returns how many were due.
+    /// Lets happen what is due at `now` on at most `limit` accounts. Returns on how many something happened.
     pub async fn tick(&self, now: Timestamp, limit: usize) -> Result<usize, CommandError> {
         let (answer, due) = oneshot::channel();
         self.queue.send(Message::Due { now, limit, answer }).await.map_err(|_| stopped())?;
         let due = due.await.map_err(|_| stopped())?.map_err(|error| CommandError::Unavailable(error.to_string()))?;
         let commands: Vec<Command> =
             due.iter().map(|(member, version)| Command::tick(*member, *version, now)).collect();
-        let count = commands.len();
+        let mut done = 0;
         for outcome in self.submit(commands).await {
-            if let Err(error @ (CommandError::Unavailable(_) | CommandError::Failed(_))) = outcome {
-                return Err(error);
+            match outcome {
+                Ok(_) => done += 1,
+                Err(CommandError::Refused(_)) => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(count)
+        Ok(done)
     }
 }
 

@@ -161,6 +161,16 @@ impl Store for RamStore {
         Ok(due.into_iter().map(|(_, member, version)| (member, version)).collect())
     }
 
+    fn last_id(&mut self) -> Result<i64, StoreError> {
+        let last = [
+            self.transactions.keys().next_back().map(|id| id.0),
+            self.activities.keys().next_back().map(|id| id.0),
+            self.orders.keys().next_back().map(|id| id.0),
+            self.accounts.keys().next_back().map(|id| id.0),
+        ];
+        Ok(last.into_iter().flatten().max().unwrap_or(0))
+    }
+
     fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
         Ok(self.documents.clone())
     }

@@ -20,6 +20,9 @@ pub trait Store: Send {
     /// Accounts on which something is due at `now`, with their versions, earliest first.
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError>;
 
+    /// The highest id given to any record, 0 when there is none: a node goes on above it after a restart.
+    fn last_id(&mut self) -> Result<i64, StoreError>;
+
     /// All configuration documents, by kind, id and version.
     fn documents(&mut self) -> Result<Vec<Document>, StoreError>;
 

@@ -184,7 +184,7 @@ impl Command {
 
     /// Lets happen what is due on an account of `version`.
     pub fn tick(member_id: MemberId, version: i64, at: Timestamp) -> Self {
-        let command = Self::new(member_id, &format!("tick:{version}"), at, Action::Tick, &"tick");
+        let command = Self::new(member_id, &format!("{TICK_PREFIX}{version}"), at, Action::Tick, &"tick");
         command.from_channel("system")
     }
 
@@ -207,7 +207,14 @@ impl Command {
     }
 }
 
+/// Keys of the program's own clock; callers may not use them, or they could stand in its way.
+const TICK_PREFIX: &str = "tick:";
+
 fn check_key(key: &str) -> Result<(), Refusal> {
+    if key.starts_with(TICK_PREFIX) {
+        let problem = format!("an Idempotency-Key must not begin with `{TICK_PREFIX}`");
+        return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
+    }
     limits::check_text("Idempotency-Key", key, limits::KEY_CHARS)
         .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
 }

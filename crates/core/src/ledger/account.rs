@@ -179,7 +179,9 @@ impl Wallet {
             LedgerAccount::Breakage => self.lifetime.expired += amount,
             LedgerAccount::Revocation => self.lifetime.revoked += amount,
         }
-        if !transfer.debit.is_member()
+        let arrives = !transfer.debit.is_member()
+            || (transfer.debit, transfer.credit) == (LedgerAccount::MemberPending, LedgerAccount::MemberAvailable);
+        if arrives
             && let Some(lot) =
                 self.lot_mut(if transfer.credit == LedgerAccount::MemberPending { transfer.lot } else { active })
         {

@@ -52,6 +52,11 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// A row that cannot be read at all, or that belongs to nothing.
+    pub fn unreadable(&mut self, row: String, problem: String) {
+        self.wrong(row, problem);
+    }
+
     fn wrong(&mut self, row: String, problem: String) {
         self.report.wrong += 1;
         if self.report.findings.len() < 20 {

@@ -138,7 +138,8 @@ impl MemberRef {
         let normal = match kind {
             RefKind::Email => value.trim().to_lowercase(),
             RefKind::Phone => value.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
-            RefKind::ExternalId | RefKind::Enrolment => value.trim().to_owned(),
+            RefKind::ExternalId => value.trim().to_owned(),
+            RefKind::Enrolment => value.to_owned(),
         };
         Self { kind, digest: Sha256::digest(normal.as_bytes()).into() }
     }

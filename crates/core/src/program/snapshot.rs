@@ -53,12 +53,12 @@ impl Program {
             }
         }
         let settings = settings.ok_or("there is no program in this data directory; run `guerdon init`")?;
-        rules.sort_by(|(left, a), (right, b)| (left, &a.rule.id, a.version).cmp(&(right, &b.rule.id, b.version)));
+        let rules = in_order(rules);
         Ok(Self {
             calendar: Calendar::new(&settings.time_zone)?,
             money_digits: money_digits(&settings.money).ok_or("unknown money")?,
             currencies: currencies.into_values().collect(),
-            rules: rules.into_iter().map(|(_, rule)| rule).collect(),
+            rules,
             rewards,
             settings,
         })
@@ -104,6 +104,16 @@ impl Program {
         let value = i128::from(points) * i128::from(self.minor_per_major());
         i64::try_from(value.div_euclid(i128::from(per_unit.max(1)))).unwrap_or(i64::MAX)
     }
+}
+
+/// All versions of a rule side by side, at the place of its newest version.
+fn in_order(mut rules: Vec<(i64, CompiledRule)>) -> Vec<CompiledRule> {
+    rules.sort_by_key(|(_, compiled)| compiled.version);
+    let places: BTreeMap<String, i64> =
+        rules.iter().map(|(position, compiled)| (compiled.rule.id.clone(), *position)).collect();
+    let mut rules: Vec<CompiledRule> = rules.into_iter().map(|(_, compiled)| compiled).collect();
+    rules.sort_by_key(|compiled| (places.get(&compiled.rule.id).copied(), compiled.rule.id.clone(), compiled.version));
+    rules
 }
 
 fn read<T: serde::de::DeserializeOwned>(what: &str, body: &str) -> Result<T, String> {

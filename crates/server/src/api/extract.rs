@@ -1,17 +1,22 @@
 //! What handlers take from a request: JSON bodies, query strings, ids and idempotency keys, with problems for what is
 //! wrong.
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::body::Body as HttpBody;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use guerdon_core::limits;
 use guerdon_store::Outcome;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
+
+/// Largest body of a request, in bytes, and how much of a larger one is read before the connection is cut.
+const BODY_BYTES: usize = 1 << 20;
+const DRAINED_BYTES: usize = 16 << 20;
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -19,18 +24,34 @@ pub struct Body<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
-            let status = rejection.status();
-            if status == StatusCode::PAYLOAD_TOO_LARGE {
-                return Problem::new(status, "body_too_large", "the body is larger than 1 MiB; send several requests");
-            }
-            Problem::new(status, "invalid_body", "the body could not be read")
-        })?;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = read(request.into_body()).await?;
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| Problem::bad_request("invalid_json", format!("the body does not fit: {error}")))
     }
+}
+
+/// Reads a body up to its limit. What is too large is read on and thrown away for a while: a connection that is closed
+/// on a sender makes it lose the answer.
+async fn read(mut body: HttpBody) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::bad_request("invalid_body", "the body ended before its length"))?;
+        let data = frame.into_data().unwrap_or_default();
+        length += data.len();
+        if length <= BODY_BYTES {
+            bytes.extend_from_slice(&data);
+        } else if length > DRAINED_BYTES {
+            break;
+        }
+    }
+    if length > BODY_BYTES {
+        let detail = "the body is larger than 1 MiB; send several requests";
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+    }
+    Ok(bytes)
 }
 
 /// A query string.

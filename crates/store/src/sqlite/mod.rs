@@ -24,9 +24,18 @@ fn store_error(error: rusqlite::Error) -> StoreError {
         Some(
             ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked,
         ) => StoreError::Unavailable(message),
+        // A row that another writer has inserted since it was looked for; other constraints are defects.
+        Some(ErrorCode::ConstraintViolation) if is_duplicate(&error) => StoreError::Conflict,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Unusable(format!("the database file is damaged ({message}); restore it from a backup"))
         }
         _ => StoreError::Rejected(message),
     }
+}
+
+fn is_duplicate(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE};
+    error.sqlite_error().is_some_and(|error| {
+        [SQLITE_CONSTRAINT_UNIQUE, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID].contains(&error.extended_code)
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use guerdon_core::id::MemberId;
+use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{AccountChange, Changes, Committed, Decision, Footprint, Loaded};
 use guerdon_core::ledger::{Account, Transaction, Verifier, leaf_hash};
 use guerdon_core::program::Document;
@@ -315,6 +315,14 @@ impl Store for SqliteStore {
         found.collect::<Result<_, _>>().map_err(store_error)
     }
 
+    fn last_id(&mut self) -> Result<i64, StoreError> {
+        let sql = "SELECT MAX(COALESCE((SELECT MAX(txn_id) FROM txn), 0),
+                              COALESCE((SELECT MAX(activity_id) FROM activity), 0),
+                              COALESCE((SELECT MAX(order_id) FROM orders), 0),
+                              COALESCE((SELECT MAX(member_id) FROM account), 0))";
+        self.connection.query_row(sql, [], |row| row.get(0)).map_err(store_error)
+    }
+
     fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
         let sql = "SELECT kind, id, version, position, effective_from, state, body FROM document
                    ORDER BY kind, id, version";
@@ -385,35 +393,55 @@ fn audit_journal(connection: &Connection, verifier: &mut Verifier) -> rusqlite::
          FROM transfer ORDER BY txn_id, position",
     )?;
     let mut transfers = transfers.query_map([], rows::transfer)?.peekable();
-    for found in transactions.query_map([], rows::transaction)? {
-        let (mut transaction, hash) = found?;
-        while let Some(next) = transfers.next_if(|next| match next {
-            Ok((id, _)) => *id <= transaction.id,
-            Err(_) => true,
-        }) {
-            transaction.transfers.push(next?.1);
+    let mut transactions = transactions.query([])?;
+    while let Some(row) = transactions.next()? {
+        let id = TransactionId(row.get(0)?);
+        let mut own = Vec::new();
+        // A transfer that cannot be read is taken here as well, and named.
+        while let Some(next) = transfers.next_if(|next| next.as_ref().map_or(true, |(owner, _)| *owner <= id)) {
+            match next {
+                Ok((owner, transfer)) if owner == id => own.push(transfer),
+                Ok((owner, _)) => orphan(verifier, owner),
+                Err(error) => verifier.unreadable(format!("transaction {id}"), format!("a transfer: {error}")),
+            }
         }
-        verifier.transaction(&transaction, &hash);
+        match rows::transaction(row) {
+            Ok((transaction, hash)) => verifier.transaction(&Transaction { transfers: own, ..transaction }, &hash),
+            Err(error) => verifier.unreadable(format!("transaction {id}"), error.to_string()),
+        }
     }
-    if let Some(orphan) = transfers.next() {
-        let (id, _) = orphan?;
-        return Err(rows::foreign(0, format!("a transfer belongs to {id}, which is not in the journal")));
+    for left_over in transfers {
+        match left_over {
+            Ok((owner, _)) => orphan(verifier, owner),
+            Err(error) => verifier.unreadable("transfer".to_owned(), error.to_string()),
+        }
     }
     Ok(())
 }
 
+fn orphan(verifier: &mut Verifier, owner: TransactionId) {
+    let problem = "is not in the journal, but has transfers there".to_owned();
+    verifier.unreadable(format!("transaction {owner}"), problem);
+}
+
 fn audit_state(connection: &Connection, verifier: &mut Verifier) -> rusqlite::Result<()> {
     let mut orders = connection.prepare(&format!("SELECT {} FROM orders", rows::ORDER_COLUMNS))?;
-    for order in orders.query_map([], rows::order)? {
-        verifier.order(&order?);
+    let mut orders = orders.query([])?;
+    while let Some(row) = orders.next()? {
+        match rows::order(row) {
+            Ok(order) => verifier.order(&order),
+            Err(error) => verifier.unreadable(format!("order {}", OrderId(row.get(0)?)), error.to_string()),
+        }
     }
     let mut accounts = connection.prepare("SELECT member_id, version, state, available, next_due_at FROM account")?;
     let mut accounts = accounts.query([])?;
     while let Some(row) = accounts.next()? {
-        let account =
-            Account::decode(row.get(1)?, row.get_ref(2)?.as_blob()?).map_err(|problem| rows::foreign(2, problem))?;
+        let member = MemberId(row.get(0)?);
         let due_at: Option<i64> = row.get(4)?;
-        verifier.account(MemberId(row.get(0)?), &account, row.get(3)?, due_at.map(Timestamp::from_millis));
+        match Account::decode(row.get(1)?, row.get_ref(2)?.as_blob()?) {
+            Ok(account) => verifier.account(member, &account, row.get(3)?, due_at.map(Timestamp::from_millis)),
+            Err(problem) => verifier.unreadable(format!("account {member}"), problem),
+        }
     }
     let mut stock = connection.prepare("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock")?;
     for found in stock.query_map([], rows::stock)? {

@@ -1,0 +1,115 @@
+//! An operator looks at the console in a headless browser, on a desk and on a phone, in English and in Chinese.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a story fails by panicking")]
+
+mod support;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use support::{Server, gift_club, init};
+
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn browser(profile: &std::path::Path) -> (Driver, Client) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let driver = Command::new("chromedriver")
+        .arg(format!("--port={port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver: run ./scripts/test, which installs it");
+    let driver = Driver(driver);
+    let arguments = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        &format!("--user-data-dir={}", profile.display()),
+    ];
+    let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
+    let capabilities = capabilities.as_object().unwrap().clone();
+    for _ in 0..100 {
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities.clone());
+        if let Ok(client) = builder.connect(&format!("http://127.0.0.1:{port}")).await {
+            return (driver, client);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("the browser did not start");
+}
+
+/// Keeps a screenshot under `target/screenshots` for people to look at.
+async fn screenshot(client: &Client, name: &str) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.png")), client.screenshot().await.unwrap()).unwrap();
+}
+
+async fn text(client: &Client) -> String {
+    client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sees_the_program_and_a_member() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &gift_club(10));
+    let server = Server::start(&data);
+    let ann = server.member("ann", 1_000).await;
+    let basket = json!({ "kind": "purchase", "lines": [
+        { "description": "CHRISTMAS LIGHTS", "quantity": "6", "unit_price": "22.05" }] });
+    let (status, _) = server.post("/v1/activities", "inv-1", json!({ "member_id": ann, "activity": basket })).await;
+    assert_eq!(status, 201);
+    let (driver, client) = browser(&folder.path().join("profile")).await;
+
+    client.set_window_size(1440, 900).await.unwrap();
+    client.goto(&format!("{}/console", server.address)).await.unwrap();
+    client
+        .wait()
+        .at_most(Duration::from_secs(10))
+        .for_element(Locator::Css("canvas, svg.chart, [role=img]"))
+        .await
+        .unwrap();
+    let page = text(&client).await;
+    for expected in ["Gift Club", "1,211", "Base", "Christmas", "£5 voucher"] {
+        assert!(page.contains(expected), "`{expected}` is not in {page}");
+    }
+    screenshot(&client, "overview-wide").await;
+
+    client.goto(&format!("{}/console/members/{ann}", server.address)).await.unwrap();
+    let page = text(&client).await;
+    assert!(page.contains("132") && page.contains("£132.30"), "{page}");
+    screenshot(&client, "member-wide").await;
+
+    client.set_window_size(500, 800).await.unwrap();
+    client.goto(&format!("{}/console?lang=zh-CN", server.address)).await.unwrap();
+    let page = text(&client).await;
+    assert!(page.contains("礼品俱乐部") && page.contains("会员"), "{page}");
+    screenshot(&client, "overview-phone-zh").await;
+    // Nothing sticks out at the side of a narrow window.
+    let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0));
+
+    client.goto(&format!("{}/console/members/mem_0000000000001", server.address)).await.unwrap();
+    screenshot(&client, "unknown-member").await;
+    client.close().await.unwrap();
+    drop(driver);
+}

@@ -1,0 +1,164 @@
+# The console in English. Numbers, money and dates arrive as they are to be shown.
+
+brand = Guerdon
+skip-to-content = Skip to the content
+navigation = Console
+nav-overview = Overview
+nav-members = Members
+nav-api = API
+languages = Language
+language-english = EN
+language-chinese = 中文
+colophon = Times are in { $zone }.
+
+none = —
+never = never
+points = { $count ->
+    [one] { $points } point
+   *[other] { $points } points
+}
+points-of-currency = { $points } { $currency }
+month = { $month ->
+    [1] Jan
+    [2] Feb
+    [3] Mar
+    [4] Apr
+    [5] May
+    [6] Jun
+    [7] Jul
+    [8] Aug
+    [9] Sep
+    [10] Oct
+    [11] Nov
+   *[12] Dec
+} { $year }
+
+search-label = Find a member
+search-hint = Member id, number, e-mail or phone
+search-go = Find
+search-nothing = No member has “{ $query }” as id, number, e-mail address or phone number. References are compared whole.
+
+overview-title = The program at a glance
+overview-figures = Key figures
+card-members = Members
+card-earned = Points earned
+card-redeemed = Points redeemed
+card-lost = Expired and taken back
+card-lost-note = { $expired } expired, { $taken } taken back
+card-outstanding = Points outstanding
+card-adjusted = including { $points } adjusted by hand
+card-liability = Liability
+card-worth = { $points } = { $money }
+card-of-earned = { $share } of what was earned
+
+chart-title = Points by month
+chart-label = Chart of the points earned, redeemed and outstanding by month; the same figures are in the table below it
+chart-moved = Earned, redeemed
+chart-table = The figures as a table
+column-month = Month
+column-earned = Earned
+column-redeemed = Redeemed
+column-lost = Expired and taken back
+column-outstanding = Outstanding
+
+rules-title = Earning rules
+rules-none = No rule has given points yet.
+column-rule = Rule
+column-points = Points
+column-times = Times
+column-share = Share of earned
+
+rewards-title = Rewards
+rewards-none = The catalogue is empty.
+column-reward = Reward
+column-price = Price
+column-stock = Left
+column-issued = Handed out
+stock-unlimited = unlimited
+stock-of = { $left } of { $all }
+
+latest-title = Latest transactions
+latest-none = Nothing has happened yet.
+column-when = When
+column-member = Member
+column-what = What
+column-change = Points
+
+members-title = Members
+members-none = There are no members yet.
+members-next = Next page
+members-first = First page
+column-number = Number
+column-available = Available
+column-last-activity = Last activity
+
+profile-title = Profile
+fact-external-id = Number
+fact-email = E-mail
+fact-phone = Phone
+fact-birth-date = Date of birth
+fact-language = Language
+fact-country = Country
+fact-enrolled = Enrolled
+fact-last-activity = Last activity
+wallet-title = Wallet: { $currency }
+wallet-available = Available
+wallet-worth = worth { $money }
+wallet-pending = Pending
+wallet-held = Set aside for orders
+wallet-earned = Earned in all
+wallet-spent = Redeemed in all
+wallet-lost = Expired or taken back
+wallet-expires-next = Next to expire: { $points } after { $date }
+wallet-nothing-expires = Nothing expires.
+lots-title = Lots, in the order in which they are spent
+lots-none = This wallet is empty.
+column-held = Set aside
+column-expires = Good through
+column-pending = Pending until
+history-title = History
+history-none = Nothing has happened yet.
+history-more = Show earlier
+history-start = Back to the latest
+history-balance = balance { $balance }
+
+kind-enrol = Enrolled
+kind-activity = Activity
+kind-redeem = Order
+kind-capture = Order captured
+kind-release = Order cancelled
+kind-adjust = Adjustment
+kind-tick = Points matured or expired
+channel-api = API
+channel-import = Import
+channel-console = Console
+channel-system = System
+
+title-purchase = Purchase of { $amount }
+title-return = Return of { $amount }
+title-activity = Activity: { $kind }
+title-activity-of = Activity: { $kind }, { $amount }
+title-order-held = Ordered: { $quantity } × { $reward }; { $points } set aside
+title-order-captured = Redeemed: { $quantity } × { $reward } for { $points }
+title-order-released = Order cancelled: { $quantity } × { $reward }; { $points } given back
+title-adjust = Adjusted by { $points } points
+title-expired = { $points } expired
+title-matured = { $points } became available
+
+why-per-money = { $points }: { $rule } — { $rate } for each { $unit } of { $amount }, rounded down
+why-percent = { $points }: { $rule } — { $percent } % of the { $base } of { $other }, rounded down
+why-fixed = { $points }: { $rule }
+why-taken-back = { $points } taken back: { $rule } — { $rate } for each { $unit } of { $amount }, at most what was available
+why-pending = ; pending until { $date }
+why-good-through = ; good through { $date }
+why-forgiven = { $points } were no longer there and are forgiven
+why-reason = Reason: { $reason }
+why-no-rule = No earning rule gave points for it
+
+trouble-no-page = There is no such page
+trouble-no-page-message = The address may be old or mistyped.
+trouble-no-member = There is no such member
+trouble-no-member-message = No member has this id. Look for the member by number, e-mail address or phone number.
+trouble-store = The data cannot be read just now
+trouble-store-message = Nothing is lost. Please try again in a few seconds; the reason is in the server’s log.
+trouble-home = Go to the overview

@@ -1,0 +1,290 @@
+//! Explains a transaction in sentences: what it was, and which rule gave or took which points and why.
+
+use guerdon_core::earning::Outcome;
+use guerdon_core::kernel::{OrderReceipt, Receipt};
+use guerdon_core::ledger::{CurrencyId, TransactionKind};
+use guerdon_core::redemption::OrderState;
+use guerdon_store::read::TransactionRow;
+
+use super::format;
+use super::frame::Frame;
+
+/// A transaction in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// What it was.
+    pub title: String,
+    /// A sentence for each rule and each remark.
+    pub sentences: Vec<String>,
+    /// The change of the points that can be spent.
+    pub points: i64,
+    /// The same with its sign; empty when nothing changed.
+    pub change: String,
+    /// The points that can be spent afterwards.
+    pub balance: String,
+}
+
+/// Explains a stored transaction; one whose receipt cannot be read keeps at least its kind.
+pub fn explain(frame: &Frame, row: &TransactionRow) -> Explanation {
+    match serde_json::from_str::<Receipt>(&row.receipt) {
+        Ok(receipt) => explain_receipt(frame, &receipt),
+        Err(error) => {
+            tracing::warn!(%error, transaction = %row.id, "a receipt cannot be read");
+            let title = frame.t(&format!("kind-{}", row.kind.name()));
+            Explanation { title, sentences: Vec::new(), points: 0, change: String::new(), balance: String::new() }
+        }
+    }
+}
+
+/// Explains a receipt.
+pub fn explain_receipt(frame: &Frame, receipt: &Receipt) -> Explanation {
+    let currency = currency_of(receipt);
+    let mut sentences: Vec<String> =
+        receipt.explanation.iter().map(|outcome| outcome_sentence(frame, outcome, &receipt.explanation)).collect();
+    sentences.extend(remarks(frame, receipt, currency));
+    let balance = receipt.balances.iter().find(|balance| balance.currency == currency);
+    let change = match receipt.points {
+        0 => String::new(),
+        points => format::signed(points, frame.decimals(currency)),
+    };
+    Explanation {
+        title: title(frame, receipt, currency),
+        sentences,
+        points: receipt.points,
+        change,
+        balance: balance.map(|balance| frame.number(currency, balance.available)).unwrap_or_default(),
+    }
+}
+
+/// The currency that a transaction is about: that of its order or first outcome, else the first of the wallet.
+fn currency_of(receipt: &Receipt) -> CurrencyId {
+    let order = receipt.order.as_ref().map(|order| order.currency);
+    let outcome = receipt.explanation.first().map(|outcome| outcome.currency);
+    let wallet = receipt.balances.first().map(|balance| balance.currency);
+    order.or(outcome).or(wallet).unwrap_or(CurrencyId(1))
+}
+
+fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
+    match receipt.kind {
+        TransactionKind::Activity => activity_title(frame, receipt),
+        TransactionKind::Redeem | TransactionKind::Capture | TransactionKind::Release => match &receipt.order {
+            Some(order) => order_title(frame, order),
+            None => frame.t(&format!("kind-{}", receipt.kind.name())),
+        },
+        TransactionKind::Adjust => {
+            let change = format::signed(receipt.points, frame.decimals(currency));
+            frame.say("title-adjust", [("points", change.into())])
+        }
+        TransactionKind::Tick => match (receipt.expired, receipt.matured) {
+            (0, matured) => frame.say("title-matured", [("points", frame.points(currency, matured).into())]),
+            (expired, _) => frame.say("title-expired", [("points", frame.points(currency, expired).into())]),
+        },
+        TransactionKind::Enrol => frame.t("kind-enrol"),
+    }
+}
+
+fn activity_title(frame: &Frame, receipt: &Receipt) -> String {
+    let Some(activity) = &receipt.activity else { return frame.t("kind-activity") };
+    let amount = frame.money(activity.amount);
+    match activity.kind.as_str() {
+        "purchase" => frame.say("title-purchase", [("amount", amount.into())]),
+        "return" => frame.say("title-return", [("amount", amount.into())]),
+        kind if activity.amount == 0 => frame.say("title-activity", [("kind", kind.into())]),
+        kind => frame.say("title-activity-of", [("kind", kind.into()), ("amount", amount.into())]),
+    }
+}
+
+fn order_title(frame: &Frame, order: &OrderReceipt) -> String {
+    let key = match order.state {
+        OrderState::Held => "title-order-held",
+        OrderState::Captured => "title-order-captured",
+        OrderState::Released => "title-order-released",
+    };
+    let points = frame.points(order.currency, order.points);
+    let (quantity, reward) = (format::number(order.quantity), frame.reward_name(&order.reward_id));
+    frame.say(key, [("quantity", quantity.into()), ("reward", reward.into()), ("points", points.into())])
+}
+
+fn outcome_sentence(frame: &Frame, outcome: &Outcome, all: &[Outcome]) -> String {
+    let taken = outcome.points <= 0 && outcome.amount.is_some();
+    let points = frame.points(outcome.currency, outcome.points.saturating_abs());
+    let rule = frame.rule_name(&outcome.rule);
+    let rate = outcome.rate.map(|rate| rate.normalize().to_string());
+    let mut sentence = match (rate, outcome.amount, &outcome.of_rule) {
+        (Some(rate), Some(amount), _) => {
+            let one = i64::from(rate != "1") + 1;
+            let each = frame.say("points", [("points", rate.into()), ("count", one.into())]);
+            let (unit, amount) = (frame.money(frame.program.minor_per_major()), frame.money(amount));
+            let key = if taken { "why-taken-back" } else { "why-per-money" };
+            let (points, rule, each) = (points.into(), rule.into(), each.into());
+            let (unit, amount) = (unit.into(), amount.into());
+            frame.say(key, [("points", points), ("rule", rule), ("rate", each), ("unit", unit), ("amount", amount)])
+        }
+        (Some(percent), None, Some(other)) => {
+            let base = all.iter().filter(|base| base.rule == *other).map(|base| base.points).sum();
+            let (base, other) = (frame.points(outcome.currency, base), frame.rule_name(other));
+            let (points, rule, percent) = (points.into(), rule.into(), percent.into());
+            let (base, other) = (base.into(), other.into());
+            frame.say(
+                "why-percent",
+                [("points", points), ("rule", rule), ("percent", percent), ("base", base), ("other", other)],
+            )
+        }
+        _ => frame.say("why-fixed", [("points", points.into()), ("rule", rule.into())]),
+    };
+    sentence.push_str(&dates(frame, outcome));
+    sentence
+}
+
+/// When the points of an outcome become active and how long they are good.
+fn dates(frame: &Frame, outcome: &Outcome) -> String {
+    let calendar = &frame.program.calendar;
+    let mut text = String::new();
+    if let Some(active_at) = outcome.active_at {
+        text.push_str(&frame.say("why-pending", [("date", calendar.show(active_at).into())]));
+    }
+    if let Some(expires_at) = outcome.expires_at
+        && expires_at != guerdon_core::time::Timestamp::NEVER
+    {
+        text.push_str(&frame.say("why-good-through", [("date", calendar.last_day_before(expires_at).into())]));
+    }
+    text
+}
+
+/// What else there is to say: what was forgiven, what matured beside an expiry, why an operator stepped in.
+fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if receipt.forgiven > 0 {
+        remarks.push(frame.say("why-forgiven", [("points", frame.points(currency, receipt.forgiven).into())]));
+    }
+    if receipt.expired > 0 && receipt.matured > 0 {
+        remarks.push(frame.say("title-matured", [("points", frame.points(currency, receipt.matured).into())]));
+    }
+    if let Some(reason) = &receipt.reason {
+        remarks.push(frame.say("why-reason", [("reason", reason.as_str().into())]));
+    }
+    if receipt.kind == TransactionKind::Activity && receipt.explanation.is_empty() {
+        remarks.push(frame.t("why-no-rule"));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use guerdon_core::program::{Bundle, Program};
+    use serde_json::{Value, json};
+
+    use super::super::language::Language;
+    use super::*;
+
+    fn frame(language: Language) -> Frame {
+        let bundle = Bundle::parse(include_str!("../../../../programs/gift-club.toml")).unwrap();
+        Frame::new(Arc::new(Program::from_documents(&bundle.documents().unwrap()).unwrap()), language)
+    }
+
+    fn receipt(kind: &str, more: Value) -> Receipt {
+        let mut receipt = json!({
+            "transaction_id": "txn_0000000000001", "member_id": "mem_0000000000001", "kind": kind,
+            "at": "2011-12-01T12:00:00Z", "points": 0,
+            "balances": [{"currency": 1, "available": 1_645, "pending": 0, "held": 0}],
+        });
+        receipt.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(receipt).unwrap()
+    }
+
+    fn told(language: Language, receipt: &Receipt) -> Vec<String> {
+        let told = explain_receipt(&frame(language), receipt);
+        [vec![told.title], told.sentences].concat()
+    }
+
+    fn purchase() -> Receipt {
+        let activity = json!({"id": "act_0000000000001", "kind": "purchase", "amount": 13_240});
+        let base = json!({"rule": "base", "version": 1, "points": 132, "currency": 1, "amount": 13_240, "rate": "1",
+            "expires_at": "2014-01-01T00:00:00Z"});
+        let more = json!({"rule": "big-basket", "version": 1, "points": 13, "currency": 1, "rate": "10.0",
+            "of_rule": "base"});
+        let fixed = json!({"rule": "gone", "version": 1, "points": 1, "currency": 1});
+        receipt("activity", json!({"points": 146, "activity": activity, "explanation": [base, more, fixed]}))
+    }
+
+    #[test]
+    fn a_purchase_is_explained_rule_by_rule() {
+        assert_eq!(
+            told(Language::English, &purchase()),
+            [
+                "Purchase of £132.40",
+                "132 points: Base — 1 point for each £1.00 of £132.40, rounded down; good through 2013-12-31",
+                "13 points: Big basket — 10 % of the 132 points of Base, rounded down",
+                "1 point: gone",
+            ]
+        );
+        assert_eq!(
+            told(Language::Chinese, &purchase()),
+            [
+                "消费 £132.40",
+                "132 积分：基础积分 — £132.40 中每 £1.00 得 1 积分，向下取整；有效期至 2013-12-31",
+                "13 积分：大单奖励 — “基础积分”所得 132 积分的 10%，向下取整",
+                "1 积分：gone",
+            ]
+        );
+        let told = explain_receipt(&frame(Language::English), &purchase());
+        assert_eq!((told.change.as_str(), told.balance.as_str()), ("+146", "1,645"));
+    }
+
+    #[test]
+    fn a_return_tells_what_was_taken_and_what_was_forgiven() {
+        let back = json!({"rule": "return", "version": 1, "points": -30, "currency": 1, "amount": 5_000, "rate": "1"});
+        let activity = json!({"id": "act_0000000000001", "kind": "return", "amount": 5_000});
+        let receipt =
+            receipt("activity", json!({"points": -30, "forgiven": 20, "activity": activity, "explanation": [back]}));
+        assert_eq!(
+            told(Language::English, &receipt),
+            [
+                "Return of £50.00",
+                "30 points taken back: Return — 1 point for each £1.00 of £50.00, at most what was available",
+                "20 points were no longer there and are forgiven",
+            ]
+        );
+        assert_eq!(
+            told(Language::Chinese, &receipt),
+            [
+                "退货 £50.00",
+                "扣回 30 积分：退货扣回 — £50.00 中每 £1.00 扣 1 积分，以可用积分为限",
+                "20 积分已不在账户中，予以免除",
+            ]
+        );
+    }
+
+    #[test]
+    fn orders_adjustments_and_ticks_have_their_sentence() {
+        let order = |state: &str| {
+            let order = json!({"id": "ord_0000000000001", "reward_id": "voucher-5", "quantity": 2, "points": 1_000,
+                "currency": 1, "state": state});
+            receipt("redeem", json!({"points": -1_000, "order": order}))
+        };
+        let english = |receipt: &Receipt| told(Language::English, receipt);
+        assert_eq!(english(&order("captured")), ["Redeemed: 2 × £5 voucher for 1,000 points"]);
+        assert_eq!(english(&order("held")), ["Ordered: 2 × £5 voucher; 1,000 points set aside"]);
+        assert_eq!(english(&order("released")), ["Order cancelled: 2 × £5 voucher; 1,000 points given back"]);
+        assert_eq!(told(Language::Chinese, &order("captured")), ["兑换：5 英镑代金券 × 2，使用 1,000 积分"]);
+        let adjusted = receipt("adjust", json!({"points": -25, "reason": "Entered twice"}));
+        assert_eq!(english(&adjusted), ["Adjusted by −25 points", "Reason: Entered twice"]);
+        let due = receipt("tick", json!({"points": -3, "expired": 5, "matured": 2}));
+        assert_eq!(english(&due), ["5 points expired", "2 points became available"]);
+        assert_eq!(told(Language::Chinese, &due), ["5 积分已过期", "2 积分已生效"]);
+        let idle = receipt("activity", json!({"activity": {"id": "act_0000000000001", "kind": "survey", "amount": 0}}));
+        assert_eq!(english(&idle), ["Activity: survey", "No earning rule gave points for it"]);
+    }
+
+    #[test]
+    fn every_kind_has_a_name_in_both_languages() {
+        for code in 1..=7 {
+            let key = format!("kind-{}", TransactionKind::from_code(code).unwrap().name());
+            for language in [Language::English, Language::Chinese] {
+                assert!(!language.say(&key).contains("Unknown"), "{key}");
+            }
+        }
+    }
+}

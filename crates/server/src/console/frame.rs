@@ -1,0 +1,212 @@
+//! What surrounds every page: the program's name, the language, and the pages for what went wrong.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use guerdon_core::ledger::CurrencyId;
+use guerdon_core::program::Program;
+use guerdon_core::time::Timestamp;
+use guerdon_store::StoreError;
+
+use super::format;
+use super::language::{Argument, Language};
+use crate::AppState;
+
+/// The place in the navigation where a page belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The program at a glance.
+    Overview,
+    /// Members.
+    Members,
+}
+
+/// What a page needs besides its own content. Templates read it.
+#[derive(Clone)]
+pub struct Frame {
+    /// The program in force.
+    pub program: Arc<Program>,
+    /// The language of the page.
+    pub language: Language,
+    place: Option<Place>,
+}
+
+impl Frame {
+    /// A frame around a program in a language.
+    pub fn new(program: Arc<Program>, language: Language) -> Self {
+        Self { program, language, place: None }
+    }
+
+    /// The frame of a page that belongs to a place.
+    pub fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// The words of a key.
+    pub fn t(&self, key: &str) -> String {
+        self.language.say(key)
+    }
+
+    /// The sentence of a key with its places filled.
+    pub fn say<const N: usize>(&self, key: &str, arguments: [Argument<'_>; N]) -> String {
+        self.language.say_with(key, arguments)
+    }
+
+    /// The program's name.
+    pub fn name(&self) -> &str {
+        self.program.settings.name.get(self.language.tag())
+    }
+
+    /// The address of a static file.
+    pub fn asset(&self, path: &str) -> String {
+        crate::assets::address(path)
+    }
+
+    /// The version of Guerdon.
+    pub fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    /// Which time zone the page's times are in.
+    pub fn zone_note(&self) -> String {
+        self.say("colophon", [("zone", self.program.settings.time_zone.as_str().into())])
+    }
+
+    /// Whether the page belongs to the overview.
+    pub fn in_overview(&self) -> bool {
+        self.place == Some(Place::Overview)
+    }
+
+    /// Whether the page belongs to the members.
+    pub fn in_members(&self) -> bool {
+        self.place == Some(Place::Members)
+    }
+
+    /// Whether the page is in Chinese.
+    pub fn is_chinese(&self) -> bool {
+        self.language == Language::Chinese
+    }
+
+    /// Digits after the decimal point of a currency.
+    pub fn decimals(&self, currency: CurrencyId) -> u32 {
+        self.program.currency(currency).map_or(0, |currency| u32::from(currency.decimals))
+    }
+
+    /// Points as a number.
+    pub fn number(&self, currency: CurrencyId, points: i64) -> String {
+        format::decimal(points, self.decimals(currency))
+    }
+
+    /// Points in words: `132 points`; of a further currency with its name.
+    pub fn points(&self, currency: CurrencyId, points: i64) -> String {
+        let shown = self.number(currency, points);
+        match self.program.currencies.first() {
+            Some(first) if first.id != currency => {
+                let name = self.program.currency(currency).map_or("", |known| known.name.get(self.language.tag()));
+                self.say("points-of-currency", [("points", shown.into()), ("currency", name.into())])
+            }
+            _ => self.say("points", [("points", shown.into()), ("count", points.into())]),
+        }
+    }
+
+    /// Money from its minor units.
+    pub fn money(&self, minor: i64) -> String {
+        format::money(&self.program.settings.money, self.program.money_digits, minor)
+    }
+
+    /// A local date and time; a dash for "never happened".
+    pub fn time(&self, at: Timestamp) -> String {
+        if at == Timestamp::ZERO { self.t("none") } else { self.program.calendar.show(at) }
+    }
+
+    /// The name of an earning rule in its latest version, or its id when there is no such rule any more.
+    pub fn rule_name(&self, id: &str) -> String {
+        let rule = self.program.rules.iter().rfind(|rule| rule.rule.id == id);
+        rule.map_or(id, |rule| rule.rule.name.get(self.language.tag())).to_owned()
+    }
+
+    /// The name of a reward, or its id when it is no longer in the catalogue.
+    pub fn reward_name(&self, id: &str) -> String {
+        self.program.reward(id).map_or(id, |reward| reward.name.get(self.language.tag())).to_owned()
+    }
+}
+
+impl FromRequestParts<AppState> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        Ok(Self::new(Arc::clone(state.program()), Language::from_request_parts(parts, state).await?))
+    }
+}
+
+/// Something that went wrong, as a page in the frame. What the store says goes to the log, never to the page.
+pub struct PageError {
+    frame: Frame,
+    status: StatusCode,
+    key: &'static str,
+}
+
+impl PageError {
+    /// There is no such page.
+    pub fn not_found(frame: &Frame) -> Self {
+        Self { frame: frame.clone(), status: StatusCode::NOT_FOUND, key: "trouble-no-page" }
+    }
+
+    /// There is no such member.
+    pub fn unknown_member(frame: &Frame) -> Self {
+        Self { frame: frame.clone(), status: StatusCode::NOT_FOUND, key: "trouble-no-member" }
+    }
+}
+
+/// Turns a failed query into a page.
+pub trait OrPage<T> {
+    /// The value, or the page that says that the store cannot be read.
+    fn or_page(self, frame: &Frame) -> Result<T, PageError>;
+}
+
+impl<T> OrPage<T> for Result<T, StoreError> {
+    fn or_page(self, frame: &Frame) -> Result<T, PageError> {
+        self.map_err(|error| {
+            tracing::error!(%error, "a query of the console failed");
+            PageError { frame: frame.clone(), status: StatusCode::SERVICE_UNAVAILABLE, key: "trouble-store" }
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/trouble.html")]
+struct TroublePage {
+    frame: Frame,
+    status: u16,
+    title: String,
+    message: String,
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let message = self.frame.t(&format!("{}-message", self.key));
+        let page =
+            TroublePage { title: self.frame.t(self.key), status: self.status.as_u16(), message, frame: self.frame };
+        let mut response = (self.status, render(&page)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Renders a page. A template can only fail where its data cannot be written, which would be a defect.
+pub fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The language of a page, and its words from the Fluent files.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+use fluent_templates::fluent_bundle::FluentValue;
+use fluent_templates::{LanguageIdentifier, Loader, langid};
+
+fluent_templates::static_loader! {
+    static LOCALES = {
+        locales: "./locales",
+        fallback_language: "en",
+        // Marks around inserted text would be read aloud and copied along.
+        customise: |bundle| bundle.set_use_isolating(false),
+    };
+}
+
+const COOKIE: &str = "guerdon_language";
+static ENGLISH: LanguageIdentifier = langid!("en");
+static CHINESE: LanguageIdentifier = langid!("zh-CN");
+
+/// A language in which the console speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// Chinese in simplified characters.
+    Chinese,
+}
+
+/// A value for a place in a sentence: a text, or a number that chooses between singular and plural.
+pub type Argument<'a> = (&'static str, FluentValue<'a>);
+
+impl Language {
+    /// Its BCP 47 tag.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh-CN",
+        }
+    }
+
+    fn from_tag(tag: &str) -> Option<Self> {
+        match tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "en" => Some(Self::English),
+            "zh" => Some(Self::Chinese),
+            _ => None,
+        }
+    }
+
+    /// The language that a query string asks for: `lang=zh-CN`.
+    pub fn in_query(query: &str) -> Option<Self> {
+        query.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Self::from_tag)
+    }
+
+    fn in_cookies(headers: &HeaderMap) -> Option<Self> {
+        let mut pairs = texts(headers, header::COOKIE).flat_map(|cookies| cookies.split(';'));
+        pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('=').and_then(Self::from_tag))
+    }
+
+    /// The first language of the highest weight that the console speaks.
+    fn in_accept_language(headers: &HeaderMap) -> Option<Self> {
+        let mut best: Option<(u32, Self)> = None;
+        for wish in texts(headers, header::ACCEPT_LANGUAGE).flat_map(|wishes| wishes.split(',')) {
+            let (tag, weight) = wish.split_once(";q=").unwrap_or((wish, "1"));
+            let (Some(language), weight) = (Self::from_tag(tag), thousandths(weight)) else { continue };
+            if weight > best.map_or(0, |(weight, _)| weight) {
+                best = Some((weight, language));
+            }
+        }
+        best.map(|(_, language)| language)
+    }
+
+    /// What makes the browser remember it for a year.
+    pub fn cookie(self) -> String {
+        format!("{COOKIE}={}; Path=/console; Max-Age=31536000; SameSite=Lax; HttpOnly", self.tag())
+    }
+
+    fn locale(self) -> &'static LanguageIdentifier {
+        match self {
+            Self::English => &ENGLISH,
+            Self::Chinese => &CHINESE,
+        }
+    }
+
+    /// The words of a key.
+    pub fn say(self, key: &str) -> String {
+        LOCALES.lookup(self.locale(), key)
+    }
+
+    /// The sentence of a key with its places filled.
+    pub fn say_with<const N: usize>(self, key: &str, arguments: [Argument<'_>; N]) -> String {
+        let arguments: HashMap<Cow<'static, str>, FluentValue<'_>> =
+            arguments.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+        LOCALES.lookup_with_args(self.locale(), key, &arguments)
+    }
+}
+
+fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+/// `0.85` as 850; what is not a weight counts as none.
+fn thousandths(weight: &str) -> u32 {
+    let (whole, fraction) = weight.trim().split_once('.').unwrap_or((weight.trim(), ""));
+    let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
+    format!("{whole}{digits}").parse().unwrap_or(0)
+}
+
+impl<S: Sync> FromRequestParts<S> for Language {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::in_query(parts.uri.query().unwrap_or_default())
+            .or_else(|| Self::in_cookies(&parts.headers))
+            .or_else(|| Self::in_accept_language(&parts.headers))
+            .unwrap_or(Self::English))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    async fn language(uri: &str, headers: &[(&str, &str)]) -> Language {
+        let mut request = axum::http::Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        Language::from_request_parts(&mut parts, &()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_query_goes_before_the_cookie_and_the_cookie_before_the_browser() {
+        let browser = ("accept-language", "fr, en;q=0.8, zh-CN;q=0.9");
+        let cookie = ("cookie", "other=1; guerdon_language=en");
+        assert_eq!(language("/console", &[]).await, Language::English);
+        assert_eq!(language("/console", &[browser]).await, Language::Chinese);
+        assert_eq!(language("/console", &[browser, cookie]).await, Language::English);
+        assert_eq!(language("/console?after=x&lang=zh-CN", &[browser, cookie]).await, Language::Chinese);
+        assert_eq!(language("/console?lang=tlh", &[("accept-language", "tlh;q=1, zh;q=0")]).await, Language::English);
+    }
+
+    fn keys(file: &str) -> BTreeSet<&str> {
+        let lines = file.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+        lines.filter_map(|line| line.split_once(" =").map(|(key, _)| key)).collect()
+    }
+
+    #[test]
+    fn both_languages_have_the_same_keys() {
+        let english = keys(include_str!("../../locales/en/console.ftl"));
+        let chinese = keys(include_str!("../../locales/zh-CN/console.ftl"));
+        assert!(english.len() > 50);
+        assert_eq!(english.difference(&chinese).collect::<Vec<_>>(), Vec::<&&str>::new());
+        assert_eq!(chinese.difference(&english).collect::<Vec<_>>(), Vec::<&&str>::new());
+    }
+
+    #[test]
+    fn every_key_of_the_templates_is_there() {
+        let english = keys(include_str!("../../locales/en/console.ftl"));
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/console");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            for rest in text.split("frame.t(\"").skip(1) {
+                let key = rest.split('"').next().unwrap();
+                assert!(english.contains(key), "no words for `{key}`");
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One member: profile, wallets with their lots, and the history.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use guerdon_core::id::MemberId;
+use guerdon_core::ledger::{Lot, Wallet};
+use guerdon_core::members::Profile;
+use guerdon_core::time::Timestamp;
+
+use super::frame::{Frame, OrPage, PageError, Place, render};
+use super::history::{self, Cursor, History};
+use super::summary::display_name;
+use crate::AppState;
+
+struct LotRow {
+    points: String,
+    held: String,
+    expires_on: String,
+    pending_until: Option<String>,
+}
+
+struct WalletView {
+    title: String,
+    available: String,
+    worth: String,
+    pending: String,
+    held: String,
+    earned: String,
+    spent: String,
+    lost: String,
+    expires_next: Option<String>,
+    lots: Vec<LotRow>,
+}
+
+#[derive(Template)]
+#[template(path = "console/member.html")]
+struct MemberPage {
+    frame: Frame,
+    id: MemberId,
+    name: String,
+    facts: Vec<(String, String)>,
+    wallets: Vec<WalletView>,
+    history: History,
+}
+
+/// `/console/members/{id}`
+pub async fn page(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Query(cursor): Query<Cursor>,
+) -> Result<Response, PageError> {
+    let frame = frame.at(Place::Members);
+    let id: MemberId = text.parse().map_err(|_| PageError::unknown_member(&frame))?;
+    let row = state.reader.member(id).await.or_page(&frame)?.ok_or_else(|| PageError::unknown_member(&frame))?;
+    let account = state.reader.account(id).await.or_page(&frame)?.unwrap_or_default();
+    let now = state.engine.now();
+    let mut facts = facts(&frame, &row.profile);
+    facts.push((frame.t("fact-enrolled"), frame.time(row.enrolled_at)));
+    facts.push((frame.t("fact-last-activity"), frame.time(row.last_activity_at)));
+    let history = history::read(&state, &frame, id, &cursor).await?;
+    let page = MemberPage {
+        id,
+        name: display_name(id, &row.profile),
+        facts,
+        wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
+        history,
+        frame,
+    };
+    Ok(render(&page))
+}
+
+/// What is known of a member, as pairs of a label and a value.
+fn facts(frame: &Frame, profile: &Profile) -> Vec<(String, String)> {
+    let known = [
+        ("fact-external-id", &profile.external_id),
+        ("fact-email", &profile.email),
+        ("fact-phone", &profile.phone),
+        ("fact-birth-date", &profile.birth_date),
+        ("fact-language", &profile.language),
+        ("fact-country", &profile.country),
+    ];
+    let known = known.into_iter().filter_map(|(key, value)| Some((frame.t(key), value.clone()?)));
+    known.chain(profile.attributes.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
+}
+
+fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
+    let (balance, available) = (wallet.balance(), wallet.spendable(now));
+    let number = |points: i64| frame.number(wallet.currency, points);
+    let currency = frame.program.currency(wallet.currency);
+    let name = currency.map_or("", |currency| currency.name.get(frame.language.tag()));
+    let worth = frame.money(frame.program.value_of(wallet.currency, available));
+    WalletView {
+        title: frame.say("wallet-title", [("currency", name.into())]),
+        available: number(available),
+        worth: frame.say("wallet-worth", [("money", worth.into())]),
+        pending: number(balance.pending),
+        held: number(balance.held),
+        earned: number(wallet.lifetime.earned),
+        spent: number(wallet.lifetime.redeemed),
+        lost: number(wallet.lifetime.expired.saturating_add(wallet.lifetime.revoked)),
+        expires_next: expires_next(frame, wallet, now),
+        lots: wallet.lots.iter().map(|lot| lot_row(frame, wallet, lot)).collect(),
+    }
+}
+
+/// Which points expire next: all lots that end together with the first that still has points.
+fn expires_next(frame: &Frame, wallet: &Wallet, now: Timestamp) -> Option<String> {
+    let live = wallet.lots.iter().filter(|lot| lot.remaining > 0 && lot.key.expires_at > now);
+    let next = live.clone().map(|lot| lot.key.expires_at).min().filter(|expires_at| *expires_at != Timestamp::NEVER)?;
+    let points = live.filter(|lot| lot.key.expires_at == next).map(|lot| lot.remaining).sum();
+    let date = frame.program.calendar.last_day_before(next);
+    Some(
+        frame.say(
+            "wallet-expires-next",
+            [("points", frame.points(wallet.currency, points).into()), ("date", date.into())],
+        ),
+    )
+}
+
+fn lot_row(frame: &Frame, wallet: &Wallet, lot: &Lot) -> LotRow {
+    let expires_on = match lot.key.expires_at {
+        Timestamp::NEVER => frame.t("never"),
+        at => frame.program.calendar.last_day_before(at),
+    };
+    LotRow {
+        points: frame.number(wallet.currency, lot.remaining),
+        held: frame.number(wallet.currency, lot.held),
+        expires_on,
+        pending_until: (lot.key.active_at != Timestamp::ZERO).then(|| frame.program.calendar.show(lot.key.active_at)),
+    }
+}

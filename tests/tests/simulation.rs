@@ -1,0 +1,169 @@
+//! Thousands of seeded runs; and proof that the simulation notices a store with a defect.
+//!
+//! Helpers outside of `#[test]` functions are test code too: what goes wrong in them must stop the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::{Changes, Footprint, Loaded};
+use guerdon_core::ledger::Verifier;
+use guerdon_core::program::Document;
+use guerdon_core::time::Timestamp;
+use guerdon_store::{RamStore, Store, StoreError};
+use guerdon_tests::simulation::{Summary, run, run_on};
+
+const SEEDS: u64 = 2_000;
+
+fn run_or_say_how_to_replay(seed: u64) -> Summary {
+    run(seed).unwrap_or_else(|problem| {
+        panic!(
+            "seed {seed} fails: {problem}\nreplay it with\n    \
+             GUERDON_SEED={seed} cargo test -p guerdon-tests --test simulation seeds_keep_every_invariant"
+        )
+    })
+}
+
+#[test]
+fn seeds_keep_every_invariant() {
+    if let Ok(seed) = std::env::var("GUERDON_SEED") {
+        println!("{:?}", run_or_say_how_to_replay(seed.parse().expect("GUERDON_SEED is a number")));
+        return;
+    }
+    let halves = [0..SEEDS / 2, SEEDS / 2..SEEDS];
+    let summary = std::thread::scope(|scope| {
+        let threads = halves.map(|seeds| {
+            scope.spawn(move || seeds.map(run_or_say_how_to_replay).fold(Summary::default(), Summary::plus))
+        });
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a seed failed; see above"))
+            .fold(Summary::default(), Summary::plus)
+    });
+    println!("{SEEDS} seeds: {summary:?}");
+    // Runs in which nothing happens prove nothing.
+    assert!(summary.accepted > 30 * SEEDS && summary.refused > 2 * SEEDS && summary.replayed > SEEDS, "{summary:?}");
+    assert!(summary.crashes > SEEDS && summary.sold_out > SEEDS, "{summary:?}");
+    assert!(summary.expired > 0 && summary.forgiven > 0, "{summary:?}");
+}
+
+#[test]
+fn a_seed_replays_exactly() {
+    for seed in [3, 77] {
+        assert_eq!(format!("{:?}", run(seed)), format!("{:?}", run(seed)));
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Defect {
+    LosesKeys,
+    DoublesStock,
+    CreditsTheWrongLot,
+    ForgetsACommit,
+    ChangesAReceipt,
+    LosesAPoint,
+    FindsNothingDue,
+    KeepsOrdersHeld,
+}
+
+/// A store with one defect.
+struct Faulty {
+    store: RamStore,
+    defect: Defect,
+    commits: u32,
+}
+
+impl Store for Faulty {
+    fn prefetch(&mut self, footprint: &Footprint) -> Result<Loaded, StoreError> {
+        let mut loaded = self.store.prefetch(footprint)?;
+        if self.defect == Defect::LosesKeys {
+            loaded.committed.clear();
+        }
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.commits += 1;
+        let mut changes = Changes {
+            decisions: changes.decisions.clone(),
+            accounts: changes.accounts.clone(),
+            orders: changes.orders.clone(),
+            stock: changes.stock.clone(),
+        };
+        match self.defect {
+            Defect::DoublesStock => {
+                for change in changes.stock.values_mut() {
+                    change.issued *= 2;
+                }
+            }
+            Defect::CreditsTheWrongLot => {
+                for wallet in changes.accounts.iter_mut().flat_map(|change| &mut change.account.wallets) {
+                    if let [first, .., last] = wallet.lots.as_mut_slice()
+                        && first.remaining > 0
+                    {
+                        // The balance stays right; only the lots tell.
+                        first.remaining -= 1;
+                        last.remaining += 1;
+                    }
+                }
+            }
+            Defect::ForgetsACommit if self.commits == 9 => return Ok(()),
+            Defect::ChangesAReceipt if self.commits == 9 => {
+                if let Some(decision) = changes.decisions.first_mut() {
+                    decision.transaction.receipt.push(' ');
+                }
+            }
+            Defect::LosesAPoint if self.commits == 9 => {
+                if let Some(transfer) =
+                    changes.decisions.iter_mut().flat_map(|decision| &mut decision.transaction.transfers).next()
+                {
+                    transfer.amount -= 1;
+                }
+            }
+            Defect::KeepsOrdersHeld => changes.orders.retain(|(_, is_new)| *is_new),
+            _ => {}
+        }
+        self.store.commit(&changes)
+    }
+
+    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        if self.defect == Defect::FindsNothingDue {
+            return Ok(Vec::new());
+        }
+        self.store.due(now, limit)
+    }
+
+    fn last_id(&mut self) -> Result<i64, StoreError> {
+        self.store.last_id()
+    }
+
+    fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
+        self.store.documents()
+    }
+
+    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
+        self.store.add_documents(documents, stock)
+    }
+
+    fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
+        self.store.audit(verifier)
+    }
+}
+
+#[test]
+fn a_store_with_a_defect_is_noticed() {
+    for defect in [
+        Defect::LosesKeys,
+        Defect::DoublesStock,
+        Defect::CreditsTheWrongLot,
+        Defect::ForgetsACommit,
+        Defect::ChangesAReceipt,
+        Defect::LosesAPoint,
+        Defect::FindsNothingDue,
+        Defect::KeepsOrdersHeld,
+    ] {
+        let found = (0..200).find_map(|seed| {
+            run_on(seed, Faulty { store: RamStore::new(), defect, commits: 0 }).err().map(|problem| (seed, problem))
+        });
+        let (seed, problem) = found.unwrap_or_else(|| panic!("200 seeds did not notice a store that {defect:?}"));
+        println!("{defect:?}: seed {seed}: {}", problem.chars().take(200).collect::<String>());
+    }
+}
