@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde::Deserialize;
@@ -63,13 +63,12 @@ fn decompressed(path: &Path, file: File) -> Result<Box<dyn Read>> {
 }
 
 fn find_columns(columns: &[&str], available: &[String]) -> Result<Vec<usize>> {
-    let find = |column: &&str| {
-        available
-            .iter()
-            .position(|known| known == column)
-            .ok_or_else(|| anyhow!("the file has no column `{column}`; its columns are {}", available.join(", ")))
-    };
-    columns.iter().map(find).collect()
+    let missing: Vec<&str> =
+        columns.iter().copied().filter(|column| !available.iter().any(|known| known == column)).collect();
+    if !missing.is_empty() {
+        bail!("the file has no column {}; its columns are {}", missing.join(", "), available.join(", "));
+    }
+    Ok(columns.iter().filter_map(|column| available.iter().position(|known| known == column)).collect())
 }
 
 fn read_csv(file: Box<dyn Read>, columns: &[&str], sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>) -> Result<()> {
