@@ -28,7 +28,7 @@
       animation: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
       animationDuration: 300,
       legend: { top: 0, left: 0, itemGap: 16, itemWidth: 14, itemHeight: 8, textStyle: { color: ink } },
-      grid: { left: 4, right: 4, top: 64, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "all" },
+      grid: { left: 4, right: 4, top: 60, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
       tooltip: {
         trigger: "axis", renderMode: "richText", confine: true, valueFormatter: group,
         backgroundColor: style("--guerdon-card"), borderColor: rule, textStyle: { color: style("--guerdon-ink-strong") },

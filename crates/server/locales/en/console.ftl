@@ -75,7 +75,6 @@ column-price = Price
 column-stock = Left
 column-issued = Handed out
 stock-unlimited = unlimited
-stock-of = { $left } of { $all }
 
 latest-title = Latest transactions
 latest-none = Nothing has happened yet.

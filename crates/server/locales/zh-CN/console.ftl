@@ -15,7 +15,7 @@ none = —
 never = 永久有效
 points = { $points } 积分
 points-of-currency = { $points } { $currency }
-month = { $year } 年 { $month } 月
+month = { $year }年{ $month }月
 
 search-label = 查找会员
 search-hint = 会员 ID、编号、邮箱或手机号
@@ -59,7 +59,6 @@ column-price = 价格
 column-stock = 剩余
 column-issued = 已发放
 stock-unlimited = 不限
-stock-of = { $left } / { $all }
 
 latest-title = 最新交易
 latest-none = 尚无交易。

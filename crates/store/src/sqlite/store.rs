@@ -19,8 +19,9 @@ use super::directory::{DataDir, database_file};
 use super::{rows, store_error};
 use crate::{Store, StoreError};
 
-/// Pages of log after which the checkpointer copies them into the database file (16 MiB).
-const CHECKPOINT_BYTES: u64 = 16 << 20;
+/// Bytes of log from which on the checkpointer copies it into the database file. A longer log is copied more cheaply,
+/// because a page that changed often is copied once.
+const CHECKPOINT_BYTES: u64 = 64 << 20;
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
 
 /// The embedded store.
