@@ -8,6 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use serde_json::json;
 use support::{Server, gift_club, guerdon, init};
 
@@ -89,6 +94,80 @@ fn what_cannot_be_read_is_refused_whole() {
     assert!(import("rows.jsonl", b"{\"No\": 1\n").contains("line 1"));
     let (_, out, _) = guerdon(&["inspect", "--data-dir", text(&data), "ann"]);
     assert!(out.is_empty(), "nothing was half-written");
+}
+
+/// A Parquet file of purchases whose columns are text, written as other tools write it.
+fn parquet(path: &Path, columns: &[&str], rows: &[&[&str]]) {
+    let fields: String = columns.iter().map(|column| format!("optional binary {column} (UTF8); ")).collect();
+    let schema = Arc::new(parse_message_type(&format!("message sales {{ {fields}}}")).unwrap());
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for index in 0..columns.len() {
+        let values: Vec<ByteArray> = rows.iter().map(|row| row[index].into()).collect();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&values, Some(&vec![1; rows.len()]), None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn parquet_is_imported_and_a_missing_column_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &gift_club(10));
+    let (mapping, file) = (folder.path().join("mapping.toml"), folder.path().join("rows.parquet"));
+    std::fs::write(&mapping, MAPPING).unwrap();
+    let import = || guerdon(&["import", "--data-dir", text(&data), "--mapping", text(&mapping), text(&file)]);
+    parquet(&file, &["No", "Who", "When", "Qty"], &[&["1", "ann", "2024-01-05 10:00:00", "2"]]);
+    let (code, _, error) = import();
+    assert!(code == 1 && error.contains("no column Price; its columns are No, Who, When, Qty"), "{error}");
+    parquet(&file, &["When", "No", "Who", "Qty", "Price"], &[&["2024-01-05 10:00:00", "1", "ann", "2", "30.00"]]);
+    let (code, out, error) = import();
+    assert!(code == 0 && out.contains("1 purchase accepted"), "{out}{error}");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 9]).unwrap();
+    let (code, _, error) = import();
+    assert!(code == 1 && error.contains("not a whole Parquet file"), "{error}");
+}
+
+#[test]
+fn a_disk_that_takes_no_more_stops_an_import_that_then_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &gift_club(10));
+    let (mapping, file) = (folder.path().join("mapping.toml"), folder.path().join("rows.csv"));
+    std::fs::write(&mapping, MAPPING).unwrap();
+    let rows: String = (0..20_000).map(|row| format!("{row},m{},2024-01-05 10:00:00,1,9.00\n", row % 500)).collect();
+    std::fs::write(&file, format!("No,Who,When,Qty,Price\n{rows}")).unwrap();
+    let arguments = ["import", "--data-dir", text(&data), "--mapping", text(&mapping), text(&file), "--json"];
+    // A limit on the size of a file stands for the full disk: the system refuses the write.
+    let limited = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\"", support::GUERDON])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&limited.stderr);
+    assert!(limited.status.code() == Some(1) && error.contains("run the same import again to go on"), "{error}");
+    assert_eq!(guerdon(&["verify", "--data-dir", text(&data)]).0, 0);
+    let (code, out, error) = guerdon(&arguments);
+    assert!(code == 0 && out.contains("already_there\":{\"purchase\":"), "{out}{error}");
+    assert_eq!(guerdon(&["verify", "--data-dir", text(&data)]).0, 0);
+}
+
+#[tokio::test]
+async fn an_interrupted_server_answers_what_it_has_and_stops_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &gift_club(10));
+    let mut server = Server::start(&data);
+    server.member("ann", 500).await;
+    assert_eq!(server.interrupt(), 0);
+    assert!(!data.join("guerdon.db-wal").exists(), "the log was copied into the database");
+    assert_eq!(guerdon(&["verify", "--data-dir", text(&data)]).0, 0);
 }
 
 #[test]

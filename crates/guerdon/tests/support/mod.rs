@@ -70,6 +70,13 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Ctrl-C; returns the exit code.
+    pub fn interrupt(&mut self) -> i32 {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
     pub async fn get(&self, path: &str) -> (u16, Value) {
         answer(self.client.get(format!("{}{path}", self.address)).send().await.unwrap()).await
     }

@@ -57,10 +57,13 @@ impl DataDir {
     pub(super) fn connect(&self) -> Result<Connection, StoreError> {
         let file = database_file(&self.path);
         let mut connection = Connection::open(&file).map_err(store_error)?;
+        // Each commit that splits a page walks the whole page cache, so a larger one costs more than it spares. The log
+        // shrinks when it starts anew, because its length tells the checkpointer how much there is to copy.
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-                 PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; PRAGMA busy_timeout = 5000;",
+                 PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;
+                 PRAGMA busy_timeout = 5000;",
             )
             .map_err(store_error)?;
         migrate(&mut connection)?;
