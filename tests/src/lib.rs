@@ -18,6 +18,7 @@ use guerdon_store::{
     CommandError, DataDir, Engine, Outcome, RamStore, SqliteStore, Store, load_program, publish, verify,
 };
 
+pub mod postgres;
 pub mod simulation;
 
 /// The program of all whole-system tests.
@@ -191,7 +192,7 @@ impl<B: Backend> House<B> {
     /// A house over a store that holds a program.
     pub fn over(mut store: B::Store, keep: B::Keep) -> Self {
         let program = Arc::new(load_program(&mut store).expect("the program compiles"));
-        let engine = Engine::start(store, Arc::clone(&program), 1).expect("an engine");
+        let engine = Engine::start(store).expect("an engine");
         Self { engine: Some(engine), program, keep, next_member: 1_000, next_key: 0 }
     }
 
@@ -300,14 +301,14 @@ impl<B: Backend> House<B> {
         let seen = look(&mut store);
         // A new engine numbers from the clock alone: within one millisecond it would give the same ids again.
         std::thread::sleep(std::time::Duration::from_millis(3));
-        self.engine = Some(Engine::start(store, Arc::clone(&self.program), 1).expect("an engine"));
+        self.engine = Some(Engine::start(store).expect("an engine"));
         seen
     }
 
     /// Stops the engine and starts another at once, as a supervisor does.
     pub fn restart(&mut self) {
         let store = self.engine.take().expect("running").stop().expect("stopped");
-        self.engine = Some(Engine::start(store, Arc::clone(&self.program), 1).expect("an engine"));
+        self.engine = Some(Engine::start(store).expect("an engine"));
     }
 
     /// The account as stored.

@@ -21,6 +21,9 @@ macro_rules! on_every_store {
         mod on_sqlite {
             $(#[test] fn $name() { super::$name::<guerdon_tests::Sqlite>(); })*
         }
+        mod on_postgres {
+            $(#[test] fn $name() { super::$name::<guerdon_tests::postgres::Postgres>(); })*
+        }
     };
 }
 
@@ -759,11 +762,11 @@ mod sqlite_only {
 
     #[test]
     fn a_directory_keeps_values_of_its_own() {
-        let (store, directory) = Sqlite::fresh();
+        let (mut store, directory) = Sqlite::fresh();
         store.set_meta("clock", "1").unwrap();
         store.set_meta("clock", "2").unwrap();
         drop(store);
-        let store = reopen(&directory).unwrap();
+        let mut store = reopen(&directory).unwrap();
         assert_eq!(store.meta("clock").unwrap().as_deref(), Some("2"));
         assert_eq!(store.meta("none").unwrap(), None);
     }

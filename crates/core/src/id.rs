@@ -131,6 +131,18 @@ impl IdGenerator {
         Self { tick: last >> (NODE_BITS + SEQUENCE_BITS), sequence: (1 << SEQUENCE_BITS) - 1, ..Self::new(node) }
     }
 
+    /// Gives only ids above `last` from now on: the transactions of a member rise in id also when the clocks of the
+    /// nodes differ.
+    pub fn rise_above(&mut self, last: i64) {
+        if last >= self.latest() {
+            *self = Self::after(u16::try_from(self.node).unwrap_or_default(), last);
+        }
+    }
+
+    fn latest(&self) -> i64 {
+        self.tick << (NODE_BITS + SEQUENCE_BITS) | self.node << SEQUENCE_BITS | self.sequence.max(0)
+    }
+
     /// The next id at `now`. It never repeats and never falls, even when the clock does; 4,096 ids a millisecond
     /// are given before it borrows from the next one.
     pub fn next(&mut self, now: Timestamp) -> i64 {
@@ -144,7 +156,7 @@ impl IdGenerator {
             self.tick += 1;
             self.sequence = 0;
         }
-        self.tick << (NODE_BITS + SEQUENCE_BITS) | self.node << SEQUENCE_BITS | self.sequence
+        self.latest()
     }
 }
 
@@ -162,6 +174,18 @@ mod tests {
         assert!(order.parse::<MemberId>().unwrap_err().to_string().contains("mem_"));
         assert!("mem_zzzzzzzzzzzzz".parse::<MemberId>().is_err());
         assert!("mem_00000000000é".parse::<MemberId>().is_err());
+    }
+
+    #[test]
+    fn a_node_behind_gives_ids_above_those_of_a_node_ahead() {
+        let (mut ahead, mut behind) = (IdGenerator::new(9), IdGenerator::new(2));
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let last = ahead.next(now.plus_millis(60_000));
+        behind.rise_above(last);
+        let next = behind.next(now);
+        assert!(next > last && next != ahead.next(now.plus_millis(60_000)));
+        behind.rise_above(last);
+        assert_eq!(behind.next(now), next + 1, "an id that is lower already changes nothing");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, demo, import, init, inspect, serve, verify, version};
+use crate::commands::{bench, demo, import, init, inspect, migrate, serve, verify, version};
 
 /// Guerdon: a self-hosted loyalty platform. Start with `guerdon demo`.
 ///
@@ -25,6 +25,10 @@ pub struct DataArgs {
     /// The data directory.
     #[arg(long, env = "GUERDON_DATA_DIR", default_value = "guerdon-data")]
     pub data_dir: PathBuf,
+    /// Keep the data on a database server instead: postgres://user:password@host/database. Better given in the
+    /// environment, where other users of the machine cannot read it.
+    #[arg(long, env = "GUERDON_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
 }
 
 /// Where to listen.
@@ -46,6 +50,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Create a data directory with a program, or publish a changed program file.
     Init(init::InitArgs),
+    /// Bring the schema of a data directory or database up to date.
+    Migrate(migrate::MigrateArgs),
     /// Import purchases or members from CSV, JSON Lines or Parquet.
     Import(import::ImportArgs),
     /// Recompute every balance from the journal and check all invariants.
@@ -65,6 +71,7 @@ impl Cli {
             Command::Demo(args) => demo::run(&args),
             Command::Serve(args) => serve::run(&args),
             Command::Init(args) => init::run(&args),
+            Command::Migrate(args) => migrate::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Inspect(args) => inspect::run(&args),

@@ -1,26 +1,78 @@
-//! Opens data directories and starts engines over them.
+//! Opens the data, in a directory or on a database server, and starts engines over it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
 use guerdon_core::program::Program;
-use guerdon_store::{DataDir, Engine, SqliteStore, load_program};
+use guerdon_store::read::Reader;
+use guerdon_store::{DataDir, Engine, PostgresStore, SqliteStore, Store, load_program};
 
-/// The key under which a replayed directory keeps how far its clock is set back, in milliseconds.
-pub const CLOCK_OFFSET: &str = "clock_offset_ms";
+use crate::cli::DataArgs;
 
-/// A data directory open for writing, and its program.
-pub fn open(directory: &Path) -> Result<(SqliteStore, Arc<Program>)> {
-    let mut store = SqliteStore::open(DataDir::open(directory)?)?;
-    let program = Arc::new(load_program(&mut store)?);
-    Ok((store, program))
+/// The key under which replayed data keep how far their clock is set back, in milliseconds.
+const CLOCK_OFFSET: &str = "clock_offset_ms";
+
+/// A store of either kind.
+pub type AnyStore = Box<dyn Store>;
+
+impl DataArgs {
+    /// Opens the data for writing, made where there are none.
+    pub fn create(&self) -> Result<AnyStore> {
+        Ok(match &self.database_url {
+            Some(url) => Box::new(PostgresStore::create(url)?),
+            None => Box::new(SqliteStore::open(DataDir::create(&self.data_dir)?)?),
+        })
+    }
+
+    /// Opens data that are there for writing, and their program.
+    pub fn open(&self) -> Result<(AnyStore, Arc<Program>)> {
+        let mut store: AnyStore = match &self.database_url {
+            Some(url) => Box::new(PostgresStore::open(url)?),
+            None => Box::new(SqliteStore::open(DataDir::open(&self.data_dir)?)?),
+        };
+        let program = Arc::new(load_program(&mut store)?);
+        Ok((store, program))
+    }
+
+    /// Opens data that are there for reading, beside running servers or not.
+    pub fn open_read_only(&self) -> Result<AnyStore> {
+        Ok(match &self.database_url {
+            Some(url) => Box::new(PostgresStore::open_read_only(url)?),
+            None => Box::new(SqliteStore::open_read_only(&self.data_dir)?),
+        })
+    }
+
+    /// Opens the readers.
+    pub async fn reader(&self) -> Result<Reader> {
+        Ok(match &self.database_url {
+            Some(url) => Reader::connect(url).await?,
+            None => Reader::open(&self.data_dir).await?,
+        })
+    }
+
+    /// What to call the data in front of people; never the URL, which may hold a password.
+    pub fn name(&self) -> String {
+        match &self.database_url {
+            Some(_) => "The database".to_owned(),
+            None => self.data_dir.display().to_string(),
+        }
+    }
 }
 
-/// Starts the engine of an open store, with the clock of its directory.
-pub fn start(store: SqliteStore, program: Arc<Program>) -> Result<Engine<SqliteStore>> {
-    let offset = store.meta(CLOCK_OFFSET)?.and_then(|text| text.parse().ok()).unwrap_or(0);
-    let engine = Engine::start(store, program, 0)?;
+/// How far the clock of the data is set back, in milliseconds, where they are a replay.
+pub fn clock_offset(store: &mut AnyStore) -> Result<Option<i64>> {
+    Ok(store.meta(CLOCK_OFFSET)?.and_then(|text| text.parse().ok()))
+}
+
+/// Sets how far the clock of the data is set back.
+pub fn set_clock_offset(store: &mut AnyStore, millis: i64) -> Result<()> {
+    Ok(store.set_meta(CLOCK_OFFSET, &millis.to_string())?)
+}
+
+/// Starts the engine of an open store, with the clock of its data.
+pub fn start(mut store: AnyStore) -> Result<Engine<AnyStore>> {
+    let offset = clock_offset(&mut store)?.unwrap_or(0);
+    let engine = Engine::start(store)?;
     engine.handle().set_clock_offset(offset);
     Ok(engine)
 }

@@ -17,7 +17,7 @@ pub struct AppState {
 
 impl AppState {
     /// The program in force.
-    pub fn program(&self) -> &Arc<Program> {
+    pub fn program(&self) -> Arc<Program> {
         self.engine.program()
     }
 }

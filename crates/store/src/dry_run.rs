@@ -50,6 +50,22 @@ impl<S: Store> Store for DryRunStore<S> {
         self.changed.add_documents(documents, stock)
     }
 
+    fn revision(&mut self) -> Result<i64, StoreError> {
+        self.base.revision()
+    }
+
+    fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
+        self.base.meta(key)
+    }
+
+    fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.changed.set_meta(key, value)
+    }
+
+    fn node(&mut self) -> Result<u16, StoreError> {
+        self.base.node()
+    }
+
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
         self.base.audit(verifier)
     }

@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Batch, Command, Footprint, Refusal, Reply};
@@ -12,12 +13,17 @@ use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, load_program};
 
 /// Jobs that may wait before callers are told to come back.
 const QUEUE_JOBS: usize = 4_096;
 /// How often a batch is decided again because another writer was faster.
 const CONFLICT_TRIES: usize = 10;
+/// How long a batch waits for a lost database before its callers are told to come back.
+const RECONNECT_TIME: Duration = Duration::from_secs(10);
+/// How long to wait before the first attempt to connect again; doubled each time, up to the most.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+const RECONNECT_PAUSE_MOST: Duration = Duration::from_secs(1);
 
 /// Why a command was not accepted.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,7 +56,7 @@ enum Message {
 #[derive(Clone)]
 pub struct EngineHandle {
     queue: mpsc::Sender<Message>,
-    program: Arc<Program>,
+    program: Arc<RwLock<Arc<Program>>>,
     clock_offset: Arc<AtomicI64>,
     member_ids: Arc<Mutex<IdGenerator>>,
 }
@@ -62,18 +68,21 @@ pub struct Engine<S> {
 }
 
 impl<S: Store + 'static> Engine<S> {
-    /// Starts the writer thread over a store, as `node`.
-    pub fn start(mut store: S, program: Arc<Program>, node: u16) -> Result<Self, StoreError> {
+    /// Starts the writer thread over a store that holds a program.
+    pub fn start(mut store: S) -> Result<Self, StoreError> {
         let (queue, inbox) = mpsc::channel(QUEUE_JOBS);
-        let ids = IdGenerator::after(node, store.last_id()?);
+        let revision = store.revision()?;
+        let program = Arc::new(load_program(&mut store)?);
+        let ids = IdGenerator::after(store.node()?, store.last_id()?);
+        let published = Arc::new(RwLock::new(Arc::clone(&program)));
         let handle = EngineHandle {
             queue,
-            program: Arc::clone(&program),
+            program: Arc::clone(&published),
             clock_offset: Arc::new(AtomicI64::new(0)),
             member_ids: Arc::new(Mutex::new(ids.clone())),
         };
         let spawned = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            Writer { store: &mut store, program: &program, ids }.run(inbox);
+            Writer { store: &mut store, program, published, revision, ids }.run(inbox);
             store
         });
         let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -93,9 +102,9 @@ impl<S: Store + 'static> Engine<S> {
 }
 
 impl EngineHandle {
-    /// The program in force.
-    pub fn program(&self) -> &Arc<Program> {
-        &self.program
+    /// The program in force: the one that was published last, on this node or another.
+    pub fn program(&self) -> Arc<Program> {
+        Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The program's time: the machine's clock, set back by the offset of a replayed data directory.
@@ -169,7 +178,11 @@ fn stopped() -> CommandError {
 
 struct Writer<'a> {
     store: &'a mut dyn Store,
-    program: &'a Program,
+    program: Arc<Program>,
+    /// Where everyone else sees the program.
+    published: Arc<RwLock<Arc<Program>>>,
+    /// The revision of the store that `program` was compiled from.
+    revision: i64,
     ids: IdGenerator,
 }
 
@@ -181,11 +194,26 @@ impl Writer<'_> {
             for message in messages.drain(..) {
                 match message {
                     Message::Job(job) => jobs.push(job),
-                    Message::Due { now, limit, answer } => drop(answer.send(self.store.due(now, limit))),
+                    Message::Due { now, limit, answer } => {
+                        let due = self.reload().and_then(|()| self.store.due(now, limit));
+                        drop(answer.send(due));
+                    }
                 }
             }
             self.work_off(jobs);
         }
+    }
+
+    /// Takes over a program that was published since, by this node or another.
+    fn reload(&mut self) -> Result<(), StoreError> {
+        let revision = self.store.revision()?;
+        if revision != self.revision {
+            self.program = Arc::new(load_program(self.store)?);
+            self.revision = revision;
+            *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&self.program);
+            tracing::info!(revision, "a newly published program is in force");
+        }
+        Ok(())
     }
 
     /// Decides the commands of all jobs in order, in batches of at most 1,024, and answers each job once it is whole.
@@ -193,7 +221,7 @@ impl Writer<'_> {
         let commands: Vec<&Command> = jobs.iter().flat_map(|job| &job.commands).collect();
         let mut outcomes = Vec::with_capacity(commands.len());
         for batch in commands.chunks(BATCH_COMMANDS) {
-            let started = std::time::Instant::now();
+            let started = Instant::now();
             outcomes.extend(self.commit_or_halve(batch));
             metrics::histogram!("guerdon_batch_seconds").record(started.elapsed().as_secs_f64());
             metrics::histogram!("guerdon_batch_commands").record(batch.len() as f64);
@@ -215,6 +243,12 @@ impl Writer<'_> {
                 tracing::error!(%problem, "a batch could not be written");
                 return vec![Err(CommandError::Unavailable(format!("nothing was written: {problem}"))); commands.len()];
             }
+            Err(StoreError::Disconnected(problem)) => {
+                tracing::error!(%problem, "a batch is in doubt: the database cannot be reached");
+                let problem =
+                    format!("the database cannot be reached; repeat with the same idempotency key: {problem}");
+                return vec![Err(CommandError::Unavailable(problem)); commands.len()];
+            }
             Err(other) => other,
         };
         match commands {
@@ -233,14 +267,26 @@ impl Writer<'_> {
         }
     }
 
+    /// Tries until the batch is committed: again at once when another node was faster, and after a moment when the
+    /// connection was lost. Then the first thing is to look for the idempotency keys: what had arrived is answered with
+    /// the receipt that it has, and is not done twice.
     fn commit(&mut self, commands: &[&Command]) -> Result<Vec<Outcome>, StoreError> {
-        for _ in 0..CONFLICT_TRIES {
+        let (started, mut conflicts, mut pause) = (Instant::now(), 0, RECONNECT_PAUSE);
+        loop {
             match self.try_commit(commands) {
-                Err(StoreError::Conflict) => metrics::counter!("guerdon_conflicts_total").increment(1),
+                Err(StoreError::Conflict) if conflicts < CONFLICT_TRIES => {
+                    metrics::counter!("guerdon_conflicts_total").increment(1);
+                    conflicts += 1;
+                }
+                Err(StoreError::Disconnected(problem)) if started.elapsed() < RECONNECT_TIME => {
+                    metrics::counter!("guerdon_disconnections_total").increment(1);
+                    tracing::warn!(%problem, "the database cannot be reached; trying again");
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(RECONNECT_PAUSE_MOST);
+                }
                 result => return result,
             }
         }
-        Err(StoreError::Conflict)
     }
 
     fn try_commit(&mut self, commands: &[&Command]) -> Result<Vec<Outcome>, StoreError> {
@@ -248,9 +294,9 @@ impl Writer<'_> {
         if let Some(more) = Footprint::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(self.store.prefetch(&more)?);
         }
-        let (program, ids) = (self.program, &mut self.ids);
+        let (program, ids) = (Arc::clone(&self.program), &mut self.ids);
         let decided = catch_unwind(AssertUnwindSafe(|| {
-            let mut batch = Batch::new(program, loaded, ids, system_now());
+            let mut batch = Batch::new(&program, loaded, ids, system_now());
             let outcomes: Vec<Outcome> =
                 commands.iter().map(|command| batch.decide(command).map_err(CommandError::Refused)).collect();
             (outcomes, batch.finish())

@@ -9,6 +9,10 @@ pub enum StoreError {
     /// The disk is full, read-only or broken, or the database cannot be reached: nothing was written.
     #[error("the store cannot write: {0}")]
     Unavailable(String),
+    /// The connection to the database was lost or is not to be had. Whether a commit that was on its way has arrived is
+    /// told by its idempotency keys, once there is a connection again.
+    #[error("the database cannot be reached: {0}")]
+    Disconnected(String),
     /// The store refused a row: a defect.
     #[error("the store refused a row: {0}")]
     Rejected(String),

@@ -3,14 +3,17 @@
 mod dry_run;
 mod engine;
 mod error;
+mod postgres;
 mod ram;
 pub mod read;
+mod rows;
 mod sqlite;
 mod writer;
 
 pub use dry_run::DryRunStore;
 pub use engine::{CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
+pub use postgres::PostgresStore;
 pub use ram::RamStore;
 pub use sqlite::{BareEngine, DataDir, SqliteStore};
 pub use writer::{Published, Store, load_program, publish, verify};

@@ -25,6 +25,7 @@ pub struct RamStore {
     orders: BTreeMap<OrderId, Order>,
     stock: BTreeMap<String, StockLevel>,
     documents: Vec<Document>,
+    meta: BTreeMap<String, String>,
 }
 
 impl RamStore {
@@ -181,6 +182,19 @@ impl Store for RamStore {
         for (reward, initial) in stock {
             self.stock.entry(reward.clone()).or_insert_with(|| StockLevel::new(*initial));
         }
+        Ok(())
+    }
+
+    fn revision(&mut self) -> Result<i64, StoreError> {
+        Ok(self.documents.len() as i64)
+    }
+
+    fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.meta.get(key).cloned())
+    }
+
+    fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.meta.insert(key.to_owned(), value.to_owned());
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::ledger::{Account, CurrencyId, LedgerAccount, TransactionKind};
@@ -13,8 +14,11 @@ use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{AnyPool, Row};
 
 use crate::StoreError;
+use crate::rows::{self, Cell, Cells};
 
 const READERS: u32 = 4;
+/// How long a reader waits for a connection before the caller is told to come back.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A pool of read connections.
 #[derive(Clone)]
@@ -103,10 +107,14 @@ fn strange(what: &str, value: impl std::fmt::Display) -> StoreError {
 impl Reader {
     /// Opens read connections on the database of a data directory.
     pub async fn open(directory: &Path) -> Read<Self> {
+        Self::connect(&format!("sqlite:{}?mode=ro", crate::sqlite::database_file(directory).display())).await
+    }
+
+    /// Opens read connections on a database server, `postgres://…`.
+    pub async fn connect(url: &str) -> Read<Self> {
         sqlx::any::install_default_drivers();
-        let url = format!("sqlite:{}?mode=ro", crate::sqlite::database_file(directory).display());
-        let pool = AnyPoolOptions::new().max_connections(READERS).connect(&url).await.map_err(failed)?;
-        Ok(Self { pool })
+        let options = AnyPoolOptions::new().max_connections(READERS).acquire_timeout(PATIENCE);
+        Ok(Self { pool: options.connect(url).await.map_err(failed)? })
     }
 
     /// Whether the database answers.
@@ -186,14 +194,14 @@ impl Reader {
              FROM orders WHERE order_id = $1",
         );
         let row = row.bind(id.0).fetch_optional(&self.pool).await.map_err(failed)?;
-        row.map(|row| order_row(&row)).transpose()
+        row.map(|row| rows::order(&row).map_err(StoreError::Unusable)).transpose()
     }
 
     /// The stock of every limited reward.
     pub async fn stock(&self) -> Read<BTreeMap<String, StockLevel>> {
         let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");
         let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
-        rows.iter().map(|row| stock_row(row).map_err(failed)).collect()
+        rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
     }
 
     /// What moved, by local day, ledger accounts and rule: everything the dashboards add up.
@@ -204,7 +212,7 @@ impl Reader {
              FROM transfer GROUP BY day, debit, credit, currency, rule, rule_version ORDER BY day",
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
-        rows.iter().map(flow_row).collect()
+        rows.iter().map(|row| flow_row(row).map_err(StoreError::Unusable)).collect()
     }
 
     /// How many rows there are.
@@ -244,7 +252,7 @@ fn member_row(row: &AnyRow) -> Read<MemberRow> {
 }
 
 fn millis(row: &AnyRow, column: usize) -> Read<Timestamp> {
-    row.try_get(column).map(Timestamp::from_millis).map_err(failed)
+    row.millis(column).map_err(StoreError::Unusable)
 }
 
 fn transaction_row(row: &AnyRow) -> Read<TransactionRow> {
@@ -261,56 +269,14 @@ fn transaction_row(row: &AnyRow) -> Read<TransactionRow> {
     })
 }
 
-fn currency(row: &AnyRow, column: usize) -> Read<CurrencyId> {
-    let number: i64 = row.try_get(column).map_err(failed)?;
-    u16::try_from(number).map(CurrencyId).map_err(|_| strange("currency", number))
-}
-
-fn order_row(row: &AnyRow) -> Read<Order> {
-    let state: i64 = row.try_get(6).map_err(failed)?;
-    let holds: Vec<u8> = row.try_get(7).map_err(failed)?;
-    Ok(Order {
-        id: OrderId(row.try_get(0).map_err(failed)?),
-        member_id: MemberId(row.try_get(1).map_err(failed)?),
-        reward_id: row.try_get(2).map_err(failed)?,
-        quantity: row.try_get(3).map_err(failed)?,
-        points: row.try_get(4).map_err(failed)?,
-        currency: currency(row, 5)?,
-        state: OrderState::from_code(state).ok_or_else(|| strange("order state", state))?,
-        holds: Order::decode_holds(&holds).map_err(StoreError::Unusable)?,
-        created_at: millis(row, 8)?,
-        updated_at: millis(row, 9)?,
-    })
-}
-
-fn stock_row(row: &AnyRow) -> Result<(String, StockLevel), sqlx::Error> {
-    Ok((
-        row.try_get(0)?,
-        StockLevel {
-            initial: row.try_get(1)?,
-            restocked: row.try_get(2)?,
-            issued: row.try_get(3)?,
-            on_hand: row.try_get(4)?,
-            reserved: row.try_get(5)?,
-        },
-    ))
-}
-
-fn flow_row(row: &AnyRow) -> Read<Flow> {
-    let account = |column| -> Read<LedgerAccount> {
-        let code: i64 = row.try_get(column).map_err(failed)?;
-        LedgerAccount::from_code(code).ok_or_else(|| strange("ledger account", code))
-    };
-    let day: i64 = row.try_get(0).map_err(failed)?;
-    let rule: Option<String> = row.try_get(4).map_err(failed)?;
-    let version: Option<i64> = row.try_get(5).map_err(failed)?;
+fn flow_row(row: &AnyRow) -> Cell<Flow> {
     Ok(Flow {
-        day: Day(i32::try_from(day).map_err(|_| strange("day", day))?),
-        debit: account(1)?,
-        credit: account(2)?,
-        currency: currency(row, 3)?,
-        rule: rule.zip(version),
-        amount: row.try_get(6).map_err(failed)?,
-        count: row.try_get(7).map_err(failed)?,
+        day: rows::day(row, 0)?,
+        debit: row.code(1, LedgerAccount::from_code)?,
+        credit: row.code(2, LedgerAccount::from_code)?,
+        currency: CurrencyId(row.small(3)?),
+        rule: row.maybe_text(4)?.zip(row.maybe_int(5)?),
+        amount: row.int(6)?,
+        count: row.int(7)?,
     })
 }

@@ -29,8 +29,58 @@ pub trait Store: Send {
     /// Adds documents, and stock rows for rewards that have none yet, in one transaction.
     fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError>;
 
-    /// Feeds every row to the verifier: the journal in order, then orders, accounts and stock.
+    /// How many documents there are. It grows with each publication, so that a node sees that another has published.
+    fn revision(&mut self) -> Result<i64, StoreError>;
+
+    /// A value that belongs to the database as a whole.
+    fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError>;
+
+    /// Sets a value that belongs to the database as a whole.
+    fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError>;
+
+    /// The number of this node among those that share the database, 0–1023: the node part of the ids it gives.
+    fn node(&mut self) -> Result<u16, StoreError> {
+        Ok(0)
+    }
+
+    /// Feeds every row to the verifier: each member's journal in order, then orders, accounts and stock.
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError>;
+}
+
+impl Store for Box<dyn Store> {
+    fn prefetch(&mut self, footprint: &Footprint) -> Result<Loaded, StoreError> {
+        (**self).prefetch(footprint)
+    }
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        (**self).commit(changes)
+    }
+    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        (**self).due(now, limit)
+    }
+    fn last_id(&mut self) -> Result<i64, StoreError> {
+        (**self).last_id()
+    }
+    fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
+        (**self).documents()
+    }
+    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
+        (**self).add_documents(documents, stock)
+    }
+    fn revision(&mut self) -> Result<i64, StoreError> {
+        (**self).revision()
+    }
+    fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
+        (**self).meta(key)
+    }
+    fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        (**self).set_meta(key, value)
+    }
+    fn node(&mut self) -> Result<u16, StoreError> {
+        (**self).node()
+    }
+    fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
+        (**self).audit(verifier)
+    }
 }
 
 /// Which documents a publication changed.

@@ -74,6 +74,7 @@ pub(super) fn decide(
             return Err(Refusal::new(RefusalCode::UnknownMember, problem));
         }
     };
+    ids.rise_above(account.last_transaction_id);
     let id = TransactionId(ids.next(now));
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
@@ -363,6 +364,7 @@ impl<'a> Draft<'a> {
         let command = self.command;
         self.account.version += 1;
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
+        self.account.last_transaction_id = self.receipt.transaction_id.0;
         self.receipt.points += self.account.available();
         self.receipt.balances = self.account.wallets.iter().map(|wallet| wallet.balance()).collect();
         let receipt = serde_json::to_string(&self.receipt)

@@ -219,13 +219,15 @@ pub struct Account {
     pub last_activity_at: Timestamp,
     /// The date of the latest transaction: nothing is redeemed before it.
     pub last_transaction_at: Timestamp,
+    /// The id of the latest transaction: the next one is above it, whichever node writes it.
+    pub last_transaction_id: i64,
 }
 
-/// The stored form; the number in front tells which.
-const STATE_FORMAT: u8 = 1;
+/// The stored form; the number in front tells which. Format 1 had no id of the latest transaction.
+const STATE_FORMAT: u8 = 2;
 
-#[derive(Serialize, Deserialize)]
-struct StateV1 {
+#[derive(Deserialize)]
+struct State {
     wallets: Vec<Wallet>,
     last_activity_at: Timestamp,
     last_transaction_at: Timestamp,
@@ -266,25 +268,27 @@ impl Account {
             wallets: &self.wallets,
             last_activity_at: self.last_activity_at,
             last_transaction_at: self.last_transaction_at,
+            last_transaction_id: self.last_transaction_id,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
     }
 
     /// Reads the stored form.
     pub fn decode(version: i64, bytes: &[u8]) -> Result<Self, String> {
-        match bytes.split_first() {
-            Some((&STATE_FORMAT, rest)) => {
-                let state: StateV1 = postcard::from_bytes(rest).map_err(|error| format!("account state: {error}"))?;
-                Ok(Self {
-                    version,
-                    wallets: state.wallets,
-                    last_activity_at: state.last_activity_at,
-                    last_transaction_at: state.last_transaction_at,
-                })
-            }
-            Some((format, _)) => Err(format!("account state has format {format}; this version knows {STATE_FORMAT}")),
-            None => Err("account state is empty".to_owned()),
+        let Some((&format, rest)) = bytes.split_first() else { return Err("account state is empty".to_owned()) };
+        if format == 0 || format > STATE_FORMAT {
+            return Err(format!("account state has format {format}; this version knows 1 to {STATE_FORMAT}"));
         }
+        let damaged = |error| format!("account state: {error}");
+        let (state, rest): (State, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
+        let last_transaction_id = if format == 1 { 0 } else { postcard::from_bytes(rest).map_err(damaged)? };
+        Ok(Self {
+            version,
+            wallets: state.wallets,
+            last_activity_at: state.last_activity_at,
+            last_transaction_at: state.last_transaction_at,
+            last_transaction_id,
+        })
     }
 }
 
@@ -293,4 +297,5 @@ struct StateRef<'a> {
     wallets: &'a [Wallet],
     last_activity_at: Timestamp,
     last_transaction_at: Timestamp,
+    last_transaction_id: i64,
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -14,9 +13,7 @@ use guerdon_core::limits::BATCH_COMMANDS;
 use guerdon_core::members::Profile;
 use guerdon_core::program::Bundle;
 use guerdon_core::rewards::Reward;
-use guerdon_store::{
-    BareEngine, DataDir, Engine, EngineHandle, Outcome, RamStore, SqliteStore, Store, load_program, publish,
-};
+use guerdon_store::{BareEngine, DataDir, Engine, EngineHandle, Outcome, RamStore, SqliteStore, Store, publish};
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -171,9 +168,8 @@ fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measur
     std::fs::copy(kernel_folder.join("guerdon.db"), bare_folder.join("guerdon.db"))?;
     let mut bare = Draw::new(draw.members.clone(), args.rewards);
     let (bare, _) = bare_run(&bare_folder, &mut bare, args.redemptions)?;
-    let mut store = SqliteStore::open(DataDir::open(&kernel_folder)?)?;
-    let program = Arc::new(load_program(&mut store)?);
-    let engine = Engine::start(store, program, 1)?;
+    let store = SqliteStore::open(DataDir::open(&kernel_folder)?)?;
+    let engine = Engine::start(store)?;
     let (kernel, store) = redeem_all("kernel on SQLite", engine, draw, args.redemptions)?;
     drop(store);
     Ok(vec![bare, kernel])
@@ -187,8 +183,7 @@ fn in_process<S: Store + 'static>(what: &str, store: S, bundle: &Bundle, args: &
 /// Enrols the members and gives each one lot of points.
 fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) -> Result<(Engine<S>, Draw)> {
     publish(&mut store, bundle, system_now())?;
-    let program = Arc::new(load_program(&mut store)?);
-    let engine = Engine::start(store, program, 0)?;
+    let engine = Engine::start(store)?;
     let handle = engine.handle();
     let bar = bar("preparing members", args.members as u64);
     let mut members = Vec::with_capacity(args.members);

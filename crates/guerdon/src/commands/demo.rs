@@ -1,9 +1,8 @@
 //! `guerdon demo`: a real retailer's thirteen months through the Gift Club.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -12,15 +11,15 @@ use guerdon_core::kernel::Command;
 use guerdon_core::ledger::LedgerAccount;
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::time::{Day, Timestamp};
-use guerdon_store::read::{Flow, Reader};
-use guerdon_store::{DataDir, EngineHandle, SqliteStore, load_program, publish, verify};
+use guerdon_store::read::Flow;
+use guerdon_store::{EngineHandle, load_program, publish, verify};
 
 use super::import::purchase_steps;
 use super::init::GIFT_CLUB;
 use super::serve::{check_address, serve};
 use crate::cli::{DataArgs, ListenArgs};
 use crate::import::{Mapping, MemberDirectory, Purchase, Purchases, Report, Step, read_purchases, run as run_steps};
-use crate::open::{self, CLOCK_OFFSET, system_now};
+use crate::open::{self, AnyStore, system_now};
 use crate::progress::{bar, grouped, money};
 
 /// The sample data travels in the binary, so that the demo runs wherever the binary does.
@@ -51,14 +50,13 @@ struct Replay {
 /// Creates, replays, summarises, verifies and serves.
 pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     check_address(&args.listen)?;
-    let directory = DataDir::create(&args.data.data_dir)?;
-    let mut store = SqliteStore::open(directory)?;
+    let mut store = args.data.create()?;
     let bundle = Bundle::parse(GIFT_CLUB).map_err(anyhow::Error::msg)?;
     publish(&mut store, &bundle, system_now())?;
-    let program = Arc::new(load_program(&mut store)?);
+    let program = load_program(&mut store)?;
     println!("Guerdon demo: Gift Club over thirteen months of a real retailer (UCI Online Retail, CC BY 4.0).");
     let (mut store, replay) = replay(store, &program)?;
-    summarise(&args.data.data_dir, &program, &replay)?;
+    summarise(&args.data, &program, &replay)?;
     let report = verify(&mut store)?;
     super::verify::print(&report);
     if report.wrong > 0 {
@@ -67,12 +65,12 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     if args.no_serve {
         return Ok(ExitCode::SUCCESS);
     }
-    let engine = open::start(store, program)?;
+    let engine = open::start(store)?;
     println!("The program's clock stands at {}, where the data ends.", engine.handle().now());
     serve(engine, &args.data, &args.listen)
 }
 
-fn replay(mut store: SqliteStore, program: &Arc<Program>) -> Result<(SqliteStore, Replay)> {
+fn replay(mut store: AnyStore, program: &Program) -> Result<(AnyStore, Replay)> {
     let started = Instant::now();
     let mapping = Mapping::parse(MAPPING)?;
     let folder = tempfile::tempdir().context("a temporary folder for the sample data")?;
@@ -85,7 +83,7 @@ fn replay(mut store: SqliteStore, program: &Arc<Program>) -> Result<(SqliteStore
     let numbers = purchases.iter().map(|purchase| purchase.member.as_str());
     let members = MemberDirectory::load(&mut store, numbers)?;
     let last_day = purchases.last().map(|purchase| program.calendar.day_of(purchase.at)).unwrap_or_default();
-    let engine = open::start(store, Arc::clone(program))?;
+    let engine = open::start(store)?;
     let handle = engine.handle();
     let replaying = bar("replaying", purchases.len() as u64);
     let steps = Shoppers::new(&handle, purchases, members);
@@ -93,10 +91,10 @@ fn replay(mut store: SqliteStore, program: &Arc<Program>) -> Result<(SqliteStore
     replaying.finish_and_clear();
     report.problems.extend(problems);
     drop(handle);
-    let store = engine.stop()?;
-    if store.meta(CLOCK_OFFSET)?.is_none() {
+    let mut store = engine.stop()?;
+    if open::clock_offset(&mut store)?.is_none() {
         let offset = program.calendar.close_of(last_day).as_millis() - system_now().as_millis();
-        store.set_meta(CLOCK_OFFSET, &offset.to_string())?;
+        open::set_clock_offset(&mut store, offset)?;
     }
     let commands = report.accepted.values().chain(report.already_there.values()).chain(report.refused.values()).sum();
     Ok((store, Replay { report, rows, rows_without_member, time: started.elapsed(), commands }))
@@ -158,10 +156,10 @@ impl Iterator for Shoppers<'_> {
     }
 }
 
-fn summarise(directory: &Path, program: &Program, replay: &Replay) -> Result<()> {
+fn summarise(data: &DataArgs, program: &Program, replay: &Replay) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (flows, counts) = runtime.block_on(async {
-        let reader = Reader::open(directory).await?;
+        let reader = data.reader().await?;
         anyhow::Ok((reader.flows().await?, reader.counts().await?))
     })?;
     let line = |what: &str, number: i64| println!("  {what:<32} {:>14}", grouped(number));

@@ -44,8 +44,8 @@ pub struct ImportArgs {
 pub fn run(args: &ImportArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let mapping = Mapping::load(&args.mapping)?;
-    let (store, program) = open::open(&args.data.data_dir)?;
-    let offset = store.meta(open::CLOCK_OFFSET)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let (mut store, program) = args.data.open()?;
+    let offset = open::clock_offset(&mut store)?.unwrap_or(0);
     let report = if args.dry_run {
         import(DryRunStore::new(store), program, &mapping, &args.file, offset)?
     } else {
@@ -74,7 +74,7 @@ fn import<S: Store + 'static>(
     match mapping.kind {
         Kind::Members => {
             let members = read_members(mapping, file, &progress)?;
-            let engine = Engine::start(store, program, 0)?;
+            let engine = Engine::start(store)?;
             let handle = engine.handle();
             handle.set_clock_offset(clock_offset);
             let bar = bar("importing members", members.len() as u64);
@@ -88,7 +88,7 @@ fn import<S: Store + 'static>(
             let found = read_purchases(&program, mapping, file, &progress)?;
             let numbers = found.purchases.iter().map(|purchase| purchase.member.as_str());
             let mut members = MemberDirectory::load(&mut store, numbers)?;
-            let engine = Engine::start(store, program, 0)?;
+            let engine = Engine::start(store)?;
             let handle = engine.handle();
             handle.set_clock_offset(clock_offset);
             let bar = bar("importing purchases", found.purchases.len() as u64);
@@ -139,7 +139,7 @@ pub fn purchase_steps(
     };
     let what = if purchase.activity.is_return() { "return" } else { "purchase" };
     let key = format!("{what}:{}", purchase.number);
-    let command = Command::record(engine.program(), member, &key, &purchase.activity, engine.now(), EARLIEST);
+    let command = Command::record(&engine.program(), member, &key, &purchase.activity, engine.now(), EARLIEST);
     let command = command.map(|command| command.from_channel("import").with_reference(Some(purchase.number.clone())));
     steps.push(Step { row, what, command });
     steps

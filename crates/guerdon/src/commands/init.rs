@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use guerdon_core::program::Bundle;
-use guerdon_store::{DataDir, SqliteStore, publish};
+use guerdon_store::publish;
 
 use crate::cli::DataArgs;
 use crate::open::system_now;
@@ -35,13 +35,13 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     };
     let source = args.program.as_ref().map_or("the built-in Gift Club".to_owned(), |path| path.display().to_string());
     let bundle = Bundle::parse(&text).map_err(anyhow::Error::msg).with_context(|| source.clone())?;
-    let mut store = SqliteStore::open(DataDir::create(&args.data.data_dir)?)?;
+    let mut store = args.data.create()?;
     let published = publish(&mut store, &bundle, system_now())?;
     if args.json {
         println!("{}", serde_json::json!({ "added": published.added, "retired": published.retired }));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{} holds the program `{}` from {source}.", args.data.data_dir.display(), bundle.program.id);
+    println!("{} holds the program `{}` from {source}.", args.data.name(), bundle.program.id);
     match (published.added.len(), published.retired.len()) {
         (0, 0) => println!("Nothing has changed since it was published."),
         (added, retired) => println!("{added} documents published, {retired} retired."),

@@ -7,8 +7,6 @@ use clap::Args;
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Receipt;
 use guerdon_core::members::{MemberRef, RefKind};
-use guerdon_store::SqliteStore;
-use guerdon_store::read::Reader;
 
 use crate::cli::DataArgs;
 
@@ -30,12 +28,12 @@ pub struct InspectArgs {
 /// Shows the account.
 pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     // Opening the store first gives the clear errors about directories and schemas.
-    drop(SqliteStore::open_read_only(&args.data.data_dir)?);
+    drop(args.data.open_read_only()?);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(inspect(args))
 }
 
 async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
-    let reader = Reader::open(&args.data.data_dir).await?;
+    let reader = args.data.reader().await?;
     let member: Option<MemberId> = match args.member.parse() {
         Ok(id) => Some(id),
         Err(_) => reader.member_by_reference(&MemberRef::new(RefKind::ExternalId, &args.member)).await?,

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod migrate;
 pub mod serve;
 pub mod verify;
 pub mod version;

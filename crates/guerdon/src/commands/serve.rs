@@ -6,13 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use guerdon_server::{AppOptions, AppState, PrometheusBuilder, app};
-use guerdon_store::read::Reader;
-use guerdon_store::{Engine, SqliteStore};
+use guerdon_store::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::cli::{DataArgs, ListenArgs};
-use crate::open;
+use crate::open::{self, AnyStore};
 
 /// How long the writer may take to end after the last request.
 const STOP_TIME: Duration = Duration::from_secs(10);
@@ -29,9 +28,8 @@ pub struct ServeArgs {
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     check_address(&args.listen)?;
-    let (store, program) = open::open(&args.data.data_dir)?;
-    let engine = open::start(store, program)?;
-    serve(engine, &args.data, &args.listen)
+    let (store, _) = args.data.open()?;
+    serve(open::start(store)?, &args.data, &args.listen)
 }
 
 /// Refuses to face a network without a key.
@@ -47,13 +45,13 @@ pub fn check_address(listen: &ListenArgs) -> Result<()> {
 }
 
 /// Serves over a running engine until Ctrl-C or SIGTERM.
-pub fn serve(engine: Engine<SqliteStore>, data: &DataArgs, listen: &ListenArgs) -> Result<ExitCode> {
+pub fn serve(engine: Engine<AnyStore>, data: &DataArgs, listen: &ListenArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen.listen).await.with_context(|| {
             format!("cannot listen on {}: is another server running? Choose another with --listen", listen.listen)
         })?;
-        let reader = Reader::open(&data.data_dir).await?;
+        let reader = data.reader().await?;
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let state = AppState { engine: engine.handle(), reader };
         let options = AppOptions { api_key: listen.api_key.clone(), metrics: Some(metrics) };

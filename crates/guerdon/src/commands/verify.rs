@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use guerdon_core::ledger::VerifyReport;
-use guerdon_store::{SqliteStore, verify};
+use guerdon_store::verify;
 
 use crate::cli::DataArgs;
 use crate::progress::grouped;
@@ -22,7 +22,7 @@ pub struct VerifyArgs {
 
 /// Verifies, beside a running server or not. Exit code 3 when a row is wrong.
 pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
-    let mut store = SqliteStore::open_read_only(&args.data.data_dir)?;
+    let mut store = args.data.open_read_only()?;
     let report = verify(&mut store)?;
     if args.json {
         println!("{}", serde_json::to_string(&report)?);

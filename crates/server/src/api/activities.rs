@@ -81,7 +81,7 @@ async fn prepare(state: &AppState, key: &str, request: ActivityRequest) -> Resul
     let now = state.engine.now();
     let program = state.program();
     let oldest = now.plus_millis(-program.settings.backdating_days * 86_400_000);
-    let command = Command::record(program, member, key, &request.activity, now, oldest)?;
+    let command = Command::record(&program, member, key, &request.activity, now, oldest)?;
     Ok(command.with_reference(request.reference))
 }
 

@@ -90,7 +90,7 @@ async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<
     responses((status = 200, body = Vec<WalletView>), (status = 404, body = Problem)))]
 async fn wallet(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<Vec<WalletView>>, Problem> {
     let account = state.reader.account(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
-    Ok(Json(wallets(state.program(), &account, state.engine.now())))
+    Ok(Json(wallets(&state.program(), &account, state.engine.now())))
 }
 
 #[derive(Deserialize, IntoParams)]

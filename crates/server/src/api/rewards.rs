@@ -18,7 +18,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Problem> {
     let stock = state.reader.stock().await?;
     let program = state.program();
-    Ok(Json(program.rewards().map(|reward| RewardView::new(program, reward, stock.get(&reward.id))).collect()))
+    Ok(Json(program.rewards().map(|reward| RewardView::new(&program, reward, stock.get(&reward.id))).collect()))
 }
 
 /// Get a reward.
@@ -31,5 +31,5 @@ async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Js
         Problem::not_found("unknown_reward", format!("there is no reward `{shown}`"))
     })?;
     let stock = state.reader.stock().await?;
-    Ok(Json(RewardView::new(program, reward, stock.get(&id))))
+    Ok(Json(RewardView::new(&program, reward, stock.get(&id))))
 }

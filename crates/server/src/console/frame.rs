@@ -140,7 +140,7 @@ impl FromRequestParts<AppState> for Frame {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
-        Ok(Self::new(Arc::clone(state.program()), Language::from_request_parts(parts, state).await?))
+        Ok(Self::new(state.program(), Language::from_request_parts(parts, state).await?))
     }
 }
 

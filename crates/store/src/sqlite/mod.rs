@@ -2,7 +2,6 @@
 
 mod bare;
 mod directory;
-mod rows;
 mod store;
 
 pub use bare::BareEngine;

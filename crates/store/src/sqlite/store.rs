@@ -16,7 +16,8 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{rows, store_error};
+use super::store_error;
+use crate::rows::{self, Cell};
 use crate::{Store, StoreError};
 
 /// Bytes of log from which on the checkpointer copies it into the database file. A longer log is copied more cheaply,
@@ -59,21 +60,6 @@ impl SqliteStore {
         self.directory.as_ref()
     }
 
-    /// A value that belongs to the data directory as a whole.
-    pub fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        self.connection
-            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
-            .optional()
-            .map_err(store_error)
-    }
-
-    /// Sets a value that belongs to the data directory as a whole.
-    pub fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        let sql =
-            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        self.connection.execute(sql, [key, value]).map(drop).map_err(store_error)
-    }
-
     fn load(&self, footprint: &Footprint) -> rusqlite::Result<Loaded> {
         // One read transaction: file locks are taken once, not for each row.
         let reading = self.connection.unchecked_transaction()?;
@@ -82,8 +68,7 @@ impl SqliteStore {
         for member in &footprint.members {
             let mut found = accounts.query([member.0])?;
             if let Some(row) = found.next()? {
-                let account = Account::decode(row.get(0)?, row.get_ref(1)?.as_blob()?)
-                    .map_err(|problem| rows::foreign(1, problem))?;
+                let account = Account::decode(row.get(0)?, row.get_ref(1)?.as_blob()?).map_err(foreign)?;
                 loaded.accounts.insert(*member, account);
             }
         }
@@ -106,15 +91,14 @@ impl SqliteStore {
         let sql = format!("SELECT {} FROM orders WHERE order_id = ?1 AND member_id = ?2", rows::ORDER_COLUMNS);
         let mut orders = self.connection.prepare_cached(&sql)?;
         for (member, id) in &footprint.orders {
-            if let Some(order) = orders.query_row([id.0, member.0], rows::order).optional()? {
+            if let Some(order) = orders.query_row([id.0, member.0], |row| read(rows::order(row))).optional()? {
                 loaded.orders.insert((*member, *id), order);
             }
         }
-        let mut stock = self.connection.prepare_cached(
-            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id = ?1",
-        )?;
+        let sql = format!("SELECT {} FROM stock WHERE reward_id = ?1", rows::STOCK_COLUMNS);
+        let mut stock = self.connection.prepare_cached(&sql)?;
         for reward in &footprint.rewards {
-            if let Some((reward, level)) = stock.query_row([reward], rows::stock).optional()? {
+            if let Some((reward, level)) = stock.query_row([reward], |row| read(rows::stock(row))).optional()? {
                 loaded.stock.insert(reward, level);
             }
         }
@@ -140,6 +124,15 @@ impl SqliteStore {
         }
         transaction.commit().map_err(store_error)
     }
+}
+
+/// A stored value that no version of ours has written.
+fn foreign(problem: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, problem.into())
+}
+
+fn read<T>(cell: Cell<T>) -> rusqlite::Result<T> {
+    cell.map_err(foreign)
 }
 
 fn write_accounts(connection: &Connection, changes: &[AccountChange]) -> Result<(), StoreError> {
@@ -325,22 +318,9 @@ impl Store for SqliteStore {
     }
 
     fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
-        let sql = "SELECT kind, id, version, position, effective_from, state, body FROM document
-                   ORDER BY kind, id, version";
-        let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
-        let found = statement
-            .query_map([], |row| {
-                Ok(Document {
-                    kind: row.get(0)?,
-                    id: row.get(1)?,
-                    version: row.get(2)?,
-                    position: row.get(3)?,
-                    effective_from: rows::millis(row, 4)?,
-                    state: row.get(5)?,
-                    body: row.get(6)?,
-                })
-            })
-            .map_err(store_error)?;
+        let sql = format!("SELECT {} FROM document ORDER BY kind, id, version", rows::DOCUMENT_COLUMNS);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(store_error)?;
+        let found = statement.query_map([], |row| read(rows::document(row))).map_err(store_error)?;
         found.collect::<Result<_, _>>().map_err(store_error)
     }
 
@@ -376,6 +356,23 @@ impl Store for SqliteStore {
         transaction.commit().map_err(store_error)
     }
 
+    fn revision(&mut self) -> Result<i64, StoreError> {
+        self.connection.query_row("SELECT COUNT(*) FROM document", [], |row| row.get(0)).map_err(store_error)
+    }
+
+    fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
+        self.connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+            .optional()
+            .map_err(store_error)
+    }
+
+    fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql =
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        self.connection.execute(sql, [key, value]).map(drop).map_err(store_error)
+    }
+
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
         // One read transaction: a consistent picture beside a running writer.
         let transaction = self.connection.transaction().map_err(store_error)?;
@@ -385,15 +382,11 @@ impl Store for SqliteStore {
 }
 
 fn audit_journal(connection: &Connection, verifier: &mut Verifier) -> rusqlite::Result<()> {
-    let mut transactions = connection.prepare(
-        "SELECT txn_id, member_id, kind, at, day, idempotency_key, request_digest, channel, reference, receipt,
-         leaf_hash FROM txn ORDER BY txn_id",
-    )?;
-    let mut transfers = connection.prepare(
-        "SELECT txn_id, debit, credit, currency, amount, lot_expires_at, lot_funding, lot_active_at, rule, rule_version
-         FROM transfer ORDER BY txn_id, position",
-    )?;
-    let mut transfers = transfers.query_map([], rows::transfer)?.peekable();
+    let sql = format!("SELECT {} FROM txn ORDER BY txn_id", rows::TRANSACTION_COLUMNS);
+    let mut transactions = connection.prepare(&sql)?;
+    let sql = format!("SELECT {} FROM transfer ORDER BY txn_id, position", rows::TRANSFER_COLUMNS);
+    let mut transfers = connection.prepare(&sql)?;
+    let mut transfers = transfers.query_map([], |row| read(rows::transfer(row)))?.peekable();
     let mut transactions = transactions.query([])?;
     while let Some(row) = transactions.next()? {
         let id = TransactionId(row.get(0)?);
@@ -408,7 +401,7 @@ fn audit_journal(connection: &Connection, verifier: &mut Verifier) -> rusqlite::
         }
         match rows::transaction(row) {
             Ok((transaction, hash)) => verifier.transaction(&Transaction { transfers: own, ..transaction }, &hash),
-            Err(error) => verifier.unreadable(format!("transaction {id}"), error.to_string()),
+            Err(error) => verifier.unreadable(format!("transaction {id}"), error),
         }
     }
     for left_over in transfers {
@@ -431,7 +424,7 @@ fn audit_state(connection: &Connection, verifier: &mut Verifier) -> rusqlite::Re
     while let Some(row) = orders.next()? {
         match rows::order(row) {
             Ok(order) => verifier.order(&order),
-            Err(error) => verifier.unreadable(format!("order {}", OrderId(row.get(0)?)), error.to_string()),
+            Err(error) => verifier.unreadable(format!("order {}", OrderId(row.get(0)?)), error),
         }
     }
     let mut accounts = connection.prepare("SELECT member_id, version, state, available, next_due_at FROM account")?;
@@ -444,8 +437,8 @@ fn audit_state(connection: &Connection, verifier: &mut Verifier) -> rusqlite::Re
             Err(problem) => verifier.unreadable(format!("account {member}"), problem),
         }
     }
-    let mut stock = connection.prepare("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock")?;
-    for found in stock.query_map([], rows::stock)? {
+    let mut stock = connection.prepare(&format!("SELECT {} FROM stock", rows::STOCK_COLUMNS))?;
+    for found in stock.query_map([], |row| read(rows::stock(row)))? {
         let (reward, level) = found?;
         verifier.stock(&reward, &level);
     }

@@ -1,0 +1,228 @@
+//! The changes of a batch, written set-based in one transaction: one statement a table, whatever the number of rows.
+
+use guerdon_core::kernel::{AccountChange, Changes};
+use guerdon_core::ledger::leaf_hash;
+use guerdon_core::time::Timestamp;
+use sqlx::Connection;
+use sqlx::postgres::{PgArguments, PgConnection, Postgres};
+use sqlx::query::Query;
+
+use super::store_error;
+use crate::StoreError;
+
+type Done = Result<(), StoreError>;
+
+/// Writes all changes or none. Accounts come first, under the versions that were read: when another node was faster
+/// nothing else is tried. Stock, the rows that every node wants, comes last and in the order of the rewards.
+pub(super) async fn commit(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let mut transaction = connection.begin().await.map_err(store_error)?;
+    accounts(&mut transaction, changes).await?;
+    transactions(&mut transaction, changes).await?;
+    transfers(&mut transaction, changes).await?;
+    activities(&mut transaction, changes).await?;
+    members(&mut transaction, changes).await?;
+    orders(&mut transaction, changes).await?;
+    stock(&mut transaction, changes).await?;
+    transaction.commit().await.map_err(store_error)
+}
+
+/// Runs a statement that must touch `rows` rows; fewer mean that another node was faster.
+async fn run(connection: &mut PgConnection, query: Query<'_, Postgres, PgArguments>, rows: usize) -> Done {
+    let touched = query.execute(connection).await.map_err(store_error)?.rows_affected();
+    if touched == rows as u64 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+async fn accounts(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let (new, changed): (Vec<&AccountChange>, Vec<&AccountChange>) =
+        changes.accounts.iter().partition(|change| change.read_version.is_none());
+    if !changed.is_empty() {
+        let sql = "UPDATE account a SET version = u.version, available = u.available,
+                       last_activity_at = u.last_activity_at, next_due_at = u.next_due_at, state = u.state
+                   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[],
+                       $7::bigint[])
+                       AS u (member_id, version, available, last_activity_at, next_due_at, state, read_version)
+                   WHERE a.member_id = u.member_id AND a.version = u.read_version";
+        let versions: Vec<Option<i64>> = changed.iter().map(|change| change.read_version).collect();
+        let query = bind_accounts(sqlx::query(sql), &changed).bind(versions);
+        run(connection, query, changed.len()).await?;
+    }
+    if !new.is_empty() {
+        let sql = "INSERT INTO account (member_id, version, available, last_activity_at, next_due_at, state)
+                   SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                       $6::bytea[])";
+        run(connection, bind_accounts(sqlx::query(sql), &new), new.len()).await?;
+    }
+    Ok(())
+}
+
+fn bind_accounts<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    changes: &[&AccountChange],
+) -> Query<'q, Postgres, PgArguments> {
+    query
+        .bind(changes.iter().map(|change| change.member_id.0).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.account.version).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.account.available()).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.account.last_activity_at.as_millis()).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.account.next_due_at().map(Timestamp::as_millis)).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.account.encode()).collect::<Vec<_>>())
+}
+
+async fn transactions(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let sql = "INSERT INTO txn (txn_id, member_id, kind, at, day, idempotency_key, request_digest, channel, reference,
+                   receipt, leaf_hash)
+               SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
+                   $7::bytea[], $8::text[], $9::text[], $10::text[], $11::bytea[])";
+    let all: Vec<_> = changes.decisions.iter().map(|decision| &decision.transaction).collect();
+    let query = sqlx::query(sql)
+        .bind(all.iter().map(|one| one.id.0).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.member_id.0).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.kind as i64).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.at.as_millis()).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| i64::from(one.day.0)).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.idempotency_key.as_str()).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.request_digest.as_slice()).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.channel.as_str()).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.reference.as_deref()).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| one.receipt.as_str()).collect::<Vec<_>>())
+        .bind(all.iter().map(|one| leaf_hash(one).to_vec()).collect::<Vec<_>>());
+    run(connection, query, all.len()).await
+}
+
+async fn transfers(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let all: Vec<_> = changes
+        .decisions
+        .iter()
+        .map(|decision| &decision.transaction)
+        .flat_map(|owner| owner.transfers.iter().enumerate().map(move |(position, one)| (owner, position, one)))
+        .collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO transfer (txn_id, position, member_id, day, debit, credit, currency, amount, lot_expires_at,
+                   lot_funding, lot_active_at, rule, rule_version)
+               SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                   $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[],
+                   $13::bigint[])";
+    let query = sqlx::query(sql)
+        .bind(all.iter().map(|(owner, _, _)| owner.id.0).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, position, _)| *position as i64).collect::<Vec<_>>())
+        .bind(all.iter().map(|(owner, _, _)| owner.member_id.0).collect::<Vec<_>>())
+        .bind(all.iter().map(|(owner, _, _)| i64::from(owner.day.0)).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.debit as i64).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.credit as i64).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| i64::from(one.currency.0)).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.amount).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.lot.expires_at.as_millis()).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| i64::from(one.lot.funding.0)).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.lot.active_at.as_millis()).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.rule.as_ref().map(|(rule, _)| rule.as_str())).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.rule.as_ref().map(|(_, version)| *version)).collect::<Vec<_>>());
+    run(connection, query, all.len()).await
+}
+
+async fn activities(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let all: Vec<_> = changes
+        .decisions
+        .iter()
+        .filter_map(|decision| decision.activity.as_ref().map(|activity| (&decision.transaction, activity)))
+        .collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO activity (activity_id, member_id, txn_id, kind, at, body)
+               SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[])";
+    let query = sqlx::query(sql)
+        .bind(all.iter().map(|(_, (id, _, _))| id.0).collect::<Vec<_>>())
+        .bind(all.iter().map(|(owner, _)| owner.member_id.0).collect::<Vec<_>>())
+        .bind(all.iter().map(|(owner, _)| owner.id.0).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, (_, kind, _))| kind.as_str()).collect::<Vec<_>>())
+        .bind(all.iter().map(|(owner, _)| owner.at.as_millis()).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, (_, _, body))| body.as_str()).collect::<Vec<_>>());
+    run(connection, query, all.len()).await
+}
+
+async fn members(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let all: Vec<_> = changes
+        .decisions
+        .iter()
+        .filter_map(|decision| decision.member.as_ref().map(|member| (&decision.transaction, member)))
+        .collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let profiles: Vec<String> = all
+        .iter()
+        .map(|(_, member)| serde_json::to_string(&member.profile))
+        .collect::<Result<_, _>>()
+        .map_err(|error| StoreError::Rejected(error.to_string()))?;
+    let sql = "INSERT INTO member (member_id, enrolled_at, profile)
+               SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])";
+    let query = sqlx::query(sql)
+        .bind(all.iter().map(|(owner, _)| owner.member_id.0).collect::<Vec<_>>())
+        .bind(all.iter().map(|(owner, _)| owner.at.as_millis()).collect::<Vec<_>>())
+        .bind(profiles);
+    run(connection, query, all.len()).await?;
+    let references: Vec<_> =
+        all.iter().flat_map(|(owner, member)| member.references.iter().map(|one| (owner.member_id.0, one))).collect();
+    let sql = "INSERT INTO member_ref (kind, digest, member_id)
+               SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[])";
+    let query = sqlx::query(sql)
+        .bind(references.iter().map(|(_, one)| one.kind as i64).collect::<Vec<_>>())
+        .bind(references.iter().map(|(_, one)| one.digest.as_slice()).collect::<Vec<_>>())
+        .bind(references.iter().map(|(member, _)| *member).collect::<Vec<_>>());
+    run(connection, query, references.len()).await
+}
+
+async fn orders(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let (new, changed): (Vec<_>, Vec<_>) = changes.orders.iter().partition(|(_, is_new)| *is_new);
+    if !new.is_empty() {
+        let all: Vec<_> = new.iter().map(|(order, _)| order).collect();
+        let sql = "INSERT INTO orders (order_id, member_id, reward_id, quantity, points, currency, state, holds,
+                       created_at, updated_at)
+                   SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
+                       $6::bigint[], $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[])";
+        let query = sqlx::query(sql)
+            .bind(all.iter().map(|one| one.id.0).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.member_id.0).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.reward_id.as_str()).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.quantity).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.points).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| i64::from(one.currency.0)).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.state as i64).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.encode_holds()).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.created_at.as_millis()).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.updated_at.as_millis()).collect::<Vec<_>>());
+        run(connection, query, all.len()).await?;
+    }
+    if !changed.is_empty() {
+        let all: Vec<_> = changed.iter().map(|(order, _)| order).collect();
+        let sql = "UPDATE orders o SET state = u.state, updated_at = u.updated_at
+                   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+                       AS u (member_id, order_id, state, updated_at)
+                   WHERE o.member_id = u.member_id AND o.order_id = u.order_id";
+        let query = sqlx::query(sql)
+            .bind(all.iter().map(|one| one.member_id.0).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.id.0).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.state as i64).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.updated_at.as_millis()).collect::<Vec<_>>());
+        run(connection, query, all.len()).await?;
+    }
+    Ok(())
+}
+
+async fn stock(connection: &mut PgConnection, changes: &Changes) -> Done {
+    if changes.stock.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE stock s SET issued = s.issued + u.issued, on_hand = s.on_hand - u.issued,
+                   reserved = s.reserved + u.reserved
+               FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS u (reward_id, issued, reserved)
+               WHERE s.reward_id = u.reward_id AND s.reserved + u.reserved >= 0
+                   AND s.reserved + u.reserved <= s.on_hand - u.issued";
+    let query = sqlx::query(sql)
+        .bind(changes.stock.keys().map(String::as_str).collect::<Vec<_>>())
+        .bind(changes.stock.values().map(|change| change.issued).collect::<Vec<_>>())
+        .bind(changes.stock.values().map(|change| change.reserved).collect::<Vec<_>>());
+    run(connection, query, changes.stock.len()).await
+}

@@ -1,0 +1,166 @@
+//! A PostgreSQL server of the tests' own: in a temporary directory, on a free port, gone when the tests are.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use guerdon_store::PostgresStore;
+
+use crate::Backend;
+
+/// A server. It is stopped and its directory removed when it is dropped, and also when the process ends without that.
+pub struct Server {
+    directory: PathBuf,
+    port: u16,
+    /// A shell that waits for the end of its input, which comes with the end of this process.
+    keeper: Option<Child>,
+    databases: AtomicUsize,
+}
+
+impl Server {
+    /// Makes and starts a server.
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory").keep();
+        if is_root() {
+            // PostgreSQL does not run as root; its package has made a user for it.
+            assert!(Command::new("chown").arg("postgres").arg(&directory).status().expect("chown").success());
+        }
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let mut initdb = as_postgres("initdb");
+        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--pgdata"]);
+        let made = initdb.arg(directory.join("data")).output().expect("initdb runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut server = Self { directory, port, keeper: None, databases: AtomicUsize::new(0) };
+        server.run();
+        server
+    }
+
+    /// Starts the server process over the directory that is there, and waits until it answers.
+    pub fn run(&mut self) {
+        let script = "\"$@\" & server=$!; read -r _; kill -QUIT $server 2>/dev/null; wait $server; rm -rf \"$0\"";
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", script]).arg(&self.directory);
+        let postgres = as_postgres("postgres");
+        keeper.arg(postgres.get_program()).args(postgres.get_args());
+        keeper.arg("-D").arg(self.directory.join("data")).arg("-p").arg(self.port.to_string());
+        for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"] {
+            keeper.args(["-c", setting]);
+        }
+        let log = std::fs::File::create(self.directory.join("log")).expect("a log");
+        let errors = log.try_clone().expect("a log");
+        keeper.stdin(Stdio::piped()).stdout(log).stderr(errors);
+        self.keeper = Some(keeper.spawn().expect("postgres runs"));
+        let started = Instant::now();
+        while !self.answers() {
+            assert!(started.elapsed() < Duration::from_secs(30), "{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// kill −9 of the server and its processes.
+    pub fn kill(&mut self) {
+        let file = std::fs::read_to_string(self.directory.join("data/postmaster.pid")).expect("a process id");
+        let id = file.lines().next().expect("a process id").to_owned();
+        // The postmaster's children see that it is gone and end by themselves.
+        assert!(Command::new("kill").args(["-9", &id]).status().expect("kill").success());
+        if let Some(mut keeper) = self.keeper.take() {
+            keeper.kill().expect("killed");
+            keeper.wait().expect("ended");
+        }
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            assert!(started.elapsed() < Duration::from_secs(10), "the server lives on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The URL of a new, empty database.
+    pub fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        self.url(&name)
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Runs a statement behind everyone's back; returns what it prints.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let url = self.url(database.rsplit('/').next().unwrap_or(database));
+        let mut psql = Command::new(program("psql"));
+        psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", &url, "-c", sql]);
+        let done = psql.output().expect("psql runs");
+        assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    }
+
+    fn answers(&self) -> bool {
+        let mut ready = Command::new(program("pg_isready"));
+        ready.args(["-h", "127.0.0.1", "-t", "1", "-p"]).arg(self.port.to_string());
+        ready.output().is_ok_and(|done| done.status.success())
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Some(mut keeper) = self.keeper.take() else {
+            // Killed and not started again.
+            drop(std::fs::remove_dir_all(&self.directory));
+            return;
+        };
+        if let Some(mut input) = keeper.stdin.take() {
+            drop(input.write_all(b"\n"));
+        }
+        drop(keeper.wait());
+    }
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+}
+
+/// A program of PostgreSQL, run as a user that it accepts.
+fn as_postgres(name: &str) -> Command {
+    if !is_root() {
+        return Command::new(program(name));
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program(name));
+    command
+}
+
+/// Where a program of PostgreSQL lies: Debian keeps most of them off the path, one folder a version.
+fn program(name: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let number = |path: &Path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+    let newest = versions.map(|entry| entry.path()).max_by_key(|path| number(path));
+    let debian = newest.map(|version| version.join("bin").join(name)).filter(|path| path.exists());
+    debian.unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// The server that all conformance tests of a process share.
+pub fn shared() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(Server::start)
+}
+
+/// PostgreSQL, a database for each test.
+pub struct Postgres;
+
+impl Backend for Postgres {
+    type Store = PostgresStore;
+    type Keep = String;
+    fn fresh() -> (PostgresStore, String) {
+        let url = shared().database();
+        (PostgresStore::create(&url).expect("a store"), url)
+    }
+}
