@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
-use super::bench_http;
+use super::{bench_http, bench_postgres};
 use super::init::GIFT_CLUB;
 use crate::open::system_now;
 use crate::pipeline::Pipeline;
@@ -35,6 +35,8 @@ const JOBS_AHEAD: usize = 2;
 pub enum StoreKind {
     /// The embedded store.
     Sqlite,
+    /// An empty database of a PostgreSQL server, named by --database-url.
+    Postgres,
     /// Plain RAM: the kernel alone.
     Ram,
 }
@@ -45,6 +47,9 @@ pub struct BenchArgs {
     /// Which store to measure.
     #[arg(long, value_enum, default_value = "sqlite")]
     store: StoreKind,
+    /// The empty database of --store postgres.
+    #[arg(long, env = "GUERDON_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
     /// Measure through the API on loopback, instead of in-process.
     #[arg(long)]
     http: bool,
@@ -56,7 +61,7 @@ pub struct BenchArgs {
     rewards: usize,
     /// Redemptions to measure.
     #[arg(long, default_value_t = 300_000)]
-    redemptions: usize,
+    pub redemptions: usize,
     /// Keep-alive connections of --http.
     #[arg(long, default_value_t = 64)]
     connections: usize,
@@ -116,6 +121,17 @@ impl Draw {
         Self { random: StdRng::seed_from_u64(42), weights: weights.collect(), members }
     }
 
+    /// The same draw from another seed, for one of several that draw side by side.
+    pub fn part(&self, number: usize) -> Self {
+        let random = StdRng::seed_from_u64(42 + number as u64);
+        Self { random, members: self.members.clone(), weights: self.weights.clone() }
+    }
+
+    /// The same members, all after one reward.
+    pub fn on_one_reward(&self) -> Self {
+        Self { weights: vec![1], ..self.part(0) }
+    }
+
     /// A member and a reward.
     pub fn next(&mut self) -> (MemberId, String) {
         let member = self.members.get(self.random.random_range(0..self.members.len())).copied();
@@ -136,8 +152,9 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     };
     let bundle = bench_program(args.rewards)?;
     let results = match (args.store, args.http) {
-        (StoreKind::Ram, false) => vec![in_process("kernel on RAM", RamStore::new(), &bundle, args)?.0],
-        (StoreKind::Ram, true) => bail!("--http measures the embedded store: leave out --store ram"),
+        (StoreKind::Ram, false) => vec![in_process("kernel on RAM", RamStore::new(), &bundle, args)?],
+        (StoreKind::Ram | StoreKind::Postgres, true) => bail!("--http measures the embedded store: leave out --store"),
+        (StoreKind::Postgres, false) => bench_postgres::measure(args.database_url.as_deref(), &bundle, args)?,
         (StoreKind::Sqlite, false) => sqlite(folder.path(), &bundle, args)?,
         (StoreKind::Sqlite, true) => {
             let store = SqliteStore::open(DataDir::create(folder.path())?)?;
@@ -170,18 +187,24 @@ fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measur
     let (bare, _) = bare_run(&bare_folder, &mut bare, args.redemptions)?;
     let store = SqliteStore::open(DataDir::open(&kernel_folder)?)?;
     let engine = Engine::start(store)?;
-    let (kernel, store) = redeem_all("kernel on SQLite", engine, draw, args.redemptions)?;
+    let started = Instant::now();
+    let (micros, store) = redeem_all("kernel", engine, draw, args.redemptions)?;
+    let kernel = Measured::new("kernel on SQLite", args.redemptions, started.elapsed(), &micros);
     drop(store);
     Ok(vec![bare, kernel])
 }
 
-fn in_process<S: Store + 'static>(what: &str, store: S, bundle: &Bundle, args: &BenchArgs) -> Result<(Measured, S)> {
+fn in_process<S: Store + 'static>(what: &str, store: S, bundle: &Bundle, args: &BenchArgs) -> Result<Measured> {
     let (engine, draw) = prepare(store, bundle, args)?;
-    redeem_all(what, engine, draw, args.redemptions)
+    let started = Instant::now();
+    let (micros, store) = redeem_all("kernel", engine, draw, args.redemptions)?;
+    let measured = Measured::new(what, args.redemptions, started.elapsed(), &micros);
+    drop(store);
+    Ok(measured)
 }
 
 /// Enrols the members and gives each one lot of points.
-fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) -> Result<(Engine<S>, Draw)> {
+pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) -> Result<(Engine<S>, Draw)> {
     publish(&mut store, bundle, system_now())?;
     let engine = Engine::start(store)?;
     let handle = engine.handle();
@@ -206,16 +229,16 @@ fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) 
     Ok((engine, draw))
 }
 
-fn redeem_all<S: Store + 'static>(
-    what: &str,
+/// Redeems with full batches, a few ahead, under keys of one phase. Returns the microseconds of each, and the store.
+pub fn redeem_all<S: Store + 'static>(
+    phase: &str,
     engine: Engine<S>,
     mut draw: Draw,
     redemptions: usize,
-) -> Result<(Measured, S)> {
+) -> Result<(Histogram<u64>, S)> {
     let handle = engine.handle();
     let mut micros = Histogram::<u64>::new(3)?;
     let mut pipeline = Pipeline::new(&handle);
-    let started = Instant::now();
     let mut hear = |asked: Instant, outcomes: Vec<Outcome>| -> Result<()> {
         let taken = u64::try_from(asked.elapsed().as_micros())?;
         micros.record_n(taken, outcomes.len() as u64)?;
@@ -224,22 +247,21 @@ fn redeem_all<S: Store + 'static>(
     let mut sent = 0;
     while sent < redemptions {
         let count = BATCH_COMMANDS.min(redemptions - sent);
-        let commands = (0..count).map(|index| redemption(&handle, &mut draw, sent + index)).collect::<Result<_>>()?;
+        let commands = (0..count).map(|index| redemption(&handle, &mut draw, phase, sent + index)).collect::<Result<_>>()?;
         pipeline.send(Instant::now(), commands);
         sent += count;
         pipeline.settle(JOBS_AHEAD, &mut hear)?;
     }
     pipeline.settle(0, &mut hear)?;
     drop(pipeline);
-    let time = started.elapsed();
     drop(handle);
-    let store = engine.stop()?;
-    Ok((Measured::new(what, redemptions, time, &micros), store))
+    Ok((micros, engine.stop()?))
 }
 
-fn redemption(handle: &EngineHandle, draw: &mut Draw, number: usize) -> Result<Command> {
+/// One redemption, numbered within a phase of the benchmark.
+pub fn redemption(handle: &EngineHandle, draw: &mut Draw, phase: &str, number: usize) -> Result<Command> {
     let (member, reward) = draw.next();
-    Ok(Command::redeem(member, &format!("bench-{number}"), handle.now(), &reward, 1, false)?)
+    Ok(Command::redeem(member, &format!("{phase}-{number}"), handle.now(), &reward, 1, false)?)
 }
 
 fn bare_run(folder: &Path, draw: &mut Draw, redemptions: usize) -> Result<(Measured, ())> {
@@ -263,23 +285,24 @@ fn bare_run(folder: &Path, draw: &mut Draw, redemptions: usize) -> Result<(Measu
 /// The length of a redemption's receipt.
 const RECEIPT_BYTES: usize = 390;
 
-#[expect(clippy::float_arithmetic, reason = "a ratio for people, not points")]
+#[expect(clippy::float_arithmetic, reason = "ratios for people, not points")]
 fn print(results: &[Measured], json: bool) -> Result<()> {
-    let ratio = match results {
-        [bare, kernel] => Some(kernel.per_second / bare.per_second),
-        _ => None,
-    };
+    // Each second one is measured against the one before it.
+    let ratios: Vec<f64> = results
+        .chunks_exact(2)
+        .filter_map(|pair| Some(pair.get(1)?.per_second / pair.first()?.per_second))
+        .collect();
     if json {
-        println!("{}", serde_json::json!({ "results": results, "ratio": ratio }));
+        println!("{}", serde_json::json!({ "results": results, "ratios": ratios }));
         return Ok(());
     }
-    println!("{:<32} {:>14} {:>10} {:>10} {:>10}", "", "redemptions/s", "p50 ms", "p99 ms", "p999 ms");
-    for measured in results {
+    println!("{:<46} {:>14} {:>10} {:>10} {:>10}", "", "redemptions/s", "p50 ms", "p99 ms", "p999 ms");
+    for (index, measured) in results.iter().enumerate() {
         let Measured { what, per_second, p50_ms, p99_ms, p999_ms } = measured;
-        println!("{what:<32} {per_second:>14.0} {p50_ms:>10.2} {p99_ms:>10.2} {p999_ms:>10.2}");
-    }
-    if let Some(ratio) = ratio {
-        println!("ratio to the bare engine: {ratio:.2}");
+        println!("{what:<46} {per_second:>14.0} {p50_ms:>10.2} {p99_ms:>10.2} {p999_ms:>10.2}");
+        if let Some(ratio) = ratios.get(index / 2).filter(|_| index % 2 == 1) {
+            println!("{:<46} {ratio:>14.2}", "  ratio to the line above");
+        }
     }
     Ok(())
 }

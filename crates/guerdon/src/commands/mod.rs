@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod bench_http;
+mod bench_postgres;
 pub mod demo;
 pub mod import;
 pub mod init;

@@ -1,0 +1,102 @@
+//! The benchmark on PostgreSQL: one node, one transaction for each request beside it, and two nodes on a hot reward.
+
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use guerdon_core::program::Bundle;
+use guerdon_store::{Engine, PostgresStore, Store};
+use hdrhistogram::Histogram;
+
+use super::bench::{BenchArgs, Draw, Measured, prepare, redeem_all, redemption};
+
+/// Connections of the version with one transaction for each request.
+const SINGLE_CONNECTIONS: usize = 16;
+/// That version is slower: it is measured on this part of the redemptions.
+const SINGLE_PART: usize = 10;
+
+/// Measures on an empty database.
+pub fn measure(url: Option<&str>, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measured>> {
+    let url = url.context("--store postgres needs --database-url with an empty database to measure on")?;
+    let mut store = PostgresStore::create(url)?;
+    if store.revision()? > 0 {
+        bail!("the database holds a program already; create an empty one for the benchmark");
+    }
+    let (engine, draw) = prepare(store, bundle, args)?;
+    drop(engine.stop()?);
+    let count = args.redemptions;
+    let single = one_by_one(url, &draw, count.div_ceil(SINGLE_PART))?;
+    let one = nodes(url, "one node", &draw, 1, count)?;
+    let hot = draw.on_one_reward();
+    let one_hot = nodes(url, "one node, one hot reward", &hot, 1, count / 2)?;
+    let two_hot = nodes(url, "two nodes, one hot reward", &hot, 2, count / 2)?;
+    Ok(vec![single, one, one_hot, two_hot])
+}
+
+/// The same work with a transaction for each request, on connections side by side.
+fn one_by_one(url: &str, draw: &Draw, redemptions: usize) -> Result<Measured> {
+    let each = redemptions.div_ceil(SINGLE_CONNECTIONS);
+    let engines: Vec<_> = (0..SINGLE_CONNECTIONS).map(|_| start(url)).collect::<Result<_>>()?;
+    let started = Instant::now();
+    let workers: Vec<_> = engines
+        .into_iter()
+        .enumerate()
+        .map(|(number, engine)| {
+            let mut draw = draw.part(number);
+            thread::spawn(move || -> Result<Histogram<u64>> {
+                let handle = engine.handle();
+                let mut micros = Histogram::<u64>::new(3)?;
+                for index in 0..each {
+                    let command = redemption(&handle, &mut draw, &format!("single-{number}"), index)?;
+                    let asked = Instant::now();
+                    for outcome in handle.submit_blocking(vec![command]).blocking_recv()? {
+                        outcome?;
+                    }
+                    micros.record(u64::try_from(asked.elapsed().as_micros())?)?;
+                }
+                drop(handle);
+                drop(engine.stop()?);
+                Ok(micros)
+            })
+        })
+        .collect();
+    let what = format!("one transaction a request, {SINGLE_CONNECTIONS} connections");
+    together(&what, workers, started, each * SINGLE_CONNECTIONS)
+}
+
+/// The batch writer on each of so many nodes at once.
+fn nodes(url: &str, what: &str, draw: &Draw, nodes: usize, redemptions: usize) -> Result<Measured> {
+    let each = redemptions / nodes;
+    let engines: Vec<_> = (0..nodes).map(|_| start(url)).collect::<Result<_>>()?;
+    let started = Instant::now();
+    let workers: Vec<_> = engines
+        .into_iter()
+        .enumerate()
+        .map(|(number, engine)| {
+            let (draw, phase) = (draw.part(number), format!("{what}-{number}"));
+            thread::spawn(move || -> Result<Histogram<u64>> {
+                let (micros, store) = redeem_all(&phase, engine, draw, each)?;
+                drop(store);
+                Ok(micros)
+            })
+        })
+        .collect();
+    together(&format!("PostgreSQL, {what}"), workers, started, each * nodes)
+}
+
+fn start(url: &str) -> Result<Engine<PostgresStore>> {
+    Ok(Engine::start(PostgresStore::open(url)?)?)
+}
+
+fn together(
+    what: &str,
+    workers: Vec<thread::JoinHandle<Result<Histogram<u64>>>>,
+    started: Instant,
+    redemptions: usize,
+) -> Result<Measured> {
+    let mut micros = Histogram::<u64>::new(3)?;
+    for worker in workers {
+        micros.add(worker.join().map_err(|_| anyhow!("a worker of the benchmark panicked"))??)?;
+    }
+    Ok(Measured::new(what, redemptions, started.elapsed(), &micros))
+}
