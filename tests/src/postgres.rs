@@ -41,7 +41,14 @@ impl Server {
 
     /// Starts the server process over the directory that is there, and waits until it answers.
     pub fn run(&mut self) {
-        let script = "\"$@\" & server=$!; read -r _; kill -QUIT $server 2>/dev/null; wait $server; rm -rf \"$0\"";
+        let script = r#"
+            exec 3<&0
+            "$@" 3<&- & server=$!
+            { read -r _ <&3; touch "$0/done"; kill -QUIT $server; } 2>/dev/null & reader=$!
+            wait $server
+            kill $reader 2>/dev/null
+            if [ -e "$0/done" ]; then rm -rf "$0"; fi
+        "#;
         let mut keeper = Command::new("sh");
         keeper.args(["-c", script]).arg(&self.directory);
         let postgres = as_postgres("postgres");
@@ -68,8 +75,10 @@ impl Server {
         // The postmaster's children see that it is gone and end by themselves.
         assert!(Command::new("kill").args(["-9", &id]).status().expect("kill").success());
         if let Some(mut keeper) = self.keeper.take() {
-            keeper.kill().expect("killed");
+            // Its input stays open: its end would mean that the tests are over.
+            let input = keeper.stdin.take();
             keeper.wait().expect("ended");
+            drop(input);
         }
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {

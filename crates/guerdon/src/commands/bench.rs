@@ -19,8 +19,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
-use super::{bench_http, bench_postgres};
 use super::init::GIFT_CLUB;
+use super::{bench_http, bench_postgres};
 use crate::open::system_now;
 use crate::pipeline::Pipeline;
 use crate::progress::bar;
@@ -247,7 +247,8 @@ pub fn redeem_all<S: Store + 'static>(
     let mut sent = 0;
     while sent < redemptions {
         let count = BATCH_COMMANDS.min(redemptions - sent);
-        let commands = (0..count).map(|index| redemption(&handle, &mut draw, phase, sent + index)).collect::<Result<_>>()?;
+        let commands =
+            (0..count).map(|index| redemption(&handle, &mut draw, phase, sent + index)).collect::<Result<_>>()?;
         pipeline.send(Instant::now(), commands);
         sent += count;
         pipeline.settle(JOBS_AHEAD, &mut hear)?;
@@ -288,10 +289,8 @@ const RECEIPT_BYTES: usize = 390;
 #[expect(clippy::float_arithmetic, reason = "ratios for people, not points")]
 fn print(results: &[Measured], json: bool) -> Result<()> {
     // Each second one is measured against the one before it.
-    let ratios: Vec<f64> = results
-        .chunks_exact(2)
-        .filter_map(|pair| Some(pair.get(1)?.per_second / pair.first()?.per_second))
-        .collect();
+    let ratios: Vec<f64> =
+        results.chunks_exact(2).filter_map(|pair| Some(pair.get(1)?.per_second / pair.first()?.per_second)).collect();
     if json {
         println!("{}", serde_json::json!({ "results": results, "ratios": ratios }));
         return Ok(());
