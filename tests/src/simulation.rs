@@ -362,8 +362,9 @@ impl<S: Store> World<S> {
         Ok(())
     }
 
+    /// As the engine starts: above every id that is there.
     fn restart(&mut self) {
-        self.ids = IdGenerator::new(1);
+        self.ids = IdGenerator::after(1, self.store.last_id().expect("RAM answers"));
     }
 
     /// Every row must be what the model says.

@@ -143,6 +143,18 @@ impl Store for Faulty {
         self.store.add_documents(documents, stock)
     }
 
+    fn revision(&mut self) -> Result<i64, StoreError> {
+        self.store.revision()
+    }
+
+    fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
+        self.store.meta(key)
+    }
+
+    fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.store.set_meta(key, value)
+    }
+
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
         self.store.audit(verifier)
     }
