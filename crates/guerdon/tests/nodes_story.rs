@@ -1,0 +1,113 @@
+//! Two servers on one PostgreSQL database, as they run behind a balancer.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a story fails by panicking")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use guerdon_tests::postgres;
+use serde_json::{Value, json};
+use support::{Server, gift_club, guerdon};
+
+fn init(folder: &std::path::Path, url: &str, program: &str) -> String {
+    let file = folder.join("program.toml");
+    std::fs::write(&file, program).unwrap();
+    let (code, out, error) = guerdon(&["init", "--database-url", url, "--program", file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{error}");
+    out
+}
+
+fn order(member: &str) -> String {
+    json!({ "member_id": member, "reward_id": "voucher-5" }).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_sell_out_together_and_one_goes_on_when_the_other_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = postgres::shared().database();
+    let out = init(folder.path(), &url, &gift_club(100));
+    assert!(!out.contains("postgres://"), "the URL may hold a password: {out}");
+    let on_database = ["--database-url", url.as_str()];
+    let mut first = Server::start_with(folder.path(), &on_database);
+    let second = Server::start_with(folder.path(), &on_database);
+    let mut members = Vec::new();
+    for number in 0..4 {
+        members.push(first.member(&format!("m{number}"), 1_000_000).await);
+    }
+
+    // The balancer sends each request to either.
+    let tasks: Vec<_> = (0..160)
+        .map(|number: usize| {
+            let server = if number % 2 == 0 { &first } else { &second };
+            let request = server.client.post(format!("{}/v1/orders", server.address));
+            let request = request.header("idempotency-key", format!("o{number}")).body(order(&members[number % 4]));
+            tokio::spawn(async move {
+                let response = request.send().await.unwrap();
+                (number, response.status().as_u16(), response.text().await.unwrap())
+            })
+        })
+        .collect();
+    let mut sold = Vec::new();
+    for task in tasks {
+        let (number, status, text) = task.await.unwrap();
+        match status {
+            201 => sold.push((number, text)),
+            _ => assert!(status == 409 && text.contains("out_of_stock"), "{status} {text}"),
+        }
+    }
+    assert_eq!(sold.len(), 100);
+
+    // What one server acknowledged the other knows, also after kill −9.
+    first.kill();
+    for (number, receipt) in &sold {
+        let answer = second.post_text("/v1/orders", &format!("o{number}"), order(&members[number % 4])).await;
+        assert_eq!(answer, (200, receipt.clone()));
+    }
+
+    // A program that is published from anywhere is in force within two seconds.
+    init(folder.path(), &url, &gift_club(100).replace("price = 500", "price = 300"));
+    let published = Instant::now();
+    loop {
+        let (_, rewards) = second.get("/v1/rewards").await;
+        if rewards[0]["price"] == Value::from(300) {
+            break;
+        }
+        assert!(published.elapsed() < Duration::from_secs(2), "{rewards}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (status, page) = second.text("/console").await;
+    assert!(status == 200 && page.contains("Gift Club"), "{page}");
+    let (code, out, _) = guerdon(&["verify", "--database-url", &url]);
+    assert!(code == 0 && out.contains("100 orders"), "{out}");
+    let (code, out, _) = guerdon(&["inspect", "--database-url", &url, "m0"]);
+    assert!(code == 0 && out.contains("\"m0\""), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_said_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut database = postgres::Server::start();
+    let url = database.database();
+    init(folder.path(), &url, &gift_club(100));
+    let server = Server::start_with(folder.path(), &["--database-url", url.as_str()]);
+    let member = server.member("ann", 10_000).await;
+    assert_eq!(server.text("/readyz").await.0, 200);
+
+    database.kill();
+    assert_eq!(server.text("/readyz").await.0, 503);
+    assert_eq!(server.text("/livez").await.0, 200, "the server itself lives");
+    let request = server.client.post(format!("{}/v1/orders", server.address)).header("idempotency-key", "away");
+    let response = request.body(order(&member)).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    assert!(response.text().await.unwrap().contains("same idempotency key"));
+
+    database.run();
+    let back = Instant::now();
+    while server.post_text("/v1/orders", "away", order(&member)).await.0 != 201 {
+        assert!(back.elapsed() < Duration::from_secs(10), "the server does not come back");
+    }
+    println!("the server answered again {:?} after the database", back.elapsed());
+    assert_eq!(server.text("/readyz").await.0, 200);
+    assert_eq!(guerdon(&["verify", "--database-url", &url]).0, 0);
+}
