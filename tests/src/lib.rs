@@ -199,7 +199,7 @@ impl<B: Backend> House<B> {
     /// Sends commands together and waits for their outcomes.
     pub fn submit(&self, commands: Vec<Command>) -> Vec<Outcome> {
         let handle = self.engine.as_ref().expect("running").handle();
-        handle.submit_blocking(commands).blocking_recv().expect("an answer")
+        handle.submit_blocking(commands).blocking_receive()
     }
 
     /// Sends one command.

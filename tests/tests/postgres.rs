@@ -14,11 +14,12 @@ use guerdon_tests::postgres::{Postgres, Server, shared};
 use guerdon_tests::*;
 
 fn node(url: &str) -> Engine<PostgresStore> {
-    Engine::start(PostgresStore::open(url).unwrap()).unwrap()
+    // Two writers, as in a server.
+    Engine::start_all(vec![PostgresStore::open(url).unwrap(), PostgresStore::open(url).unwrap()]).unwrap()
 }
 
 fn ask(handle: &EngineHandle, command: Command) -> Outcome {
-    handle.submit_blocking(vec![command]).blocking_recv().unwrap().pop().unwrap()
+    handle.submit_blocking(vec![command]).blocking_receive().pop().unwrap()
 }
 
 fn receipt(outcome: &Outcome) -> Receipt {
@@ -82,14 +83,14 @@ fn one_idempotency_key_on_two_nodes_at_once_is_one_transaction() {
     for round in 0..30 {
         let command = Command::redeem(member, &format!("k{round}"), today(), TEA, 1, true).unwrap();
         let answers = nodes.each_ref().map(|node| node.handle().submit_blocking(vec![command.clone()]));
-        let answers = answers.map(|answer| answer.blocking_recv().unwrap().pop().unwrap().unwrap());
+        let answers = answers.map(|answer| answer.blocking_receive().pop().unwrap().unwrap());
         assert_eq!(answers[0].receipt, answers[1].receipt);
         assert!(answers[0].replayed != answers[1].replayed, "one did it, the other found it");
         let enrol =
             |id| Command::enrol(MemberId(id), &format!("e{round}-{id}"), today(), profile(&format!("C{round}")));
         let same: [Command; 2] = [enrol(5_000 + 2 * round).unwrap(), enrol(5_001 + 2 * round).unwrap()];
         let answers = [0, 1].map(|index| nodes[index].handle().submit_blocking(vec![same[index].clone()]));
-        let answers = answers.map(|answer| answer.blocking_recv().unwrap().pop().unwrap());
+        let answers = answers.map(|answer| answer.blocking_receive().pop().unwrap());
         let refused = answers.iter().filter(|one| refusal_code(one) == Some(RefusalCode::AlreadyEnrolled)).count();
         assert_eq!((refused, answers.iter().filter(|one| one.is_ok()).count()), (1, 1), "{answers:?}");
     }

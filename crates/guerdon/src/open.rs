@@ -12,6 +12,9 @@ use crate::cli::DataArgs;
 /// The key under which replayed data keep how far their clock is set back, in milliseconds.
 const CLOCK_OFFSET: &str = "clock_offset_ms";
 
+/// Writers of a server on PostgreSQL: while one waits for its transaction the other prepares the next.
+pub const POSTGRES_WRITERS: usize = 2;
+
 /// A store of either kind.
 pub type AnyStore = Box<dyn Store>;
 
@@ -32,6 +35,12 @@ impl DataArgs {
         };
         let program = Arc::new(load_program(&mut store)?);
         Ok((store, program))
+    }
+
+    /// Opens data that are there for every writer of a server.
+    pub fn open_writers(&self) -> Result<Vec<AnyStore>> {
+        let writers = if self.database_url.is_some() { POSTGRES_WRITERS } else { 1 };
+        (0..writers).map(|_| Ok(self.open()?.0)).collect()
     }
 
     /// Opens data that are there for reading, beside running servers or not.
@@ -69,10 +78,10 @@ pub fn set_clock_offset(store: &mut AnyStore, millis: i64) -> Result<()> {
     Ok(store.set_meta(CLOCK_OFFSET, &millis.to_string())?)
 }
 
-/// Starts the engine of an open store, with the clock of its data.
-pub fn start(mut store: AnyStore) -> Result<Engine<AnyStore>> {
-    let offset = clock_offset(&mut store)?.unwrap_or(0);
-    let engine = Engine::start(store)?;
+/// Starts the engine of open stores, with the clock of their data.
+pub fn start(mut stores: Vec<AnyStore>) -> Result<Engine<AnyStore>> {
+    let offset = stores.first_mut().map(clock_offset).transpose()?.flatten().unwrap_or(0);
+    let engine = Engine::start_all(stores)?;
     engine.handle().set_clock_offset(offset);
     Ok(engine)
 }

@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 
 use anyhow::Result;
 use guerdon_core::kernel::Command;
-use guerdon_store::{EngineHandle, Outcome};
-use tokio::sync::oneshot;
+use guerdon_store::{Answer, EngineHandle, Outcome};
 
 /// Keeps the writer busy: sends jobs ahead, and hears their outcomes in the order in which they were sent.
 pub struct Pipeline<'a, L> {
     engine: &'a EngineHandle,
-    ahead: VecDeque<(L, oneshot::Receiver<Vec<Outcome>>)>,
+    ahead: VecDeque<(L, Answer)>,
 }
 
 impl<'a, L> Pipeline<'a, L> {
@@ -28,8 +27,7 @@ impl<'a, L> Pipeline<'a, L> {
     pub fn settle(&mut self, most: usize, mut done: impl FnMut(L, Vec<Outcome>) -> Result<()>) -> Result<()> {
         while self.ahead.len() > most {
             if let Some((label, answer)) = self.ahead.pop_front() {
-                let outcomes = answer.blocking_recv().map_err(|_| anyhow::anyhow!("the writer stopped"))?;
-                done(label, outcomes)?;
+                done(label, answer.blocking_receive())?;
             }
         }
         Ok(())

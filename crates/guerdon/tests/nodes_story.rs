@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use guerdon_tests::postgres;
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{Server, gift_club, guerdon};
 
 fn init(folder: &std::path::Path, url: &str, program: &str) -> String {
@@ -38,7 +38,7 @@ async fn two_servers_sell_out_together_and_one_goes_on_when_the_other_is_killed(
     // The balancer sends each request to either.
     let tasks: Vec<_> = (0..160)
         .map(|number: usize| {
-            let server = if number % 2 == 0 { &first } else { &second };
+            let server = if number.is_multiple_of(2) { &first } else { &second };
             let request = server.client.post(format!("{}/v1/orders", server.address));
             let request = request.header("idempotency-key", format!("o{number}")).body(order(&members[number % 4]));
             tokio::spawn(async move {
@@ -69,7 +69,7 @@ async fn two_servers_sell_out_together_and_one_goes_on_when_the_other_is_killed(
     let published = Instant::now();
     loop {
         let (_, rewards) = second.get("/v1/rewards").await;
-        if rewards[0]["price"] == Value::from(300) {
+        if rewards[0]["price"] == 300 {
             break;
         }
         assert!(published.elapsed() < Duration::from_secs(2), "{rewards}");

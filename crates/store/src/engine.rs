@@ -55,38 +55,60 @@ enum Message {
 /// The handle through which every command goes. Cheap to clone.
 #[derive(Clone)]
 pub struct EngineHandle {
-    queue: mpsc::Sender<Message>,
+    /// One for each writer; a member's commands always go to the same.
+    queues: Arc<[mpsc::Sender<Message>]>,
     program: Arc<RwLock<Arc<Program>>>,
     clock_offset: Arc<AtomicI64>,
     member_ids: Arc<Mutex<IdGenerator>>,
 }
 
-/// The writer thread and its store.
+/// The writer threads and their stores.
 pub struct Engine<S> {
     handle: EngineHandle,
-    thread: JoinHandle<S>,
+    threads: Vec<JoinHandle<S>>,
+}
+
+/// Outcomes on their way.
+pub struct Answer {
+    count: usize,
+    /// From each writer that was asked: the places of its commands, and what became of them.
+    parts: Vec<(Vec<usize>, oneshot::Receiver<Vec<Outcome>>)>,
 }
 
 impl<S: Store + 'static> Engine<S> {
     /// Starts the writer thread over a store that holds a program.
-    pub fn start(mut store: S) -> Result<Self, StoreError> {
-        let (queue, inbox) = mpsc::channel(QUEUE_JOBS);
-        let revision = store.revision()?;
-        let program = Arc::new(load_program(&mut store)?);
-        let ids = IdGenerator::after(store.node()?, store.last_id()?);
-        let published = Arc::new(RwLock::new(Arc::clone(&program)));
-        let handle = EngineHandle {
-            queue,
-            program: Arc::clone(&published),
-            clock_offset: Arc::new(AtomicI64::new(0)),
-            member_ids: Arc::new(Mutex::new(ids.clone())),
+    pub fn start(store: S) -> Result<Self, StoreError> {
+        Self::start_all(vec![store])
+    }
+
+    /// Starts a writer thread for each of several stores on one database. Each member has one writer, so that writers
+    /// seldom want the same account; in which order two members are served is left open.
+    pub fn start_all(mut stores: Vec<S>) -> Result<Self, StoreError> {
+        let Some(first) = stores.first_mut() else {
+            return Err(StoreError::Unusable("an engine needs a store".to_owned()));
         };
-        let spawned = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            Writer { store: &mut store, program, published, revision, ids }.run(inbox);
-            store
-        });
-        let thread = spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { handle, thread })
+        let revision = first.revision()?;
+        let program = Arc::new(RwLock::new(Arc::new(load_program(first)?)));
+        let member_ids = IdGenerator::after(first.node()?, first.last_id()?);
+        let (mut queues, mut threads) = (Vec::new(), Vec::new());
+        for (number, mut store) in stores.into_iter().enumerate() {
+            let (queue, inbox) = mpsc::channel(QUEUE_JOBS);
+            queues.push(queue);
+            let ids = IdGenerator::after(store.node()?, store.last_id()?);
+            let program = Arc::clone(&program);
+            let spawned = std::thread::Builder::new().name(format!("writer {number}")).spawn(move || {
+                Writer { store: &mut store, program, revision, ids }.run(inbox);
+                store
+            });
+            threads.push(spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?);
+        }
+        let handle = EngineHandle {
+            queues: queues.into(),
+            program,
+            clock_offset: Arc::new(AtomicI64::new(0)),
+            member_ids: Arc::new(Mutex::new(member_ids)),
+        };
+        Ok(Self { handle, threads })
     }
 
     /// A handle for callers.
@@ -94,10 +116,49 @@ impl<S: Store + 'static> Engine<S> {
         self.handle.clone()
     }
 
-    /// Stops when every other handle is gone and the queue is empty, and gives the store back.
+    /// Stops when every other handle is gone and the queues are empty, and gives the first store back.
     pub fn stop(self) -> Result<S, StoreError> {
         drop(self.handle);
-        self.thread.join().map_err(|_| StoreError::Unavailable("the writer thread panicked".to_owned()))
+        let stores: Result<Vec<S>, _> = self.threads.into_iter().map(JoinHandle::join).collect();
+        let panicked = || StoreError::Unavailable("a writer thread panicked".to_owned());
+        stores.map_err(|_| panicked())?.into_iter().next().ok_or_else(panicked)
+    }
+}
+
+impl Answer {
+    /// Waits for all outcomes, in the order of their commands.
+    pub async fn receive(self) -> Vec<Outcome> {
+        let mut outcomes = Outcomes::none(self.count);
+        for (places, answer) in self.parts {
+            outcomes.put(places, answer.await.ok());
+        }
+        outcomes.0
+    }
+
+    /// The same from a thread that may block.
+    pub fn blocking_receive(self) -> Vec<Outcome> {
+        let mut outcomes = Outcomes::none(self.count);
+        for (places, answer) in self.parts {
+            outcomes.put(places, answer.blocking_recv().ok());
+        }
+        outcomes.0
+    }
+}
+
+/// Outcomes in the order of their commands; a writer that has gone away leaves its places as they are.
+struct Outcomes(Vec<Outcome>);
+
+impl Outcomes {
+    fn none(count: usize) -> Self {
+        Self(vec![Err(stopped()); count])
+    }
+
+    fn put(&mut self, places: Vec<usize>, found: Option<Vec<Outcome>>) {
+        for (place, outcome) in places.into_iter().zip(found.into_iter().flatten()) {
+            if let Some(here) = self.0.get_mut(place) {
+                *here = outcome;
+            }
+        }
     }
 }
 
@@ -122,16 +183,43 @@ impl EngineHandle {
         MemberId(self.member_ids.lock().unwrap_or_else(PoisonError::into_inner).next(system_now()))
     }
 
-    /// Sends commands, to be decided in order, and waits for their outcomes. Refuses at once when the queue is full.
+    /// Sends commands, those of one member to be decided in order, and waits for their outcomes. Refuses at once what a
+    /// full queue cannot take.
     pub async fn submit(&self, commands: Vec<Command>) -> Vec<Outcome> {
         let count = commands.len();
-        let (answer, outcome) = oneshot::channel();
-        if self.queue.try_send(Message::Job(Job { commands, answer })).is_err() {
-            metrics::counter!("guerdon_queue_full_total").increment(1);
-            let problem = "the server is at its limit; try again in a second";
-            return vec![Err(CommandError::Unavailable(problem.to_owned())); count];
+        let (mut parts, mut refused) = (Vec::new(), Vec::new());
+        for (queue, places, commands) in self.shares(commands) {
+            let (answer, outcome) = oneshot::channel();
+            if queue.try_send(Message::Job(Job { commands, answer })).is_ok() {
+                parts.push((places, outcome));
+            } else {
+                metrics::counter!("guerdon_queue_full_total").increment(1);
+                refused.push(places);
+            }
         }
-        outcome.await.unwrap_or_else(|_| vec![Err(stopped()); count])
+        let mut outcomes = Outcomes(Answer { count, parts }.receive().await);
+        for places in refused {
+            let problem = "the server is at its limit; try again in a second";
+            let full = vec![Err(CommandError::Unavailable(problem.to_owned())); places.len()];
+            outcomes.put(places, Some(full));
+        }
+        outcomes.0
+    }
+
+    /// What each writer gets of some commands: its queue, their places, and they themselves.
+    fn shares(&self, commands: Vec<Command>) -> Vec<(&mpsc::Sender<Message>, Vec<usize>, Vec<Command>)> {
+        let mut shares: Vec<_> = self.queues.iter().map(|queue| (queue, Vec::new(), Vec::new())).collect();
+        for (place, command) in commands.into_iter().enumerate() {
+            // Fibonacci hashing (Knuth, The Art of Computer Programming 6.4): members enrolled together spread out.
+            let hash = (command.member_id.0 as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+            let writer = usize::try_from(hash).unwrap_or_default() % self.queues.len().max(1);
+            if let Some((_, places, own)) = shares.get_mut(writer) {
+                places.push(place);
+                own.push(command);
+            }
+        }
+        shares.retain(|(_, places, _)| !places.is_empty());
+        shares
     }
 
     /// Sends one command and waits for its outcome.
@@ -139,18 +227,24 @@ impl EngineHandle {
         self.submit(vec![command]).await.pop().unwrap_or_else(|| Err(stopped()))
     }
 
-    /// Sends commands from a thread that may block; waits for room in the queue. The receiver gives the outcomes.
-    pub fn submit_blocking(&self, commands: Vec<Command>) -> oneshot::Receiver<Vec<Outcome>> {
-        let (answer, outcome) = oneshot::channel();
-        // When the writer is gone the answer is dropped, which the receiver sees.
-        drop(self.queue.blocking_send(Message::Job(Job { commands, answer })));
-        outcome
+    /// Sends commands from a thread that may block; waits for room in the queues. The answer gives the outcomes.
+    pub fn submit_blocking(&self, commands: Vec<Command>) -> Answer {
+        let count = commands.len();
+        let mut parts = Vec::new();
+        for (queue, places, commands) in self.shares(commands) {
+            let (answer, outcome) = oneshot::channel();
+            // When the writer is gone the answer is dropped, which the receiver sees.
+            drop(queue.blocking_send(Message::Job(Job { commands, answer })));
+            parts.push((places, outcome));
+        }
+        Answer { count, parts }
     }
 
     /// Lets happen what is due at `now` on at most `limit` accounts. Returns on how many something happened.
     pub async fn tick(&self, now: Timestamp, limit: usize) -> Result<usize, CommandError> {
         let (answer, due) = oneshot::channel();
-        self.queue.send(Message::Due { now, limit, answer }).await.map_err(|_| stopped())?;
+        let first = self.queues.first().ok_or_else(stopped)?;
+        first.send(Message::Due { now, limit, answer }).await.map_err(|_| stopped())?;
         let due = due.await.map_err(|_| stopped())?.map_err(|error| CommandError::Unavailable(error.to_string()))?;
         let commands: Vec<Command> =
             due.iter().map(|(member, version)| Command::tick(*member, *version, now)).collect();
@@ -178,10 +272,9 @@ fn stopped() -> CommandError {
 
 struct Writer<'a> {
     store: &'a mut dyn Store,
-    program: Arc<Program>,
-    /// Where everyone else sees the program.
-    published: Arc<RwLock<Arc<Program>>>,
-    /// The revision of the store that `program` was compiled from.
+    /// The program in force, shared with every writer and caller. The first writer exchanges it.
+    program: Arc<RwLock<Arc<Program>>>,
+    /// The revision of the store that the program was compiled from.
     revision: i64,
     ids: IdGenerator,
 }
@@ -208,9 +301,9 @@ impl Writer<'_> {
     fn reload(&mut self) -> Result<(), StoreError> {
         let revision = self.store.revision()?;
         if revision != self.revision {
-            self.program = Arc::new(load_program(self.store)?);
+            let program = Arc::new(load_program(self.store)?);
+            *self.program.write().unwrap_or_else(PoisonError::into_inner) = program;
             self.revision = revision;
-            *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&self.program);
             tracing::info!(revision, "a newly published program is in force");
         }
         Ok(())
@@ -294,7 +387,8 @@ impl Writer<'_> {
         if let Some(more) = Footprint::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(self.store.prefetch(&more)?);
         }
-        let (program, ids) = (Arc::clone(&self.program), &mut self.ids);
+        let program = Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner));
+        let ids = &mut self.ids;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut batch = Batch::new(&program, loaded, ids, system_now());
             let outcomes: Vec<Outcome> =

@@ -11,7 +11,7 @@ mod sqlite;
 mod writer;
 
 pub use dry_run::DryRunStore;
-pub use engine::{CommandError, Engine, EngineHandle, Outcome};
+pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
 pub use postgres::PostgresStore;
 pub use ram::RamStore;

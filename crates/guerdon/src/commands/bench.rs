@@ -219,7 +219,7 @@ pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchAr
             commands.push(Command::enrol(id, &id.to_string(), now, Profile::default())?);
             commands.push(Command::adjust(id, "opening", now, CurrencyId(1), POINTS, "bench")?);
         }
-        for outcome in handle.submit_blocking(commands).blocking_recv()? {
+        for outcome in handle.submit_blocking(commands).blocking_receive() {
             outcome?;
         }
         bar.set_position(members.len() as u64);

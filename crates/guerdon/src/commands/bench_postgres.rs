@@ -8,6 +8,8 @@ use guerdon_core::program::Bundle;
 use guerdon_store::{Engine, PostgresStore, Store};
 use hdrhistogram::Histogram;
 
+use crate::open::POSTGRES_WRITERS;
+
 use super::bench::{BenchArgs, Draw, Measured, prepare, redeem_all, redemption};
 
 /// Connections of the version with one transaction for each request.
@@ -36,7 +38,7 @@ pub fn measure(url: Option<&str>, bundle: &Bundle, args: &BenchArgs) -> Result<V
 /// The same work with a transaction for each request, on connections side by side.
 fn one_by_one(url: &str, draw: &Draw, redemptions: usize) -> Result<Measured> {
     let each = redemptions.div_ceil(SINGLE_CONNECTIONS);
-    let engines: Vec<_> = (0..SINGLE_CONNECTIONS).map(|_| start(url)).collect::<Result<_>>()?;
+    let engines: Vec<_> = (0..SINGLE_CONNECTIONS).map(|_| start(url, 1)).collect::<Result<_>>()?;
     let started = Instant::now();
     let workers: Vec<_> = engines
         .into_iter()
@@ -49,7 +51,7 @@ fn one_by_one(url: &str, draw: &Draw, redemptions: usize) -> Result<Measured> {
                 for index in 0..each {
                     let command = redemption(&handle, &mut draw, &format!("single-{number}"), index)?;
                     let asked = Instant::now();
-                    for outcome in handle.submit_blocking(vec![command]).blocking_recv()? {
+                    for outcome in handle.submit_blocking(vec![command]).blocking_receive() {
                         outcome?;
                     }
                     micros.record(u64::try_from(asked.elapsed().as_micros())?)?;
@@ -67,7 +69,7 @@ fn one_by_one(url: &str, draw: &Draw, redemptions: usize) -> Result<Measured> {
 /// The batch writer on each of so many nodes at once.
 fn nodes(url: &str, what: &str, draw: &Draw, nodes: usize, redemptions: usize) -> Result<Measured> {
     let each = redemptions / nodes;
-    let engines: Vec<_> = (0..nodes).map(|_| start(url)).collect::<Result<_>>()?;
+    let engines: Vec<_> = (0..nodes).map(|_| start(url, POSTGRES_WRITERS)).collect::<Result<_>>()?;
     let started = Instant::now();
     let workers: Vec<_> = engines
         .into_iter()
@@ -84,8 +86,9 @@ fn nodes(url: &str, what: &str, draw: &Draw, nodes: usize, redemptions: usize) -
     together(&format!("PostgreSQL, {what}"), workers, started, each * nodes)
 }
 
-fn start(url: &str) -> Result<Engine<PostgresStore>> {
-    Ok(Engine::start(PostgresStore::open(url)?)?)
+fn start(url: &str, writers: usize) -> Result<Engine<PostgresStore>> {
+    let stores: Vec<_> = (0..writers).map(|_| PostgresStore::open(url)).collect::<Result<_, _>>()?;
+    Ok(Engine::start_all(stores)?)
 }
 
 fn together(

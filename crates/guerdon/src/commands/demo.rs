@@ -65,7 +65,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     if args.no_serve {
         return Ok(ExitCode::SUCCESS);
     }
-    let engine = open::start(store)?;
+    let engine = open::start(vec![store])?;
     println!("The program's clock stands at {}, where the data ends.", engine.handle().now());
     serve(engine, &args.data, &args.listen)
 }
@@ -83,7 +83,7 @@ fn replay(mut store: AnyStore, program: &Program) -> Result<(AnyStore, Replay)> 
     let numbers = purchases.iter().map(|purchase| purchase.member.as_str());
     let members = MemberDirectory::load(&mut store, numbers)?;
     let last_day = purchases.last().map(|purchase| program.calendar.day_of(purchase.at)).unwrap_or_default();
-    let engine = open::start(store)?;
+    let engine = open::start(vec![store])?;
     let handle = engine.handle();
     let replaying = bar("replaying", purchases.len() as u64);
     let steps = Shoppers::new(&handle, purchases, members);

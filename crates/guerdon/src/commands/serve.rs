@@ -28,8 +28,7 @@ pub struct ServeArgs {
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     check_address(&args.listen)?;
-    let (store, _) = args.data.open()?;
-    serve(open::start(store)?, &args.data, &args.listen)
+    serve(open::start(args.data.open_writers()?)?, &args.data, &args.listen)
 }
 
 /// Refuses to face a network without a key.
