@@ -27,7 +27,7 @@ use crate::progress::bar;
 
 /// Points of each member, in one lot: enough for every redemption of a run.
 const POINTS: i64 = 1_000_000_000;
-/// Jobs on their way at once; more only wait.
+/// Jobs that wait for each writer, so that it finds a full batch when it comes back; more only wait.
 const JOBS_AHEAD: usize = 2;
 
 /// Which store to measure.
@@ -188,7 +188,7 @@ fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measur
     let store = SqliteStore::open(DataDir::open(&kernel_folder)?)?;
     let engine = Engine::start(store)?;
     let started = Instant::now();
-    let (micros, store) = redeem_all("kernel", engine, draw, args.redemptions)?;
+    let (micros, store) = redeem_all("kernel", engine, 1, draw, args.redemptions)?;
     let kernel = Measured::new("kernel on SQLite", args.redemptions, started.elapsed(), &micros);
     drop(store);
     Ok(vec![bare, kernel])
@@ -197,7 +197,7 @@ fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measur
 fn in_process<S: Store + 'static>(what: &str, store: S, bundle: &Bundle, args: &BenchArgs) -> Result<Measured> {
     let (engine, draw) = prepare(store, bundle, args)?;
     let started = Instant::now();
-    let (micros, store) = redeem_all("kernel", engine, draw, args.redemptions)?;
+    let (micros, store) = redeem_all("kernel", engine, 1, draw, args.redemptions)?;
     let measured = Measured::new(what, args.redemptions, started.elapsed(), &micros);
     drop(store);
     Ok(measured)
@@ -233,6 +233,7 @@ pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchAr
 pub fn redeem_all<S: Store + 'static>(
     phase: &str,
     engine: Engine<S>,
+    writers: usize,
     mut draw: Draw,
     redemptions: usize,
 ) -> Result<(Histogram<u64>, S)> {
@@ -251,7 +252,7 @@ pub fn redeem_all<S: Store + 'static>(
             (0..count).map(|index| redemption(&handle, &mut draw, phase, sent + index)).collect::<Result<_>>()?;
         pipeline.send(Instant::now(), commands);
         sent += count;
-        pipeline.settle(JOBS_AHEAD, &mut hear)?;
+        pipeline.settle(JOBS_AHEAD * writers, &mut hear)?;
     }
     pipeline.settle(0, &mut hear)?;
     drop(pipeline);

@@ -77,7 +77,7 @@ fn nodes(url: &str, what: &str, draw: &Draw, nodes: usize, redemptions: usize) -
         .map(|(number, engine)| {
             let (draw, phase) = (draw.part(number), format!("{what}-{number}"));
             thread::spawn(move || -> Result<Histogram<u64>> {
-                let (micros, store) = redeem_all(&phase, engine, draw, each)?;
+                let (micros, store) = redeem_all(&phase, engine, POSTGRES_WRITERS, draw, each)?;
                 drop(store);
                 Ok(micros)
             })
