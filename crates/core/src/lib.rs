@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod limits;
 pub mod members;
 pub mod program;
+pub mod proofs;
 pub mod redemption;
 pub mod rewards;
 pub mod time;
