@@ -3,12 +3,15 @@
 //! Helpers outside of `#[test]` functions are test code too: what goes wrong in them must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
+
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::Verifier;
 use guerdon_core::program::Document;
+use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::time::Timestamp;
-use guerdon_store::{RamStore, Store, StoreError};
+use guerdon_store::{LogGrowth, LogHead, OutboxBatch, RamStore, Store, StoreError};
 use guerdon_tests::simulation::{Summary, run, run_on};
 
 const SEEDS: u64 = 2_000;
@@ -153,6 +156,22 @@ impl Store for Faulty {
 
     fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
         self.store.set_meta(key, value)
+    }
+
+    fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
+        self.store.outbox(limit)
+    }
+
+    fn log_head(&mut self) -> Result<LogHead, StoreError> {
+        self.store.log_head()
+    }
+
+    fn log_tiles(&mut self, ids: &BTreeSet<TileId>) -> Result<Tiles, StoreError> {
+        self.store.log_tiles(ids)
+    }
+
+    fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
+        self.store.append_log(growth)
     }
 
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {

@@ -112,6 +112,11 @@ id_type!(
     OrderId, "ord", "an order"
 );
 
+/// The node that gave an id, 0–1023.
+pub fn node_of(id: i64) -> i64 {
+    id >> SEQUENCE_BITS & ((1 << NODE_BITS) - 1)
+}
+
 /// Hands out ids in rising order for one node. The clock is handed in, so a seed replays a run exactly.
 #[derive(Debug, Clone)]
 pub struct IdGenerator {

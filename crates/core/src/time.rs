@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A local day of the program: days since 1970-01-01 in its time zone.
+/// A local day of the program: days since 1970-01-01 in its time zone. A date in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Day(pub i32);
 
@@ -102,6 +102,19 @@ impl Day {
     pub fn of(date: Date) -> Self {
         let days = Date::constant(1970, 1, 1).until(date).map_or(0, |span| span.get_days());
         Self(days)
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.date())
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self::of).map_err(|_| serde::de::Error::custom("a day is written as 2026-01-31"))
     }
 }
 

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, demo, import, init, inspect, migrate, serve, verify, version};
+use crate::commands::{audit, bench, demo, import, init, inspect, log_key, migrate, serve, verify, version};
 
 /// Guerdon: a self-hosted loyalty platform. Start with `guerdon demo`.
 ///
-/// Exit codes: 0 done · 1 an error, nothing half-written · 2 wrong usage · 3 `verify` found wrong rows, or `import`
-/// refused rows.
+/// Exit codes: 0 done · 1 an error, nothing half-written · 2 wrong usage · 3 `verify` found wrong rows, `audit` a log
+/// that was rewritten, or `import` refused rows.
 #[derive(Parser)]
 #[command(name = "guerdon", version, max_term_width = 100)]
 pub struct Cli {
@@ -29,6 +29,10 @@ pub struct DataArgs {
     /// environment, where other users of the machine cannot read it.
     #[arg(long, env = "GUERDON_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// The key file that signs the heads of the transparency log; left out: `log.key` in the data directory. A server
+    /// without it serves, and leaves the log to others.
+    #[arg(long, env = "GUERDON_LOG_KEY")]
+    pub log_key: Option<PathBuf>,
 }
 
 /// Where to listen.
@@ -56,6 +60,10 @@ enum Command {
     Import(import::ImportArgs),
     /// Recompute every balance from the journal and check all invariants.
     Verify(verify::VerifyArgs),
+    /// Check a server's transparency log from outside, trusting nothing but its public key.
+    Audit(audit::AuditArgs),
+    /// Show the public key of the transparency log, or let a new key take its place.
+    LogKey(log_key::LogKeyArgs),
     /// Show an account in full.
     Inspect(inspect::InspectArgs),
     /// Measure durable redemptions beside the bare engine.
@@ -74,6 +82,8 @@ impl Cli {
             Command::Migrate(args) => migrate::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Verify(args) => verify::run(&args),
+            Command::Audit(args) => audit::run(&args),
+            Command::LogKey(args) => log_key::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Version(args) => version::run(&args),

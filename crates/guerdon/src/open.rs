@@ -1,11 +1,14 @@
 //! Opens the data, in a directory or on a database server, and starts engines over it.
 
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use guerdon_core::program::Program;
+use guerdon_core::proofs::SigningKey;
 use guerdon_store::read::Reader;
-use guerdon_store::{DataDir, Engine, PostgresStore, SqliteStore, Store, load_program};
+use guerdon_store::{DataDir, Engine, PostgresStore, SqliteStore, Store, load_program, log_keys, start_log};
 
 use crate::cli::DataArgs;
 
@@ -51,6 +54,32 @@ impl DataArgs {
         })
     }
 
+    /// The key that signs the log of a program, made where the log has none yet. `None`: others hold it.
+    pub fn log_key(&self, store: &mut AnyStore) -> Result<Option<SigningKey>> {
+        let file = self.log_key_file();
+        let keys = log_keys(store)?;
+        let key = match std::fs::read_to_string(&file) {
+            Ok(text) => SigningKey::parse(&text).with_context(|| file.display().to_string())?,
+            Err(error) if error.kind() == ErrorKind::NotFound && !keys.is_empty() => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let program = load_program(store)?;
+                new_log_key(&file, &program.settings.id)?
+            }
+            Err(error) => return Err(error).with_context(|| format!("the key file {}", file.display())),
+        };
+        if keys.is_empty() {
+            start_log(store, &key)?;
+        } else if keys.last() != Some(&key.public()) {
+            bail!("{} holds another key than the log uses; give the right one with --log-key", file.display());
+        }
+        Ok(Some(key))
+    }
+
+    /// Where the key of the log is looked for.
+    pub fn log_key_file(&self) -> PathBuf {
+        self.log_key.clone().unwrap_or_else(|| self.data_dir.join("log.key"))
+    }
+
     /// Opens the readers.
     pub async fn reader(&self) -> Result<Reader> {
         Ok(match &self.database_url {
@@ -66,6 +95,24 @@ impl DataArgs {
             None => self.data_dir.display().to_string(),
         }
     }
+}
+
+/// Makes a key and its file, which nobody else may read.
+pub fn new_log_key(file: &Path, program: &str) -> Result<SigningKey> {
+    let key = SigningKey::new(&format!("guerdon/{program}"), &rand::random());
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(file).and_then(|mut open| {
+        open.write_all(key.secret_text().as_bytes())?;
+        open.sync_all()
+    });
+    written.with_context(|| format!("the key file {}", file.display()))?;
+    Ok(key)
 }
 
 /// How far the clock of the data is set back, in milliseconds, where they are a replay.

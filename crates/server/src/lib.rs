@@ -5,6 +5,7 @@ mod app;
 mod assets;
 mod console;
 mod problem;
+mod sequencer;
 mod serve;
 mod state;
 

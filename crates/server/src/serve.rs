@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use axum::Router;
+use guerdon_core::proofs::SigningKey;
 use guerdon_store::EngineHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+use crate::sequencer::sequencer;
 
 /// How often accounts are asked for what is due.
 const TICK_EVERY: Duration = Duration::from_secs(1);
@@ -14,13 +17,15 @@ const TICK_ACCOUNTS: usize = 1_000;
 /// How long open requests may take after the signal to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
-/// Serves until `stop` says true, then lets open requests end.
+/// Serves until `stop` says true, then lets open requests end. A node that holds the key of the log sequences.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
     engine: EngineHandle,
+    log_key: Option<SigningKey>,
     stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
+    let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
     let worker = tokio::spawn(tick_worker(engine, stop.clone()));
     let mut asked = stop.clone();
     let shutdown = async move {
@@ -34,6 +39,7 @@ pub async fn serve(
         () = async { drop(asked.wait_for(|stop| *stop).await); tokio::time::sleep(DRAIN_TIME).await } => Ok(()),
     };
     worker.abort();
+    sequencer.inspect(tokio::task::JoinHandle::abort);
     result
 }
 

@@ -1,11 +1,15 @@
 //! A store that reads from another and keeps every change to itself: what a command would do, without doing it.
 
+use std::collections::BTreeSet;
+
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::Verifier;
 use guerdon_core::program::Document;
+use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::time::Timestamp;
 
+use crate::log::{LogGrowth, LogHead, OutboxBatch};
 use crate::{RamStore, Store, StoreError};
 
 /// The base is only read; changes live in RAM and go with the value.
@@ -64,6 +68,23 @@ impl<S: Store> Store for DryRunStore<S> {
 
     fn node(&mut self) -> Result<u16, StoreError> {
         self.base.node()
+    }
+
+    fn outbox(&mut self, _limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
+        // What did not happen is not for the log.
+        Ok(Vec::new())
+    }
+
+    fn log_head(&mut self) -> Result<LogHead, StoreError> {
+        self.base.log_head()
+    }
+
+    fn log_tiles(&mut self, ids: &BTreeSet<TileId>) -> Result<Tiles, StoreError> {
+        self.base.log_tiles(ids)
+    }
+
+    fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
+        self.changed.append_log(growth)
     }
 
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {

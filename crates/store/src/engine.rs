@@ -47,9 +47,12 @@ struct Job {
     answer: oneshot::Sender<Vec<Outcome>>,
 }
 
+/// Work between two batches, on the writer's own store.
+type Errand = Box<dyn FnOnce(&mut dyn Store) + Send>;
+
 enum Message {
     Job(Job),
-    Due { now: Timestamp, limit: usize, answer: oneshot::Sender<Result<Vec<(MemberId, i64)>, StoreError>> },
+    Errand(Errand),
 }
 
 /// The handle through which every command goes. Cheap to clone.
@@ -240,12 +243,21 @@ impl EngineHandle {
         Answer { count, parts }
     }
 
+    /// Runs background work on the first writer's store, between two batches.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, CommandError> {
+        let (answer, result) = oneshot::channel();
+        let errand: Errand = Box::new(move |store| drop(answer.send(work(store))));
+        let first = self.queues.first().ok_or_else(stopped)?;
+        first.send(Message::Errand(errand)).await.map_err(|_| stopped())?;
+        result.await.map_err(|_| stopped())?.map_err(|error| CommandError::Unavailable(error.to_string()))
+    }
+
     /// Lets happen what is due at `now` on at most `limit` accounts. Returns on how many something happened.
     pub async fn tick(&self, now: Timestamp, limit: usize) -> Result<usize, CommandError> {
-        let (answer, due) = oneshot::channel();
-        let first = self.queues.first().ok_or_else(stopped)?;
-        first.send(Message::Due { now, limit, answer }).await.map_err(|_| stopped())?;
-        let due = due.await.map_err(|_| stopped())?.map_err(|error| CommandError::Unavailable(error.to_string()))?;
+        let due = self.run(move |store| store.due(now, limit)).await?;
         let commands: Vec<Command> =
             due.iter().map(|(member, version)| Command::tick(*member, *version, now)).collect();
         let mut done = 0;
@@ -287,9 +299,11 @@ impl Writer<'_> {
             for message in messages.drain(..) {
                 match message {
                     Message::Job(job) => jobs.push(job),
-                    Message::Due { now, limit, answer } => {
-                        let due = self.reload().and_then(|()| self.store.due(now, limit));
-                        drop(answer.send(due));
+                    Message::Errand(errand) => {
+                        if let Err(error) = self.reload() {
+                            tracing::warn!(%error, "whether a new program was published is not known");
+                        }
+                        errand(self.store);
                     }
                 }
             }

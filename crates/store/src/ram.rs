@@ -1,16 +1,18 @@
 //! The store in plain RAM: for simulation, backtests and dry runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use guerdon_core::id::{ActivityId, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{Changes, Committed, Footprint, Loaded};
-use guerdon_core::ledger::{Account, Transaction, Verifier, leaf_hash};
+use guerdon_core::ledger::{Account, Transaction, Verifier};
 use guerdon_core::members::{MemberRef, Profile};
 use guerdon_core::program::Document;
+use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::redemption::Order;
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::Timestamp;
 
+use crate::log::{Leaf, LogBatch, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::{Store, StoreError};
 
 /// All rows in ordered maps.
@@ -26,6 +28,10 @@ pub struct RamStore {
     stock: BTreeMap<String, StockLevel>,
     documents: Vec<Document>,
     meta: BTreeMap<String, String>,
+    outbox: BTreeMap<i64, Vec<Leaf>>,
+    log_head: LogHead,
+    log_tiles: BTreeMap<TileId, Vec<u8>>,
+    log_batches: Vec<LogBatch>,
 }
 
 impl RamStore {
@@ -123,11 +129,12 @@ impl Store for RamStore {
 
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         self.check(changes)?;
-        for decision in &changes.decisions {
+        let leaves = leaves(changes);
+        for (decision, leaf) in changes.decisions.iter().zip(&leaves) {
             let transaction = &decision.transaction;
             let member = transaction.member_id;
             self.keys.insert((member, transaction.idempotency_key.clone()), transaction.id);
-            self.transactions.insert(transaction.id, (transaction.clone(), leaf_hash(transaction)));
+            self.transactions.insert(transaction.id, (transaction.clone(), leaf.hash));
             if let Some(new) = &decision.member {
                 self.members.insert(member, new.profile.clone());
                 self.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
@@ -146,6 +153,9 @@ impl Store for RamStore {
             if let Some(level) = self.stock.get_mut(reward) {
                 *level = level.plus(*change);
             }
+        }
+        if let Some(first) = leaves.first() {
+            self.outbox.insert(first.transaction_id.0, leaves);
         }
         Ok(())
     }
@@ -198,6 +208,36 @@ impl Store for RamStore {
         Ok(())
     }
 
+    fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
+        let batches = self.outbox.iter().take(limit);
+        Ok(batches.map(|(id, leaves)| OutboxBatch { id: *id, leaves: leaves.clone() }).collect())
+    }
+
+    fn log_head(&mut self) -> Result<LogHead, StoreError> {
+        Ok(self.log_head.clone())
+    }
+
+    fn log_tiles(&mut self, ids: &BTreeSet<TileId>) -> Result<Tiles, StoreError> {
+        let mut tiles = Tiles::default();
+        for (id, bytes) in ids.iter().filter_map(|id| self.log_tiles.get_key_value(id)) {
+            tiles.insert(*id, bytes).map_err(StoreError::Unusable)?;
+        }
+        Ok(tiles)
+    }
+
+    fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
+        if self.log_head.size != growth.from {
+            return Err(StoreError::Conflict);
+        }
+        self.log_head = growth.head.clone();
+        self.log_tiles.extend(growth.tiles.iter().cloned());
+        for batch in &growth.batches {
+            self.outbox.remove(&batch.id);
+            self.log_batches.push(batch.clone());
+        }
+        Ok(())
+    }
+
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
         for (transaction, hash) in self.transactions.values() {
             verifier.transaction(transaction, hash);
@@ -211,6 +251,15 @@ impl Store for RamStore {
         for (reward, level) in &self.stock {
             verifier.stock(reward, level);
         }
+        let keys = log_keys(self)?;
+        let log = &mut verifier.log;
+        for (id, bytes) in self.log_tiles.iter().filter(|(id, _)| id.level == 0) {
+            log.leaves(id.index, bytes);
+        }
+        self.log_batches.iter().for_each(|batch| log.batch(batch.first_leaf, &batch.transactions));
+        self.log_tiles.iter().filter(|(id, _)| id.level > 0).for_each(|(id, bytes)| log.tile(*id, bytes));
+        self.outbox.values().flatten().for_each(|leaf| log.waiting(leaf.transaction_id, &leaf.hash));
+        log.head(self.log_head.size, &self.log_head.checkpoint, &keys);
         Ok(())
     }
 }

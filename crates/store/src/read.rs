@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A pool of read connections.
 #[derive(Clone)]
 pub struct Reader {
-    pool: AnyPool,
+    pub(crate) pool: AnyPool,
 }
 
 /// A member as listed.
@@ -94,9 +94,9 @@ pub struct Counts {
     pub orders: BTreeMap<&'static str, i64>,
 }
 
-type Read<T> = Result<T, StoreError>;
+pub(crate) type Read<T> = Result<T, StoreError>;
 
-fn failed(error: sqlx::Error) -> StoreError {
+pub(crate) fn failed(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 

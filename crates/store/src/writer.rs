@@ -1,13 +1,17 @@
 //! The one trait of every store, and what is built from it alone.
 
+use std::collections::BTreeSet;
+
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::{Verifier, VerifyReport};
 use guerdon_core::program::{Bundle, Document, Program};
+use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
 
 use crate::StoreError;
+use crate::log::{LogGrowth, LogHead, OutboxBatch};
 
 /// What the kernel needs of a store.
 pub trait Store: Send {
@@ -43,7 +47,25 @@ pub trait Store: Send {
         Ok(0)
     }
 
-    /// Feeds every row to the verifier: each member's journal in order, then orders, accounts and stock.
+    /// Takes or renews a lease among the nodes that share the database. False: another node has it.
+    fn lease(&mut self, _name: &str) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    /// Batches that are committed but not in the log yet, by id, which is an order in which they can have happened; at
+    /// most `limit` of them, and not many more than 32,768 leaves.
+    fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError>;
+
+    /// The head of the log.
+    fn log_head(&mut self) -> Result<LogHead, StoreError>;
+
+    /// Some tiles of the log; those that are not there are left out.
+    fn log_tiles(&mut self, ids: &BTreeSet<TileId>) -> Result<Tiles, StoreError>;
+
+    /// Writes what the log has grown by and takes it from the outbox, all at once; a conflict when it was longer already.
+    fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError>;
+
+    /// Feeds every row to the verifier: each member's journal in order, then orders, accounts and stock, then the log.
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError>;
 }
 
@@ -77,6 +99,21 @@ impl Store for Box<dyn Store> {
     }
     fn node(&mut self) -> Result<u16, StoreError> {
         (**self).node()
+    }
+    fn lease(&mut self, name: &str) -> Result<bool, StoreError> {
+        (**self).lease(name)
+    }
+    fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
+        (**self).outbox(limit)
+    }
+    fn log_head(&mut self) -> Result<LogHead, StoreError> {
+        (**self).log_head()
+    }
+    fn log_tiles(&mut self, ids: &BTreeSet<TileId>) -> Result<Tiles, StoreError> {
+        (**self).log_tiles(ids)
+    }
+    fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
+        (**self).append_log(growth)
     }
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
         (**self).audit(verifier)

@@ -167,8 +167,10 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// A batch over loaded rows.
+    /// A batch over loaded rows. Its ids are above those of every transaction that it builds upon, whichever node gave
+    /// them: sorted by their first ids, batches are in an order in which they can have happened.
     pub fn new(program: &'a Program, loaded: Loaded, ids: &'a mut IdGenerator, now: Timestamp) -> Self {
+        loaded.accounts.values().for_each(|account| ids.rise_above(account.last_transaction_id));
         Self {
             program,
             loaded,

@@ -74,7 +74,6 @@ pub(super) fn decide(
             return Err(Refusal::new(RefusalCode::UnknownMember, problem));
         }
     };
-    ids.rise_above(account.last_transaction_id);
     let id = TransactionId(ids.next(now));
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {

@@ -54,7 +54,8 @@ impl LedgerAccount {
 }
 
 /// An amount moved from one ledger account (debit) to another (credit): balanced by construction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Transfer {
     /// From.
     pub debit: LedgerAccount,
@@ -114,7 +115,8 @@ impl TransactionKind {
 }
 
 /// One committed command: its transfers, its explanation (the receipt) and its place in the proofs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Transaction {
     /// Its id.
     pub id: TransactionId,
@@ -128,7 +130,8 @@ pub struct Transaction {
     pub day: Day,
     /// Unique for the member.
     pub idempotency_key: String,
-    /// SHA-256 of the request.
+    /// SHA-256 of the request; in text hexadecimal.
+    #[serde(with = "crate::hex")]
     pub request_digest: [u8; 32],
     /// Where the command came from: `api`, `import`, `console`, `system`.
     pub channel: String,

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Account, LedgerAccount, Transaction, leaf_hash};
 use crate::id::MemberId;
+use crate::proofs::LogVerifier;
 use crate::redemption::{Order, OrderState};
 use crate::rewards::StockLevel;
 use crate::time::Timestamp;
@@ -48,6 +49,8 @@ struct OrderSums {
 pub struct Verifier {
     rebuilt: FxHashMap<MemberId, Account>,
     orders: OrderSums,
+    /// The log, which is checked against the journal.
+    pub log: LogVerifier,
     report: VerifyReport,
 }
 
@@ -69,7 +72,9 @@ impl Verifier {
         self.report.transactions += 1;
         self.report.transfers += transaction.transfers.len() as u64;
         let row = || format!("transaction {}", transaction.id);
-        if leaf_hash(transaction).as_slice() != stored_hash {
+        let hash = leaf_hash(transaction);
+        self.log.transaction(transaction.id, &hash);
+        if hash.as_slice() != stored_hash {
             self.wrong(row(), "its content does not match its leaf hash: a stored row was changed".to_owned());
         }
         let mut problems = Vec::new();
@@ -174,6 +179,9 @@ impl Verifier {
 
     /// The report. Members with transactions but no account are found here.
     pub fn finish(mut self) -> VerifyReport {
+        for finding in std::mem::take(&mut self.log).finish() {
+            self.wrong(finding.row, finding.problem);
+        }
         let mut orphans: Vec<MemberId> = self.rebuilt.keys().copied().collect();
         orphans.sort();
         for member in orphans {

@@ -18,6 +18,12 @@ const ROTATION: &str = "guerdon log key rotation";
 #[error("{0}")]
 pub struct InvalidNote(String);
 
+impl InvalidNote {
+    pub(super) fn new(problem: &str) -> Self {
+        Self(problem.to_owned())
+    }
+}
+
 fn invalid(problem: impl Into<String>) -> InvalidNote {
     InvalidNote(problem.into())
 }
@@ -212,7 +218,8 @@ mod tests {
         assert!(public.open_head(&note.replacen("12", "13", 1)).unwrap_err().to_string().contains("altered"));
         let other = SigningKey::new("guerdon/gift-club", &[8; 32]).public();
         assert!(other.open_head(&note).unwrap_err().to_string().contains("not signed by"));
-        for broken in ["", "\n\n", "a\n\n— b", "a\n\n— guerdon/gift-club AAAA\n", "a\n\n— guerdon/gift-club !\n"] {
+        for broken in ["", "\n\n", "a\n\n— b", "a\n\n— guerdon/gift-club AAAA\n", "a\n\n— guerdon/gift-club !\n"]
+        {
             assert!(public.open_head(broken).is_err());
         }
     }

@@ -80,9 +80,9 @@ impl Tiles {
         self.0.get(&id).map(|hashes| hashes.concat()).unwrap_or_default()
     }
 
-    /// Forgets whole tiles, which no growth needs.
-    pub fn forget_whole(&mut self) {
-        self.0.retain(|_, hashes| (hashes.len() as u64) < TILE_LEAVES);
+    /// Forgets whole tiles of leaves, which no growth needs.
+    pub(super) fn forget_whole_leaves(&mut self) {
+        self.0.retain(|id, hashes| id.level > 0 || (hashes.len() as u64) < TILE_LEAVES);
     }
 
     /// Adds leaves to a tree of `size`, whose edge tiles are here. Returns the tiles that changed.

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Command;
@@ -12,8 +14,12 @@ use guerdon_core::ledger::CurrencyId;
 use guerdon_core::limits::BATCH_COMMANDS;
 use guerdon_core::members::Profile;
 use guerdon_core::program::Bundle;
+use guerdon_core::proofs::SigningKey;
 use guerdon_core::rewards::Reward;
-use guerdon_store::{BareEngine, DataDir, Engine, EngineHandle, Outcome, RamStore, SqliteStore, Store, publish};
+use guerdon_store::{
+    BareEngine, DataDir, Engine, EngineHandle, Outcome, RamStore, Sequenced, SqliteStore, Store, publish, sequence,
+    start_log,
+};
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -29,6 +35,8 @@ use crate::progress::bar;
 const POINTS: i64 = 1_000_000_000;
 /// Jobs that wait for each writer, so that it finds a full batch when it comes back; more only wait.
 const JOBS_AHEAD: usize = 2;
+/// How often the log is sequenced, as a server does.
+const SEQUENCE_EVERY: Duration = Duration::from_millis(250);
 
 /// Which store to measure.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,6 +94,8 @@ pub struct Measured {
     pub p99_ms: f64,
     /// The same at the 99.9th percentile.
     pub p999_ms: f64,
+    /// The most transactions that waited for the transparency log, when it was sequenced beside.
+    pub waited_for_log: Option<usize>,
 }
 
 impl Measured {
@@ -99,7 +109,13 @@ impl Measured {
             p50_ms: at(0.5),
             p99_ms: at(0.99),
             p999_ms: at(0.999),
+            waited_for_log: None,
         }
+    }
+
+    /// With the most that waited for the log.
+    pub fn beside_log(self, waited: usize) -> Self {
+        Self { waited_for_log: Some(waited), ..self }
     }
 }
 
@@ -188,24 +204,23 @@ fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measur
     let store = SqliteStore::open(DataDir::open(&kernel_folder)?)?;
     let engine = Engine::start(store)?;
     let started = Instant::now();
-    let (micros, store) = redeem_all("kernel", engine, 1, draw, args.redemptions)?;
-    let kernel = Measured::new("kernel on SQLite", args.redemptions, started.elapsed(), &micros);
-    drop(store);
-    Ok(vec![bare, kernel])
+    let run = redeem_all("kernel", engine, 1, draw, args.redemptions)?;
+    let kernel = Measured::new("kernel on SQLite", args.redemptions, started.elapsed(), &run.micros);
+    Ok(vec![bare, kernel.beside_log(run.waited_for_log)])
 }
 
 fn in_process<S: Store + 'static>(what: &str, store: S, bundle: &Bundle, args: &BenchArgs) -> Result<Measured> {
     let (engine, draw) = prepare(store, bundle, args)?;
     let started = Instant::now();
-    let (micros, store) = redeem_all("kernel", engine, 1, draw, args.redemptions)?;
-    let measured = Measured::new(what, args.redemptions, started.elapsed(), &micros);
-    drop(store);
-    Ok(measured)
+    let run = redeem_all("kernel", engine, 1, draw, args.redemptions)?;
+    let measured = Measured::new(what, args.redemptions, started.elapsed(), &run.micros);
+    Ok(measured.beside_log(run.waited_for_log))
 }
 
 /// Enrols the members and gives each one lot of points.
 pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) -> Result<(Engine<S>, Draw)> {
     publish(&mut store, bundle, system_now())?;
+    start_log(&mut store, &bench_key())?;
     let engine = Engine::start(store)?;
     let handle = engine.handle();
     let bar = bar("preparing members", args.members as u64);
@@ -225,18 +240,46 @@ pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchAr
         bar.set_position(members.len() as u64);
     }
     bar.finish_and_clear();
+    drain(&handle)?;
     let draw = Draw::new(members, args.rewards);
     Ok((engine, draw))
 }
 
-/// Redeems with full batches, a few ahead, under keys of one phase. Returns the microseconds of each, and the store.
+/// The key of the benchmark's log. No secret.
+pub fn bench_key() -> SigningKey {
+    SigningKey::new("guerdon/bench", &[7; 32])
+}
+
+/// Takes everything that waits into the log. Returns how much it was.
+pub fn drain(handle: &EngineHandle) -> Result<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut taken = 0;
+    loop {
+        let round = runtime.block_on(handle.run(|store| sequence(store, &bench_key())));
+        let Sequenced { leaves, more } = round.context("sequencing the log")?;
+        taken += leaves;
+        if !more {
+            return Ok(taken);
+        }
+    }
+}
+
+/// What a run of redemptions was like.
+pub struct Run {
+    /// The microseconds of each.
+    pub micros: Histogram<u64>,
+    /// The most transactions that waited for the log.
+    pub waited_for_log: usize,
+}
+
+/// Redeems with full batches, a few ahead, under keys of one phase, while the log is sequenced beside.
 pub fn redeem_all<S: Store + 'static>(
     phase: &str,
     engine: Engine<S>,
     writers: usize,
     mut draw: Draw,
     redemptions: usize,
-) -> Result<(Histogram<u64>, S)> {
+) -> Result<Run> {
     let handle = engine.handle();
     let mut micros = Histogram::<u64>::new(3)?;
     let mut pipeline = Pipeline::new(&handle);
@@ -245,6 +288,17 @@ pub fn redeem_all<S: Store + 'static>(
         micros.record_n(taken, outcomes.len() as u64)?;
         outcomes.into_iter().try_for_each(|outcome| outcome.map(drop).map_err(anyhow::Error::from))
     };
+    let (stop, stopped) = mpsc::channel::<()>();
+    let sequencer = thread::spawn({
+        let handle = handle.clone();
+        move || -> Result<usize> {
+            let mut most = 0;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(SEQUENCE_EVERY) {
+                most = most.max(drain(&handle)?);
+            }
+            Ok(most)
+        }
+    });
     let mut sent = 0;
     while sent < redemptions {
         let count = BATCH_COMMANDS.min(redemptions - sent);
@@ -256,8 +310,11 @@ pub fn redeem_all<S: Store + 'static>(
     }
     pipeline.settle(0, &mut hear)?;
     drop(pipeline);
+    drop(stop);
+    let waited_for_log = sequencer.join().map_err(|_| anyhow!("the sequencer panicked"))??;
     drop(handle);
-    Ok((micros, engine.stop()?))
+    drop(engine.stop()?);
+    Ok(Run { micros, waited_for_log })
 }
 
 /// One redemption, numbered within a phase of the benchmark.
@@ -298,8 +355,11 @@ fn print(results: &[Measured], json: bool) -> Result<()> {
     }
     println!("{:<46} {:>14} {:>10} {:>10} {:>10}", "", "redemptions/s", "p50 ms", "p99 ms", "p999 ms");
     for (index, measured) in results.iter().enumerate() {
-        let Measured { what, per_second, p50_ms, p99_ms, p999_ms } = measured;
+        let Measured { what, per_second, p50_ms, p99_ms, p999_ms, waited_for_log } = measured;
         println!("{what:<46} {per_second:>14.0} {p50_ms:>10.2} {p99_ms:>10.2} {p999_ms:>10.2}");
+        if let Some(waited) = waited_for_log {
+            println!("{:<46} {waited:>14}", "  most that waited for the transparency log");
+        }
         if let Some(ratio) = ratios.get(index / 2).filter(|_| index % 2 == 1) {
             println!("{:<46} {ratio:>14.2}", "  ratio to the line above");
         }

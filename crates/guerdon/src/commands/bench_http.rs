@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::bench::{Draw, Measured};
+use super::bench::{Draw, Measured, bench_key};
 
 /// Bodies prepared before the clock starts, so that the client costs little beside the server.
 struct Requests {
@@ -45,8 +45,13 @@ pub fn measure(
         let address = listener.local_addr()?;
         let state = AppState { engine: engine.handle(), reader: Reader::open(folder).await? };
         let (stop, stopped) = watch::channel(false);
-        let server =
-            tokio::spawn(guerdon_server::serve(listener, app(state, AppOptions::default()), engine.handle(), stopped));
+        let server = tokio::spawn(guerdon_server::serve(
+            listener,
+            app(state, AppOptions::default()),
+            engine.handle(),
+            Some(bench_key()),
+            stopped,
+        ));
         let started = Instant::now();
         let mut clients = Vec::new();
         for _ in 0..connections {

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use crate::open::POSTGRES_WRITERS;
 
-use super::bench::{BenchArgs, Draw, Measured, prepare, redeem_all, redemption};
+use super::bench::{BenchArgs, Draw, Measured, Run, drain, prepare, redeem_all, redemption};
 
 /// Connections of the version with one transaction for each request.
 const SINGLE_CONNECTIONS: usize = 16;
@@ -45,7 +45,7 @@ fn one_by_one(url: &str, draw: &Draw, redemptions: usize) -> Result<Measured> {
         .enumerate()
         .map(|(number, engine)| {
             let mut draw = draw.part(number);
-            thread::spawn(move || -> Result<Histogram<u64>> {
+            thread::spawn(move || -> Result<Run> {
                 let handle = engine.handle();
                 let mut micros = Histogram::<u64>::new(3)?;
                 for index in 0..each {
@@ -58,7 +58,7 @@ fn one_by_one(url: &str, draw: &Draw, redemptions: usize) -> Result<Measured> {
                 }
                 drop(handle);
                 drop(engine.stop()?);
-                Ok(micros)
+                Ok(Run { micros, waited_for_log: 0 })
             })
         })
         .collect();
@@ -70,17 +70,15 @@ fn one_by_one(url: &str, draw: &Draw, redemptions: usize) -> Result<Measured> {
 fn nodes(url: &str, what: &str, draw: &Draw, nodes: usize, redemptions: usize) -> Result<Measured> {
     let each = redemptions / nodes;
     let engines: Vec<_> = (0..nodes).map(|_| start(url, POSTGRES_WRITERS)).collect::<Result<_>>()?;
+    // What the run before has left is not this one's load.
+    engines.iter().try_for_each(|engine| drain(&engine.handle()).map(drop))?;
     let started = Instant::now();
     let workers: Vec<_> = engines
         .into_iter()
         .enumerate()
         .map(|(number, engine)| {
             let (draw, phase) = (draw.part(number), format!("{what}-{number}"));
-            thread::spawn(move || -> Result<Histogram<u64>> {
-                let (micros, store) = redeem_all(&phase, engine, POSTGRES_WRITERS, draw, each)?;
-                drop(store);
-                Ok(micros)
-            })
+            thread::spawn(move || redeem_all(&phase, engine, POSTGRES_WRITERS, draw, each))
         })
         .collect();
     together(&format!("PostgreSQL, {what}"), workers, started, each * nodes)
@@ -93,13 +91,15 @@ fn start(url: &str, writers: usize) -> Result<Engine<PostgresStore>> {
 
 fn together(
     what: &str,
-    workers: Vec<thread::JoinHandle<Result<Histogram<u64>>>>,
+    workers: Vec<thread::JoinHandle<Result<Run>>>,
     started: Instant,
     redemptions: usize,
 ) -> Result<Measured> {
-    let mut micros = Histogram::<u64>::new(3)?;
+    let (mut micros, mut waited) = (Histogram::<u64>::new(3)?, 0);
     for worker in workers {
-        micros.add(worker.join().map_err(|_| anyhow!("a worker of the benchmark panicked"))??)?;
+        let run = worker.join().map_err(|_| anyhow!("a worker of the benchmark panicked"))??;
+        micros.add(run.micros)?;
+        waited = waited.max(run.waited_for_log);
     }
-    Ok(Measured::new(what, redemptions, started.elapsed(), &micros))
+    Ok(Measured::new(what, redemptions, started.elapsed(), &micros).beside_log(waited))
 }

@@ -12,7 +12,7 @@ use guerdon_core::ledger::LedgerAccount;
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::time::{Day, Timestamp};
 use guerdon_store::read::Flow;
-use guerdon_store::{EngineHandle, load_program, publish, verify};
+use guerdon_store::{EngineHandle, load_program, publish, sequence, verify};
 
 use super::import::purchase_steps;
 use super::init::GIFT_CLUB;
@@ -57,6 +57,10 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     println!("Guerdon demo: Gift Club over thirteen months of a real retailer (UCI Online Retail, CC BY 4.0).");
     let (mut store, replay) = replay(store, &program)?;
     summarise(&args.data, &program, &replay)?;
+    let log_key = args.data.log_key(&mut store)?;
+    if let Some(key) = &log_key {
+        while sequence(&mut store, key)?.leaves > 0 {}
+    }
     let report = verify(&mut store)?;
     super::verify::print(&report);
     if report.wrong > 0 {
@@ -67,7 +71,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     }
     let engine = open::start(vec![store])?;
     println!("The program's clock stands at {}, where the data ends.", engine.handle().now());
-    serve(engine, &args.data, &args.listen)
+    serve(engine, &args.data, log_key, &args.listen)
 }
 
 fn replay(mut store: AnyStore, program: &Program) -> Result<(AnyStore, Replay)> {

@@ -37,6 +37,7 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     let bundle = Bundle::parse(&text).map_err(anyhow::Error::msg).with_context(|| source.clone())?;
     let mut store = args.data.create()?;
     let published = publish(&mut store, &bundle, system_now())?;
+    args.data.log_key(&mut store)?;
     if args.json {
         println!("{}", serde_json::json!({ "added": published.added, "retired": published.retired }));
         return Ok(ExitCode::SUCCESS);

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod audit;
 pub mod bench;
 mod bench_http;
 mod bench_postgres;
@@ -7,6 +8,7 @@ pub mod demo;
 pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod log_key;
 pub mod migrate;
 pub mod serve;
 pub mod verify;

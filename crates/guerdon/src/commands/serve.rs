@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use guerdon_core::proofs::SigningKey;
 use guerdon_server::{AppOptions, AppState, PrometheusBuilder, app};
 use guerdon_store::Engine;
 use tokio::net::TcpListener;
@@ -28,7 +29,13 @@ pub struct ServeArgs {
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     check_address(&args.listen)?;
-    serve(open::start(args.data.open_writers()?)?, &args.data, &args.listen)
+    let mut stores = args.data.open_writers()?;
+    let log_key = stores.first_mut().map(|store| args.data.log_key(store)).transpose()?.flatten();
+    if log_key.is_none() {
+        let file = args.data.log_key_file();
+        eprintln!("No key of the transparency log at {}: another server must sequence it.", file.display());
+    }
+    serve(open::start(stores)?, &args.data, log_key, &args.listen)
 }
 
 /// Refuses to face a network without a key.
@@ -44,7 +51,12 @@ pub fn check_address(listen: &ListenArgs) -> Result<()> {
 }
 
 /// Serves over a running engine until Ctrl-C or SIGTERM.
-pub fn serve(engine: Engine<AnyStore>, data: &DataArgs, listen: &ListenArgs) -> Result<ExitCode> {
+pub fn serve(
+    engine: Engine<AnyStore>,
+    data: &DataArgs,
+    log_key: Option<SigningKey>,
+    listen: &ListenArgs,
+) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen.listen).await.with_context(|| {
@@ -63,7 +75,7 @@ pub fn serve(engine: Engine<AnyStore>, data: &DataArgs, listen: &ListenArgs) -> 
             // The receiver lives as long as the server; when it is gone there is nothing left to stop.
             let _ = stop.send(true);
         });
-        guerdon_server::serve(listener, app(state, options), engine.handle(), stopped).await?;
+        guerdon_server::serve(listener, app(state, options), engine.handle(), log_key, stopped).await?;
         anyhow::Ok(())
     })?;
     runtime.shutdown_timeout(STOP_TIME);

@@ -2,6 +2,7 @@
 
 mod activities;
 mod extract;
+mod log;
 mod members;
 mod orders;
 mod rewards;
@@ -18,4 +19,5 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(activities::router())
         .merge(rewards::router())
         .merge(orders::router())
+        .merge(log::router())
 }

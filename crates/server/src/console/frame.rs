@@ -24,6 +24,8 @@ pub enum Place {
     Overview,
     /// Members.
     Members,
+    /// The transparency log.
+    Proofs,
 }
 
 /// What a page needs besides its own content. Templates read it.
@@ -85,6 +87,11 @@ impl Frame {
     /// Whether the page belongs to the members.
     pub fn in_members(&self) -> bool {
         self.place == Some(Place::Members)
+    }
+
+    /// For the navigation.
+    pub fn in_proofs(&self) -> bool {
+        self.place == Some(Place::Proofs)
     }
 
     /// Whether the page is in Chinese.

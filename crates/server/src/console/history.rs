@@ -34,6 +34,8 @@ pub struct Entry {
     pub balance: String,
     /// In words.
     pub told: Explanation,
+    /// Whether it is proved in the log.
+    pub proved: bool,
 }
 
 /// A page of a member's transactions.
@@ -57,10 +59,15 @@ pub async fn read(state: &AppState, frame: &Frame, id: MemberId, cursor: &Cursor
     let more = rows.len() > page;
     rows.truncate(page);
     let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
-    Ok(History { member_id: id, entries: rows.iter().map(|row| entry(frame, row)).collect(), next })
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let proved = state.reader.log_position(row.id).await.or_page(frame)?.is_some();
+        entries.push(entry(frame, row, proved));
+    }
+    Ok(History { member_id: id, entries, next })
 }
 
-fn entry(frame: &Frame, row: &TransactionRow) -> Entry {
+fn entry(frame: &Frame, row: &TransactionRow, proved: bool) -> Entry {
     let channel = match row.channel.as_str() {
         known @ ("api" | "import" | "console" | "system") => frame.t(&format!("channel-{known}")),
         other => other.to_owned(),
@@ -74,7 +81,7 @@ fn entry(frame: &Frame, row: &TransactionRow) -> Entry {
         "" => String::new(),
         balance => frame.say("history-balance", [("balance", balance.into())]),
     };
-    Entry { id: row.id.to_string(), at: frame.time(row.at), instant: row.at.to_string(), origin, balance, told }
+    Entry { id: row.id.to_string(), at: frame.time(row.at), instant: row.at.to_string(), origin, balance, told, proved }
 }
 
 #[derive(Template)]

@@ -8,6 +8,7 @@ mod language;
 mod member;
 mod members;
 mod overview;
+mod proofs;
 mod summary;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub fn router() -> Router<AppState> {
         .route("/console/search", get(members::search))
         .route("/console/members/{id}", get(member::page))
         .route("/console/members/{id}/transactions", get(history::rows))
+        .route("/console/proofs", get(proofs::page))
         .route("/console/{*rest}", get(nowhere))
         .layer(Extension(Arc::<summary::Cache>::default()))
         .layer(middleware::from_fn(surround))

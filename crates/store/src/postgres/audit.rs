@@ -2,11 +2,12 @@
 
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::ledger::{Account, Transaction, Transfer, Verifier};
+use guerdon_core::proofs::PublicKey;
 use guerdon_core::time::Timestamp;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
-use super::store_error;
+use super::{log, store_error};
 use crate::StoreError;
 use crate::rows::{self, Cells};
 
@@ -17,7 +18,7 @@ type Done = Result<(), StoreError>;
 /// A transaction's place in the journal: its member and its id.
 type Place = (i64, i64);
 
-pub(super) async fn audit(connection: &mut PgConnection, verifier: &mut Verifier) -> Done {
+pub(super) async fn audit(connection: &mut PgConnection, verifier: &mut Verifier, keys: &[PublicKey]) -> Done {
     let mut snapshot = connection.begin().await.map_err(store_error)?;
     let settings = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0;
                     SET LOCAL enable_seqscan = on";
@@ -26,6 +27,7 @@ pub(super) async fn audit(connection: &mut PgConnection, verifier: &mut Verifier
     orders(&mut snapshot, verifier).await?;
     accounts(&mut snapshot, verifier).await?;
     stock(&mut snapshot, verifier).await?;
+    log::audit(&mut snapshot, verifier, keys).await?;
     snapshot.rollback().await.map_err(store_error)
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connection;
+mod log;
 mod prefetch;
 mod store;
 mod write;

@@ -1,5 +1,6 @@
 //! The store trait on PostgreSQL: one connection, opened anew when it is lost.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
@@ -7,13 +8,15 @@ use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::Verifier;
 use guerdon_core::program::Document;
+use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::time::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Row};
 use tokio::runtime::Runtime;
 
 use super::connection::{self, LEASE_TIME};
-use super::{audit, prefetch, store_error, write};
+use super::{audit, log, prefetch, store_error, write};
+use crate::log::{LogGrowth, LogHead, OutboxBatch, log_keys};
 use crate::rows::{self, Cells};
 use crate::{Store, StoreError};
 
@@ -113,11 +116,18 @@ impl PostgresStore {
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
-        if let Some(connection) = self.connection.take()
+        if let Some(mut connection) = self.connection.take()
             && tokio::runtime::Handle::try_current().is_err()
         {
-            // A polite goodbye; the server notices as well when it does not arrive.
-            let goodbye = async { tokio::time::timeout(Duration::from_secs(1), connection.close()).await };
+            // A polite goodbye: others take over the jobs at once. Without it they do when the leases end.
+            let goodbye = async {
+                let leaving = async {
+                    let sql = "DELETE FROM lease WHERE holder = $1 AND name LIKE 'job %'";
+                    drop(sqlx::query(sql).bind(&self.holder).execute(&mut connection).await);
+                    connection.close().await
+                };
+                tokio::time::timeout(Duration::from_secs(1), leaving).await
+            };
             drop(runtime.block_on(goodbye));
         }
         runtime.shutdown_background();
@@ -139,11 +149,10 @@ impl Store for PostgresStore {
 
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
         // Of all nodes one does this; when it dies another takes the lease.
-        let holder = self.holder.clone();
+        if !self.lease(TICK_LEASE)? {
+            return Ok(Vec::new());
+        }
         self.run(async |connection| {
-            if !connection::lease(connection, TICK_LEASE, &holder).await? {
-                return Ok(Vec::new());
-            }
             let sql = "SELECT member_id, version FROM account WHERE next_due_at <= $1 ORDER BY next_due_at LIMIT $2";
             let query = sqlx::query(sql).bind(now.as_millis()).bind(limit as i64);
             let found = query.fetch_all(connection).await.map_err(store_error)?;
@@ -234,7 +243,29 @@ impl Store for PostgresStore {
         Ok(node)
     }
 
+    fn lease(&mut self, name: &str) -> Result<bool, StoreError> {
+        let holder = self.holder.clone();
+        self.run(async |connection| connection::lease(connection, name, &holder).await)
+    }
+
+    fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
+        self.run(async |connection| log::outbox(connection, limit).await)
+    }
+
+    fn log_head(&mut self) -> Result<LogHead, StoreError> {
+        self.run(async |connection| log::head(connection).await)
+    }
+
+    fn log_tiles(&mut self, ids: &BTreeSet<TileId>) -> Result<Tiles, StoreError> {
+        self.run(async |connection| log::tiles(connection, ids).await)
+    }
+
+    fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
+        self.run(async |connection| log::append(connection, growth).await)
+    }
+
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
-        self.run(async |connection| audit::audit(connection, verifier).await)
+        let keys = log_keys(self)?;
+        self.run(async |connection| audit::audit(connection, verifier, &keys).await)
     }
 }

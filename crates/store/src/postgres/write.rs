@@ -1,14 +1,14 @@
 //! The changes of a batch, written set-based in one transaction: one statement a table, whatever the number of rows.
 
 use guerdon_core::kernel::{AccountChange, Changes};
-use guerdon_core::ledger::leaf_hash;
 use guerdon_core::time::Timestamp;
 use sqlx::Connection;
 use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
 
-use super::store_error;
+use super::{log, store_error};
 use crate::StoreError;
+use crate::log::{Leaf, leaves};
 
 type Done = Result<(), StoreError>;
 
@@ -17,11 +17,13 @@ type Done = Result<(), StoreError>;
 pub(super) async fn commit(connection: &mut PgConnection, changes: &Changes) -> Done {
     let mut transaction = connection.begin().await.map_err(store_error)?;
     accounts(&mut transaction, changes).await?;
-    transactions(&mut transaction, changes).await?;
+    let leaves = leaves(changes);
+    transactions(&mut transaction, changes, &leaves).await?;
     transfers(&mut transaction, changes).await?;
     activities(&mut transaction, changes).await?;
     members(&mut transaction, changes).await?;
     orders(&mut transaction, changes).await?;
+    log::write_outbox(&mut transaction, &leaves).await?;
     stock(&mut transaction, changes).await?;
     transaction.commit().await.map_err(store_error)
 }
@@ -68,7 +70,7 @@ fn bind_accounts<'q>(
         .bind(changes.iter().map(|change| change.account.encode()).collect::<Vec<_>>())
 }
 
-async fn transactions(connection: &mut PgConnection, changes: &Changes) -> Done {
+async fn transactions(connection: &mut PgConnection, changes: &Changes, leaves: &[Leaf]) -> Done {
     let sql = "INSERT INTO txn (txn_id, member_id, kind, at, day, idempotency_key, request_digest, channel, reference,
                    receipt, leaf_hash)
                SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
@@ -85,7 +87,7 @@ async fn transactions(connection: &mut PgConnection, changes: &Changes) -> Done 
         .bind(all.iter().map(|one| one.channel.as_str()).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.reference.as_deref()).collect::<Vec<_>>())
         .bind(all.iter().map(|one| one.receipt.as_str()).collect::<Vec<_>>())
-        .bind(all.iter().map(|one| leaf_hash(one).to_vec()).collect::<Vec<_>>());
+        .bind(leaves.iter().map(|leaf| leaf.hash.as_slice()).collect::<Vec<_>>());
     run(connection, query, all.len()).await
 }
 

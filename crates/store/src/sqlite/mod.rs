@@ -2,6 +2,7 @@
 
 mod bare;
 mod directory;
+mod log;
 mod store;
 
 pub use bare::BareEngine;

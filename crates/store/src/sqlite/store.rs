@@ -1,5 +1,6 @@
 //! Prefetch and commit on SQLite, with prepared statements and one write connection.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,15 +9,17 @@ use std::time::Duration;
 
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{AccountChange, Changes, Committed, Decision, Footprint, Loaded};
-use guerdon_core::ledger::{Account, Transaction, Verifier, leaf_hash};
+use guerdon_core::ledger::{Account, Transaction, Verifier};
 use guerdon_core::program::Document;
+use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::redemption::Order;
 use guerdon_core::rewards::StockChange;
 use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::store_error;
+use super::{log, store_error};
+use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::rows::{self, Cell};
 use crate::{Store, StoreError};
 
@@ -117,17 +120,19 @@ impl SqliteStore {
         // The writer is alone: nothing can come between its prefetch and its commit, but a version check costs little.
         let transaction = self.connection.transaction().map_err(store_error)?;
         write_accounts(&transaction, &changes.accounts)?;
-        write_decisions(&transaction, &changes.decisions).map_err(store_error)?;
+        let leaves = leaves(changes);
+        write_decisions(&transaction, &changes.decisions, &leaves).map_err(store_error)?;
         write_orders(&transaction, &changes.orders).map_err(store_error)?;
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;
         }
+        log::write_outbox(&transaction, &leaves).map_err(store_error)?;
         transaction.commit().map_err(store_error)
     }
 }
 
 /// A stored value that no version of ours has written.
-fn foreign(problem: String) -> rusqlite::Error {
+pub(super) fn foreign(problem: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, problem.into())
 }
 
@@ -171,7 +176,7 @@ fn write_accounts(connection: &Connection, changes: &[AccountChange]) -> Result<
     Ok(())
 }
 
-fn write_decisions(connection: &Connection, decisions: &[Decision]) -> rusqlite::Result<()> {
+fn write_decisions(connection: &Connection, decisions: &[Decision], leaves: &[Leaf]) -> rusqlite::Result<()> {
     let mut insert_transaction = connection.prepare_cached(
         "INSERT INTO txn (txn_id, member_id, kind, at, day, idempotency_key, request_digest, channel, reference,
          receipt, leaf_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -179,7 +184,7 @@ fn write_decisions(connection: &Connection, decisions: &[Decision]) -> rusqlite:
     let mut insert_activity = connection.prepare_cached(
         "INSERT INTO activity (activity_id, member_id, txn_id, kind, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    for decision in decisions {
+    for (decision, leaf) in decisions.iter().zip(leaves) {
         let transaction = &decision.transaction;
         insert_transaction.execute(params![
             transaction.id.0,
@@ -192,7 +197,7 @@ fn write_decisions(connection: &Connection, decisions: &[Decision]) -> rusqlite:
             transaction.channel,
             transaction.reference,
             transaction.receipt,
-            leaf_hash(transaction),
+            leaf.hash,
         ])?;
         write_transfers(connection, transaction)?;
         if let Some((id, kind, body)) = &decision.activity {
@@ -373,11 +378,29 @@ impl Store for SqliteStore {
         self.connection.execute(sql, [key, value]).map(drop).map_err(store_error)
     }
 
+    fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
+        log::outbox(&self.connection, limit).map_err(store_error)
+    }
+
+    fn log_head(&mut self) -> Result<LogHead, StoreError> {
+        log::head(&self.connection).map_err(store_error)
+    }
+
+    fn log_tiles(&mut self, ids: &BTreeSet<TileId>) -> Result<Tiles, StoreError> {
+        log::tiles(&self.connection, ids).map_err(store_error)
+    }
+
+    fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
+        log::append(&mut self.connection, growth)
+    }
+
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
+        let keys = log_keys(self)?;
         // One read transaction: a consistent picture beside a running writer.
         let transaction = self.connection.transaction().map_err(store_error)?;
         audit_journal(&transaction, verifier).map_err(store_error)?;
-        audit_state(&transaction, verifier).map_err(store_error)
+        audit_state(&transaction, verifier).map_err(store_error)?;
+        log::audit(&transaction, verifier, &keys).map_err(store_error)
     }
 }
 
