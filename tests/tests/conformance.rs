@@ -3,14 +3,18 @@
 //! Helpers outside of `#[test]` functions are test code too: what goes wrong in them must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use guerdon_core::id::{IdGenerator, OrderId};
+use guerdon_core::id::{IdGenerator, MemberId, OrderId};
 use guerdon_core::kernel::{Action, Batch, Command, Footprint, Loaded, RefusalCode};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::members::Profile;
 use guerdon_core::program::{Bundle, Program};
+use guerdon_core::proofs::{SigningKey, consistency_ranges, edge_tiles, tiles_of, verify_consistency};
 use guerdon_core::redemption::OrderState;
 use guerdon_core::time::{EARLIEST, Timestamp};
-use guerdon_store::{DataDir, SqliteStore, Store, StoreError, load_program, publish, verify};
+use guerdon_store::{
+    DataDir, LogGrowth, LogHead, Sequenced, SqliteStore, Store, StoreError, load_program, log_keys, publish,
+    rotate_log_key, sequence, start_log, verify,
+};
 use guerdon_tests::*;
 
 macro_rules! on_every_store {
@@ -57,6 +61,9 @@ on_every_store!(
     a_callers_key_cannot_stop_a_tick,
     a_restart_gives_no_id_twice,
     what_another_writer_inserted_is_a_conflict,
+    the_log_takes_every_transaction_once_and_proves_it,
+    a_new_key_goes_on_where_the_old_one_ended,
+    a_log_that_was_changed_is_not_continued,
 );
 
 fn an_external_id_belongs_to_one_member<B: Backend>() {
@@ -608,6 +615,94 @@ fn what_another_writer_inserted_is_a_conflict<B: Backend>() {
     store.commit(&changes[0]).unwrap();
     // Decided again, the second one would be refused as a duplicate; as a rejected row it is an internal error.
     assert!(matches!(store.commit(&changes[1]), Err(StoreError::Conflict)));
+    drop((store, keep));
+}
+
+/// A house with a log that holds what has happened so far.
+fn logged<B: Backend>(key: &SigningKey) -> (B::Store, B::Keep) {
+    let mut house = House::<B>::new();
+    let member = house.rich_member(500);
+    for _ in 0..300 {
+        let adjust = house.adjust(member, 1);
+        house.accepted(&adjust);
+    }
+    let many: Vec<Command> = (0..600).map(|_| house.adjust(member, 1)).collect();
+    house.submit(many).into_iter().for_each(|outcome| drop(outcome.unwrap()));
+    let (mut store, keep) = house.close();
+    start_log(&mut store, key).unwrap();
+    (store, keep)
+}
+
+/// One more transaction.
+fn another<B: Backend>(store: B::Store, keep: B::Keep) -> (B::Store, B::Keep) {
+    let mut house = House::<B>::over(store, keep);
+    house.accepted(&Command::enrol(MemberId(77), "another", today(), profile("C-77")).unwrap());
+    house.close()
+}
+
+fn transactions(store: &mut dyn Store) -> u64 {
+    let report = verify(store).unwrap();
+    assert_eq!(report.wrong, 0, "{:?}", report.findings);
+    report.transactions
+}
+
+fn the_log_takes_every_transaction_once_and_proves_it<B: Backend>() {
+    let key = SigningKey::new("guerdon/gift-club", &[7; 32]);
+    let (mut store, keep) = logged::<B>(&key);
+    let all = transactions(&mut store);
+    assert_eq!(sequence(&mut store, &key).unwrap(), Sequenced { leaves: all as usize, more: false });
+    assert_eq!(sequence(&mut store, &key).unwrap(), Sequenced::default());
+    let head = key.public().open_head(&store.log_head().unwrap().checkpoint).unwrap();
+    assert_eq!((head.size, transactions(&mut store)), (all, all));
+    // More, and the newer head begins with the older one.
+    let (mut store, keep) = another::<B>(store, keep);
+    assert_eq!(sequence(&mut store, &key).unwrap().leaves, 1);
+    let newer = key.public().open_head(&store.log_head().unwrap().checkpoint).unwrap();
+    let ranges = consistency_ranges(head.size, newer.size).unwrap();
+    let tiles = store.log_tiles(&tiles_of(&ranges)).unwrap();
+    let proof: Vec<_> = ranges.iter().map(|range| tiles.range(range).unwrap()).collect();
+    verify_consistency((head.size, &head.root), (newer.size, &newer.root), &proof).unwrap();
+    assert_eq!(transactions(&mut store), all + 1);
+    // Another node that saw the log as it was cannot write over it.
+    let stale = LogGrowth { from: all, head: LogHead::default(), tiles: Vec::new(), batches: Vec::new() };
+    assert!(matches!(store.append_log(&stale), Err(StoreError::Conflict)));
+    drop((store, keep));
+}
+
+fn a_new_key_goes_on_where_the_old_one_ended<B: Backend>() {
+    let (old, new) = (SigningKey::new("guerdon/x", &[1; 32]), SigningKey::new("guerdon/x", &[2; 32]));
+    let (mut store, keep) = logged::<B>(&old);
+    assert!(start_log(&mut store, &new).unwrap_err().to_string().contains("already"));
+    assert!(sequence(&mut store, &new).unwrap_err().to_string().contains("key"), "a key that nobody endorsed");
+    sequence(&mut store, &old).unwrap();
+    rotate_log_key(&mut store, &old, &new).unwrap();
+    assert!(rotate_log_key(&mut store, &old, &new).is_err(), "the old key has no say any more");
+    transactions(&mut store);
+    let (mut store, keep) = another::<B>(store, keep);
+    assert!(sequence(&mut store, &old).is_err());
+    assert_eq!(sequence(&mut store, &new).unwrap().leaves, 1);
+    assert!(new.public().open_head(&store.log_head().unwrap().checkpoint).is_ok());
+    assert_eq!(log_keys(&mut store).unwrap(), [old.public(), new.public()]);
+    transactions(&mut store);
+    drop((store, keep));
+}
+
+fn a_log_that_was_changed_is_not_continued<B: Backend>() {
+    let key = SigningKey::new("guerdon/x", &[1; 32]);
+    let (mut store, keep) = logged::<B>(&key);
+    sequence(&mut store, &key).unwrap();
+    let (mut store, keep) = another::<B>(store, keep);
+    // Someone writes another last tile over the log.
+    let head = store.log_head().unwrap();
+    let last = edge_tiles(head.size).into_iter().next().unwrap();
+    let mut bytes = store.log_tiles(&[last].into()).unwrap().bytes(last);
+    bytes[0] ^= 1;
+    let forged = LogGrowth { from: head.size, head: head.clone(), tiles: vec![(last, bytes)], batches: Vec::new() };
+    store.append_log(&forged).unwrap();
+    assert!(sequence(&mut store, &key).unwrap_err().to_string().contains("not the one that was signed"));
+    let report = verify(&mut store).unwrap();
+    let named: Vec<&str> = report.findings.iter().map(|finding| finding.row.as_str()).collect();
+    assert!(named.iter().any(|row| row.starts_with("transaction txn_")) && named.contains(&"log head"), "{named:?}");
     drop((store, keep));
 }
 

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Command, Receipt, RefusalCode};
 use guerdon_core::program::Bundle;
-use guerdon_store::{Engine, EngineHandle, Outcome, PostgresStore, Store, StoreError, publish, verify};
+use guerdon_core::proofs::SigningKey;
+use guerdon_store::{
+    Engine, EngineHandle, Outcome, PostgresStore, Store, StoreError, publish, sequence, start_log, verify,
+};
 use guerdon_tests::postgres::{Postgres, Server, shared};
 use guerdon_tests::*;
 
@@ -185,9 +188,9 @@ fn every_table_of_records_can_be_distributed_by_member() {
         JOIN pg_attribute a ON a.attrelid = i.oid WHERE x.indisunique GROUP BY 1, t.relname, i.relname ORDER BY 1";
     let unique = unique.replace("GROUP BY 1, ", "GROUP BY ");
     let found = shared().sql(database, &unique);
-    // Copied to every node, or distributed by a key of their own: configuration, leases, stock, and the way from a
-    // reference to its member. Whoever adds a table decides here, and says so in docs/scaling.md.
-    let elsewhere = ["meta", "document", "lease", "stock", "member_ref"];
+    // Copied to every node, or distributed by a key of their own: configuration, leases, stock, the log, and the way
+    // from a reference to its member. Whoever adds a table decides here, and says so in docs/scaling.md.
+    let elsewhere = ["meta", "document", "lease", "stock", "member_ref", "outbox", "log_batch", "log_tile", "log_head"];
     let mut records = 0;
     for line in found.lines() {
         let mut words = line.split(' ');
@@ -238,7 +241,11 @@ fn rows_changed_behind_our_back_are_named() {
         let redeem = Command::redeem(*member, &format!("t{index}"), today(), VOUCHER, 1, index == 0).unwrap();
         assert!(ask(&node.handle(), redeem).is_ok());
     }
-    drop(node.stop().unwrap());
+    let mut store = node.stop().unwrap();
+    let key = SigningKey::new("guerdon/gift-club", &[7; 32]);
+    start_log(&mut store, &key).unwrap();
+    assert!(sequence(&mut store, &key).unwrap().leaves > 4);
+    drop(store);
     let database = url.rsplit('/').next().unwrap();
     for (sql, row) in [
         ("UPDATE txn SET receipt = receipt || ' ' WHERE kind = 3", "transaction txn_"),
@@ -247,6 +254,20 @@ fn rows_changed_behind_our_back_are_named() {
         ("DELETE FROM transfer", "account mem_"),
         ("DELETE FROM txn WHERE kind = 3", "transaction txn_"),
         ("DELETE FROM txn t WHERE txn_id = (SELECT max(txn_id) FROM txn)", "account mem_"),
+        ("UPDATE log_tile SET hashes = overlay(hashes placing '\\x00' from 40)", "transaction txn_"),
+        ("UPDATE log_head SET size = size - 1", "log head"),
+        ("UPDATE log_head SET checkpoint = replace(checkpoint, 'time 1', 'time 2')", "log head"),
+        (
+            "UPDATE log_batch SET names = (SELECT names FROM log_batch AS other WHERE other.first_leaf =
+            1 - log_batch.first_leaf) WHERE first_leaf < 2",
+            "transaction txn_",
+        ),
+        ("DELETE FROM log_batch WHERE first_leaf = 0", "log leaf"),
+        (
+            "INSERT INTO txn SELECT txn_id + 1, member_id, kind, at, day, 'forged', request_digest, channel, reference,
+            receipt, leaf_hash FROM txn WHERE kind = 3",
+            "transaction txn_",
+        ),
         ("UPDATE account SET available = available + 1", "account mem_"),
         ("UPDATE account SET state = '\\x09ff'", "account mem_"),
         ("UPDATE orders SET points = points + 1", "order ord_"),

@@ -98,6 +98,22 @@ async fn an_operator_sees_the_program_and_a_member() {
     let page = text(&client).await;
     assert!(page.contains("132") && page.contains("£132.30"), "{page}");
     screenshot(&client, "member-wide").await;
+    // The log has taken the transactions in meanwhile, or will within a moment.
+    let mut proved = page;
+    for _ in 0..40 {
+        if proved.contains("proved in the log") && !proved.contains("on its way") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.refresh().await.unwrap();
+        proved = text(&client).await;
+    }
+    assert!(proved.contains("proved in the log") && !proved.contains("on its way"), "{proved}");
+    screenshot(&client, "member-proved").await;
+    client.goto(&format!("{}/console/proofs", server.address)).await.unwrap();
+    let page = text(&client).await;
+    assert!(page.contains("guerdon audit --url") && page.contains("guerdon/gift-club+"), "{page}");
+    screenshot(&client, "proofs-wide").await;
 
     client.set_window_size(500, 800).await.unwrap();
     client.goto(&format!("{}/console?lang=zh-CN", server.address)).await.unwrap();
@@ -106,6 +122,11 @@ async fn an_operator_sees_the_program_and_a_member() {
     screenshot(&client, "overview-phone-zh").await;
     // Nothing sticks out at the side of a narrow window.
     let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0));
+
+    client.goto(&format!("{}/console/proofs", server.address)).await.unwrap();
+    assert!(text(&client).await.contains("公钥"));
+    screenshot(&client, "proofs-phone-zh").await;
     assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0));
 
     client.goto(&format!("{}/console/members/mem_0000000000001", server.address)).await.unwrap();

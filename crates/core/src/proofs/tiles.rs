@@ -61,7 +61,7 @@ pub fn tiles_of(ranges: &[Range<u64>]) -> BTreeSet<TileId> {
 
 /// The tiles that grow when leaves are added to a tree of `size`; they also hold its root.
 pub fn edge_tiles(size: u64) -> BTreeSet<TileId> {
-    tiles_of(&[0..size])
+    tiles_of(std::slice::from_ref(&(0..size)))
 }
 
 impl Tiles {

@@ -26,7 +26,7 @@ use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::init::GIFT_CLUB;
-use super::{bench_http, bench_postgres};
+use super::{bench_http, bench_log, bench_postgres};
 use crate::open::system_now;
 use crate::pipeline::Pipeline;
 use crate::progress::bar;
@@ -73,6 +73,9 @@ pub struct BenchArgs {
     /// Keep-alive connections of --http.
     #[arg(long, default_value_t = 64)]
     connections: usize,
+    /// Measure inclusion proofs in a transparency log of so many leaves, instead of redemptions.
+    #[arg(long, value_name = "LEAVES", conflicts_with_all = ["http", "store"])]
+    log: Option<u64>,
     /// Where to put the temporary data; left out: the system's folder for it.
     #[arg(long)]
     folder: Option<std::path::PathBuf>,
@@ -166,6 +169,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Some(folder) => tempfile::tempdir_in(folder)?,
         None => tempfile::tempdir()?,
     };
+    if let Some(leaves) = args.log {
+        bench_log::measure(folder.path(), leaves, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let bundle = bench_program(args.rewards)?;
     let results = match (args.store, args.http) {
         (StoreKind::Ram, false) => vec![in_process("kernel on RAM", RamStore::new(), &bundle, args)?],

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bench;
 mod bench_http;
+mod bench_log;
 mod bench_postgres;
 pub mod demo;
 pub mod import;

@@ -39,7 +39,7 @@ pub(super) async fn outbox(connection: &mut PgConnection, limit: usize) -> Resul
     let query = sqlx::query(
         "SELECT o.batch_id, o.leaves
          FROM (SELECT batch_id, SUM(length) OVER (ORDER BY batch_id) - length AS before
-               FROM (SELECT batch_id, octet_length(leaves) AS length FROM outbox ORDER BY batch_id LIMIT $1) AS some)
+               FROM (SELECT batch_id, octet_length(leaves) AS length FROM outbox ORDER BY batch_id LIMIT $1) AS oldest)
              AS first
          JOIN outbox o ON o.batch_id = first.batch_id
          WHERE first.before < $2 ORDER BY o.batch_id",
