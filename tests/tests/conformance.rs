@@ -635,7 +635,7 @@ fn logged<B: Backend>(key: &SigningKey) -> (B::Store, B::Keep) {
 
 /// One more transaction.
 fn another<B: Backend>(store: B::Store, keep: B::Keep) -> (B::Store, B::Keep) {
-    let mut house = House::<B>::over(store, keep);
+    let house = House::<B>::over(store, keep);
     house.accepted(&Command::enrol(MemberId(77), "another", today(), profile("C-77")).unwrap());
     house.close()
 }
