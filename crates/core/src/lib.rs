@@ -7,6 +7,7 @@ pub mod kernel;
 pub mod ledger;
 pub mod limits;
 pub mod members;
+pub mod planted;
 pub mod program;
 pub mod proofs;
 pub mod redemption;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{audit, bench, demo, import, init, inspect, log_key, migrate, serve, verify, version};
+use crate::commands::{audit, bench, demo, import, init, inspect, log_key, migrate, serve, simulate, verify, version};
 
 /// Guerdon: a self-hosted loyalty platform. Start with `guerdon demo`.
 ///
@@ -68,6 +68,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Measure durable redemptions beside the bare engine.
     Bench(bench::BenchArgs),
+    /// Simulate nodes, crashes and retries by seeds, beside a reference model: a night's work for who wants to be sure.
+    Simulate(simulate::SimulateArgs),
     /// Show the version.
     Version(version::VersionArgs),
 }
@@ -86,6 +88,7 @@ impl Cli {
             Command::LogKey(args) => log_key::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::Simulate(args) => simulate::run(&args),
             Command::Version(args) => version::run(&args),
         }
     }

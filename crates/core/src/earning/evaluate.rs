@@ -12,6 +12,7 @@ use super::activity::{Activity, ActivityLine};
 use super::rule::{CompiledRule, Effect};
 use crate::ledger::{CurrencyId, FundingId};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::program::Program;
 use crate::time::Timestamp;
 
@@ -175,9 +176,11 @@ fn per_money(program: &Program, amount: i64, rate: Decimal) -> Result<i64, Strin
 }
 
 fn floor(product: Option<Decimal>, divisor: Decimal) -> Result<i64, String> {
+    let up = planted::is(Bug::RoundedUp);
+    let way = if up { RoundingStrategy::ToPositiveInfinity } else { RoundingStrategy::ToNegativeInfinity };
     product
         .and_then(|product| product.checked_div(divisor))
-        .map(|exact| exact.round_dp_with_strategy(0, RoundingStrategy::ToNegativeInfinity))
+        .map(|exact| exact.round_dp_with_strategy(0, way))
         .and_then(|whole| i64::try_from(whole).ok())
         .ok_or_else(|| "the points are beyond all limits".to_owned())
 }

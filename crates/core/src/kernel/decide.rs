@@ -10,6 +10,7 @@ use crate::ledger::{
 };
 use crate::limits;
 use crate::members::{MemberRef, Profile, RefKind};
+use crate::planted::{self, Bug};
 use crate::program::Program;
 use crate::redemption::{Order, OrderState};
 use crate::rewards::StockChange;
@@ -240,7 +241,8 @@ impl<'a> Draft<'a> {
             return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
         }
         if let Some(stock) = loaded.stock.get(reward_id) {
-            if stock.free() < quantity {
+            let taken = if planted::is(Bug::StockTakenBeforeCheck) { quantity } else { 0 };
+            if stock.free() - taken < quantity {
                 let problem = format!("{quantity} wanted, {} left", stock.free());
                 return Err(Refusal::new(RefusalCode::OutOfStock, problem));
             }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LedgerAccount, Transfer};
+use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
 /// A currency of the program, by its number in the program file.
@@ -139,7 +140,11 @@ impl Wallet {
     pub fn pick(&self, amount: i64, at: Timestamp) -> Vec<Portion> {
         let mut left = amount;
         let mut portions = Vec::new();
-        for lot in self.lots.iter().filter(|lot| lot.is_spendable(at)) {
+        let mut spendable: Vec<&Lot> = self.lots.iter().filter(|lot| lot.is_spendable(at)).collect();
+        if planted::is(Bug::LastExpiringFirst) {
+            spendable.reverse();
+        }
+        for lot in spendable {
             let taken = left.min(lot.remaining);
             if taken > 0 {
                 portions.push(Portion { lot: lot.key, amount: taken });
@@ -170,6 +175,12 @@ impl Wallet {
             LedgerAccount::Revocation => self.lifetime.revoked -= amount,
         }
         match transfer.credit {
+            LedgerAccount::MemberAvailable
+                if planted::is(Bug::ReleasedToAnotherLot) && transfer.debit == LedgerAccount::MemberHeld =>
+            {
+                let another = self.lots.iter().map(|lot| lot.key).find(|key| *key != active).unwrap_or(active);
+                self.change(another, amount, 0)?;
+            }
             LedgerAccount::MemberAvailable => self.change(active, amount, 0)?,
             LedgerAccount::MemberPending => self.change(transfer.lot, amount, 0)?,
             LedgerAccount::MemberHeld => self.change(active, 0, amount)?,

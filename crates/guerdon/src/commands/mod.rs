@@ -12,5 +12,6 @@ pub mod inspect;
 pub mod log_key;
 pub mod migrate;
 pub mod serve;
+pub mod simulate;
 pub mod verify;
 pub mod version;

@@ -1,0 +1,41 @@
+//! Known bugs that tests plant, to see that the simulation finds them. Without the feature `planted-bugs`, which only
+//! the test crate turns on, there are none, and the compiler removes every trace.
+
+/// A bug that can be planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// The lot that expires last is spent first.
+    LastExpiringFirst,
+    /// A repeated command is done again.
+    KeysIgnored,
+    /// A release gives the points back to another lot.
+    ReleasedToAnotherLot,
+    /// Stock is taken before it is checked.
+    StockTakenBeforeCheck,
+    /// Points are rounded up.
+    RoundedUp,
+}
+
+#[cfg(feature = "planted-bugs")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs some work on this thread with a bug planted.
+#[cfg(feature = "planted-bugs")]
+pub fn with<T>(bug: Bug, work: impl FnOnce() -> T) -> T {
+    PLANTED.set(Some(bug));
+    let result = work();
+    PLANTED.set(None);
+    result
+}
+
+#[cfg(feature = "planted-bugs")]
+pub(crate) fn is(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+pub(crate) const fn is(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,134 @@
+//! The program of the simulation and of the whole-system tests, and commands for it.
+
+use std::collections::BTreeMap;
+
+use guerdon_core::earning::{Activity, ActivityLine};
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::Footprint;
+use guerdon_core::ledger::{Account, CurrencyId};
+use guerdon_core::members::Profile;
+use guerdon_core::program::Bundle;
+use guerdon_core::time::Timestamp;
+use guerdon_store::Store;
+
+/// The program of all whole-system tests.
+pub const PROGRAM: &str = r#"
+[program]
+id = "gift-club"
+name = "Gift Club"
+money = "GBP"
+time_zone = "Europe/London"
+
+[[currencies]]
+id = 1
+code = "points"
+name = "Points"
+per_money_unit = 100
+expiry = { after = 24, granule = "month" }
+
+[[rules]]
+id = "base"
+name = "One point for each pound"
+trigger = "purchase"
+effect = { type = "points_per_money", rate = "1" }
+
+[[rules]]
+id = "big-basket"
+name = "A tenth more above £100"
+trigger = "purchase"
+condition = "activity.net > 10000"
+effect = { type = "percent_of_rule", rule = "base", percent = "10" }
+
+[[rules]]
+id = "christmas"
+name = "Half a point more for Christmas goods"
+trigger = "purchase"
+effect = { type = "points_per_money", rate = "0.5", lines = "line.description.contains('CHRISTMAS')" }
+
+[[rules]]
+id = "return-back"
+name = "Points go back with the goods"
+trigger = "return"
+effect = { type = "take_back_per_money", rate = "1" }
+
+[[rules]]
+id = "check-in"
+name = "Five points for a visit"
+trigger = "check_in"
+pending_days = 2
+effect = { type = "fixed_points", points = 5 }
+
+[[rewards]]
+id = "voucher-5"
+name = "£5 voucher"
+price = 500
+stock = 100
+
+[[rewards]]
+id = "tea"
+name = "A cup of tea"
+price = 40
+"#;
+
+/// The program's only currency.
+pub const POINTS: CurrencyId = CurrencyId(1);
+/// The reward with a stock of 100, at 500 points.
+pub const VOUCHER: &str = "voucher-5";
+/// The reward without a limit, at 40 points.
+pub const TEA: &str = "tea";
+
+/// An instant written in RFC 3339.
+pub fn at(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).expect("an instant")
+}
+
+/// The moment at which most tests play.
+pub fn today() -> Timestamp {
+    at("2026-03-10T09:00:00Z")
+}
+
+/// The parsed program file.
+pub fn bundle() -> Bundle {
+    Bundle::parse(PROGRAM).expect("the program of the tests")
+}
+
+/// A purchase or return of an amount in minor units.
+pub fn paid(kind: &str, occurred_at: Timestamp, amount: i64) -> Activity {
+    Activity { amount: Some(amount), ..custom(kind, occurred_at) }
+}
+
+/// An activity without money.
+pub fn custom(kind: &str, occurred_at: Timestamp) -> Activity {
+    Activity {
+        kind: kind.to_owned(),
+        occurred_at: Some(occurred_at),
+        currency: None,
+        amount: None,
+        lines: Vec::new(),
+        store: None,
+        attributes: BTreeMap::new(),
+    }
+}
+
+/// A purchase of lines, each a description, a quantity and a unit price in major units.
+pub fn basket(occurred_at: Timestamp, lines: &[(&str, &str, &str)]) -> Activity {
+    let line = |(description, quantity, unit_price): &(&str, &str, &str)| ActivityLine {
+        sku: None,
+        description: Some((*description).to_owned()),
+        category: None,
+        quantity: quantity.parse().expect("a quantity"),
+        unit_price: unit_price.parse().expect("a price"),
+    };
+    Activity { lines: lines.iter().map(line).collect(), ..custom("purchase", occurred_at) }
+}
+
+/// The profile of a member whom the brand knows by a number.
+pub fn profile(external_id: &str) -> Profile {
+    Profile { external_id: Some(external_id.to_owned()), ..Profile::default() }
+}
+
+/// The account of a member, when there is one.
+pub fn stored_account(store: &mut dyn Store, member: MemberId) -> Option<Account> {
+    let footprint = Footprint { members: vec![member], ..Footprint::default() };
+    store.prefetch(&footprint).expect("loaded").accounts.remove(&member)
+}

@@ -1,0 +1,10 @@
+//! Seeded simulation of the whole path of a command, on several nodes over one database, with a reference model beside.
+//!
+//! What goes wrong in here is a defect of the simulation and must stop it at once, hence the `expect`s.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+pub mod fixtures;
+mod model;
+mod world;
+
+pub use world::{Summary, run, run_on};

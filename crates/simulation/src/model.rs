@@ -1,0 +1,377 @@
+//! What the program should do, written down a second time and in the simplest way, knowing none of the kernel's code.
+
+use std::collections::BTreeMap;
+
+use guerdon_core::kernel::{Receipt, Refusal, Reply};
+
+use crate::fixtures::{TEA, VOUCHER};
+use crate::world::{DAY, HOUR, SKEW, Summary, VOUCHERS, Want, What};
+
+/// A lot: when it expires, when it becomes active (0: it is), what is free and what is held.
+pub(crate) type Row = (i64, i64, i64, i64);
+
+/// What the program should do, written down a second time and in the simplest way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Model {
+    pub(crate) members: BTreeMap<i64, Member>,
+    /// Whether stock is not looked at, within a batch that is committed.
+    pub(crate) stock_is_open: bool,
+    externals: BTreeMap<String, i64>,
+    enrolments: BTreeMap<String, i64>,
+    pub(crate) orders: BTreeMap<i64, Order>,
+    pub(crate) answers: BTreeMap<(i64, String), Answer>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    request: What,
+    pub(crate) receipt: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Member {
+    /// Expiry → free, held.
+    active: BTreeMap<i64, (i64, i64)>,
+    /// Expiry, activation → points.
+    pending: BTreeMap<(i64, i64), i64>,
+    /// Earned, redeemed, expired, revoked, adjusted.
+    pub(crate) lifetime: [i64; 5],
+    pub(crate) version: i64,
+    latest: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) member: i64,
+    pub(crate) reward: String,
+    pub(crate) quantity: i64,
+    pub(crate) points: i64,
+    holds: Vec<(i64, i64)>,
+    pub(crate) state: &'static str,
+}
+
+/// What an accepted command must say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    points: i64,
+    forgiven: i64,
+    matured: i64,
+    expired: i64,
+    /// Points by rule.
+    rules: Vec<(&'static str, i64)>,
+}
+
+impl Member {
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let active = self.active.iter().filter(|(_, points)| **points != (0, 0));
+        let mut rows: Vec<Row> = active.map(|(expires, (free, held))| (*expires, 0, *free, *held)).collect();
+        rows.extend(self.pending.iter().map(|((expires, active), points)| (*expires, *active, *points, 0)));
+        rows.sort();
+        rows
+    }
+
+    pub(crate) fn due_at(&self) -> Option<i64> {
+        let expiries = self.active.iter().filter(|(_, (free, _))| *free > 0).map(|(expires, _)| *expires);
+        expiries.chain(self.pending.keys().map(|(_, active)| *active)).min()
+    }
+
+    fn spendable(&self, at: i64) -> i64 {
+        self.active.iter().filter(|(expires, _)| **expires > at).map(|(_, (free, _))| free).sum()
+    }
+
+    /// Takes points from the lots that expire first; says from which.
+    fn take(&mut self, mut points: i64, at: i64) -> Vec<(i64, i64)> {
+        let mut taken = Vec::new();
+        for (expires, (free, _)) in self.active.iter_mut().filter(|(expires, _)| **expires > at) {
+            let part = points.min(*free);
+            if part > 0 {
+                *free -= part;
+                points -= part;
+                taken.push((*expires, part));
+            }
+        }
+        taken
+    }
+
+    fn give(&mut self, expires: i64, points: i64) {
+        if points > 0 {
+            self.active.entry(expires).or_default().0 += points;
+        }
+    }
+}
+
+impl Model {
+    /// Compares one answer with what it should be, and follows it.
+    pub(crate) fn judge(
+        &mut self,
+        want: &Want,
+        outcome: &Result<Reply, Refusal>,
+        summary: &mut Summary,
+    ) -> Result<(), String> {
+        if !want.dry
+            && let Some(answer) = self.answered(want)
+        {
+            return match outcome {
+                _ if answer.request != want.what => refused(outcome, "idempotency_mismatch", summary),
+                Ok(reply) if reply.replayed && reply.receipt == answer.receipt => {
+                    summary.replayed += 1;
+                    Ok(())
+                }
+                other => Err(format!("should repeat {}, not {other:?}", answer.receipt)),
+            };
+        }
+        let mut after = self.clone();
+        let said = match after.decide(want) {
+            Ok(said) => said,
+            Err(code) => {
+                summary.sold_out += u64::from(code == "out_of_stock");
+                return refused(outcome, code, summary);
+            }
+        };
+        let reply = outcome.as_ref().map_err(|refusal| format!("refused as {:?}: {refusal}", refusal.code))?;
+        let receipt: Receipt = serde_json::from_str(&reply.receipt).map_err(|error| error.to_string())?;
+        let rules: Vec<(&str, i64)> = receipt.explanation.iter().map(|o| (o.rule.as_str(), o.points)).collect();
+        let heard = (receipt.points, receipt.forgiven, receipt.matured, receipt.expired, rules);
+        if heard != (said.points, said.forgiven, said.matured, said.expired, said.rules.clone()) {
+            return Err(format!("says {heard:?}, the model {said:?}"));
+        }
+        if receipt.explanation.iter().any(|outcome| outcome.version != 1) {
+            return Err("names a version of a rule that there is not".to_owned());
+        }
+        if reply.replayed {
+            return Err("claims to be a replay of what never was".to_owned());
+        }
+        after.check_balances(want.member, &receipt)?;
+        if want.dry {
+            return Ok(());
+        }
+        if let (What::Redeem { .. }, Some(order)) = (&want.what, &receipt.order) {
+            let made = after.orders.remove(&NEW_ORDER).ok_or("the model made no order")?;
+            if after.orders.insert(order.id.0, made).is_some() {
+                return Err(format!("order {} is there twice", order.id));
+            }
+        }
+        summary.accepted += 1;
+        summary.expired += said.expired;
+        summary.forgiven += said.forgiven;
+        let answer = Answer { request: want.what.clone(), receipt: reply.receipt.clone() };
+        after.answers.insert((want.member, want.key.clone()), answer);
+        *self = after;
+        Ok(())
+    }
+
+    fn answered(&self, want: &Want) -> Option<&Answer> {
+        let member = match want.what {
+            What::Enrol { .. } => *self.enrolments.get(&want.key)?,
+            _ => want.member,
+        };
+        self.answers.get(&(member, want.key.clone()))
+    }
+
+    fn check_balances(&self, member: i64, receipt: &Receipt) -> Result<(), String> {
+        let rows = self.members.get(&member).map(Member::rows).unwrap_or_default();
+        let sum = |of: &dyn Fn(&Row) -> i64| rows.iter().map(of).sum::<i64>();
+        let available = sum(&|(_, active, free, _)| if *active == 0 { *free } else { 0 });
+        let pending = sum(&|(_, active, free, _)| if *active == 0 { 0 } else { *free });
+        let held = sum(&|(_, _, _, held)| *held);
+        match receipt.balances.as_slice() {
+            [balance] if (balance.available, balance.pending, balance.held) == (available, pending, held) => Ok(()),
+            other => Err(format!("balances {other:?}, in the model {available}, {pending}, {held}")),
+        }
+    }
+
+    /// Follows a wish, or says with which code it is refused.
+    fn decide(&mut self, want: &Want) -> Result<Said, &'static str> {
+        if let What::Enrol { external } = &want.what {
+            if self.externals.contains_key(external) || self.enrolments.contains_key(&want.key) {
+                return Err("already_enrolled");
+            }
+            self.externals.insert(external.clone(), want.member);
+            self.enrolments.insert(want.key.clone(), want.member);
+            self.members.insert(want.member, Member { version: 1, latest: want.at, ..Member::default() });
+            return Ok(Said::default());
+        }
+        let Some(member) = self.members.get_mut(&want.member) else { return Err("unknown_member") };
+        let mut said = Said::default();
+        let mut happened = want.at;
+        match &want.what {
+            What::Enrol { .. } => {}
+            What::Purchase { plain, christmas, at } => {
+                happened = *at;
+                let total = plain + christmas;
+                let base = total / 100;
+                let bonus = if total > 10_000 { base / 10 } else { 0 };
+                let rules = [("base", base), ("big-basket", bonus), ("christmas", christmas / 200)];
+                said.rules = rules.into_iter().filter(|(_, points)| *points > 0).collect();
+                said.points = said.rules.iter().map(|(_, points)| points).sum();
+                member.lifetime[0] += said.points;
+                member.give(expiry(*at), said.points);
+            }
+            What::Return { amount, at } => {
+                happened = *at;
+                let wanted = amount / 100;
+                let taken: i64 = member.take(wanted, *at).iter().map(|(_, points)| points).sum();
+                (said.points, said.forgiven) = (-taken, wanted - taken);
+                if wanted > 0 {
+                    said.rules.push(("return-back", -taken));
+                }
+                member.lifetime[3] += taken;
+            }
+            What::CheckIn { at } => {
+                happened = *at;
+                let active = start_of_day(local_day(*at) + 2);
+                *member.pending.entry((expiry(active), active)).or_default() += 5;
+                member.lifetime[0] += 5;
+                said.rules.push(("check-in", 5));
+            }
+            What::Redeem { reward, quantity, capture } => {
+                let price = match reward.as_str() {
+                    VOUCHER => 500,
+                    TEA => 40,
+                    _ => return Err("unknown_reward"),
+                };
+                if want.at + SKEW < member.latest {
+                    return Err("out_of_order");
+                }
+                let points = price * quantity;
+                if member.spendable(want.at) < points {
+                    return Err("insufficient_points");
+                }
+                let promised: i64 = self
+                    .orders
+                    .values()
+                    .filter(|order| order.reward == VOUCHER && order.state != "released")
+                    .map(|order| order.quantity)
+                    .sum();
+                if reward == VOUCHER && !self.stock_is_open && promised + quantity > VOUCHERS {
+                    return Err("out_of_stock");
+                }
+                let holds = member.take(points, want.at);
+                if *capture {
+                    member.lifetime[1] += points;
+                } else {
+                    for (expires, part) in &holds {
+                        member.active.entry(*expires).or_default().1 += part;
+                    }
+                }
+                let state = if *capture { "captured" } else { "held" };
+                let order =
+                    Order { member: want.member, reward: reward.clone(), quantity: *quantity, points, holds, state };
+                self.orders.insert(NEW_ORDER, order);
+                said.points = -points;
+            }
+            What::Capture(id) | What::Release(id) => {
+                let order = self.orders.get_mut(id).filter(|order| order.member == want.member);
+                let Some(order) = order else { return Err("unknown_order") };
+                if order.state != "held" {
+                    return Err("order_not_held");
+                }
+                let capture = matches!(want.what, What::Capture(_));
+                for (expires, part) in &order.holds {
+                    let (free, held) = member.active.entry(*expires).or_default();
+                    *held -= part;
+                    if !capture {
+                        *free += part;
+                    }
+                }
+                if capture {
+                    member.lifetime[1] += order.points;
+                } else {
+                    said.points = order.points;
+                }
+                order.state = if capture { "captured" } else { "released" };
+            }
+            What::Adjust(points) => {
+                if *points > 0 {
+                    member.give(expiry(want.at), *points);
+                } else if member.spendable(want.at) < -points {
+                    return Err("insufficient_points");
+                } else {
+                    member.take(-points, want.at);
+                }
+                member.lifetime[4] += points;
+                said.points = *points;
+            }
+            What::Tick => {
+                if member.due_at().is_none_or(|due_at| due_at > want.at) {
+                    return Err("nothing_due");
+                }
+                let ripe: Vec<(i64, i64)> =
+                    member.pending.keys().filter(|(_, active)| *active <= want.at).copied().collect();
+                for key in ripe {
+                    let points = member.pending.remove(&key).unwrap_or_default();
+                    said.matured += points;
+                    member.give(key.0, points);
+                }
+                for (_, (free, _)) in member.active.iter_mut().filter(|(expires, _)| **expires <= want.at) {
+                    said.expired += *free;
+                    *free = 0;
+                }
+                member.lifetime[2] += said.expired;
+                said.points = said.matured - said.expired;
+            }
+        }
+        member.version += 1;
+        member.latest = member.latest.max(happened);
+        Ok(said)
+    }
+}
+
+/// Under this number stands an order until the kernel's answer tells its id.
+const NEW_ORDER: i64 = -1;
+
+fn refused(outcome: &Result<Reply, Refusal>, code: &str, summary: &mut Summary) -> Result<(), String> {
+    match outcome {
+        Err(refusal) if refusal.code.name() == code => {
+            summary.refused += 1;
+            Ok(())
+        }
+        other => Err(format!("should be refused as {code}, not {other:?}")),
+    }
+}
+
+/// Days since 1970 of a date, by the well-known formula for the civil calendar.
+fn days_of(year: i64, month: i64, day: i64) -> i64 {
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted - era * 400;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// British summer time: from 01:00 UTC on the last Sunday of March to that of October.
+fn is_summer(at: i64) -> bool {
+    (2020..2100).any(|year| {
+        // Both months have 31 days; 1970-01-01 was a Thursday.
+        let last_sunday = |month| {
+            let last = days_of(year, month, 31);
+            (last - (last + 4).rem_euclid(7)) * DAY + HOUR
+        };
+        at >= last_sunday(3) && at < last_sunday(10)
+    })
+}
+
+fn local_day(at: i64) -> i64 {
+    (at + if is_summer(at) { HOUR } else { 0 }).div_euclid(DAY)
+}
+
+/// London's clocks change after midnight, so an hour before it tells the offset.
+fn start_of_day(day: i64) -> i64 {
+    let midnight = day * DAY;
+    if is_summer(midnight - HOUR) { midnight - HOUR } else { midnight }
+}
+
+/// The end of the local month that lies 24 months after.
+fn expiry(at: i64) -> i64 {
+    let today = local_day(at);
+    let (mut year, mut month) = (2020, 1);
+    let next = |year: i64, month: i64| if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    while {
+        let (year, month) = next(year, month);
+        days_of(year, month, 1) <= today
+    } {
+        (year, month) = next(year, month);
+    }
+    let (year, month) = next(year + 2, month);
+    start_of_day(days_of(year, month, 1))
+}
