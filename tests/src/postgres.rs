@@ -22,21 +22,59 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes and starts a server.
-    pub fn start() -> Self {
+    /// A directory and a port for a server that is not there yet.
+    fn place() -> Self {
         let directory = tempfile::tempdir().expect("a directory").keep();
         if is_root() {
             // PostgreSQL does not run as root; its package has made a user for it.
             assert!(Command::new("chown").arg("postgres").arg(&directory).status().expect("chown").success());
         }
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        Self { directory, port, keeper: None, databases: AtomicUsize::new(0) }
+    }
+
+    /// Makes and starts a server.
+    pub fn start() -> Self {
+        let mut server = Self::place();
         let mut initdb = as_postgres("initdb");
         initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--pgdata"]);
-        let made = initdb.arg(directory.join("data")).output().expect("initdb runs");
+        let made = initdb.arg(server.directory.join("data")).output().expect("initdb runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut server = Self { directory, port, keeper: None, databases: AtomicUsize::new(0) };
         server.run();
         server
+    }
+
+    /// Makes and starts a standby, for which each commit on this server waits from now on.
+    pub fn synchronous_standby(&self) -> Self {
+        let mut standby = Self::place();
+        self.base_backup(&standby.directory.join("data"), &["--write-recovery-conf"]);
+        standby.run();
+        self.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        let started = Instant::now();
+        while self.sql("postgres", "SELECT sync_state FROM pg_stat_replication") != "sync" {
+            assert!(started.elapsed() < Duration::from_secs(30), "{}", standby.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        standby
+    }
+
+    fn base_backup(&self, to: &Path, more: &[&str]) {
+        let mut backup = as_postgres("pg_basebackup");
+        backup.args(["--host=127.0.0.1", "--username=postgres", "--checkpoint=fast", "--wal-method=stream", "--port"]);
+        let done = backup.arg(self.port.to_string()).arg("--pgdata").arg(to).args(more).output().expect("it runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Makes a primary of a standby.
+    pub fn promote(&self) {
+        self.sql("postgres", "SELECT pg_promote()");
+    }
+
+    /// The connection string of a database that is on this server or, after a failover, on another.
+    pub fn url_with(&self, other: &Self, url: &str) -> String {
+        let both = format!("127.0.0.1:{},127.0.0.1:{}", self.port, other.port);
+        url.replace(&format!("127.0.0.1:{}", self.port), &both)
     }
 
     /// Starts the server process over the directory that is there, and waits until it answers.

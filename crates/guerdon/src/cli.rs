@@ -25,8 +25,9 @@ pub struct DataArgs {
     /// The data directory.
     #[arg(long, env = "GUERDON_DATA_DIR", default_value = "guerdon-data")]
     pub data_dir: PathBuf,
-    /// Keep the data on a database server instead: postgres://user:password@host/database. Better given in the
-    /// environment, where other users of the machine cannot read it.
+    /// Keep the data on a database server instead: postgres://user:password@host/database. Of several hosts,
+    /// host,host, the one that takes writes is used, also after a failover. Better given in the environment, where
+    /// other users of the machine cannot read it.
     #[arg(long, env = "GUERDON_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// The key file that signs the heads of the transparency log; left out: `log.key` in the data directory. A server

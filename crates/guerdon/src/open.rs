@@ -57,16 +57,16 @@ impl DataArgs {
     /// The key that signs the log of a program, made where the log has none yet. `None`: others hold it.
     pub fn log_key(&self, store: &mut AnyStore) -> Result<Option<SigningKey>> {
         let file = self.log_key_file();
-        let keys = log_keys(store)?;
+        let (keys, program) = (log_keys(store)?, load_program(store)?.settings.id);
         let key = match std::fs::read_to_string(&file) {
             Ok(text) => SigningKey::parse(&text).with_context(|| file.display().to_string())?,
             Err(error) if error.kind() == ErrorKind::NotFound && !keys.is_empty() => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let program = load_program(store)?;
-                new_log_key(&file, &program.settings.id)?
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => new_log_key(&file, &program)?,
             Err(error) => return Err(error).with_context(|| format!("the key file {}", file.display())),
         };
+        if key.public().name() != log_name(&program) {
+            bail!("{} holds the key of the log {}; choose another with --log-key", file.display(), key.public().name());
+        }
         if keys.is_empty() {
             start_log(store, &key)?;
         } else if keys.last() != Some(&key.public()) {
@@ -97,9 +97,14 @@ impl DataArgs {
     }
 }
 
+/// What the log of a program is called.
+fn log_name(program: &str) -> String {
+    format!("guerdon/{program}")
+}
+
 /// Makes a key and its file, which nobody else may read.
 pub fn new_log_key(file: &Path, program: &str) -> Result<SigningKey> {
-    let key = SigningKey::new(&format!("guerdon/{program}"), &rand::random());
+    let key = SigningKey::new(&log_name(program), &rand::random());
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }

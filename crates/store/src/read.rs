@@ -10,8 +10,8 @@ use guerdon_core::members::{MemberRef, Profile};
 use guerdon_core::redemption::{Order, OrderState};
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::{Day, Timestamp};
-use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{AnyPool, Row};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
+use sqlx::{AnyConnection, AnyPool, Connection, Row};
 
 use crate::StoreError;
 use crate::rows::{self, Cell, Cells};
@@ -19,6 +19,38 @@ use crate::rows::{self, Cell, Cells};
 const READERS: u32 = 4;
 /// How long a reader waits for a connection before the caller is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often is looked whether the host still answers, where there are several.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// The host that takes writes.
+async fn primary(hosts: &[AnyConnectOptions]) -> Option<&AnyConnectOptions> {
+    for host in hosts {
+        let asked = async {
+            let mut connection = AnyConnection::connect_with(host).await?;
+            let query = sqlx::query("SELECT current_setting('transaction_read_only')");
+            let read_only: String = query.fetch_one(&mut connection).await?.try_get(0)?;
+            connection.close().await?;
+            Ok::<_, sqlx::Error>(read_only == "off")
+        };
+        if let Ok(Ok(true)) = tokio::time::timeout(PATIENCE, asked).await {
+            return Some(host);
+        }
+    }
+    None
+}
+
+/// Lets the pool open its connections on the host that takes writes, which after a failover is another.
+async fn follow(pool: AnyPool, hosts: Vec<AnyConnectOptions>) {
+    while !pool.is_closed() {
+        tokio::time::sleep(FOLLOW_EVERY).await;
+        // While the pool's own connections answer nothing has happened.
+        if sqlx::query("SELECT 1").execute(&pool).await.is_err()
+            && let Some(host) = primary(&hosts).await
+        {
+            pool.set_connect_options(host.clone());
+        }
+    }
+}
 
 /// A pool of read connections.
 #[derive(Clone)]
@@ -114,7 +146,16 @@ impl Reader {
     pub async fn connect(url: &str) -> Read<Self> {
         sqlx::any::install_default_drivers();
         let options = AnyPoolOptions::new().max_connections(READERS).acquire_timeout(PATIENCE);
-        Ok(Self { pool: options.connect(url).await.map_err(failed)? })
+        let hosts = crate::postgres::urls(url);
+        let [_, _, ..] = hosts.as_slice() else {
+            return Ok(Self { pool: options.connect(url).await.map_err(failed)? });
+        };
+        let hosts: Vec<AnyConnectOptions> =
+            hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>().map_err(failed)?;
+        let primary = primary(&hosts).await.ok_or_else(|| StoreError::Unavailable("no host answers".to_owned()))?;
+        let pool = options.connect_lazy_with(primary.clone());
+        tokio::spawn(follow(pool.clone(), hosts));
+        Ok(Self { pool })
     }
 
     /// Whether the database answers.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Executor, Row};
 
-use super::store_error;
+use super::{store_error, urls};
 use crate::StoreError;
 
 /// Migrations, oldest first: the schema version is how many have run.
@@ -26,14 +26,15 @@ const NODES: u16 = 1_024;
 /// The server's clock, in milliseconds, and what a lease may be taken on: one's own, or one that has ended.
 const NOW: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 
-/// Reads a connection string, `postgres://user@host/database`.
-pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+/// Reads a connection string, `postgres://user@host/database`, of one host or several.
+pub(super) fn options(url: &str) -> Result<Vec<PgConnectOptions>, StoreError> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         let problem = "the database URL must begin with postgres://, as in postgres://user:password@host:5432/database";
         return Err(StoreError::Unusable(problem.to_owned()));
     }
     // The error of a malformed URL may repeat the password, so it is not shown.
-    PgConnectOptions::from_str(url).map(|options| options.application_name("guerdon")).map_err(|_| {
+    let one = |url: String| PgConnectOptions::from_str(&url).map(|options| options.application_name("guerdon"));
+    urls(url).into_iter().map(one).collect::<Result<_, _>>().map_err(|_| {
         let problem = "the database URL cannot be read; write postgres://user:password@host:5432/database";
         StoreError::Unusable(problem.to_owned())
     })
@@ -41,7 +42,22 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
 
 /// Opens a connection for the batch writer. Its statements name their rows by key, a thousand at a time: a plan that
 /// looks each up in its index is right however old the statistics are, and it locks rows in the order of the arrays.
-pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+///
+/// Of several hosts the first that takes writes is chosen: after a failover, the standby that was promoted.
+pub(super) async fn connect(hosts: &[PgConnectOptions]) -> Result<PgConnection, StoreError> {
+    let mut problem = StoreError::Disconnected("the database URL names no host".to_owned());
+    for host in hosts {
+        match connect_to(host, hosts.len() > 1).await {
+            Ok(connection) => return Ok(connection),
+            // A later host may do better; one that refuses us is told of before one that is away.
+            Err(error) if matches!(problem, StoreError::Disconnected(_)) => problem = error,
+            Err(_) => {}
+        }
+    }
+    Err(problem)
+}
+
+async fn connect_to(options: &PgConnectOptions, must_write: bool) -> Result<PgConnection, StoreError> {
     let mut connection = tokio::time::timeout(CONNECT_TIME, PgConnection::connect_with(options))
         .await
         .map_err(|_| StoreError::Disconnected("the database did not answer within 5 s".to_owned()))?
@@ -50,6 +66,13 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
                     SET enable_hashjoin = off; SET enable_mergejoin = off; SET lock_timeout = '10s';
                     SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
     connection.execute(sqlx::raw_sql(settings)).await.map_err(store_error)?;
+    if must_write {
+        let query = sqlx::query_scalar("SHOW transaction_read_only");
+        let read_only: String = query.fetch_one(&mut connection).await.map_err(store_error)?;
+        if read_only != "off" {
+            return Err(StoreError::Disconnected("no host takes writes: a standby waits to be promoted".to_owned()));
+        }
+    }
     Ok(connection)
 }
 

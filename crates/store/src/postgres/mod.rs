@@ -2,11 +2,13 @@
 
 mod audit;
 mod connection;
+mod hosts;
 mod log;
 mod prefetch;
 mod store;
 mod write;
 
+pub(crate) use hosts::urls;
 pub use store::PostgresStore;
 
 use sqlx::error::ErrorKind;

@@ -27,7 +27,8 @@ const TICK_LEASE: &str = "job tick";
 pub struct PostgresStore {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
-    options: PgConnectOptions,
+    /// A way to each host.
+    hosts: Vec<PgConnectOptions>,
     connection: Option<PgConnection>,
     /// Who we are in the table of leases.
     holder: String,
@@ -64,8 +65,8 @@ impl PostgresStore {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let holder = format!("{:016x}", RandomState::new().build_hasher().finish());
-        let options = connection::options(url)?;
-        Ok(Self { runtime: Some(runtime), options, connection: None, holder, node: None })
+        let hosts = connection::options(url)?;
+        Ok(Self { runtime: Some(runtime), hosts, connection: None, holder, node: None })
     }
 
     fn prepared(
@@ -86,7 +87,7 @@ impl PostgresStore {
         let result = runtime.block_on(async {
             let connection = match &mut connection {
                 Some(connection) => connection,
-                None => connection.insert(connection::connect(&self.options).await?),
+                None => connection.insert(connection::connect(&self.hosts).await?),
             };
             work(connection).await
         });
