@@ -66,6 +66,54 @@ impl Server {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
+    /// A server that archives its write-ahead log, and where.
+    pub fn start_with_archive() -> (Self, PathBuf) {
+        let mut server = Self::start();
+        let archive = server.directory.join("archive");
+        assert!(as_user("mkdir").arg(&archive).status().expect("mkdir").success());
+        server.sql("postgres", "ALTER SYSTEM SET archive_mode = on");
+        let command = format!("cp %p {}/%f", archive.display());
+        server.sql("postgres", &format!("ALTER SYSTEM SET archive_command = '{command}'"));
+        server.kill();
+        server.run();
+        (server, archive)
+    }
+
+    /// Takes a base backup, to be recovered later.
+    pub fn backup(&self) -> Self {
+        let backup = Self::place();
+        self.base_backup(&backup.directory.join("data"), &[]);
+        backup
+    }
+
+    /// Starts a base backup as of a moment, from an archive.
+    pub fn recover(&mut self, archive: &Path, moment: &str) {
+        let moment = moment.replace('T', " ").replace('Z', "+00");
+        let settings = format!(
+            "archive_mode = off
+restore_command = 'cp {}/%f %p'
+recovery_target_time = '{moment}'
+             recovery_target_action = 'promote'
+",
+            archive.display()
+        );
+        let data = self.directory.join("data");
+        let mut file = std::fs::OpenOptions::new().append(true).open(data.join("postgresql.auto.conf")).expect("it");
+        file.write_all(settings.as_bytes()).expect("written");
+        assert!(as_user("touch").arg(data.join("recovery.signal")).status().expect("touch").success());
+        self.run();
+        let started = Instant::now();
+        while self.sql("postgres", "SELECT pg_is_in_recovery()") != "f" {
+            assert!(started.elapsed() < Duration::from_secs(30), "{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The connection string of the same database on this server.
+    pub fn same_database(&self, url: &str) -> String {
+        self.url(url.rsplit('/').next().unwrap_or(url))
+    }
+
     /// Makes a primary of a standby.
     pub fn promote(&self) {
         self.sql("postgres", "SELECT pg_promote()");
@@ -177,11 +225,15 @@ fn is_root() -> bool {
 
 /// A program of PostgreSQL, run as a user that it accepts.
 fn as_postgres(name: &str) -> Command {
+    as_user(program(name))
+}
+
+fn as_user(program: impl AsRef<std::ffi::OsStr>) -> Command {
     if !is_root() {
-        return Command::new(program(name));
+        return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program(name));
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
     command
 }
 

@@ -117,6 +117,11 @@ pub fn node_of(id: i64) -> i64 {
     id >> SEQUENCE_BITS & ((1 << NODE_BITS) - 1)
 }
 
+/// The lowest id of a moment: ids given before it are below, those given from it on are not.
+pub fn first_id_at(at: Timestamp) -> i64 {
+    (at.as_millis() - EPOCH_MS).clamp(0, i64::MAX >> (NODE_BITS + SEQUENCE_BITS)) << (NODE_BITS + SEQUENCE_BITS)
+}
+
 /// Hands out ids in rising order for one node. The clock is handed in, so a seed replays a run exactly.
 #[derive(Debug, Clone)]
 pub struct IdGenerator {

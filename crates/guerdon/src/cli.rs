@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{audit, bench, demo, import, init, inspect, log_key, migrate, serve, simulate, verify, version};
+use crate::commands::{
+    audit, backup, bench, demo, import, init, inspect, log_key, migrate, restore, serve, simulate, verify, version,
+};
 
 /// Guerdon: a self-hosted loyalty platform. Start with `guerdon demo`.
 ///
@@ -61,6 +63,10 @@ enum Command {
     Import(import::ImportArgs),
     /// Recompute every balance from the journal and check all invariants.
     Verify(verify::VerifyArgs),
+    /// Back up the data while they are served: a consistent copy in a folder of its own.
+    Backup(backup::BackupArgs),
+    /// Restore a backup to a new place, as it was or as of an earlier moment.
+    Restore(restore::RestoreArgs),
     /// Check a server's transparency log from outside, trusting nothing but its public key.
     Audit(audit::AuditArgs),
     /// Show the public key of the transparency log, or let a new key take its place.
@@ -85,6 +91,8 @@ impl Cli {
             Command::Migrate(args) => migrate::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Verify(args) => verify::run(&args),
+            Command::Backup(args) => backup::run(&args),
+            Command::Restore(args) => restore::run(&args),
             Command::Audit(args) => audit::run(&args),
             Command::LogKey(args) => log_key::run(&args),
             Command::Inspect(args) => inspect::run(&args),

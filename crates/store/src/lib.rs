@@ -18,5 +18,5 @@ pub use error::StoreError;
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use postgres::PostgresStore;
 pub use ram::RamStore;
-pub use sqlite::{BareEngine, DataDir, SqliteStore};
+pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, rewind};
 pub use writer::{Published, Store, load_program, publish, verify};

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LedgerAccount, Transfer};
+use super::{LedgerAccount, Transaction, TransactionKind, Transfer};
+use crate::kernel::Receipt;
 use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
@@ -258,6 +259,23 @@ impl Account {
             self.wallets.insert(index, Wallet::new(currency));
         }
         &mut self.wallets[index]
+    }
+
+    /// Follows one transaction of the journal as the kernel did when it decided it. Given all of them in the order of
+    /// their ids, an empty account becomes what is stored.
+    pub fn follow(&mut self, transaction: &Transaction) -> Result<(), String> {
+        let receipt: Receipt = serde_json::from_str(&transaction.receipt).map_err(|error| error.to_string())?;
+        for balance in &receipt.balances {
+            self.wallet_mut(balance.currency);
+        }
+        transaction.transfers.iter().try_for_each(|transfer| self.wallet_mut(transfer.currency).apply(transfer))?;
+        self.version += 1;
+        self.last_transaction_id = transaction.id.0;
+        self.last_transaction_at = self.last_transaction_at.max(transaction.at);
+        if matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Redeem) {
+            self.last_activity_at = self.last_activity_at.max(transaction.at);
+        }
+        Ok(())
     }
 
     /// Points available in all currencies, for the column that operators sort by.

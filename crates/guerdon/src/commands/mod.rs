@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod audit;
+pub mod backup;
 pub mod bench;
 mod bench_http;
 mod bench_log;
@@ -11,6 +12,7 @@ pub mod init;
 pub mod inspect;
 pub mod log_key;
 pub mod migrate;
+pub mod restore;
 pub mod serve;
 pub mod simulate;
 pub mod verify;

@@ -1,10 +1,12 @@
 //! The embedded store: SQLite in WAL mode with `synchronous=FULL`, one writer.
 
+mod backup;
 mod bare;
 mod directory;
 mod log;
 mod store;
 
+pub use backup::{Rewound, backup, rewind};
 pub use bare::BareEngine;
 pub use directory::DataDir;
 pub(crate) use directory::database_file;

@@ -404,6 +404,23 @@ impl Store for SqliteStore {
     }
 }
 
+/// The journal of a member.
+pub(super) fn load_transactions(connection: &Connection, member: MemberId) -> rusqlite::Result<Vec<Transaction>> {
+    let sql = format!("SELECT {} FROM txn WHERE member_id = ?1 ORDER BY txn_id", rows::TRANSACTION_COLUMNS);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map([member.0], |row| read(rows::transaction(row)))?;
+    let mut journal: Vec<Transaction> =
+        found.map(|found| found.map(|(transaction, _)| transaction)).collect::<Result<_, _>>()?;
+    let sql = format!("SELECT {} FROM transfer WHERE txn_id = ?1 ORDER BY position", rows::TRANSFER_COLUMNS);
+    let mut statement = connection.prepare_cached(&sql)?;
+    for transaction in &mut journal {
+        let found = statement.query_map([transaction.id.0], |row| read(rows::transfer(row)))?;
+        transaction.transfers =
+            found.map(|found| found.map(|(_, transfer)| transfer)).collect::<rusqlite::Result<_>>()?;
+    }
+    Ok(journal)
+}
+
 fn audit_journal(connection: &Connection, verifier: &mut Verifier) -> rusqlite::Result<()> {
     let sql = format!("SELECT {} FROM txn ORDER BY txn_id", rows::TRANSACTION_COLUMNS);
     let mut transactions = connection.prepare(&sql)?;

@@ -1,0 +1,121 @@
+//! Backups of a data directory while it is served, and the way back to an earlier moment.
+
+use std::path::Path;
+
+use guerdon_core::id::{MemberId, OrderId, first_id_at};
+use guerdon_core::kernel::Receipt;
+use guerdon_core::ledger::{Account, TransactionKind};
+use guerdon_core::redemption::OrderState;
+use guerdon_core::time::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::directory::DataDir;
+use super::store::{foreign, load_transactions};
+use super::store_error;
+use crate::StoreError;
+
+/// What a return to an earlier moment took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewound {
+    /// Transactions that were committed after it.
+    pub transactions: usize,
+    /// Members who were enrolled after it.
+    pub members: usize,
+}
+
+/// Writes a consistent copy of the database into a new file, beside a running server or not.
+pub fn backup(directory: &Path, to: &Path) -> Result<(), StoreError> {
+    let connection = DataDir::connect_read_only(directory)?;
+    let to = to.to_str().ok_or_else(|| StoreError::Unusable("the backup's path must be valid text".to_owned()))?;
+    connection.execute("VACUUM INTO ?1", [to]).map(drop).map_err(store_error)
+}
+
+/// Takes a data directory back to a moment: what was committed from then on is taken away, and every row is rebuilt from
+/// the journal that is left. All at once, or nothing.
+pub fn rewind(directory: &DataDir, until: Timestamp) -> Result<Rewound, StoreError> {
+    let mut connection = directory.connect()?;
+    let transaction = connection.transaction().map_err(store_error)?;
+    let rewound = rewind_rows(&transaction, first_id_at(until), until).map_err(store_error)?;
+    transaction.commit().map_err(store_error)?;
+    // The log of writes goes into the file, which then stands for itself.
+    connection.pragma_update(None, "journal_mode", "DELETE").map_err(store_error)?;
+    Ok(rewound)
+}
+
+fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite::Result<Rewound> {
+    reopen_orders(connection, from)?;
+    let mut touched = connection.prepare("SELECT DISTINCT member_id FROM txn WHERE txn_id >= ?1")?;
+    let touched: Vec<i64> = touched.query_map([from], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let transactions = connection.execute("DELETE FROM txn WHERE txn_id >= ?1", [from])?;
+    for (table, column) in [("transfer", "txn_id"), ("activity", "txn_id"), ("orders", "order_id")] {
+        connection.execute(&format!("DELETE FROM {table} WHERE {column} >= ?1"), [from])?;
+    }
+    connection.execute("DELETE FROM document WHERE effective_from >= ?1", [until.as_millis()])?;
+    let mut members = 0;
+    for member in touched {
+        members += usize::from(!rebuild_account(connection, MemberId(member))?);
+    }
+    recount_stock(connection)?;
+    restart_log(connection)?;
+    Ok(Rewound { transactions, members })
+}
+
+/// Orders that were captured or released since are held again.
+fn reopen_orders(connection: &Connection, from: i64) -> rusqlite::Result<()> {
+    let mut settled = connection.prepare("SELECT receipt FROM txn WHERE txn_id >= ?1 AND kind IN (?2, ?3)")?;
+    let kinds = (TransactionKind::Capture as i64, TransactionKind::Release as i64);
+    let receipts = settled.query_map(params![from, kinds.0, kinds.1], |row| row.get::<_, String>(0))?;
+    let mut reopen = connection.prepare("UPDATE orders SET state = ?2, updated_at = created_at WHERE order_id = ?1")?;
+    for receipt in receipts {
+        let receipt: Receipt = serde_json::from_str(&receipt?).map_err(|error| foreign(error.to_string()))?;
+        let order: OrderId =
+            receipt.order.map(|order| order.id).ok_or_else(|| foreign("a receipt without its order".to_owned()))?;
+        reopen.execute(params![order.0, OrderState::Held as i64])?;
+    }
+    Ok(())
+}
+
+/// Rebuilds an account from what is left of its journal; one without any is taken away. False: it was.
+fn rebuild_account(connection: &Connection, member: MemberId) -> rusqlite::Result<bool> {
+    let journal = load_transactions(connection, member)?;
+    if journal.is_empty() {
+        for table in ["account", "member", "member_ref"] {
+            connection.execute(&format!("DELETE FROM {table} WHERE member_id = ?1"), [member.0])?;
+        }
+        return Ok(false);
+    }
+    let mut account = Account::default();
+    journal.iter().try_for_each(|transaction| account.follow(transaction)).map_err(foreign)?;
+    connection.execute(
+        "UPDATE account SET version = ?2, available = ?3, last_activity_at = ?4, next_due_at = ?5, state = ?6
+         WHERE member_id = ?1",
+        params![
+            member.0,
+            account.version,
+            account.available(),
+            account.last_activity_at.as_millis(),
+            account.next_due_at().map(Timestamp::as_millis),
+            account.encode(),
+        ],
+    )?;
+    Ok(true)
+}
+
+fn recount_stock(connection: &Connection) -> rusqlite::Result<()> {
+    let sum = "(SELECT COALESCE(SUM(quantity), 0) FROM orders o WHERE o.reward_id = stock.reward_id AND o.state = ";
+    let (held, captured) = (OrderState::Held as i64, OrderState::Captured as i64);
+    let sql =
+        format!("UPDATE stock SET issued = {sum} ?2), reserved = {sum} ?1), on_hand = initial + restocked - {sum} ?2)");
+    connection.execute(&sql, [held, captured]).map(drop)
+}
+
+/// The log is made anew from what is left, in the same order: heads that were signed before the moment stay true, and
+/// whoever kept a later one learns that the past was cut off.
+fn restart_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "DELETE FROM log_tile; DELETE FROM log_batch; DELETE FROM outbox;
+         UPDATE log_head SET size = 0, checkpoint = '';
+         INSERT INTO outbox (batch_id, leaves)
+             SELECT txn_id, unhex(printf('%016X%016X', txn_id, member_id) || hex(leaf_hash)) FROM txn;",
+    )
+}
