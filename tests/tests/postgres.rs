@@ -212,6 +212,47 @@ fn every_table_of_records_can_be_distributed_by_member() {
     }
 }
 
+/// Citus itself is not to be had on a test machine: functions of its names write down how they are called.
+#[test]
+fn every_table_is_distributed_where_citus_is_and_none_where_it_is_not() {
+    let url = shared().database();
+    let mut store = PostgresStore::create(&url).unwrap();
+    assert!(store.distribute().unwrap_err().to_string().contains("no Citus extension"));
+    let database = url.rsplit('/').next().unwrap();
+    shared().sql(
+        database,
+        "SET allow_system_table_mods = on;
+         INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+             VALUES (99999, 'citus', 10, 'public'::regnamespace, false, '12.1');
+         CREATE SCHEMA stub; CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass, way TEXT);
+         CREATE FUNCTION create_reference_table(one regclass) RETURNS void LANGUAGE sql AS
+             $$ INSERT INTO pg_catalog.pg_dist_partition VALUES (one, 'reference') $$;
+         CREATE FUNCTION create_distributed_table(one regclass, col text, colocate_with text) RETURNS void LANGUAGE sql AS
+             $$ INSERT INTO pg_catalog.pg_dist_partition VALUES (one, col || ' ' || colocate_with) $$;",
+    );
+    let done = store.distribute().unwrap();
+    let tables = shared().sql(
+        database,
+        "SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
+    );
+    let mut sorted = done.clone();
+    sorted.sort();
+    assert_eq!(sorted.join(","), tables, "a table that nobody has decided about");
+    let way = |table: &str| {
+        shared().sql(database, &format!("SELECT way FROM pg_dist_partition WHERE logicalrelid = '{table}'::regclass"))
+    };
+    assert_eq!((way("txn"), way("document")), ("member_id account".to_owned(), "reference".to_owned()));
+    // Each distribution column is in every unique index of its table, as Citus wants it.
+    let lacking = shared().sql(
+        database,
+        "SELECT p.logicalrelid FROM pg_dist_partition p JOIN pg_index x ON x.indrelid = p.logicalrelid AND x.indisunique
+         WHERE p.way <> 'reference' AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = x.indexrelid
+             AND a.attname = split_part(p.way, ' ', 1))",
+    );
+    assert_eq!(lacking, "");
+    assert!(store.distribute().unwrap().is_empty(), "the second time there is nothing to do");
+}
+
 #[test]
 fn what_cannot_be_opened_says_why() {
     let problem = |result: Result<PostgresStore, StoreError>| match result {

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
+use guerdon_store::PostgresStore;
 
 use crate::cli::DataArgs;
 
@@ -12,11 +13,24 @@ use crate::cli::DataArgs;
 pub struct MigrateArgs {
     #[command(flatten)]
     data: DataArgs,
+    /// Spread the tables over the nodes of a Citus cluster as well; once, before there are much data.
+    #[arg(long)]
+    distribute: bool,
 }
 
 /// Migrates. `serve` does the same when it starts; several at once wait for each other.
 pub fn run(args: &MigrateArgs) -> Result<ExitCode> {
     drop(args.data.create()?);
     println!("{} has the schema of guerdon {}.", args.data.name(), env!("CARGO_PKG_VERSION"));
+    if args.distribute {
+        let Some(url) = &args.data.database_url else {
+            bail!("--distribute needs --database-url, of a Citus coordinator")
+        };
+        let tables = PostgresStore::create(url)?.distribute()?;
+        match tables.as_slice() {
+            [] => println!("All tables were distributed already."),
+            tables => println!("Distributed: {}.", tables.join(", ")),
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connection;
+mod distribute;
 mod hosts;
 mod log;
 mod prefetch;

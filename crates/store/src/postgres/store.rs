@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 use tokio::runtime::Runtime;
 
 use super::connection::{self, LEASE_TIME};
-use super::{audit, log, prefetch, store_error, write};
+use super::{audit, distribute, log, prefetch, store_error, write};
 use crate::log::{LogGrowth, LogHead, OutboxBatch, log_keys};
 use crate::rows::{self, Cells};
 use crate::{Store, StoreError};
@@ -59,6 +59,12 @@ impl PostgresStore {
     /// Connects to a database as it is, to read it beside running nodes.
     pub fn open_read_only(url: &str) -> Result<Self, StoreError> {
         Self::new(url)?.prepared(async |connection| connection::check_migrated(connection).await)
+    }
+
+    /// Spreads the tables over the nodes of a Citus cluster. Returns the tables that were not spread before; an error
+    /// where the extension is not there.
+    pub fn distribute(&mut self) -> Result<Vec<String>, StoreError> {
+        self.run(async |connection| distribute::distribute(connection).await)
     }
 
     fn new(url: &str) -> Result<Self, StoreError> {
