@@ -24,7 +24,11 @@ pub struct Server {
 impl Server {
     /// A directory and a port for a server that is not there yet.
     fn place() -> Self {
-        let directory = tempfile::tempdir().expect("a directory").keep();
+        Self::place_in(&std::env::temp_dir())
+    }
+
+    fn place_in(folder: &Path) -> Self {
+        let directory = tempfile::tempdir_in(folder).expect("a directory").keep();
         if is_root() {
             // PostgreSQL does not run as root; its package has made a user for it.
             assert!(Command::new("chown").arg("postgres").arg(&directory).status().expect("chown").success());
@@ -35,7 +39,12 @@ impl Server {
 
     /// Makes and starts a server.
     pub fn start() -> Self {
-        let mut server = Self::place();
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    /// The same in a folder of choice, which other users must be able to enter.
+    pub fn start_in(folder: &Path) -> Self {
+        let mut server = Self::place_in(folder);
         let mut initdb = as_postgres("initdb");
         initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--pgdata"]);
         let made = initdb.arg(server.directory.join("data")).output().expect("initdb runs");
@@ -171,6 +180,20 @@ recovery_target_time = '{moment}'
             assert!(started.elapsed() < Duration::from_secs(10), "the server lives on");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Starts the server again when it has stopped by itself.
+    pub fn revive(&mut self) {
+        std::thread::sleep(Duration::from_millis(500));
+        if self.answers() {
+            return;
+        }
+        if let Some(mut keeper) = self.keeper.take() {
+            let input = keeper.stdin.take();
+            keeper.wait().expect("ended");
+            drop(input);
+        }
+        self.run();
     }
 
     /// The URL of a new, empty database.
