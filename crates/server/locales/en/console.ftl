@@ -164,11 +164,11 @@ trouble-store-message = Nothing is lost. Please try again in a few seconds; the 
 trouble-home = Go to the overview
 
 proof-proved = proved in the log
-proof-download = proof
+proof-download = download the proof
 proof-waiting = on its way into the log
 proofs-title = How anyone can check this ledger
 proofs-what = Every transaction — its points, its rules, its receipt — is turned into a fingerprint and entered into a log that can only grow. The fingerprints are combined, two by two, into a single one: the head of the log. Change one old transaction by one point, move it, or take it away, and the head is another.
-proofs-how = The head is signed about once a second. Whoever has kept an old head can later ask for the proof that today’s log begins with all that was in it then. Nobody can rewrite the past without being found out, not even those who run this program.
+proofs-how = The head is signed anew within a second of each transaction. Whoever has kept an old head can later ask for the proof that today’s log begins with all that was in it then. Nobody can rewrite the past without being found out, not even those who run this program.
 proofs-member = A member can download the proof of each transaction from the member’s page. The file holds the transaction in full and the fingerprints that lead from it to the signed head; it can be checked on any computer, without this server.
 proofs-auditor = A partner or auditor needs only the public key below. The command keeps the last head that it saw, and fails loudly when the log is not what it was.
 proofs-head = The latest head
