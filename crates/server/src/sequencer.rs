@@ -8,7 +8,7 @@ use guerdon_store::{EngineHandle, Sequenced, sequence};
 use tokio::sync::watch;
 
 /// How often the outbox is looked at.
-const EVERY: Duration = Duration::from_millis(250);
+const EVERY: Duration = Duration::from_millis(500);
 /// How long to wait after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 

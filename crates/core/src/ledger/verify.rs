@@ -31,6 +31,10 @@ pub struct VerifyReport {
     pub orders: u64,
     /// Rows read.
     pub stocks: u64,
+    /// Transactions in the transparency log.
+    pub log_leaves: u64,
+    /// Transactions on their way into it.
+    pub waiting_for_log: u64,
     /// How many rows are wrong.
     pub wrong: u64,
     /// The first of them, at most 20.
@@ -179,6 +183,7 @@ impl Verifier {
 
     /// The report. Members with transactions but no account are found here.
     pub fn finish(mut self) -> VerifyReport {
+        (self.report.log_leaves, self.report.waiting_for_log) = self.log.counts();
         for finding in std::mem::take(&mut self.log).finish() {
             self.wrong(finding.row, finding.problem);
         }

@@ -25,6 +25,7 @@ pub struct LogVerifier {
     /// The index of the next leaf of a tile, and of a batch.
     next_leaf: u64,
     next_claimed: u64,
+    waiting: u64,
     rebuilt: Tiles,
     /// What is wrong.
     pub findings: Vec<Finding>,
@@ -93,6 +94,7 @@ impl LogVerifier {
 
     /// A transaction that waits for the log.
     pub fn waiting(&mut self, id: TransactionId, leaf: &Hash) {
+        self.waiting += 1;
         match self.journal.remove(&id) {
             Some(known) if known == short(leaf) => {}
             Some(_) => self.wrong(format!("transaction {id}"), "what waits for the log is another content of it"),
@@ -132,6 +134,11 @@ impl LogVerifier {
         if let Some(problem) = problem {
             self.wrong("log head".to_owned(), &problem);
         }
+    }
+
+    /// How many leaves the log has, and how many wait for it.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.next_claimed, self.waiting)
     }
 
     /// What is wrong, with the transactions that nothing has told the log about.

@@ -36,7 +36,7 @@ const POINTS: i64 = 1_000_000_000;
 /// Jobs that wait for each writer, so that it finds a full batch when it comes back; more only wait.
 const JOBS_AHEAD: usize = 2;
 /// How often the log is sequenced, as a server does.
-const SEQUENCE_EVERY: Duration = Duration::from_millis(250);
+const SEQUENCE_EVERY: Duration = Duration::from_millis(500);
 
 /// Which store to measure.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
