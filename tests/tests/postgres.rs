@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use guerdon_core::id::{IdGenerator, MemberId};
-use guerdon_core::kernel::{Command, Receipt, RefusalCode};
+use guerdon_core::kernel::{Batch, Command, Footprint, Receipt, RefusalCode};
 use guerdon_core::program::Bundle;
 use guerdon_core::proofs::SigningKey;
 use guerdon_store::{
-    Engine, EngineHandle, Outcome, PostgresStore, Store, StoreError, publish, sequence, start_log, verify,
+    Engine, EngineHandle, Outcome, PostgresStore, Store, StoreError, load_program, publish, sequence, start_log, verify,
 };
 use guerdon_tests::postgres::{Postgres, Server, shared};
 use guerdon_tests::*;
@@ -210,6 +210,35 @@ fn every_table_of_records_can_be_distributed_by_member() {
     ] {
         assert_eq!(shared().sql(database, sql), "", "the schema has {what}");
     }
+}
+
+#[test]
+fn one_member_with_whom_another_node_was_faster_does_not_hold_up_the_others() {
+    let url = shared().database();
+    let members = furnished(&url, 2, 1_000);
+    let mut store = PostgresStore::open(&url).unwrap();
+    let program = load_program(&mut store).unwrap();
+    let redeem = |member, key: &str| Command::redeem(member, key, today(), VOUCHER, 1, true).unwrap();
+    let decide = |store: &mut PostgresStore, node, commands: &[Command]| {
+        let loaded = store.prefetch(&Footprint::of(commands)).unwrap();
+        let mut ids = IdGenerator::after(node, store.last_id().unwrap());
+        let mut batch = Batch::new(&program, loaded, &mut ids, today());
+        commands.iter().for_each(|command| drop(batch.decide(command).unwrap()));
+        batch.finish()
+    };
+    let both = decide(&mut store, 900, &[redeem(members[0], "slow-0"), redeem(members[1], "slow-1")]);
+    let alone = decide(&mut store, 900, &[redeem(members[0], "slow-2")]);
+    let faster = decide(&mut store, 901, &[redeem(members[0], "fast")]);
+    store.commit(&faster).unwrap();
+    assert_eq!(store.commit_what_fits(both).unwrap(), [members[0]]);
+    assert!(matches!(store.commit_what_fits(alone), Err(StoreError::Conflict)), "nothing is left to write");
+    let balance = |store: &mut PostgresStore, member| stored_account(store, member).unwrap().available();
+    assert_eq!((balance(&mut store, members[0]), balance(&mut store, members[1])), (500, 500));
+    // Stock was taken for those two alone; journal, orders and log say the same.
+    let stock = store.prefetch(&Footprint { rewards: vec![VOUCHER.to_owned()], ..Footprint::default() }).unwrap();
+    assert_eq!(stock.stock[VOUCHER].issued, 2);
+    drop(store);
+    clean(&url);
 }
 
 /// Citus itself is not to be had on a test machine: functions of its names write down how they are called.

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use guerdon_core::id::{IdGenerator, MemberId};
-use guerdon_core::kernel::{Batch, Command, Footprint, Refusal, Reply};
+use guerdon_core::kernel::{Batch, Command, Footprint, Refusal, RefusalCode, Reply};
 use guerdon_core::limits::BATCH_COMMANDS;
 use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
@@ -374,13 +374,31 @@ impl Writer<'_> {
         }
     }
 
-    /// Tries until the batch is committed: again at once when another node was faster, and after a moment when the
+    /// Tries until the batch is committed: again at once what another node was faster with, and after a moment when the
     /// connection was lost. Then the first thing is to look for the idempotency keys: what had arrived is answered with
     /// the receipt that it has, and is not done twice.
     fn commit(&mut self, commands: &[&Command]) -> Result<Vec<Outcome>, StoreError> {
         let (started, mut conflicts, mut pause) = (Instant::now(), 0, RECONNECT_PAUSE);
+        let mut outcomes = vec![None; commands.len()];
+        // The places of the commands that are not done yet. Those of one member stay together, and in order.
+        let mut open: Vec<usize> = (0..commands.len()).collect();
         loop {
-            match self.try_commit(commands) {
+            let left: Vec<&Command> = open.iter().filter_map(|place| commands.get(*place).copied()).collect();
+            match self.try_commit(&left) {
+                Ok((decided, stale)) => {
+                    for ((place, command), outcome) in open.iter().zip(&left).zip(decided) {
+                        if !stale.contains(&command.member_id)
+                            && let Some(here) = outcomes.get_mut(*place)
+                        {
+                            *here = Some(outcome);
+                        }
+                    }
+                    open.retain(|place| outcomes.get(*place).is_some_and(Option::is_none));
+                    if open.is_empty() {
+                        return Ok(outcomes.into_iter().flatten().collect());
+                    }
+                    metrics::counter!("guerdon_conflicts_total").increment(1);
+                }
                 Err(StoreError::Conflict) if conflicts < CONFLICT_TRIES => {
                     metrics::counter!("guerdon_conflicts_total").increment(1);
                     conflicts += 1;
@@ -391,12 +409,14 @@ impl Writer<'_> {
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(RECONNECT_PAUSE_MOST);
                 }
-                result => return result,
+                Err(error) => return Err(error),
             }
         }
     }
 
-    fn try_commit(&mut self, commands: &[&Command]) -> Result<Vec<Outcome>, StoreError> {
+    /// Decides and commits once. Returns the outcomes, and the members with whom another node was faster: theirs do not
+    /// hold.
+    fn try_commit(&mut self, commands: &[&Command]) -> Result<(Vec<Outcome>, Vec<MemberId>), StoreError> {
         let mut loaded = self.store.prefetch(&Footprint::of(commands.iter().copied()))?;
         if let Some(more) = Footprint::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(self.store.prefetch(&more)?);
@@ -411,8 +431,14 @@ impl Writer<'_> {
         }));
         let (outcomes, changes) =
             decided.map_err(|_| StoreError::Rejected("the kernel panicked; see the log".to_owned()))?;
-        self.store.commit(&changes)?;
-        Ok(outcomes)
+        // Who was refused for want of stock may have been so for the sake of a member who is then left out.
+        let sold_out = |outcome: &Outcome| matches!(outcome, Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::OutOfStock);
+        if outcomes.iter().any(sold_out) {
+            self.store.commit(&changes)?;
+            return Ok((outcomes, Vec::new()));
+        }
+        let stale = self.store.commit_what_fits(changes)?;
+        Ok((outcomes, stale))
     }
 }
 

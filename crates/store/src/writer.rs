@@ -21,6 +21,12 @@ pub trait Store: Send {
     /// Writes all changes in one durable transaction, or none of them.
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError>;
 
+    /// Writes the changes of all members but those whose accounts another writer has changed since, in one durable
+    /// transaction. Returns those members; a conflict when nothing else is left.
+    fn commit_what_fits(&mut self, changes: Changes) -> Result<Vec<MemberId>, StoreError> {
+        self.commit(&changes).map(|()| Vec::new())
+    }
+
     /// Accounts on which something is due at `now`, with their versions, earliest first.
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError>;
 
@@ -75,6 +81,9 @@ impl Store for Box<dyn Store> {
     }
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         (**self).commit(changes)
+    }
+    fn commit_what_fits(&mut self, changes: Changes) -> Result<Vec<MemberId>, StoreError> {
+        (**self).commit_what_fits(changes)
     }
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
         (**self).due(now, limit)

@@ -90,6 +90,21 @@ pub struct Changes {
     pub stock: BTreeMap<String, StockChange>,
 }
 
+impl Changes {
+    /// Takes out what belongs to some members. The rest stands as it is: members share nothing but stock, and of that
+    /// there is only more without them.
+    pub fn leave_out(&mut self, members: &FxHashSet<MemberId>) {
+        self.decisions.retain(|decision| !members.contains(&decision.transaction.member_id));
+        self.accounts.retain(|change| !members.contains(&change.member_id));
+        self.orders.retain(|(order, _)| !members.contains(&order.member_id));
+        self.stock.clear();
+        for (reward, change) in self.decisions.iter().filter_map(|decision| decision.stock.as_ref()) {
+            let sum = self.stock.entry(reward.clone()).or_default();
+            *sum = sum.plus(*change);
+        }
+    }
+}
+
 impl Footprint {
     /// What the commands need.
     pub fn of<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Self {

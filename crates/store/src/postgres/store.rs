@@ -154,6 +154,14 @@ impl Store for PostgresStore {
         self.run(async |connection| write::commit(connection, changes).await)
     }
 
+    fn commit_what_fits(&mut self, changes: Changes) -> Result<Vec<MemberId>, StoreError> {
+        if changes.decisions.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.keep_node()?;
+        self.run(async |connection| write::commit_what_fits(connection, changes).await)
+    }
+
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
         // Of all nodes one does this; when it dies another takes the lease.
         if !self.lease(TICK_LEASE)? {

@@ -1,10 +1,12 @@
 //! The changes of a batch, written set-based in one transaction: one statement a table, whatever the number of rows.
 
+use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{AccountChange, Changes};
 use guerdon_core::time::Timestamp;
-use sqlx::Connection;
+use rustc_hash::FxHashSet;
 use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
+use sqlx::{Connection, Row};
 
 use super::{log, store_error};
 use crate::StoreError;
@@ -16,16 +18,41 @@ type Done = Result<(), StoreError>;
 /// nothing else is tried. Stock, the rows that every node wants, comes last and in the order of the rewards.
 pub(super) async fn commit(connection: &mut PgConnection, changes: &Changes) -> Done {
     let mut transaction = connection.begin().await.map_err(store_error)?;
-    accounts(&mut transaction, changes).await?;
-    let leaves = leaves(changes);
-    transactions(&mut transaction, changes, &leaves).await?;
-    transfers(&mut transaction, changes).await?;
-    activities(&mut transaction, changes).await?;
-    members(&mut transaction, changes).await?;
-    orders(&mut transaction, changes).await?;
-    log::write_outbox(&mut transaction, &leaves).await?;
-    stock(&mut transaction, changes).await?;
+    if !accounts(&mut transaction, changes).await?.is_empty() {
+        return Err(StoreError::Conflict);
+    }
+    rest(&mut transaction, changes).await?;
     transaction.commit().await.map_err(store_error)
+}
+
+/// Writes all changes but those of members whose accounts another node has changed since. Returns those members.
+pub(super) async fn commit_what_fits(
+    connection: &mut PgConnection,
+    mut changes: Changes,
+) -> Result<Vec<MemberId>, StoreError> {
+    let mut transaction = connection.begin().await.map_err(store_error)?;
+    let stale = accounts(&mut transaction, &changes).await?;
+    if !stale.is_empty() {
+        changes.leave_out(&stale);
+        if changes.decisions.is_empty() {
+            return Err(StoreError::Conflict);
+        }
+    }
+    rest(&mut transaction, &changes).await?;
+    transaction.commit().await.map_err(store_error)?;
+    Ok(stale.into_iter().collect())
+}
+
+/// Everything but the accounts.
+async fn rest(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let leaves = leaves(changes);
+    transactions(&mut *connection, changes, &leaves).await?;
+    transfers(&mut *connection, changes).await?;
+    activities(&mut *connection, changes).await?;
+    members(&mut *connection, changes).await?;
+    orders(&mut *connection, changes).await?;
+    log::write_outbox(&mut *connection, &leaves).await?;
+    stock(&mut *connection, changes).await
 }
 
 /// Runs a statement that must touch `rows` rows; fewer mean that another node was faster.
@@ -34,7 +61,9 @@ async fn run(connection: &mut PgConnection, query: Query<'_, Postgres, PgArgumen
     if touched == rows as u64 { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-async fn accounts(connection: &mut PgConnection, changes: &Changes) -> Done {
+/// Writes the accounts that are as they were read. Returns the members whose accounts are not.
+async fn accounts(connection: &mut PgConnection, changes: &Changes) -> Result<FxHashSet<MemberId>, StoreError> {
+    let mut stale = FxHashSet::default();
     let (new, changed): (Vec<&AccountChange>, Vec<&AccountChange>) =
         changes.accounts.iter().partition(|change| change.read_version.is_none());
     if !changed.is_empty() {
@@ -43,10 +72,17 @@ async fn accounts(connection: &mut PgConnection, changes: &Changes) -> Done {
                    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[],
                        $7::bigint[])
                        AS u (member_id, version, available, last_activity_at, next_due_at, state, read_version)
-                   WHERE a.member_id = u.member_id AND a.version = u.read_version";
+                   WHERE a.member_id = u.member_id AND a.version = u.read_version
+                   RETURNING a.member_id";
         let versions: Vec<Option<i64>> = changed.iter().map(|change| change.read_version).collect();
         let query = bind_accounts(sqlx::query(sql), &changed).bind(versions);
-        run(connection, query, changed.len()).await?;
+        let written = query.fetch_all(&mut *connection).await.map_err(store_error)?;
+        if written.len() < changed.len() {
+            stale.extend(changed.iter().map(|change| change.member_id));
+            for row in &written {
+                stale.remove(&MemberId(row.try_get(0).map_err(store_error)?));
+            }
+        }
     }
     if !new.is_empty() {
         let sql = "INSERT INTO account (member_id, version, available, last_activity_at, next_due_at, state)
@@ -54,7 +90,7 @@ async fn accounts(connection: &mut PgConnection, changes: &Changes) -> Done {
                        $6::bytea[])";
         run(connection, bind_accounts(sqlx::query(sql), &new), new.len()).await?;
     }
-    Ok(())
+    Ok(stale)
 }
 
 fn bind_accounts<'q>(
