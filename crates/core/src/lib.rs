@@ -1,5 +1,6 @@
 //! The brain of Guerdon: its types, rules and decisions. Pure: no input or output, no clock, no randomness, no async.
 
+pub mod audit;
 pub mod earning;
 pub mod hex;
 pub mod id;

@@ -48,7 +48,7 @@ struct Job {
 }
 
 /// Work between two batches, on the writer's own store.
-type Errand = Box<dyn FnOnce(&mut dyn Store) + Send>;
+type Errand = Box<dyn FnOnce(&mut dyn Store, &mut IdGenerator) + Send>;
 
 enum Message {
     Job(Job),
@@ -248,8 +248,17 @@ impl EngineHandle {
         &self,
         work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, CommandError> {
+        self.run_with_ids(move |store, _| work(store)).await
+    }
+
+    /// The same for work that gives ids: from the generator of the batches, so that what it appends to the log falls
+    /// into their order.
+    pub(crate) async fn run_with_ids<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Store, &mut IdGenerator) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, CommandError> {
         let (answer, result) = oneshot::channel();
-        let errand: Errand = Box::new(move |store| drop(answer.send(work(store))));
+        let errand: Errand = Box::new(move |store, ids| drop(answer.send(work(store, ids))));
         let first = self.queues.first().ok_or_else(stopped)?;
         first.send(Message::Errand(errand)).await.map_err(|_| stopped())?;
         result.await.map_err(|_| stopped())?.map_err(|error| CommandError::Unavailable(error.to_string()))
@@ -303,7 +312,7 @@ impl Writer<'_> {
                         if let Err(error) = self.reload() {
                             tracing::warn!(%error, "whether a new program was published is not known");
                         }
-                        errand(self.store);
+                        errand(self.store, &mut self.ids);
                     }
                 }
             }

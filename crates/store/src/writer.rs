@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use guerdon_core::id::MemberId;
+use guerdon_core::audit::AuditEvent;
+use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::{Verifier, VerifyReport};
 use guerdon_core::program::{Bundle, Document, Program};
@@ -10,8 +11,8 @@ use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
 
-use crate::StoreError;
 use crate::log::{LogGrowth, LogHead, OutboxBatch};
+use crate::{Record, RecordChange, StoreError};
 
 /// What the kernel needs of a store.
 pub trait Store: Send {
@@ -70,6 +71,22 @@ pub trait Store: Send {
 
     /// Writes what the log has grown by and takes it from the outbox, all at once; a conflict when it was longer already.
     fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError>;
+
+    /// Writes records and appends audit events to their chain, with a leaf each in the outbox, in one durable
+    /// transaction; nothing of it when a record is not of the version that was read (a conflict).
+    fn write_records(
+        &mut self,
+        _changes: &[RecordChange],
+        _events: &[AuditEvent],
+        _ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Unusable("this store keeps no records yet".to_owned()))
+    }
+
+    /// A record, unless it is not there or has expired at `now`.
+    fn record(&mut self, _kind: &str, _id: &str, _now: Timestamp) -> Result<Option<Record>, StoreError> {
+        Err(StoreError::Unusable("this store keeps no records yet".to_owned()))
+    }
 
     /// Feeds every row to the verifier: each member's journal in order, then orders, accounts and stock, then the log.
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError>;
