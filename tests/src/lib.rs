@@ -16,6 +16,7 @@ use guerdon_store::{
     CommandError, DataDir, Engine, Outcome, RamStore, SqliteStore, Store, load_program, publish, verify,
 };
 
+pub mod oidc;
 pub mod postgres;
 
 pub use guerdon_simulation as simulation;
