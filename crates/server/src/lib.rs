@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod assets;
 mod console;
+pub mod identity;
 mod problem;
 mod sequencer;
 mod serve;
