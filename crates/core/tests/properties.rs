@@ -6,7 +6,9 @@
 use guerdon_core::earning::{Activity, evaluate, round_half_away};
 use guerdon_core::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{Batch, Command, Loaded, Receipt};
-use guerdon_core::ledger::{Account, CurrencyId, FundingId, LedgerAccount, Lot, LotKey, Transfer, Wallet};
+use guerdon_core::ledger::{
+    Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, Lot, LotKey, Transfer, Wallet,
+};
 use guerdon_core::members::Profile;
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::redemption::Order;
@@ -82,8 +84,18 @@ fn wallets() -> impl Strategy<Value = Wallet> {
         })
 }
 
+/// All but the account of merges, whose points come with their history: see `merging_keeps_every_lot_and_sum`.
 fn ledger_accounts() -> impl Strategy<Value = LedgerAccount> {
     prop::sample::select(vec![1_i64, 2, 3, 10, 11, 12, 13, 14]).prop_map(|code| LedgerAccount::from_code(code).unwrap())
+}
+
+fn statuses() -> impl Strategy<Value = AccountStatus> {
+    prop_oneof![
+        Just(AccountStatus::Active),
+        any::<i64>().prop_map(|at| AccountStatus::Closed { at: Timestamp::from_millis(at) }),
+        (0..=i64::MAX).prop_map(|into| AccountStatus::Merged { into: MemberId(into) }),
+        any::<i64>().prop_map(|at| AccountStatus::Erased { at: Timestamp::from_millis(at) }),
+    ]
 }
 
 fn total(wallet: &Wallet) -> i64 {
@@ -227,8 +239,10 @@ proptest! {
         wallets in prop::collection::vec(wallets(), 0..3),
         version in any::<i64>(),
         moments in any::<(i64, i64)>(),
+        status in statuses(),
+        merged_from in prop::collection::vec((0..=i64::MAX).prop_map(MemberId), 0..3),
     ) {
-        let mut account = Account { version, ..Account::default() };
+        let mut account = Account { version, status, merged_from, ..Account::default() };
         account.last_activity_at = Timestamp::from_millis(moments.0);
         account.last_transaction_at = Timestamp::from_millis(moments.1);
         for (number, wallet) in wallets.into_iter().enumerate() {

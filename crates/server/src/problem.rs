@@ -65,7 +65,12 @@ impl From<Refusal> for Problem {
             | RefusalCode::OrderNotHeld
             | RefusalCode::OutOfOrder
             | RefusalCode::WalletLimit
-            | RefusalCode::NothingDue => StatusCode::CONFLICT,
+            | RefusalCode::NothingDue
+            | RefusalCode::MemberClosed
+            | RefusalCode::MemberMerged
+            | RefusalCode::MemberErased
+            | RefusalCode::OpenOrders
+            | RefusalCode::OrderNotCaptured => StatusCode::CONFLICT,
         };
         Self::new(status, refusal.code.name(), refusal.message)
     }

@@ -4,9 +4,10 @@ use super::batch::Loaded;
 use super::command::{Action, Command, PreparedActivity};
 use super::receipt::{ActivityReceipt, OrderReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
-use crate::id::{ActivityId, IdGenerator, OrderId, TransactionId};
+use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
-    Account, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind, Transfer,
+    Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
+    Transfer,
 };
 use crate::limits;
 use crate::members::{MemberRef, Profile, RefKind};
@@ -48,6 +49,7 @@ struct Draft<'a> {
     command: &'a Command,
     kind: TransactionKind,
     account: Account,
+    status_before: AccountStatus,
     transfers: Vec<Transfer>,
     receipt: Receipt,
     member: Option<NewMember>,
@@ -75,6 +77,9 @@ pub(super) fn decide(
             return Err(Refusal::new(RefusalCode::UnknownMember, problem));
         }
     };
+    if matches!(command.action, Action::Record(_) | Action::Redeem { .. } | Action::Adjust { .. }) {
+        check_active(command.member_id, account.status)?;
+    }
     let id = TransactionId(ids.next(now));
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
@@ -89,6 +94,19 @@ pub(super) fn decide(
         Action::Tick => draft.tick()?,
     }
     draft.finish()
+}
+
+/// Refuses what only an active account does.
+pub(super) fn check_active(member: MemberId, status: AccountStatus) -> Result<(), Refusal> {
+    let (code, problem) = match status {
+        AccountStatus::Active => return Ok(()),
+        AccountStatus::Closed { at } => (RefusalCode::MemberClosed, format!("the account of {member} was closed {at}")),
+        AccountStatus::Merged { into } => {
+            (RefusalCode::MemberMerged, format!("{member} was merged into {into}; name that member instead"))
+        }
+        AccountStatus::Erased { at } => (RefusalCode::MemberErased, format!("{member} was erased {at}")),
+    };
+    Err(Refusal::new(code, problem))
 }
 
 impl<'a> Draft<'a> {
@@ -112,15 +130,19 @@ impl<'a> Draft<'a> {
             forgiven: 0,
             matured: 0,
             expired: 0,
+            forfeited: 0,
             reason: None,
             activity: None,
             order: None,
+            status: None,
+            merge: None,
             balances: Vec::new(),
         };
         Self {
             program,
             command,
             kind,
+            status_before: account.status,
             account,
             transfers: Vec::new(),
             receipt,
@@ -367,6 +389,7 @@ impl<'a> Draft<'a> {
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
         self.account.last_transaction_id = self.receipt.transaction_id.0;
         self.receipt.points += self.account.available();
+        self.receipt.status = (self.account.status != self.status_before).then_some(self.account.status);
         self.receipt.balances = self.account.wallets.iter().map(|wallet| wallet.balance()).collect();
         let receipt = serde_json::to_string(&self.receipt)
             .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;

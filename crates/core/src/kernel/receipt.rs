@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::earning::Outcome;
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
-use crate::ledger::{Balance, CurrencyId, TransactionKind};
+use crate::ledger::{AccountStatus, Balance, CurrencyId, Merge, TransactionKind};
 use crate::redemption::OrderState;
 use crate::time::Timestamp;
 
@@ -61,7 +61,10 @@ pub struct Receipt {
     /// Points that expired.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub expired: i64,
-    /// Why a balance was adjusted.
+    /// Points that were lost because the account was closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forfeited: i64,
+    /// Why a balance was adjusted, an account closed or merged, an order refunded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The activity, when there is one.
@@ -70,6 +73,12 @@ pub struct Receipt {
     /// The order, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderReceipt>,
+    /// Where the account stands since, when that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<AccountStatus>,
+    /// The merge, on both of its entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<Merge>,
     /// Balances after the transaction.
     pub balances: Vec<Balance>,
 }

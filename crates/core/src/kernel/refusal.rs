@@ -38,6 +38,16 @@ pub enum RefusalCode {
     WalletLimit,
     /// Nothing is due.
     NothingDue,
+    /// The account is closed.
+    MemberClosed,
+    /// The account was merged into another.
+    MemberMerged,
+    /// The member was erased.
+    MemberErased,
+    /// Orders of the member are held: they must be captured or released first.
+    OpenOrders,
+    /// Only a captured order can be refunded.
+    OrderNotCaptured,
 }
 
 impl RefusalCode {
@@ -60,6 +70,11 @@ impl RefusalCode {
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::WalletLimit => "wallet_limit",
             Self::NothingDue => "nothing_due",
+            Self::MemberClosed => "member_closed",
+            Self::MemberMerged => "member_merged",
+            Self::MemberErased => "member_erased",
+            Self::OpenOrders => "open_orders",
+            Self::OrderNotCaptured => "order_not_captured",
         }
     }
 }

@@ -28,6 +28,8 @@ pub enum LedgerAccount {
     Revocation = 13,
     /// Manual adjustments.
     Adjustment = 14,
+    /// Points on their way from one account of a person to another; a merge takes out what it puts in.
+    Merge = 15,
 }
 
 impl LedgerAccount {
@@ -42,6 +44,7 @@ impl LedgerAccount {
             Self::Breakage,
             Self::Revocation,
             Self::Adjustment,
+            Self::Merge,
         ]
         .into_iter()
         .find(|account| *account as i64 == code)
@@ -90,14 +93,36 @@ pub enum TransactionKind {
     Adjust = 6,
     /// Points matured or expired.
     Tick = 7,
+    /// An account was closed and its points forfeited.
+    Close = 8,
+    /// An account was merged into another; each of the two has an entry.
+    Merge = 9,
+    /// A captured order was taken back and its points given back.
+    Refund = 10,
 }
 
 impl TransactionKind {
     /// From the stored number.
     pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Enrol, Self::Activity, Self::Redeem, Self::Capture, Self::Release, Self::Adjust, Self::Tick]
-            .into_iter()
-            .find(|kind| *kind as i64 == code)
+        [
+            Self::Enrol,
+            Self::Activity,
+            Self::Redeem,
+            Self::Capture,
+            Self::Release,
+            Self::Adjust,
+            Self::Tick,
+            Self::Close,
+            Self::Merge,
+            Self::Refund,
+        ]
+        .into_iter()
+        .find(|kind| *kind as i64 == code)
+    }
+
+    /// Whether it changes more of an account than its points: what, its receipt says.
+    pub fn changes_status(self) -> bool {
+        matches!(self, Self::Close | Self::Merge)
     }
 
     /// The name used in the API.
@@ -110,6 +135,9 @@ impl TransactionKind {
             Self::Release => "release",
             Self::Adjust => "adjust",
             Self::Tick => "tick",
+            Self::Close => "close",
+            Self::Merge => "merge",
+            Self::Refund => "refund",
         }
     }
 }

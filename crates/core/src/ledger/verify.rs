@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Account, LedgerAccount, Transaction, leaf_hash};
+use super::{Account, CurrencyId, LedgerAccount, Transaction, leaf_hash};
 use crate::id::MemberId;
 use crate::proofs::LogVerifier;
 use crate::redemption::{Order, OrderState};
@@ -53,6 +53,8 @@ struct OrderSums {
 pub struct Verifier {
     rebuilt: FxHashMap<MemberId, Account>,
     orders: OrderSums,
+    /// Points that merges took out of accounts and have not put into others, by currency: none in the end.
+    merged: FxHashMap<CurrencyId, i64>,
     /// The log, which is checked against the journal.
     pub log: LogVerifier,
     report: VerifyReport,
@@ -94,6 +96,18 @@ impl Verifier {
             if let Err(problem) = account.wallet_mut(transfer.currency).apply(transfer) {
                 problems.push(problem);
             }
+            let merged = self.merged.entry(transfer.currency).or_default();
+            match (transfer.debit, transfer.credit) {
+                (LedgerAccount::Merge, _) => *merged -= transfer.amount,
+                (_, LedgerAccount::Merge) => *merged += transfer.amount,
+                _ => {}
+            }
+        }
+        if transaction.kind.changes_status() {
+            match serde_json::from_str(&transaction.receipt) {
+                Ok(receipt) => account.follow_receipt(transaction.member_id, &receipt),
+                Err(error) => problems.push(format!("its receipt cannot be read: {error}")),
+            }
         }
         for problem in problems {
             self.wrong(row(), problem);
@@ -114,7 +128,7 @@ impl Verifier {
                 *self.orders.held.entry(order.member_id).or_default() += order.points;
             }
             OrderState::Captured => *self.orders.issued.entry(order.reward_id.clone()).or_default() += order.quantity,
-            OrderState::Released => {}
+            OrderState::Released | OrderState::Refunded => {}
         }
     }
 
@@ -126,6 +140,15 @@ impl Verifier {
         let mut problems = Vec::new();
         if stored.version != rebuilt.version {
             problems.push(format!("version is {}, but it has {} transactions", stored.version, rebuilt.version));
+        }
+        if stored.status != rebuilt.status {
+            problems.push(format!("is {:?}, but its transactions say {:?}", stored.status, rebuilt.status));
+        }
+        if stored.merged_from != rebuilt.merged_from {
+            problems.push(format!(
+                "was merged from {:?}, but its transactions say {:?}",
+                stored.merged_from, rebuilt.merged_from
+            ));
         }
         for wallet in &stored.wallets {
             let balance = wallet.balance();
@@ -186,6 +209,12 @@ impl Verifier {
         (self.report.log_leaves, self.report.waiting_for_log) = self.log.counts();
         for finding in std::mem::take(&mut self.log).finish() {
             self.wrong(finding.row, finding.problem);
+        }
+        let mut merged: Vec<(CurrencyId, i64)> = self.merged.drain().filter(|(_, points)| *points != 0).collect();
+        merged.sort();
+        for (currency, points) in merged {
+            let problem = format!("merges took out {points} points more than they put in");
+            self.wrong(format!("currency {}", currency.0), problem);
         }
         let mut orphans: Vec<MemberId> = self.rebuilt.keys().copied().collect();
         orphans.sort();

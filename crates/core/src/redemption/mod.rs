@@ -1,4 +1,4 @@
-//! Redemption: the order, from hold to capture or release.
+//! Redemption: the order, from hold to capture or release, and to refund.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +17,14 @@ pub enum OrderState {
     Captured = 2,
     /// Points and stock were given back.
     Released = 3,
+    /// Points and units were given back after they had been spent and handed out.
+    Refunded = 4,
 }
 
 impl OrderState {
     /// From the stored number.
     pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Held, Self::Captured, Self::Released].into_iter().find(|state| *state as i64 == code)
+        [Self::Held, Self::Captured, Self::Released, Self::Refunded].into_iter().find(|state| *state as i64 == code)
     }
 
     /// The name used in the API.
@@ -31,6 +33,7 @@ impl OrderState {
             Self::Held => "held",
             Self::Captured => "captured",
             Self::Released => "released",
+            Self::Refunded => "refunded",
         }
     }
 }

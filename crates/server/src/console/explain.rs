@@ -67,10 +67,12 @@ fn currency_of(receipt: &Receipt) -> CurrencyId {
 fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
     match receipt.kind {
         TransactionKind::Activity => activity_title(frame, receipt),
-        TransactionKind::Redeem | TransactionKind::Capture | TransactionKind::Release => match &receipt.order {
-            Some(order) => order_title(frame, order),
-            None => frame.t(&format!("kind-{}", receipt.kind.name())),
-        },
+        TransactionKind::Redeem | TransactionKind::Capture | TransactionKind::Release | TransactionKind::Refund => {
+            match &receipt.order {
+                Some(order) => order_title(frame, order),
+                None => frame.t(&format!("kind-{}", receipt.kind.name())),
+            }
+        }
         TransactionKind::Adjust => {
             let change = format::signed(receipt.points, frame.decimals(currency));
             frame.say("title-adjust", [("points", change.into())])
@@ -80,6 +82,14 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
             (expired, _) => frame.say("title-expired", [("points", frame.points(currency, expired).into())]),
         },
         TransactionKind::Enrol => frame.t("kind-enrol"),
+        TransactionKind::Close => frame.t("title-close"),
+        TransactionKind::Merge => match &receipt.merge {
+            Some(merge) if merge.from == receipt.member_id => {
+                frame.say("title-merged-into", [("member", merge.into.to_string().into())])
+            }
+            Some(merge) => frame.say("title-merged-from", [("member", merge.from.to_string().into())]),
+            None => frame.t("kind-merge"),
+        },
     }
 }
 
@@ -99,6 +109,7 @@ fn order_title(frame: &Frame, order: &OrderReceipt) -> String {
         OrderState::Held => "title-order-held",
         OrderState::Captured => "title-order-captured",
         OrderState::Released => "title-order-released",
+        OrderState::Refunded => "title-order-refunded",
     };
     let points = frame.points(order.currency, order.points);
     let (quantity, reward) = (format::number(order.quantity), frame.reward_name(&order.reward_id));
@@ -156,6 +167,9 @@ fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String
     let mut remarks = Vec::new();
     if receipt.forgiven > 0 {
         remarks.push(frame.say("why-forgiven", [("points", frame.points(currency, receipt.forgiven).into())]));
+    }
+    if receipt.forfeited > 0 {
+        remarks.push(frame.say("why-forfeited", [("points", frame.points(currency, receipt.forfeited).into())]));
     }
     if receipt.expired > 0 && receipt.matured > 0 {
         remarks.push(frame.say("title-matured", [("points", frame.points(currency, receipt.matured).into())]));
@@ -274,14 +288,29 @@ mod tests {
         let due = receipt("tick", json!({"points": -3, "expired": 5, "matured": 2}));
         assert_eq!(english(&due), ["5 points expired", "2 points became available"]);
         assert_eq!(told(Language::Chinese, &due), ["5 积分已过期", "2 积分已生效"]);
+        assert_eq!(english(&order("refunded")), ["Order refunded: 2 × £5 voucher; 1,000 points given back"]);
+        let closed = receipt("close", json!({"points": -7, "forfeited": 9, "reason": "At the member's wish"}));
+        assert_eq!(
+            english(&closed),
+            ["Account closed", "9 points that were left are forfeited", "Reason: At the member's wish"]
+        );
+        assert_eq!(told(Language::Chinese, &closed)[..2], ["账户已注销", "剩余 9 积分已作废"]);
+        let merge = |from: &str, into: &str| {
+            let merge =
+                json!({"from": from, "into": into, "lifetimes": [], "last_activity_at": "1970-01-01T00:00:00Z"});
+            receipt("merge", json!({"merge": merge}))
+        };
+        let (own, other) = ("mem_0000000000001", "mem_0000000000002");
+        assert_eq!(english(&merge(own, other)), ["Merged into mem_0000000000002"]);
+        assert_eq!(english(&merge(other, own)), ["mem_0000000000002 was merged into this account"]);
         let idle = receipt("activity", json!({"activity": {"id": "act_0000000000001", "kind": "survey", "amount": 0}}));
         assert_eq!(english(&idle), ["Activity: survey", "No earning rule gave points for it"]);
     }
 
     #[test]
     fn every_kind_has_a_name_in_both_languages() {
-        for code in 1..=7 {
-            let key = format!("kind-{}", TransactionKind::from_code(code).unwrap().name());
+        for kind in (1..100).map_while(TransactionKind::from_code) {
+            let key = format!("kind-{}", kind.name());
             for language in [Language::English, Language::Chinese] {
                 assert!(!language.say(&key).contains("Unknown"), "{key}");
             }

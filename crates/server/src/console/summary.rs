@@ -44,7 +44,11 @@ impl Totals {
                 LedgerAccount::Breakage => self.expired -= amount,
                 LedgerAccount::Revocation => self.taken_back -= amount,
                 LedgerAccount::Adjustment => self.adjusted += amount,
-                LedgerAccount::MemberAvailable | LedgerAccount::MemberPending | LedgerAccount::MemberHeld => {}
+                // A merge puts in what it takes out.
+                LedgerAccount::MemberAvailable
+                | LedgerAccount::MemberPending
+                | LedgerAccount::MemberHeld
+                | LedgerAccount::Merge => {}
             }
         }
     }
