@@ -4,6 +4,7 @@ pub mod audit;
 pub mod earning;
 pub mod hex;
 pub mod id;
+pub mod identity;
 pub mod kernel;
 pub mod ledger;
 pub mod limits;
