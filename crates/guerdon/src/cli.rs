@@ -41,12 +41,9 @@ pub struct DataArgs {
 /// Where to listen.
 #[derive(Args, Clone)]
 pub struct ListenArgs {
-    /// Address and port; other than loopback only with an API key.
+    /// Address and port.
     #[arg(long, env = "GUERDON_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: std::net::SocketAddr,
-    /// When set, every call must bring it as `Authorization: Bearer …`. Better given in the environment.
-    #[arg(long, env = "GUERDON_API_KEY", hide_env_values = true)]
-    pub api_key: Option<String>,
 }
 
 #[derive(Subcommand)]

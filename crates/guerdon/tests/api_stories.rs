@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Server, gift_club, init};
+use support::{KEY, Server, gift_club, init};
 
 /// Replaces what differs from run to run.
 fn steady(mut value: Value) -> Value {
@@ -208,20 +208,41 @@ async fn a_thousand_redeemers_share_a_hundred_units() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_key_guards_every_call_but_health() {
+async fn nothing_opens_without_a_key_but_what_is_public() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     init(&data, &gift_club(10));
-    let key = "a-long-enough-secret";
-    let server = Server::start_with(&data, &["--api-key", key]);
-    for path in ["/v1/members", "/console", "/metrics", "/openapi.json", "/docs"] {
-        let (status, _) = server.text(path).await;
-        assert_eq!(status, 401, "{path}");
-        let response = server.client.get(format!("{}{path}", server.address)).bearer_auth(key).send().await.unwrap();
-        assert_eq!(response.status().as_u16(), 200, "{path}");
+    let server = Server::start(&data);
+    let stranger = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let status = async |key: Option<&str>, path: &str| {
+        let mut request = stranger.get(format!("{}{path}", server.address));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    for path in ["/v1/members", "/v1/rewards", "/metrics"] {
+        assert_eq!(status(None, path).await, 401, "{path}");
+        assert_eq!(status(Some("another key than the right one"), path).await, 401, "{path}");
+        assert_eq!(status(Some(KEY), path).await, 200, "{path}");
     }
-    assert_eq!(server.text("/livez").await.0, 200);
-    assert_eq!(server.text("/readyz").await.0, 200);
+    assert_eq!(status(None, "/console").await, 303, "a person is led to the page to sign in");
+    for path in ["/livez", "/readyz", "/openapi.json", "/docs", "/v1/log/head"] {
+        assert_eq!(status(None, path).await, 200, "{path}");
+    }
+}
+
+#[test]
+fn every_route_declares_what_it_asks_for() {
+    let routes = guerdon_server::routes().unwrap();
+    let mut public: Vec<String> = routes
+        .iter()
+        .filter(|(_, _, needs)| *needs == guerdon_server::Needs::Nothing)
+        .map(|(method, path, _)| format!("{method} {path}"))
+        .collect();
+    public.sort();
+    insta::assert_json_snapshot!("public_routes", public);
+    assert!(routes.iter().count() > 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]

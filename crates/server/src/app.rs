@@ -3,20 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use guerdon_core::identity::Permission;
 use metrics_exporter_prometheus::PrometheusHandle;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::identity::access::{Needs, Pages, Routes};
+use crate::identity::guard::{Gate, guard};
+use crate::identity::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::problem::Problem;
 use crate::{AppState, api, assets, console};
 
@@ -26,8 +29,6 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// What surrounds the application.
 #[derive(Default)]
 pub struct AppOptions {
-    /// When set, every call must bring it, as `Authorization: Bearer …`.
-    pub api_key: Option<String>,
     /// Where `/metrics` reads from.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -39,35 +40,70 @@ pub struct AppOptions {
         description = "A self-hosted loyalty platform: members, points, rewards.",
         license(name = "Apache-2.0")
     ),
-    components(schemas(Problem))
+    components(schemas(Problem)),
+    modifiers(&Schemes)
 )]
 struct Description;
+
+/// The ways to prove who one is. An operation asks for one of them, and names the permission as its scope.
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let components = description.components.get_or_insert_default();
+        let bearer = |text: &str| {
+            let mut scheme = Http::new(HttpAuthScheme::Bearer);
+            scheme.description = Some(text.to_owned());
+            SecurityScheme::Http(scheme)
+        };
+        let key = "An API key or an access token, or the session of an operator. The scope is the permission that is \
+                   asked for; behind `@store` it may be granted for some stores only, of which the request names one.";
+        components.add_security_scheme("key", bearer(key));
+        let cookie =
+            |name: &str, text: &str| SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(name, text)));
+        components.add_security_scheme("operator", cookie(OPERATOR_COOKIE, "The session of a signed-in operator."));
+        components.add_security_scheme("member", cookie(MEMBER_COOKIE, "The session of a signed-in member."));
+    }
+}
 
 /// The description of the API, OpenAPI 3.1.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     OpenApiRouter::<AppState>::with_openapi(Description::openapi()).merge(api::router()).into_openapi()
 }
 
+/// All pages beside the API, and what each asks for.
+fn pages(metrics: Option<PrometheusHandle>, description: utoipa::openapi::OpenApi) -> Pages {
+    let description = Arc::new(description);
+    let metrics = async move || metrics.map(|handle| handle.render()).unwrap_or_default();
+    Pages::default()
+        .get("/metrics", Needs::Permission(Permission::MetricsRead), metrics)
+        .get("/openapi.json", Needs::Nothing, async move || Json(Arc::unwrap_or_clone(description)))
+        .get("/docs", Needs::Nothing, docs)
+        .get("/", Needs::Nothing, async || Redirect::temporary("/console"))
+        .and(console::pages())
+        .and(assets::pages())
+}
+
+/// What every route asks for. The message names an operation that does not say.
+pub fn routes() -> Result<Routes, String> {
+    let mut routes = Routes::default();
+    routes.add_described(&openapi())?;
+    drop(pages(None, openapi()).declare(&mut routes));
+    Ok(routes)
+}
+
 /// Builds the application.
 pub fn app(state: AppState, options: AppOptions) -> Router {
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi()).merge(api::router()).split_for_parts();
-    let description = Arc::new(description);
-    let metrics = options.metrics;
-    let guarded = api
-        .merge(console::router())
-        .route("/metrics", get(move || async move { metrics.map(|handle| handle.render()).unwrap_or_default() }))
-        .route("/openapi.json", get(move || async move { Json(Arc::unwrap_or_clone(description)) }))
-        .route("/docs", get(docs))
-        .route("/", get(async || Redirect::temporary("/console")))
-        .merge(assets::router());
-    let guarded = match options.api_key {
-        None => guarded,
-        Some(key) => {
-            let digest: Arc<[u8; 32]> = Arc::new(Sha256::digest(key.as_bytes()).into());
-            guarded.layer(middleware::from_fn_with_state(digest, require_key))
-        }
-    };
-    guarded
+    let mut routes = Routes::default();
+    if let Err(problem) = routes.add_described(&description) {
+        // The tests walk every operation. One that slipped through is closed to everyone.
+        tracing::error!(problem, "an operation declares no permission");
+    }
+    let pages = pages(options.metrics, description).declare(&mut routes);
+    let gate = Gate { state: state.clone(), routes: Arc::new(routes) };
+    api.merge(pages)
+        .route_layer(middleware::from_fn_with_state(gate, guard))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(ready))
         .fallback(async || Problem::not_found("not_found", "there is no such page; /docs lists the API"))
@@ -95,18 +131,4 @@ async fn ready(State(state): State<AppState>) -> Result<&'static str, Problem> {
 
 async fn docs() -> Html<&'static str> {
     Html(include_str!("../templates/docs.html"))
-}
-
-async fn require_key(State(digest): State<Arc<[u8; 32]>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    let given: [u8; 32] = Sha256::digest(given.as_bytes()).into();
-    // Digests of equal length, compared in constant time: the answer's time tells nothing of the key.
-    if given.ct_eq(digest.as_ref()).into() {
-        return next.run(request).await;
-    }
-    let detail = "send the API key as `Authorization: Bearer …`";
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-    response
 }

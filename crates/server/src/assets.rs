@@ -1,15 +1,13 @@
 //! Vendored and own static files, embedded in the binary.
 
-use axum::Router;
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use rust_embed::{Embed, EmbeddedFile};
 use serde::Deserialize;
 use tower_http::compression::CompressionLayer;
 
-use crate::AppState;
+use crate::identity::access::{Needs, Pages};
 use crate::problem::Problem;
 
 #[derive(Embed)]
@@ -23,9 +21,11 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 /// For an address without it: a new release may bring another content.
 const A_DAY: &str = "public, max-age=86400";
 
-/// The routes of static files.
-pub fn router() -> Router<AppState> {
-    Router::new().route("/assets/{*path}", get(asset)).layer(CompressionLayer::new())
+/// The static files.
+pub fn pages() -> Pages {
+    Pages::default()
+        .get("/assets/{*path}", Needs::Nothing, asset)
+        .around(|router| router.layer(CompressionLayer::new()))
 }
 
 /// The address of a file with the name of its content, so that it may be kept for ever.

@@ -10,7 +10,9 @@ mod sequencer;
 mod serve;
 mod state;
 
-pub use app::{AppOptions, app, openapi};
+pub use app::{AppOptions, app, openapi, routes};
+pub use identity::access::{Needs, Routes};
+pub use identity::directory::Directory;
 pub use metrics_exporter_prometheus::PrometheusBuilder;
 pub use serve::serve;
 pub use state::AppState;

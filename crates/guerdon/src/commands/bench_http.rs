@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use guerdon_server::{AppOptions, AppState, app};
+use guerdon_server::{AppOptions, AppState, Directory, app};
 use guerdon_store::read::Reader;
 use guerdon_store::{Engine, SqliteStore};
 use hdrhistogram::Histogram;
@@ -19,6 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::bench::{Draw, Measured, bench_key};
+
+/// The key that the clients bring.
+const KEY: &str = "the key of the benchmark";
 
 /// Bodies prepared before the clock starts, so that the client costs little beside the server.
 struct Requests {
@@ -43,7 +46,8 @@ pub fn measure(
     let measured = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let state = AppState { engine: engine.handle(), reader: Reader::open(folder).await? };
+        let directory = Arc::new(Directory::new(Some(KEY)));
+        let state = AppState { engine: engine.handle(), reader: Reader::open(folder).await?, directory };
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(guerdon_server::serve(
             listener,
@@ -93,6 +97,7 @@ async fn client(stream: TcpStream, requests: Arc<Requests>) -> Result<Histogram<
 async fn redeem(sender: &mut SendRequest<Full<Bytes>>, number: usize, body: Bytes) -> Result<()> {
     let request = Request::post("/v1/orders")
         .header("host", "localhost")
+        .header("authorization", format!("Bearer {KEY}"))
         .header("content-type", "application/json")
         .header("idempotency-key", format!("bench-{number}"))
         .body(Full::new(body))?;

@@ -1,12 +1,13 @@
 //! `guerdon serve`: the API and the console over a data directory.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use guerdon_core::proofs::SigningKey;
-use guerdon_server::{AppOptions, AppState, PrometheusBuilder, app};
+use guerdon_server::{AppOptions, AppState, Directory, PrometheusBuilder, app};
 use guerdon_store::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -38,16 +39,27 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     serve(open::start(stores)?, &args.data, log_key, &args.listen)
 }
 
-/// Refuses to face a network without a key.
-pub fn check_address(listen: &ListenArgs) -> Result<()> {
-    match &listen.api_key {
-        Some(key) if key.len() < 16 => bail!("the API key must have 16 characters or more"),
-        None if !listen.listen.ip().is_loopback() => bail!(
-            "{} faces a network: set an API key with --api-key or GUERDON_API_KEY, or listen on 127.0.0.1",
-            listen.listen
-        ),
-        _ => Ok(()),
+/// The key that may do everything, from the environment or a file that it names: for the first steps, for scripts and
+/// containers. Never from the command line, where other users of the machine can read it.
+pub fn bootstrap_key() -> Result<Option<String>> {
+    let key = match (std::env::var("GUERDON_API_KEY"), std::env::var("GUERDON_API_KEY_FILE")) {
+        (Ok(key), _) => key,
+        (_, Ok(file)) => std::fs::read_to_string(&file).with_context(|| format!("the key file {file}"))?,
+        _ => return Ok(None),
+    };
+    let key = key.trim().to_owned();
+    if key.len() < 16 {
+        bail!("GUERDON_API_KEY must have 16 characters or more");
     }
+    Ok(Some(key))
+}
+
+/// Refuses to face a network.
+pub fn check_address(listen: &ListenArgs) -> Result<()> {
+    if listen.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    bail!("{} faces a network; listen on 127.0.0.1", listen.listen)
 }
 
 /// Serves over a running engine until Ctrl-C or SIGTERM.
@@ -64,8 +76,9 @@ pub fn serve(
         })?;
         let reader = data.reader().await?;
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
-        let state = AppState { engine: engine.handle(), reader };
-        let options = AppOptions { api_key: listen.api_key.clone(), metrics: Some(metrics) };
+        let directory = Arc::new(Directory::new(bootstrap_key()?.as_deref()));
+        let state = AppState { engine: engine.handle(), reader, directory };
+        let options = AppOptions { metrics: Some(metrics) };
         let address = listener.local_addr()?;
         println!("Serving on http://{address}: console at /console, API at /docs. Ctrl-C stops.");
         let (stop, stopped) = watch::channel(false);

@@ -10,6 +10,16 @@ use serde_json::{Value, json};
 /// The binary under test.
 pub const GUERDON: &str = env!("CARGO_BIN_EXE_guerdon");
 
+/// The key that may do everything, which the stories' servers are given.
+pub const KEY: &str = "the key of the stories";
+
+/// A client that brings a key.
+pub fn client(key: &str) -> reqwest::Client {
+    let mut headers = reqwest::header::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {key}").parse().unwrap());
+    reqwest::Client::builder().default_headers(headers).build().unwrap()
+}
+
 /// A `guerdon serve` that is killed when dropped.
 pub struct Server {
     child: Child,
@@ -49,6 +59,7 @@ impl Server {
         let mut child = Command::new(GUERDON)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir", directory.to_str().unwrap()])
             .args(more)
+            .env("GUERDON_API_KEY", KEY)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -61,7 +72,7 @@ impl Server {
             panic!("the server did not start: {line}{error}");
         };
         let address = rest.split(':').take(3).collect::<Vec<_>>().join(":");
-        Self { child, address, client: reqwest::Client::new() }
+        Self { child, address, client: client(KEY) }
     }
 
     /// kill −9.

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use guerdon_core::earning::Activity;
 use guerdon_core::id::MemberId;
+use guerdon_core::identity::Permission;
 use guerdon_core::kernel::Command;
 use guerdon_core::limits;
 use guerdon_core::members::{MemberRef, RefKind};
@@ -18,6 +19,7 @@ use utoipa_axum::routes;
 use super::extract::{Body, IdempotencyKey, Params, id, receipt};
 use super::members::unknown_member;
 use crate::AppState;
+use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -49,12 +51,14 @@ struct RecordParams {
 }
 
 /// Record an activity.
-#[utoipa::path(post, path = "/v1/activities", tag = "activities", request_body = ActivityRequest,
+#[utoipa::path(post, path = "/v1/activities", tag = "activities",
+    security(("key" = ["activities:write@store"])), request_body = ActivityRequest,
     params(("Idempotency-Key" = String, Header), RecordParams),
     responses((status = 201, description = "The receipt: what was earned, and why", body = Object),
         (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn record(
     State(state): State<AppState>,
+    actor: Actor,
     Params(params): Params<RecordParams>,
     key: Result<IdempotencyKey, Problem>,
     Body(request): Body<ActivityRequest>,
@@ -64,7 +68,7 @@ async fn record(
         Err(_) if params.dry_run => "dry-run".to_owned(),
         key => key?.0,
     };
-    let command = prepare(&state, &key, request).await?;
+    let command = prepare(&state, &actor, &key, request).await?;
     if params.dry_run {
         let reply = state.engine.submit_one(command.dry()).await?;
         return Ok((StatusCode::OK, [("content-type", "application/json")], reply.receipt).into_response());
@@ -72,7 +76,8 @@ async fn record(
     receipt(state.engine.submit_one(command).await)
 }
 
-async fn prepare(state: &AppState, key: &str, request: ActivityRequest) -> Result<Command, Problem> {
+async fn prepare(state: &AppState, actor: &Actor, key: &str, request: ActivityRequest) -> Result<Command, Problem> {
+    actor.require_at(Permission::ActivitiesWrite, request.activity.store.as_deref())?;
     let member = resolve(state, &request).await?;
     if let Some(reference) = &request.reference {
         limits::check_text("reference", reference, limits::KEY_CHARS)
@@ -140,10 +145,12 @@ struct BatchResult {
 }
 
 /// Record up to 1,000 activities, each by itself accepted or refused.
-#[utoipa::path(post, path = "/v1/activities/batch", tag = "activities", request_body = BatchRequest,
+#[utoipa::path(post, path = "/v1/activities/batch", tag = "activities",
+    security(("key" = ["activities:write@store"])), request_body = BatchRequest,
     responses((status = 200, body = BatchResponse), (status = 400, body = Problem)))]
 async fn record_batch(
     State(state): State<AppState>,
+    actor: Actor,
     Body(batch): Body<BatchRequest>,
 ) -> Result<Json<BatchResponse>, Problem> {
     if batch.activities.is_empty() || batch.activities.len() > limits::BATCH_ACTIVITIES {
@@ -154,7 +161,7 @@ async fn record_batch(
     let mut results: Vec<Option<BatchResult>> = Vec::with_capacity(batch.activities.len());
     let mut commands = Vec::with_capacity(batch.activities.len());
     for item in batch.activities {
-        match prepare(&state, &item.idempotency_key, item.request).await {
+        match prepare(&state, &actor, &item.idempotency_key, item.request).await {
             Ok(command) => {
                 commands.push(command);
                 results.push(None);

@@ -40,7 +40,8 @@ struct HeadView {
 }
 
 /// The latest signed head of the log, and its keys.
-#[utoipa::path(get, path = "/v1/log/head", tag = "log", responses((status = 200, body = HeadView)))]
+#[utoipa::path(get, path = "/v1/log/head", tag = "log",
+    security(()), responses((status = 200, body = HeadView)))]
 async fn head(State(state): State<AppState>) -> Result<Json<HeadView>, Problem> {
     let head = state.reader.log_head().await?;
     Ok(Json(HeadView { size: head.size, checkpoint: head.checkpoint, keys: state.reader.log_keys().await? }))
@@ -76,7 +77,8 @@ fn not_logged(transaction: TransactionId) -> Problem {
 }
 
 /// The inclusion proof of a transaction.
-#[utoipa::path(get, path = "/v1/log/inclusion", tag = "log", params(InclusionParams),
+#[utoipa::path(get, path = "/v1/log/inclusion", tag = "log",
+    security(()), params(InclusionParams),
     responses((status = 200, body = InclusionView), (status = 404, description = "`not_in_log`", body = Problem)))]
 async fn inclusion(
     State(state): State<AppState>,
@@ -116,7 +118,8 @@ struct ConsistencyParams {
 }
 
 /// The proof that the log of one head begins with the log of an older one.
-#[utoipa::path(get, path = "/v1/log/consistency", tag = "log", params(ConsistencyParams),
+#[utoipa::path(get, path = "/v1/log/consistency", tag = "log",
+    security(()), params(ConsistencyParams),
     responses((status = 200, body = ConsistencyView), (status = 400, body = Problem)))]
 async fn consistency(
     State(state): State<AppState>,
@@ -149,7 +152,8 @@ struct LeavesParams {
 }
 
 /// The leaves of the log, in order. Fewer than asked for: the log ends there.
-#[utoipa::path(get, path = "/v1/log/leaves", tag = "log", params(LeavesParams),
+#[utoipa::path(get, path = "/v1/log/leaves", tag = "log",
+    security(()), params(LeavesParams),
     responses((status = 200, body = Vec<LeafView>), (status = 400, body = Problem)))]
 async fn leaves(
     State(state): State<AppState>,
@@ -171,6 +175,7 @@ async fn leaves(
 
 /// The transaction in full with the proof that it is in the log: a file that `guerdon audit --proof` checks anywhere.
 #[utoipa::path(get, path = "/v1/transactions/{transaction_id}/proof", tag = "log",
+    security(("key" = ["members:read"])),
     params(("transaction_id" = String, Path)),
     responses((status = 200, body = Object), (status = 404, description = "`not_in_log`", body = Problem)))]
 async fn proof(

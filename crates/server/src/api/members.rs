@@ -31,7 +31,8 @@ pub(super) fn unknown_member(text: &str) -> Problem {
 }
 
 /// Enrol a member.
-#[utoipa::path(post, path = "/v1/members", tag = "members", request_body(content = Object,
+#[utoipa::path(post, path = "/v1/members", tag = "members",
+    security(("key" = ["members:write@store"])), request_body(content = Object,
     example = json!({"external_id": "17850", "name": "Ann", "email": "ann@example.org"})),
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `member_id` is the new member's", body = Object),
@@ -57,7 +58,8 @@ struct ListParams {
 }
 
 /// List members.
-#[utoipa::path(get, path = "/v1/members", tag = "members", params(ListParams),
+#[utoipa::path(get, path = "/v1/members", tag = "members",
+    security(("key" = ["members:read@store"])), params(ListParams),
     responses((status = 200, body = Page<MemberView>), (status = 400, body = Problem)))]
 async fn list(
     State(state): State<AppState>,
@@ -78,7 +80,8 @@ async fn list(
 }
 
 /// Get a member.
-#[utoipa::path(get, path = "/v1/members/{member_id}", tag = "members", params(("member_id" = String, Path)),
+#[utoipa::path(get, path = "/v1/members/{member_id}", tag = "members",
+    security(("key" = ["members:read@store"])), params(("member_id" = String, Path)),
     responses((status = 200, body = MemberView), (status = 404, body = Problem)))]
 async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<MemberView>, Problem> {
     let row = state.reader.member(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
@@ -86,7 +89,8 @@ async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<
 }
 
 /// The wallets of a member, with lots and what expires next.
-#[utoipa::path(get, path = "/v1/members/{member_id}/wallet", tag = "members", params(("member_id" = String, Path)),
+#[utoipa::path(get, path = "/v1/members/{member_id}/wallet", tag = "members",
+    security(("key" = ["members:read@store"])), params(("member_id" = String, Path)),
     responses((status = 200, body = Vec<WalletView>), (status = 404, body = Problem)))]
 async fn wallet(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<Vec<WalletView>>, Problem> {
     let account = state.reader.account(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
@@ -104,6 +108,7 @@ struct PageParams {
 
 /// Transactions of a member, newest first, each with its explanation.
 #[utoipa::path(get, path = "/v1/members/{member_id}/transactions", tag = "members",
+    security(("key" = ["members:read@store"])),
     params(("member_id" = String, Path), PageParams),
     responses((status = 200, body = Page<TransactionView>), (status = 404, body = Problem)))]
 async fn transactions(
@@ -134,7 +139,8 @@ struct Adjustment {
 }
 
 /// Adjust a balance by hand.
-#[utoipa::path(post, path = "/v1/members/{member_id}/adjustments", tag = "members", request_body = Adjustment,
+#[utoipa::path(post, path = "/v1/members/{member_id}/adjustments", tag = "members",
+    security(("key" = ["members:adjust"])), request_body = Adjustment,
     params(("member_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 409, body = Problem),
         (status = 422, body = Problem)))]

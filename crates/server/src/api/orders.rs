@@ -39,7 +39,8 @@ struct OrderRequest {
 struct MemberIdText(String);
 
 /// Create an order: set the points and the stock aside.
-#[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = OrderRequest,
+#[utoipa::path(post, path = "/v1/orders", tag = "orders",
+    security(("key" = ["orders:write"])), request_body = OrderRequest,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
@@ -62,7 +63,8 @@ async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
 }
 
 /// Get an order.
-#[utoipa::path(get, path = "/v1/orders/{order_id}", tag = "orders", params(("order_id" = String, Path)),
+#[utoipa::path(get, path = "/v1/orders/{order_id}", tag = "orders",
+    security(("key" = ["orders:read"])), params(("order_id" = String, Path)),
     responses((status = 200, body = OrderView), (status = 404, body = Problem)))]
 async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<OrderView>, Problem> {
     Ok(Json(find(&state, &text).await?.into()))
@@ -70,6 +72,7 @@ async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<
 
 /// Capture an order: spend what it holds.
 #[utoipa::path(post, path = "/v1/orders/{order_id}/capture", tag = "orders",
+    security(("key" = ["orders:write"])),
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
         (status = 409, description = "`order_not_held`", body = Problem)))]
@@ -85,6 +88,7 @@ async fn capture(
 
 /// Release an order: give back what it holds.
 #[utoipa::path(post, path = "/v1/orders/{order_id}/release", tag = "orders",
+    security(("key" = ["orders:write"])),
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
         (status = 409, description = "`order_not_held`", body = Problem)))]

@@ -14,7 +14,8 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 }
 
 /// List rewards with what is left of them.
-#[utoipa::path(get, path = "/v1/rewards", tag = "rewards", responses((status = 200, body = Vec<RewardView>)))]
+#[utoipa::path(get, path = "/v1/rewards", tag = "rewards",
+    security(("key" = ["rewards:read@store"])), responses((status = 200, body = Vec<RewardView>)))]
 async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Problem> {
     let stock = state.reader.stock().await?;
     let program = state.program();
@@ -22,7 +23,8 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
 }
 
 /// Get a reward.
-#[utoipa::path(get, path = "/v1/rewards/{reward_id}", tag = "rewards", params(("reward_id" = String, Path)),
+#[utoipa::path(get, path = "/v1/rewards/{reward_id}", tag = "rewards",
+    security(("key" = ["rewards:read@store"])), params(("reward_id" = String, Path)),
     responses((status = 200, body = RewardView), (status = 404, body = Problem)))]
 async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<RewardView>, Problem> {
     let program = state.program();

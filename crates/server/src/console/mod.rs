@@ -13,15 +13,15 @@ mod summary;
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Extension, Router};
+use guerdon_core::identity::Permission;
 use tower_http::compression::CompressionLayer;
 
-use crate::AppState;
+use crate::identity::access::{Needs, Pages};
 use frame::{Frame, PageError};
 use language::Language;
 
@@ -29,19 +29,23 @@ use language::Language;
 const CONTENT_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
                               form-action 'self'; frame-ancestors 'none'";
 
-/// The routes of the console.
-pub fn router() -> Router<AppState> {
-    Router::new()
-        .route("/console", get(overview::page))
-        .route("/console/members", get(members::page))
-        .route("/console/search", get(members::search))
-        .route("/console/members/{id}", get(member::page))
-        .route("/console/members/{id}/transactions", get(history::rows))
-        .route("/console/proofs", get(proofs::page))
-        .route("/console/{*rest}", get(nowhere))
-        .layer(Extension(Arc::<summary::Cache>::default()))
-        .layer(middleware::from_fn(surround))
-        .layer(CompressionLayer::new())
+/// The pages of the console.
+pub fn pages() -> Pages {
+    let members = Needs::InStore(Permission::MembersRead);
+    Pages::default()
+        .get("/console", Needs::Permission(Permission::ReportsRead), overview::page)
+        .get("/console/members", members, members::page)
+        .get("/console/search", members, members::search)
+        .get("/console/members/{id}", members, member::page)
+        .get("/console/members/{id}/transactions", members, history::rows)
+        .get("/console/proofs", Needs::Operator, proofs::page)
+        .get("/console/{*rest}", Needs::Operator, nowhere)
+        .around(|router| {
+            router
+                .layer(Extension(Arc::<summary::Cache>::default()))
+                .layer(middleware::from_fn(surround))
+                .layer(CompressionLayer::new())
+        })
 }
 
 async fn nowhere(frame: Frame) -> PageError {
