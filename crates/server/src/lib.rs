@@ -5,6 +5,8 @@ mod app;
 mod assets;
 mod console;
 pub mod identity;
+mod language;
+pub mod picture;
 mod problem;
 mod sequencer;
 mod serve;

@@ -1,5 +1,11 @@
 //! Members: the profile, and the references by which the world outside knows them.
 
+mod card;
+mod card_number;
+
+pub use card::{CardError, CardKey, CardPublicKey, STEP_SECONDS, verify_card};
+pub use card_number::{card_number, grouped_card_number, parse_card_number};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

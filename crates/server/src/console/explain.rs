@@ -190,8 +190,8 @@ mod tests {
     use guerdon_core::program::{Bundle, Program};
     use serde_json::{Value, json};
 
-    use super::super::language::Language;
     use super::*;
+    use crate::language::Language;
 
     fn frame(language: Language) -> Frame {
         let bundle = Bundle::parse(include_str!("../../../../programs/gift-club.toml")).unwrap();

@@ -14,8 +14,8 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
 
 use super::format;
-use super::language::{Argument, Language};
 use crate::AppState;
+use crate::language::{Argument, Language};
 
 /// The place in the navigation where a page belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,6 @@ mod explain;
 mod format;
 mod frame;
 mod history;
-mod language;
 mod member;
 mod members;
 mod overview;
@@ -22,8 +21,8 @@ use guerdon_core::identity::Permission;
 use tower_http::compression::CompressionLayer;
 
 use crate::identity::access::{Needs, Pages};
+use crate::language::Language;
 use frame::{Frame, PageError};
-use language::Language;
 
 /// Pages bring no script or style of their own; the `data:` images are the stylesheet's.
 const CONTENT_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \

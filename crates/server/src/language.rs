@@ -23,7 +23,7 @@ const COOKIE: &str = "guerdon_language";
 static ENGLISH: LanguageIdentifier = langid!("en");
 static CHINESE: LanguageIdentifier = langid!("zh-CN");
 
-/// A language in which the console speaks.
+/// A language in which pages and messages speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// English.
@@ -148,30 +148,60 @@ mod tests {
         assert_eq!(language("/console?lang=tlh", &[("accept-language", "tlh;q=1, zh;q=0")]).await, Language::English);
     }
 
-    fn keys(file: &str) -> BTreeSet<&str> {
+    fn folder(name: &str) -> std::path::PathBuf {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    }
+
+    /// The files below a folder, with their texts.
+    fn texts_below(folder: &std::path::Path) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.extend(texts_below(&path));
+            } else {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                found.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn keys(file: &str) -> BTreeSet<String> {
         let lines = file.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
-        lines.filter_map(|line| line.split_once(" =").map(|(key, _)| key)).collect()
+        lines.filter_map(|line| line.split_once(" =").map(|(key, _)| key.to_owned())).collect()
     }
 
     #[test]
     fn both_languages_have_the_same_keys() {
-        let english = keys(include_str!("../../locales/en/console.ftl"));
-        let chinese = keys(include_str!("../../locales/zh-CN/console.ftl"));
-        assert!(english.len() > 50);
-        assert_eq!(english.difference(&chinese).collect::<Vec<_>>(), Vec::<&&str>::new());
-        assert_eq!(chinese.difference(&english).collect::<Vec<_>>(), Vec::<&&str>::new());
+        let (english, chinese) = (texts_below(&folder("locales/en")), texts_below(&folder("locales/zh-CN")));
+        assert!(english.len() > 1);
+        assert_eq!(english.len(), chinese.len());
+        let mut all = BTreeSet::new();
+        for ((name, english), (other, chinese)) in english.iter().zip(&chinese) {
+            assert_eq!(name, other);
+            let (english, chinese) = (keys(english), keys(chinese));
+            assert_eq!(english.difference(&chinese).collect::<Vec<_>>(), Vec::<&String>::new(), "{name}");
+            assert_eq!(chinese.difference(&english).collect::<Vec<_>>(), Vec::<&String>::new(), "{name}");
+            for key in english {
+                assert!(all.insert(key.clone()), "`{key}` stands in two files; the loader joins them");
+            }
+        }
     }
 
     #[test]
     fn every_key_of_the_templates_is_there() {
-        let english = keys(include_str!("../../locales/en/console.ftl"));
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/console");
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let english: BTreeSet<String> =
+            texts_below(&folder("locales/en")).iter().flat_map(|(_, text)| keys(text)).collect();
+        let mut found = 0;
+        for (name, text) in texts_below(&folder("templates")) {
             for rest in text.split("frame.t(\"").skip(1) {
                 let key = rest.split('"').next().unwrap();
-                assert!(english.contains(key), "no words for `{key}`");
+                assert!(english.contains(key), "no words for `{key}` of {name}");
+                found += 1;
             }
         }
+        assert!(found > 50);
     }
 }

@@ -1,0 +1,53 @@
+# What members and operators are sent, in English. A text for a phone is one sentence or two.
+
+message-automatic = This message was sent automatically by { $program }. It needs no answer.
+
+message-code-subject = { $code } is your code for { $program }
+message-code-title = Your code
+message-code-sign-in = Enter this code to sign in to { $program }.
+message-code-join = Enter this code to join { $program }.
+message-code-change-address = Enter this code to use this address with { $program } from now on.
+message-code-recovery = Enter this code to get back into your account with { $program }.
+message-code-limits = It is good for { $minutes } minutes and for one use. Nobody from { $program } will ever ask you for it.
+message-code-other = Was it not you? Then ignore this message: without the code nobody gets in.
+message-code-phone = { $code } is your code for { $program }, good for { $minutes } minutes. Tell it to nobody.
+
+message-invitation-subject = You are invited to work with { $program }
+message-invitation-title = Your invitation
+message-invitation-text = { $inviter } invites you to the console of { $program } as { $role }.
+message-invitation-link = Accept the invitation
+message-invitation-until = The invitation is good until { $until } and for one use.
+message-invitation-phone = { $inviter } invites you to the console of { $program }: { $link }
+
+message-alert-subject = New sign-in to { $program }
+message-alert-title = A new device signed in
+message-alert-text = Your account with { $program } was used from a device that was not seen before.
+message-alert-when = { $time }, { $device }, from { $address }
+message-alert-other = Was it not you? Sign out that device and choose a new password, or ask for help, at once.
+message-alert-link = Look at your devices
+message-alert-phone = New sign-in to { $program } at { $time } from { $device }. Not you? Sign out that device: { $link }
+
+message-export-subject = Your data from { $program } are ready
+message-export-title = Your data are ready
+message-export-text = Everything that { $program } keeps about you was put together as you asked.
+message-export-link = Fetch your data
+message-export-until = You find them there until { $until }, after signing in.
+message-export-phone = Your data from { $program } are ready until { $until }: { $link }
+
+message-erasure-subject = Your account with { $program } will be erased
+message-erasure-title = Your account will be erased
+message-erasure-text = As you asked, everything personal in your account with { $program } will be erased for ever at { $at }. Your points end with it.
+message-erasure-other = Have you changed your mind, or was it not you? Until then you can call it off.
+message-erasure-link = Keep my account
+message-erasure-phone = Your account with { $program } will be erased at { $at }. To keep it: { $link }
+
+mailbox-title = Developer mailbox
+mailbox-banner = This is the demo. No message leaves this machine: what would have been sent by e-mail or text message is shown here, to whoever opens this page.
+mailbox-empty = Nothing was sent yet.
+mailbox-email = E-mail
+mailbox-phone = Text message
+mailbox-to = to { $address }
+mailbox-html = As a mail program shows it
+mailbox-limit = The last { $count } messages are kept, in memory only.
+mailbox-previews = Previews
+mailbox-previews-note = Every message with sample values, in this language.
