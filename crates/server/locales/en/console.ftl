@@ -7,6 +7,7 @@ nav-overview = Overview
 nav-members = Members
 nav-proofs = Proofs
 nav-api = API
+nav-settings = Settings
 languages = Language
 language-english = EN
 language-chinese = 中文

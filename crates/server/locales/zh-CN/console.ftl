@@ -7,6 +7,7 @@ nav-overview = 概览
 nav-members = 会员
 nav-proofs = 可信证明
 nav-api = API
+nav-settings = 设置
 languages = 语言
 language-english = EN
 language-chinese = 中文

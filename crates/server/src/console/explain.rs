@@ -191,11 +191,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::identity::actor::Actor;
     use crate::language::Language;
 
     fn frame(language: Language) -> Frame {
         let bundle = Bundle::parse(include_str!("../../../../programs/gift-club.toml")).unwrap();
-        Frame::new(Arc::new(Program::from_documents(&bundle.documents().unwrap()).unwrap()), language)
+        let nobody = Actor::anonymous(std::net::Ipv4Addr::LOCALHOST.into());
+        Frame::new(Arc::new(Program::from_documents(&bundle.documents().unwrap()).unwrap()), language, nobody)
     }
 
     fn receipt(kind: &str, more: Value) -> Receipt {

@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use guerdon_core::identity::Permission;
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
@@ -15,6 +16,7 @@ use guerdon_store::StoreError;
 
 use super::format;
 use crate::AppState;
+use crate::identity::actor::Actor;
 use crate::language::{Argument, Language};
 
 /// The place in the navigation where a page belongs.
@@ -28,6 +30,19 @@ pub enum Place {
     Proofs,
 }
 
+/// The pages under “Settings”: place, address, the key of the words, and the permission that opens them.
+const SETTINGS: &[(Place, &str, &str, Permission)] = &[];
+
+/// A link in the navigation.
+pub struct SettingsLink {
+    /// Where it leads.
+    pub address: &'static str,
+    /// What it says.
+    pub words: String,
+    /// Whether it is this page.
+    pub current: bool,
+}
+
 /// What a page needs besides its own content. Templates read it.
 #[derive(Clone)]
 pub struct Frame {
@@ -35,18 +50,36 @@ pub struct Frame {
     pub program: Arc<Program>,
     /// The language of the page.
     pub language: Language,
+    /// Who looks at it: what they may not see or do is not offered.
+    pub actor: Actor,
     place: Option<Place>,
 }
 
 impl Frame {
-    /// A frame around a program in a language.
-    pub fn new(program: Arc<Program>, language: Language) -> Self {
-        Self { program, language, place: None }
+    /// A frame around a program, in a language, for somebody.
+    pub fn new(program: Arc<Program>, language: Language, actor: Actor) -> Self {
+        Self { program, language, actor, place: None }
     }
 
     /// The frame of a page that belongs to a place.
     pub fn at(self, place: Place) -> Self {
         Self { place: Some(place), ..self }
+    }
+
+    /// The pages under “Settings” that who looks may open.
+    pub fn settings(&self) -> Vec<SettingsLink> {
+        let open = SETTINGS.iter().filter(|(_, _, _, permission)| self.actor.may(*permission));
+        let link = |(place, address, key, _): &(Place, &'static str, &str, Permission)| SettingsLink {
+            address,
+            words: self.t(key),
+            current: self.place == Some(*place),
+        };
+        open.map(link).collect()
+    }
+
+    /// Whether the page is one of those under “Settings”.
+    pub fn in_settings(&self) -> bool {
+        SETTINGS.iter().any(|(place, ..)| self.place == Some(*place))
     }
 
     /// The words of a key.
@@ -147,7 +180,8 @@ impl FromRequestParts<AppState> for Frame {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
-        Ok(Self::new(state.program(), Language::from_request_parts(parts, state).await?))
+        let language = Language::from_request_parts(parts, state).await?;
+        Ok(Self::new(state.program(), language, Actor::from_request_parts(parts, state).await?))
     }
 }
 
