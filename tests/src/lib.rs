@@ -13,7 +13,7 @@ use guerdon_core::program::Program;
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::{EARLIEST, Timestamp};
 use guerdon_store::{
-    CommandError, DataDir, Engine, Outcome, RamStore, SqliteStore, Store, load_program, publish, verify,
+    CommandError, DataDir, Engine, EngineHandle, Outcome, RamStore, SqliteStore, Store, load_program, publish, verify,
 };
 
 pub mod oidc;
@@ -30,6 +30,22 @@ pub trait Backend {
     type Keep;
     /// An empty store.
     fn fresh() -> (Self::Store, Self::Keep);
+}
+
+/// Makes a test of each behaviour on each store.
+#[macro_export]
+macro_rules! on_every_store {
+    ($($name:ident),* $(,)?) => {
+        mod on_ram {
+            $(#[test] fn $name() { super::$name::<$crate::Ram>(); })*
+        }
+        mod on_sqlite {
+            $(#[test] fn $name() { super::$name::<$crate::Sqlite>(); })*
+        }
+        mod on_postgres {
+            $(#[test] fn $name() { super::$name::<$crate::postgres::Postgres>(); })*
+        }
+    };
 }
 
 /// The store in plain RAM.
@@ -79,6 +95,11 @@ impl<B: Backend> House<B> {
         let program = Arc::new(load_program(&mut store).expect("the program compiles"));
         let engine = Engine::start(store).expect("an engine");
         Self { engine: Some(engine), program, keep, next_member: 1_000, next_key: 0 }
+    }
+
+    /// A handle of the engine, which must be gone before the house is closed.
+    pub fn handle(&self) -> EngineHandle {
+        self.engine.as_ref().expect("running").handle()
     }
 
     /// Sends commands together and waits for their outcomes.

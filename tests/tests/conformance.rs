@@ -17,20 +17,6 @@ use guerdon_store::{
 };
 use guerdon_tests::*;
 
-macro_rules! on_every_store {
-    ($($name:ident),* $(,)?) => {
-        mod on_ram {
-            $(#[test] fn $name() { super::$name::<guerdon_tests::Ram>(); })*
-        }
-        mod on_sqlite {
-            $(#[test] fn $name() { super::$name::<guerdon_tests::Sqlite>(); })*
-        }
-        mod on_postgres {
-            $(#[test] fn $name() { super::$name::<guerdon_tests::postgres::Postgres>(); })*
-        }
-    };
-}
-
 on_every_store!(
     an_external_id_belongs_to_one_member,
     a_repeated_enrolment_finds_the_member_it_made,

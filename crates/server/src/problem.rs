@@ -81,6 +81,7 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::Refused(refusal) => refusal.into(),
             CommandError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
+            CommandError::Conflict => Self::new(StatusCode::CONFLICT, "conflict", error.to_string()),
             CommandError::Failed(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string())
             }

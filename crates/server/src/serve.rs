@@ -1,4 +1,5 @@
-//! Serves the application until told to stop, with the worker that lets due things happen.
+//! Serves the application until told to stop, with the workers that let due things happen and clear away
+//! what has expired.
 
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use crate::sequencer::sequencer;
 const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Accounts ticked at once.
 const TICK_ACCOUNTS: usize = 1_000;
+/// How often expired records are deleted, and how many at once.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_RECORDS: usize = 1_000;
 /// How long open requests may take after the signal to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
@@ -26,6 +30,7 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
+    let sweeper = tokio::spawn(sweep_worker(engine.clone(), stop.clone()));
     let worker = tokio::spawn(tick_worker(engine, stop.clone()));
     let mut asked = stop.clone();
     let shutdown = async move {
@@ -39,6 +44,7 @@ pub async fn serve(
         () = async { drop(asked.wait_for(|stop| *stop).await); tokio::time::sleep(DRAIN_TIME).await } => Ok(()),
     };
     worker.abort();
+    sweeper.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);
     result
 }
@@ -51,6 +57,24 @@ async fn tick_worker(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
             Err(error) => {
                 tracing::warn!(%error, "what is due could not be done; trying again");
                 TICK_EVERY * 5
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Deletes expired records: sessions, codes and whatever else has an end.
+async fn sweep_worker(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
+    loop {
+        let wait = match engine.sweep_records(SWEEP_RECORDS).await {
+            Ok(SWEEP_RECORDS) => Duration::ZERO,
+            Ok(_) => SWEEP_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "expired records could not be deleted; trying again");
+                SWEEP_EVERY
             }
         };
         tokio::select! {

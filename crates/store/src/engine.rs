@@ -34,6 +34,11 @@ pub enum CommandError {
     /// The queue is full or the store cannot write; nothing was done, the caller may try again.
     #[error("{0}")]
     Unavailable(String),
+    /// Someone else changed what this change was made over; nothing was done.
+    #[error(
+        "someone else has changed it in the meantime; read it again, and repeat the change if it still makes sense"
+    )]
+    Conflict,
     /// A defect; the log holds it in full under this reference.
     #[error("an internal error was logged under the reference {0}")]
     Failed(String),
@@ -261,7 +266,10 @@ impl EngineHandle {
         let errand: Errand = Box::new(move |store, ids| drop(answer.send(work(store, ids))));
         let first = self.queues.first().ok_or_else(stopped)?;
         first.send(Message::Errand(errand)).await.map_err(|_| stopped())?;
-        result.await.map_err(|_| stopped())?.map_err(|error| CommandError::Unavailable(error.to_string()))
+        result.await.map_err(|_| stopped())?.map_err(|error| match error {
+            StoreError::Conflict => CommandError::Conflict,
+            error => CommandError::Unavailable(error.to_string()),
+        })
     }
 
     /// Lets happen what is due at `now` on at most `limit` accounts. Returns on how many something happened.
@@ -460,7 +468,8 @@ fn count(outcomes: &[Outcome]) {
             Err(CommandError::Refused(refusal)) => {
                 metrics::counter!("guerdon_refusals_total", "code" => refusal.code.name()).increment(1);
             }
-            Err(CommandError::Unavailable(_)) => {
+            // A batch is decided again after a conflict; its callers hear of none.
+            Err(CommandError::Unavailable(_) | CommandError::Conflict) => {
                 metrics::counter!("guerdon_commands_total", "outcome" => "unavailable").increment(1)
             }
             Err(CommandError::Failed(_)) => {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guerdon_core::id::{ActivityId, MemberId, OrderId, TransactionId};
+use guerdon_core::audit::{AuditColumns, AuditEntry, AuditEvent};
+use guerdon_core::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{Changes, Committed, Footprint, Loaded};
 use guerdon_core::ledger::{Account, Transaction, Verifier};
 use guerdon_core::members::{MemberRef, Profile};
@@ -13,7 +14,8 @@ use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::Timestamp;
 
 use crate::log::{Leaf, LogBatch, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
-use crate::{Store, StoreError};
+use crate::record::{ChainedEvent, audit_leaves, chain};
+use crate::{Record, RecordChange, Store, StoreError};
 
 /// All rows in ordered maps.
 #[derive(Debug, Default, Clone)]
@@ -32,6 +34,8 @@ pub struct RamStore {
     log_head: LogHead,
     log_tiles: BTreeMap<TileId, Vec<u8>>,
     log_batches: Vec<LogBatch>,
+    records: BTreeMap<(String, String), Record>,
+    audit: Vec<(AuditEntry, AuditColumns)>,
 }
 
 impl RamStore {
@@ -92,6 +96,26 @@ impl RamStore {
         }
         Ok(())
     }
+}
+
+fn write_record(
+    records: &mut BTreeMap<(String, String), Record>,
+    change: &RecordChange,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (RecordChange::Put(record) | RecordChange::Delete(record)) = change;
+    let key = (record.kind.clone(), record.id.clone());
+    let there = records.get(&key);
+    let version = there.map_or(0, |there| there.version);
+    let expired = there.is_some_and(|there| there.has_expired(now));
+    match change {
+        RecordChange::Put(_) if record.version == version || record.version == 0 && expired => {
+            records.insert(key, Record { version: record.version + 1, ..record.clone() });
+        }
+        RecordChange::Delete(_) if there.is_some() && record.version == version => drop(records.remove(&key)),
+        _ => return Err(StoreError::Conflict),
+    }
+    Ok(())
 }
 
 impl Store for RamStore {
@@ -178,6 +202,7 @@ impl Store for RamStore {
             self.activities.keys().next_back().map(|id| id.0),
             self.orders.keys().next_back().map(|id| id.0),
             self.accounts.keys().next_back().map(|id| id.0),
+            self.audit.last().map(|(entry, _)| entry.id.0),
         ];
         Ok(last.into_iter().flatten().max().unwrap_or(0))
     }
@@ -238,6 +263,47 @@ impl Store for RamStore {
         Ok(())
     }
 
+    fn write_records(
+        &mut self,
+        changes: &[RecordChange],
+        events: &[AuditEvent],
+        now: Timestamp,
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        let mut records = self.records.clone();
+        changes.iter().try_for_each(|change| write_record(&mut records, change, now))?;
+        let chained = chain(self.audit.last().map(|(entry, _)| entry), events, ids)?;
+        let leaves = audit_leaves(&chained);
+        self.audit.extend(chained.into_iter().map(|ChainedEvent { entry, event }| (entry, event.columns())));
+        if let Some(first) = leaves.first() {
+            self.outbox.insert(first.transaction_id.0, leaves);
+        }
+        self.records = records;
+        Ok(())
+    }
+
+    fn record(&mut self, kind: &str, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        let found = self.records.get(&(kind.to_owned(), id.to_owned()));
+        Ok(found.filter(|record| !record.has_expired(now)).cloned())
+    }
+
+    fn sweep_records(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let before = self.records.len();
+        self.records.retain({
+            let mut left = limit;
+            move |_, record| {
+                let goes = left > 0 && record.has_expired(now);
+                left -= usize::from(goes);
+                !goes
+            }
+        });
+        Ok(before - self.records.len())
+    }
+
+    fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
+        Ok(self.audit.last().map(|(entry, _)| entry.clone()))
+    }
+
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
         for (transaction, hash) in self.transactions.values() {
             verifier.transaction(transaction, hash);
@@ -251,14 +317,15 @@ impl Store for RamStore {
         for (reward, level) in &self.stock {
             verifier.stock(reward, level);
         }
+        self.audit.iter().for_each(|(entry, columns)| verifier.audit_entry(entry, columns));
         let keys = log_keys(self)?;
         let log = &mut verifier.log;
         for (id, bytes) in self.log_tiles.iter().filter(|(id, _)| id.level == 0) {
             log.leaves(id.index, bytes);
         }
-        self.log_batches.iter().for_each(|batch| log.batch(batch.first_leaf, &batch.transactions));
+        self.log_batches.iter().for_each(|batch| log.batch(batch.first_leaf, &batch.transactions, &batch.members));
         self.log_tiles.iter().filter(|(id, _)| id.level > 0).for_each(|(id, bytes)| log.tile(*id, bytes));
-        self.outbox.values().flatten().for_each(|leaf| log.waiting(leaf.transaction_id, &leaf.hash));
+        self.outbox.values().flatten().for_each(|leaf| log.waiting(leaf.transaction_id, leaf.member_id, &leaf.hash));
         log.head(self.log_head.size, &self.log_head.checkpoint, &keys);
         Ok(())
     }

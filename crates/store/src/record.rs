@@ -2,12 +2,17 @@
 //! by people. One table for all kinds; each write is conditional on the version that was read, and carries the audit
 //! events of what it does, in the same transaction.
 
-use guerdon_core::audit::AuditEvent;
-use guerdon_core::id::IdGenerator;
+use guerdon_core::audit::{AuditColumns, AuditEntry, AuditEvent};
+use guerdon_core::id::{IdGenerator, MemberId, TransactionId};
+use guerdon_core::ledger::Verifier;
+use guerdon_core::proofs::Hash;
 use guerdon_core::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::engine::system_now;
+use crate::log::Leaf;
+use crate::rows::{self, Cell, Cells};
 use crate::{CommandError, EngineHandle, StoreError};
 
 /// A stored record: typed by its kind, found by its id or by what it belongs to.
@@ -47,6 +52,11 @@ impl Record {
         Ok(self)
     }
 
+    /// Whether it has expired at `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
     /// The body as its type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
         serde_json::from_str(&self.body)
@@ -57,7 +67,8 @@ impl Record {
 /// A change of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordChange {
-    /// Insert a record of version 0, or replace the version that it has. A conflict when another was faster.
+    /// Insert a record of version 0, also over one that has expired, or replace the version that it has. It is then of the
+    /// version after it. A conflict when another was faster.
     Put(Record),
     /// Delete the version that was read. A conflict when it is gone or changed.
     Delete(Record),
@@ -97,8 +108,64 @@ pub struct AuditQuery {
 
 impl EngineHandle {
     /// Writes records and audit events in one durable transaction, between two batches; all or nothing. A conflict of a
-    /// record is the caller's to solve (read again); a race for the next place in the audit chain is solved here.
+    /// record ([`CommandError::Conflict`]) is the caller's to solve: read again. A race for the next place in the audit
+    /// chain is solved by the store.
     pub async fn write_records(&self, changes: Vec<RecordChange>, events: Vec<AuditEvent>) -> Result<(), CommandError> {
-        self.run_with_ids(move |store, ids: &mut IdGenerator| store.write_records(&changes, &events, ids)).await
+        let now = self.now();
+        self.run_with_ids(move |store, ids: &mut IdGenerator| store.write_records(&changes, &events, now, ids)).await
     }
+
+    /// Deletes at most `limit` records that have expired. Returns how many.
+    pub async fn sweep_records(&self, limit: usize) -> Result<usize, CommandError> {
+        let now = self.now();
+        self.run(move |store| store.sweep_records(now, limit)).await
+    }
+}
+
+/// An event at its place, with what its columns show.
+pub(crate) struct ChainedEvent<'a> {
+    pub(crate) entry: AuditEntry,
+    pub(crate) event: &'a AuditEvent,
+}
+
+/// Chains events to the last entry. Their ids are above its own, so that ids rise with numbers whichever node writes.
+pub(crate) fn chain<'a>(
+    last: Option<&AuditEntry>,
+    events: &'a [AuditEvent],
+    ids: &mut IdGenerator,
+) -> Result<Vec<ChainedEvent<'a>>, StoreError> {
+    if let Some(last) = last {
+        ids.rise_above(last.id.0);
+    }
+    let (mut number, mut previous) = last.map_or((0, Hash::default()), |last| (last.number, last.hash));
+    let mut chained = Vec::with_capacity(events.len());
+    for event in events {
+        let body = serde_json::to_string(event).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        number += 1;
+        // As the ids of transactions, by the machine's clock.
+        let entry = AuditEntry::new(number, TransactionId(ids.next(system_now())), body, previous);
+        previous = entry.hash;
+        chained.push(ChainedEvent { entry, event });
+    }
+    Ok(chained)
+}
+
+/// What the transparency log takes of events: a leaf each, which belongs to no member.
+pub(crate) fn audit_leaves(chained: &[ChainedEvent<'_>]) -> Vec<Leaf> {
+    let leaf = |entry: &AuditEntry| Leaf { transaction_id: entry.id, member_id: MemberId(0), hash: entry.hash };
+    chained.iter().map(|ChainedEvent { entry, .. }| leaf(entry)).collect()
+}
+
+/// Gives the verifier a row of the audit log: the columns of an entry, then `at`, `actor`, `action` and `subject`.
+pub(crate) fn feed_entry(verifier: &mut Verifier, row: &impl Cells) -> Cell<()> {
+    let read = || {
+        let (at, actor) = (row.millis(5)?, row.text(6)?);
+        let columns = AuditColumns { at, actor, action: row.text(7)?, subject: row.text(8)? };
+        Ok::<_, String>((rows::audit_entry(row)?, columns))
+    };
+    match read() {
+        Ok((entry, columns)) => verifier.audit_entry(&entry, &columns),
+        Err(problem) => verifier.unreadable(format!("audit entry {}", row.int(0)?), problem),
+    }
+    Ok(())
 }

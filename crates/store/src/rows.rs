@@ -1,5 +1,6 @@
 //! Rows of every engine as the kernel's types: one decoder for SQLite, PostgreSQL and the readers.
 
+use guerdon_core::audit::AuditEntry;
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::ledger::{CurrencyId, FundingId, LedgerAccount, LotKey, Transaction, TransactionKind, Transfer};
 use guerdon_core::program::Document;
@@ -9,6 +10,8 @@ use guerdon_core::time::{Day, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use sqlx::postgres::PgRow;
+
+use crate::Record;
 
 /// A value, or why the stored one is none that a version of ours has written.
 pub(crate) type Cell<T> = Result<T, String>;
@@ -152,5 +155,30 @@ pub(crate) fn document(row: &impl Cells) -> Cell<Document> {
         effective_from: row.millis(4)?,
         state: row.text(5)?,
         body: row.text(6)?,
+    })
+}
+
+pub(crate) const RECORD_COLUMNS: &str = "kind, id, version, subject, expires_at, body";
+
+pub(crate) fn record(row: &impl Cells) -> Cell<Record> {
+    Ok(Record {
+        kind: row.text(0)?,
+        id: row.text(1)?,
+        version: row.int(2)?,
+        subject: row.text(3)?,
+        expires_at: row.maybe_int(4)?.map(Timestamp::from_millis),
+        body: row.text(5)?,
+    })
+}
+
+pub(crate) const AUDIT_COLUMNS: &str = "number, id, body, previous, hash";
+
+pub(crate) fn audit_entry(row: &impl Cells) -> Cell<AuditEntry> {
+    Ok(AuditEntry {
+        number: row.int(0)?,
+        id: TransactionId(row.int(1)?),
+        body: row.text(2)?,
+        previous: row.digest(3)?,
+        hash: row.digest(4)?,
     })
 }

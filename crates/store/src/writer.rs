@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use guerdon_core::audit::AuditEvent;
+use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::{Verifier, VerifyReport};
@@ -14,7 +14,11 @@ use guerdon_core::time::Timestamp;
 use crate::log::{LogGrowth, LogHead, OutboxBatch};
 use crate::{Record, RecordChange, StoreError};
 
-/// What the kernel needs of a store.
+fn no_records<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unusable("this store keeps no records".to_owned()))
+}
+
+/// What the kernel needs of a store, and beside it the records of administration.
 pub trait Store: Send {
     /// Loads every row that the footprint names, set-based, without locks.
     fn prefetch(&mut self, footprint: &Footprint) -> Result<Loaded, StoreError>;
@@ -73,19 +77,31 @@ pub trait Store: Send {
     fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError>;
 
     /// Writes records and appends audit events to their chain, with a leaf each in the outbox, in one durable
-    /// transaction; nothing of it when a record is not of the version that was read (a conflict).
+    /// transaction; nothing of it when a record is not of the version that was read (a conflict). A race with other nodes
+    /// for the next place in the chain is tried again here.
     fn write_records(
         &mut self,
         _changes: &[RecordChange],
         _events: &[AuditEvent],
+        _now: Timestamp,
         _ids: &mut IdGenerator,
     ) -> Result<(), StoreError> {
-        Err(StoreError::Unusable("this store keeps no records yet".to_owned()))
+        no_records()
     }
 
     /// A record, unless it is not there or has expired at `now`.
     fn record(&mut self, _kind: &str, _id: &str, _now: Timestamp) -> Result<Option<Record>, StoreError> {
-        Err(StoreError::Unusable("this store keeps no records yet".to_owned()))
+        no_records()
+    }
+
+    /// Deletes at most `limit` records that have expired at `now`; of all nodes one does this. Returns how many.
+    fn sweep_records(&mut self, _now: Timestamp, _limit: usize) -> Result<usize, StoreError> {
+        no_records()
+    }
+
+    /// The last entry of the audit log.
+    fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
+        no_records()
     }
 
     /// Feeds every row to the verifier: each member's journal in order, then orders, accounts and stock, then the log.
@@ -140,6 +156,24 @@ impl Store for Box<dyn Store> {
     }
     fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
         (**self).append_log(growth)
+    }
+    fn write_records(
+        &mut self,
+        changes: &[RecordChange],
+        events: &[AuditEvent],
+        now: Timestamp,
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        (**self).write_records(changes, events, now, ids)
+    }
+    fn record(&mut self, kind: &str, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        (**self).record(kind, id, now)
+    }
+    fn sweep_records(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        (**self).sweep_records(now, limit)
+    }
+    fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
+        (**self).audit_head()
     }
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
         (**self).audit(verifier)

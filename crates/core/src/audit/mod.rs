@@ -1,5 +1,9 @@
 //! The audit log: every administrative act, chained by hashes and anchored in the transparency log.
 
+mod verify;
+
+pub use verify::ChainVerifier;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -33,6 +37,27 @@ pub struct AuditEvent {
     pub after: Value,
 }
 
+/// What stands beside an entry to search by. It repeats the body, which is what counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditColumns {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// To what.
+    pub subject: String,
+}
+
+impl AuditEvent {
+    /// What is searched by.
+    pub fn columns(&self) -> AuditColumns {
+        let Self { at, actor, action, subject, .. } = self;
+        AuditColumns { at: *at, actor: actor.clone(), action: action.clone(), subject: subject.clone() }
+    }
+}
+
 /// An event at its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
@@ -53,6 +78,11 @@ impl AuditEntry {
     pub fn new(number: i64, id: TransactionId, body: String, previous: Hash) -> Self {
         let hash = entry_hash(number, id, &body, &previous);
         Self { number, id, body, previous, hash }
+    }
+
+    /// The event.
+    pub fn event(&self) -> Result<AuditEvent, String> {
+        serde_json::from_str(&self.body).map_err(|error| format!("its body is no event: {error}"))
     }
 
     /// Whether the hash is that of the content.

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{Account, CurrencyId, LedgerAccount, Transaction, leaf_hash};
+use crate::audit::{AuditColumns, AuditEntry, ChainVerifier};
 use crate::id::MemberId;
 use crate::proofs::LogVerifier;
 use crate::redemption::{Order, OrderState};
@@ -12,7 +13,7 @@ use crate::time::Timestamp;
 /// A row that breaks an invariant.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
-    /// Which row: `account mem_…`, `transaction txn_…`, `stock …`, `order ord_…`.
+    /// Which row: `account mem_…`, `transaction txn_…`, `stock …`, `order ord_…`, `audit entry 7`.
     pub row: String,
     /// What is wrong with it.
     pub problem: String,
@@ -31,9 +32,11 @@ pub struct VerifyReport {
     pub orders: u64,
     /// Rows read.
     pub stocks: u64,
-    /// Transactions in the transparency log.
+    /// Rows read.
+    pub audit_entries: u64,
+    /// Transactions and audit entries in the transparency log.
     pub log_leaves: u64,
-    /// Transactions on their way into it.
+    /// Transactions and audit entries on their way into it.
     pub waiting_for_log: u64,
     /// How many rows are wrong.
     pub wrong: u64,
@@ -57,6 +60,7 @@ pub struct Verifier {
     merged: FxHashMap<CurrencyId, i64>,
     /// The log, which is checked against the journal.
     pub log: LogVerifier,
+    chain: ChainVerifier,
     report: VerifyReport,
 }
 
@@ -204,10 +208,18 @@ impl Verifier {
         }
     }
 
+    /// One entry of the audit log, in the order of the numbers, with the columns that stand beside it.
+    pub fn audit_entry(&mut self, entry: &AuditEntry, columns: &AuditColumns) {
+        self.report.audit_entries += 1;
+        self.log.audit_entry(entry);
+        self.chain.entry(entry, columns);
+    }
+
     /// The report. Members with transactions but no account are found here.
     pub fn finish(mut self) -> VerifyReport {
         (self.report.log_leaves, self.report.waiting_for_log) = self.log.counts();
-        for finding in std::mem::take(&mut self.log).finish() {
+        let chain = std::mem::take(&mut self.chain).findings;
+        for finding in chain.into_iter().chain(std::mem::take(&mut self.log).finish()) {
             self.wrong(finding.row, finding.problem);
         }
         let mut merged: Vec<(CurrencyId, i64)> = self.merged.drain().filter(|(_, points)| *points != 0).collect();

@@ -1,5 +1,5 @@
-//! Checks the log against the journal: each transaction is in it once, with its content, or waits for it; the tree
-//! follows from its leaves; the head follows from the tree and is signed.
+//! Checks the log against the journal: each transaction and each audit entry is in it once, with its content, or waits for
+//! it; the tree follows from its leaves; the head follows from the tree and is signed.
 
 use std::collections::VecDeque;
 
@@ -9,17 +9,20 @@ use super::document::open_head;
 use super::head::PublicKey;
 use super::merkle::Hash;
 use super::tiles::{TILE_LEAVES, TileId, Tiles};
-use crate::id::TransactionId;
+use crate::audit::AuditEntry;
+use crate::id::{MemberId, TransactionId};
 use crate::ledger::Finding;
 
 /// As much of a leaf hash as is kept of each transaction: what a forger would have to meet has 2^128 values.
 type Short = [u8; 16];
 
-/// Give it all transactions, then the log in order of its leaves, then what waits for the log.
+/// Give it all transactions and audit entries, then the log in order of its leaves, then what waits for the log.
 #[derive(Default)]
 pub struct LogVerifier {
-    /// Transactions of the journal that were not met in the log yet.
+    /// Transactions and audit entries that were not met in the log yet.
     journal: FxHashMap<TransactionId, Short>,
+    /// The numbers of the audit entries.
+    audit: FxHashMap<TransactionId, i64>,
     /// The stored tree's leaves that no batch has claimed yet.
     leaves: VecDeque<Hash>,
     /// The index of the next leaf of a tile, and of a batch.
@@ -47,6 +50,21 @@ impl LogVerifier {
         self.journal.insert(id, short(leaf));
     }
 
+    /// An entry of the audit log.
+    pub fn audit_entry(&mut self, entry: &AuditEntry) {
+        self.journal.insert(entry.id, short(&entry.hash));
+        self.audit.insert(entry.id, entry.number);
+    }
+
+    /// What to call the owner of a leaf. An audit entry belongs to no member.
+    fn row(&self, id: TransactionId, member: MemberId) -> String {
+        match self.audit.get(&id) {
+            Some(number) => format!("audit entry {number}"),
+            None if member == MemberId(0) => format!("audit entry {id}"),
+            None => format!("transaction {id}"),
+        }
+    }
+
     /// The first tile of leaves to be read next.
     pub fn next_tile(&self) -> u64 {
         self.next_leaf.div_ceil(TILE_LEAVES)
@@ -66,13 +84,13 @@ impl LogVerifier {
         self.next_leaf += hashes.len() as u64;
     }
 
-    /// A batch of the log: the transactions at its leaves.
-    pub fn batch(&mut self, first_leaf: u64, transactions: &[TransactionId]) {
+    /// A batch of the log: the transactions at its leaves, and their members; member 0: it is an audit entry.
+    pub fn batch(&mut self, first_leaf: u64, transactions: &[TransactionId], members: &[MemberId]) {
         if first_leaf != self.next_claimed {
             let problem = format!("a batch begins here, expected at leaf {}", self.next_claimed);
             self.wrong(format!("log leaf {first_leaf}"), &problem);
         }
-        for (id, leaf) in transactions.iter().zip(first_leaf..) {
+        for ((id, member), leaf) in transactions.iter().zip(members).zip(first_leaf..) {
             let Some(hash) = self.leaves.pop_front() else {
                 self.wrong(format!("log leaf {leaf}"), &format!("belongs to {id} but is in no tile"));
                 continue;
@@ -81,24 +99,24 @@ impl LogVerifier {
                 Some(known) if known == short(&hash) => {}
                 Some(_) => {
                     let problem = format!("the log holds another content of it, at leaf {leaf}: it was changed");
-                    self.wrong(format!("transaction {id}"), &problem);
+                    self.wrong(self.row(*id, *member), &problem);
                 }
                 None => {
                     let problem = format!("is at leaf {leaf} of the log but not in the journal: it was deleted");
-                    self.wrong(format!("transaction {id}"), &problem);
+                    self.wrong(self.row(*id, *member), &problem);
                 }
             }
         }
         self.next_claimed = first_leaf + transactions.len() as u64;
     }
 
-    /// A transaction that waits for the log.
-    pub fn waiting(&mut self, id: TransactionId, leaf: &Hash) {
+    /// A transaction that waits for the log, and its member; member 0: it is an audit entry.
+    pub fn waiting(&mut self, id: TransactionId, member: MemberId, leaf: &Hash) {
         self.waiting += 1;
         match self.journal.remove(&id) {
             Some(known) if known == short(leaf) => {}
-            Some(_) => self.wrong(format!("transaction {id}"), "what waits for the log is another content of it"),
-            None => self.wrong(format!("transaction {id}"), "waits for the log but is not in the journal, or twice"),
+            Some(_) => self.wrong(self.row(id, member), "what waits for the log is another content of it"),
+            None => self.wrong(self.row(id, member), "waits for the log but is not in the journal, or twice"),
         }
     }
 
@@ -141,12 +159,12 @@ impl LogVerifier {
         (self.next_claimed, self.waiting)
     }
 
-    /// What is wrong, with the transactions that nothing has told the log about.
+    /// What is wrong, with the transactions and audit entries that nothing has told the log about.
     pub fn finish(mut self) -> Vec<Finding> {
         let mut unknown: Vec<TransactionId> = std::mem::take(&mut self.journal).into_keys().collect();
         unknown.sort();
         for id in unknown {
-            self.wrong(format!("transaction {id}"), "is neither in the log nor waiting for it: it was added by hand");
+            self.wrong(self.row(id, MemberId(-1)), "is neither in the log nor waiting for it: it was added by hand");
         }
         self.findings
     }

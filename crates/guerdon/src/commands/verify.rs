@@ -36,13 +36,14 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode> {
 pub fn print(report: &VerifyReport) {
     let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
     println!(
-        "Verified {} transactions with {} transfers, {} accounts, {} orders, {} stocks; the transparency log holds {} \
-         and {} are on their way into it.",
+        "Verified {} transactions with {} transfers, {} accounts, {} orders, {} stocks, {} audit entries; the transparency \
+         log holds {} and {} are on their way into it.",
         count(report.transactions),
         count(report.transfers),
         count(report.accounts),
         count(report.orders),
         count(report.stocks),
+        count(report.audit_entries),
         count(report.log_leaves),
         count(report.waiting_for_log)
     );

@@ -7,7 +7,7 @@ use guerdon_core::time::Timestamp;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
-use super::{log, store_error};
+use super::{log, record, store_error};
 use crate::StoreError;
 use crate::rows::{self, Cells};
 
@@ -27,6 +27,7 @@ pub(super) async fn audit(connection: &mut PgConnection, verifier: &mut Verifier
     orders(&mut snapshot, verifier).await?;
     accounts(&mut snapshot, verifier).await?;
     stock(&mut snapshot, verifier).await?;
+    record::audit(&mut snapshot, verifier).await?;
     log::audit(&mut snapshot, verifier, keys).await?;
     snapshot.rollback().await.map_err(store_error)
 }

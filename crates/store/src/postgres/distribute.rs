@@ -18,6 +18,8 @@ const DISTRIBUTED: &[(&str, &str, &str)] = &[
     ("orders", "member_id", "account"),
     ("member_ref", "digest", "none"),
     ("stock", "reward_id", "none"),
+    ("record", "id", "none"),
+    ("audit", "number", "none"),
     ("outbox", "batch_id", "none"),
     ("log_batch", "first_leaf", "none"),
     ("log_tile", "tile", "none"),

@@ -126,7 +126,7 @@ pub(super) async fn audit(connection: &mut PgConnection, verifier: &mut Verifier
             let tile = size(&row, 0).and_then(|tile| Ok((tile, row.bytes(1)?))).map_err(StoreError::Unusable)?;
             log.leaves(tile.0, &tile.1);
         }
-        page.iter().for_each(|batch| log.batch(batch.first_leaf, &batch.transactions));
+        page.iter().for_each(|batch| log.batch(batch.first_leaf, &batch.transactions, &batch.members));
         let Some(last) = page.last() else { break };
         next_leaf = last.first_leaf as i64 + 1;
     }
@@ -137,7 +137,7 @@ pub(super) async fn audit(connection: &mut PgConnection, verifier: &mut Verifier
     }
     let query = sqlx::query("SELECT batch_id, leaves FROM outbox ORDER BY batch_id");
     for batch in outbox_batches(&query.fetch_all(&mut *connection).await.map_err(store_error)?)? {
-        batch.leaves.iter().for_each(|leaf| log.waiting(leaf.transaction_id, &leaf.hash));
+        batch.leaves.iter().for_each(|leaf| log.waiting(leaf.transaction_id, leaf.member_id, &leaf.hash));
     }
     let LogHead { size, checkpoint } = head(connection).await?;
     log.head(size, &checkpoint, keys);

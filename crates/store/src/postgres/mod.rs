@@ -6,6 +6,7 @@ mod distribute;
 mod hosts;
 mod log;
 mod prefetch;
+mod record;
 mod store;
 mod write;
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-use guerdon_core::id::MemberId;
+use guerdon_core::audit::{AuditEntry, AuditEvent};
+use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::Verifier;
 use guerdon_core::program::Document;
@@ -15,13 +16,18 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 use tokio::runtime::Runtime;
 
 use super::connection::{self, LEASE_TIME};
-use super::{audit, distribute, log, prefetch, store_error, write};
+use super::record::Appended;
+use super::{audit, distribute, log, prefetch, record, store_error, write};
 use crate::log::{LogGrowth, LogHead, OutboxBatch, log_keys};
 use crate::rows::{self, Cells};
-use crate::{Store, StoreError};
+use crate::{Record, RecordChange, Store, StoreError};
 
 /// The lease of the node that lets due things happen.
 const TICK_LEASE: &str = "job tick";
+/// The lease of the node that deletes expired records.
+const SWEEP_LEASE: &str = "job sweep";
+/// How often a place in the audit chain is tried for: each time another node gets one, so all of them get theirs.
+const CHAIN_TRIES: usize = 100;
 
 /// The store of many nodes.
 pub struct PostgresStore {
@@ -141,6 +147,10 @@ impl Drop for PostgresStore {
     }
 }
 
+fn chain_is_busy() -> StoreError {
+    StoreError::Unavailable("all nodes write to the audit log at once; try again in a second".to_owned())
+}
+
 impl Store for PostgresStore {
     fn prefetch(&mut self, footprint: &Footprint) -> Result<Loaded, StoreError> {
         self.run(async |connection| prefetch::prefetch(connection, footprint).await)
@@ -184,6 +194,7 @@ impl Store for PostgresStore {
                 "SELECT MAX(activity_id) FROM activity",
                 "SELECT MAX(order_id) FROM orders",
                 "SELECT MAX(member_id) FROM account",
+                "SELECT MAX(id) FROM audit",
             ] {
                 let row = sqlx::query(sql).fetch_one(&mut *connection).await.map_err(store_error)?;
                 last = last.max(row.maybe_int(0).map_err(StoreError::Rejected)?.unwrap_or(0));
@@ -277,6 +288,41 @@ impl Store for PostgresStore {
 
     fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
         self.run(async |connection| log::append(connection, growth).await)
+    }
+
+    fn write_records(
+        &mut self,
+        changes: &[RecordChange],
+        events: &[AuditEvent],
+        now: Timestamp,
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        if !events.is_empty() {
+            self.keep_node()?;
+        }
+        for _ in 0..CHAIN_TRIES {
+            let work = async |connection: &mut PgConnection| record::write(connection, changes, events, now, ids).await;
+            if let Appended::Done = self.run(work)? {
+                return Ok(());
+            }
+            metrics::counter!("guerdon_audit_races_total").increment(1);
+        }
+        Err(chain_is_busy())
+    }
+
+    fn record(&mut self, kind: &str, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        self.run(async |connection| record::record(connection, kind, id, now).await)
+    }
+
+    fn sweep_records(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        if !self.lease(SWEEP_LEASE)? {
+            return Ok(0);
+        }
+        self.run(async |connection| record::sweep(connection, now, limit).await)
+    }
+
+    fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
+        self.run(async |connection| record::head(connection).await)
     }
 
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use super::store_error;
 use crate::StoreError;
 
 /// Migrations, oldest first: the schema version is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("log.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("log.sql"), include_str!("record.sql")];
 
 /// A data directory that this process alone writes to, until it is dropped.
 #[derive(Debug)]

@@ -107,7 +107,7 @@ pub(super) fn audit(connection: &Connection, verifier: &mut Verifier, keys: &[Pu
         while let Some(row) = rows.next()? {
             log.leaves(row.get::<_, i64>(0)?.unsigned_abs(), row.get_ref(1)?.as_blob()?);
         }
-        page.iter().for_each(|batch| log.batch(batch.first_leaf, &batch.transactions));
+        page.iter().for_each(|batch| log.batch(batch.first_leaf, &batch.transactions, &batch.members));
         let Some(last) = page.last() else { break };
         next_leaf = last.first_leaf as i64 + 1;
     }
@@ -120,7 +120,7 @@ pub(super) fn audit(connection: &Connection, verifier: &mut Verifier, keys: &[Pu
     }
     let mut waiting = connection.prepare("SELECT batch_id, leaves FROM outbox ORDER BY batch_id")?;
     for batch in waiting.query_map([], outbox_batch)? {
-        batch?.leaves.iter().for_each(|leaf| log.waiting(leaf.transaction_id, &leaf.hash));
+        batch?.leaves.iter().for_each(|leaf| log.waiting(leaf.transaction_id, leaf.member_id, &leaf.hash));
     }
     let LogHead { size, checkpoint } = head(connection)?;
     log.head(size, &checkpoint, keys);

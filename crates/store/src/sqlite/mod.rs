@@ -4,6 +4,7 @@ mod backup;
 mod bare;
 mod directory;
 mod log;
+mod record;
 mod store;
 
 pub use backup::{Rewound, backup, rewind};

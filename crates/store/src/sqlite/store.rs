@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use guerdon_core::id::{MemberId, OrderId, TransactionId};
+use guerdon_core::audit::{AuditEntry, AuditEvent};
+use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{AccountChange, Changes, Committed, Decision, Footprint, Loaded};
 use guerdon_core::ledger::{Account, Transaction, Verifier};
 use guerdon_core::program::Document;
@@ -18,10 +19,10 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{log, store_error};
+use super::{log, record, store_error};
 use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::rows::{self, Cell};
-use crate::{Store, StoreError};
+use crate::{Record, RecordChange, Store, StoreError};
 
 /// Bytes of log from which on the checkpointer copies it into the database file. A longer log is copied more cheaply,
 /// because a page that changed often is copied once.
@@ -136,7 +137,7 @@ pub(super) fn foreign(problem: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, problem.into())
 }
 
-fn read<T>(cell: Cell<T>) -> rusqlite::Result<T> {
+pub(super) fn read<T>(cell: Cell<T>) -> rusqlite::Result<T> {
     cell.map_err(foreign)
 }
 
@@ -318,7 +319,8 @@ impl Store for SqliteStore {
         let sql = "SELECT MAX(COALESCE((SELECT MAX(txn_id) FROM txn), 0),
                               COALESCE((SELECT MAX(activity_id) FROM activity), 0),
                               COALESCE((SELECT MAX(order_id) FROM orders), 0),
-                              COALESCE((SELECT MAX(member_id) FROM account), 0))";
+                              COALESCE((SELECT MAX(member_id) FROM account), 0),
+                              COALESCE((SELECT MAX(id) FROM audit), 0))";
         self.connection.query_row(sql, [], |row| row.get(0)).map_err(store_error)
     }
 
@@ -394,12 +396,38 @@ impl Store for SqliteStore {
         log::append(&mut self.connection, growth)
     }
 
+    fn write_records(
+        &mut self,
+        changes: &[RecordChange],
+        events: &[AuditEvent],
+        now: Timestamp,
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(store_error)?;
+        record::write(&transaction, changes, now)?;
+        record::append(&transaction, events, ids)?;
+        transaction.commit().map_err(store_error)
+    }
+
+    fn record(&mut self, kind: &str, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        record::record(&self.connection, kind, id, now).map_err(store_error)
+    }
+
+    fn sweep_records(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        record::sweep(&self.connection, now, limit).map_err(store_error)
+    }
+
+    fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
+        record::head(&self.connection).map_err(store_error)
+    }
+
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {
         let keys = log_keys(self)?;
         // One read transaction: a consistent picture beside a running writer.
         let transaction = self.connection.transaction().map_err(store_error)?;
         audit_journal(&transaction, verifier).map_err(store_error)?;
         audit_state(&transaction, verifier).map_err(store_error)?;
+        record::audit(&transaction, verifier).map_err(store_error)?;
         log::audit(&transaction, verifier, &keys).map_err(store_error)
     }
 }
