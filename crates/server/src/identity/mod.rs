@@ -3,12 +3,17 @@
 pub mod access;
 pub mod actor;
 pub mod api_key;
+pub mod device;
 pub mod directory;
 pub mod guard;
+pub mod mac;
+pub mod network;
 pub mod operator;
+pub mod passkey;
 pub mod password;
 pub mod password_policy;
 pub mod recovery;
 pub mod session;
+pub mod throttle;
 pub mod token;
 pub mod totp;
