@@ -77,7 +77,7 @@ impl MustWait {
 
 impl From<MustWait> for Problem {
     fn from(wait: MustWait) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", wait.to_string())
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", wait.to_string()).after(wait.seconds())
     }
 }
 
@@ -349,5 +349,6 @@ mod tests {
         assert!(throttle.admit(&stranger("ann", 1), NOW.plus_millis(DAY)).is_ok());
         let problem = Problem::from(wait);
         assert_eq!((problem.status, problem.code.as_str()), (429, "too_many_attempts"));
+        assert_eq!(problem.retry_after, Some(wait.seconds()));
     }
 }
