@@ -22,6 +22,8 @@ pub const AMOUNT: i64 = 1_000_000_000_000;
 pub const WALLET_POINTS: i64 = 1_000_000_000_000_000;
 /// Units in one order.
 pub const ORDER_QUANTITY: i64 = 1_000;
+/// Accounts that were merged into one.
+pub const MERGED_ACCOUNTS: usize = 50;
 /// Items of one page.
 pub const PAGE: i64 = 200;
 

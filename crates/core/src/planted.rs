@@ -14,6 +14,10 @@ pub enum Bug {
     StockTakenBeforeCheck,
     /// Points are rounded up.
     RoundedUp,
+    /// Points that are not active yet are so after a merge.
+    MergedTooEarly,
+    /// A refund can be had twice.
+    RefundedTwice,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -80,7 +80,8 @@ pub struct AccountChange {
 /// Everything that a batch changes, to be committed at once.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// The decisions in order; their transactions, activities and members are inserted.
+    /// The decisions in order; their transactions, activities and members are inserted. None has a counterpart: that
+    /// stands as a decision of its own.
     pub decisions: Vec<Decision>,
     /// Accounts, each once.
     pub accounts: Vec<AccountChange>,
@@ -91,12 +92,20 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Whether members share more than stock, so that the changes hold together or not at all.
+    pub fn are_inseparable(&self) -> bool {
+        self.decisions.iter().any(|decision| decision.takes_references_of.is_some())
+    }
+
     /// Takes out what belongs to some members. The rest stands as it is: members share nothing but stock, and of that
     /// there is only more without them.
     pub fn leave_out(&mut self, members: &FxHashSet<MemberId>) {
         self.decisions.retain(|decision| !members.contains(&decision.transaction.member_id));
         self.accounts.retain(|change| !members.contains(&change.member_id));
-        self.orders.retain(|(order, _)| !members.contains(&order.member_id));
+        // An order may be kept under the name of a member who was merged into the one who changes it.
+        let kept: FxHashSet<OrderId> =
+            self.decisions.iter().filter_map(|decision| decision.order.as_ref()).map(|order| order.id).collect();
+        self.orders.retain(|(order, _)| kept.contains(&order.id));
         self.stock.clear();
         for (reward, change) in self.decisions.iter().filter_map(|decision| decision.stock.as_ref()) {
             let sum = self.stock.entry(reward.clone()).or_default();
@@ -129,14 +138,21 @@ impl Footprint {
                 Action::Capture(order) | Action::Release(order) => {
                     footprint.orders.push((command.member_id, *order));
                 }
-                Action::Record(_) | Action::Adjust { .. } | Action::Tick => {}
+                Action::Refund { order, owner, .. } => footprint.orders.push((*owner, *order)),
+                Action::Merge { from, .. } => {
+                    if members.insert(*from) {
+                        footprint.members.push(*from);
+                    }
+                }
+                Action::Record(_) | Action::Adjust { .. } | Action::Close { .. } | Action::Tick => {}
             }
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }
         footprint
     }
 
-    /// What the first load has led to: the transactions of enrolments done before, and the stock behind orders.
+    /// What the first load has led to: the transactions of enrolments done before, those of accounts that were merged
+    /// into a member's, and the stock behind orders.
     pub fn follow_up<'a>(commands: impl IntoIterator<Item = &'a Command>, loaded: &Loaded) -> Option<Self> {
         let mut footprint = Self::default();
         for command in commands {
@@ -146,8 +162,15 @@ impl Footprint {
             {
                 footprint.keys.push((*member, command.idempotency_key.clone()));
             }
-            if let Action::Capture(id) | Action::Release(id) = command.action
-                && let Some(order) = loaded.orders.get(&(command.member_id, id))
+            for older in older_accounts(command, loaded) {
+                footprint.keys.push((*older, command.idempotency_key.clone()));
+            }
+            let order = match command.action {
+                Action::Capture(id) | Action::Release(id) => Some((command.member_id, id)),
+                Action::Refund { order, owner, .. } => Some((owner, order)),
+                _ => None,
+            };
+            if let Some(order) = order.and_then(|order| loaded.orders.get(&order))
                 && !loaded.stock.contains_key(&order.reward_id)
             {
                 footprint.rewards.push(order.reward_id.clone());
@@ -156,6 +179,15 @@ impl Footprint {
         footprint.rewards.sort();
         footprint.rewards.dedup();
         (!footprint.keys.is_empty() || !footprint.rewards.is_empty()).then_some(footprint)
+    }
+}
+
+/// The accounts under which a command may have been done before they were merged into its member's: a person's keys
+/// hold for the person. The keys of the program's own clock hold for one account.
+fn older_accounts<'a>(command: &Command, loaded: &'a Loaded) -> &'a [MemberId] {
+    match command.action {
+        Action::Tick | Action::Enrol(_) => &[],
+        _ => loaded.accounts.get(&command.member_id).map_or(&[][..], |account| &account.merged_from),
     }
 }
 
@@ -224,9 +256,9 @@ impl<'a> Batch<'a> {
             _ => Some(command.member_id),
         };
         let Some(member) = member else { return Ok(None) };
-        let Some(committed) = self.loaded.committed.get(&(member, command.idempotency_key.clone())) else {
-            return Ok(None);
-        };
+        let of = |member: &MemberId| self.loaded.committed.get(&(*member, command.idempotency_key.clone()));
+        let older = older_accounts(command, &self.loaded);
+        let Some(committed) = of(&member).or_else(|| older.iter().find_map(of)) else { return Ok(None) };
         if committed.request_digest != command.request_digest {
             let problem = "this idempotency key was used for another request; use a new key for a new request";
             return Err(Refusal::new(RefusalCode::IdempotencyMismatch, problem));
@@ -234,7 +266,10 @@ impl<'a> Batch<'a> {
         Ok(Some(Reply { receipt: committed.receipt.clone(), replayed: true }))
     }
 
-    fn accept(&mut self, decision: Decision) {
+    fn accept(&mut self, mut decision: Decision) {
+        if let Some(counterpart) = decision.counterpart.take() {
+            self.accept(*counterpart);
+        }
         let transaction = &decision.transaction;
         let member = transaction.member_id;
         self.loaded.committed.insert(
@@ -248,9 +283,15 @@ impl<'a> Batch<'a> {
         if let Some(new) = &decision.member {
             self.loaded.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
         }
+        if let Some(from) = decision.takes_references_of {
+            let led =
+                self.loaded.references.iter_mut().filter(|(reference, led)| reference.kind.moves() && **led == from);
+            led.for_each(|(_, led)| *led = member);
+        }
         if let Some(order) = &decision.order {
-            let before = self.loaded.orders.insert((member, order.id), order.clone());
-            self.touched_orders.entry((member, order.id)).or_insert(before.is_none());
+            let key = (order.member_id, order.id);
+            let before = self.loaded.orders.insert(key, order.clone());
+            self.touched_orders.entry(key).or_insert(before.is_none());
         }
         if let Some((reward, change)) = &decision.stock {
             if let Some(level) = self.loaded.stock.get_mut(reward) {

@@ -54,6 +54,27 @@ pub enum Action {
         /// Why.
         reason: String,
     },
+    /// Take back a captured order.
+    Refund {
+        /// Which.
+        order: OrderId,
+        /// Under whose name it is kept: the command's member, or one whose account was merged into the member's.
+        owner: MemberId,
+        /// Why.
+        reason: String,
+    },
+    /// Take in another account of the same person.
+    Merge {
+        /// The account that ends.
+        from: MemberId,
+        /// Why.
+        reason: String,
+    },
+    /// End the account; the points that are left are forfeited.
+    Close {
+        /// Why.
+        reason: String,
+    },
     /// Let happen what is due: points mature and expire.
     Tick,
 }
@@ -172,14 +193,43 @@ impl Command {
         reason: &str,
     ) -> Result<Self, Refusal> {
         check_key(key)?;
-        limits::check_text("reason", reason, limits::TEXT_CHARS)
-            .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        check_reason(reason)?;
         if points == 0 || !(-limits::AMOUNT..=limits::AMOUNT).contains(&points) {
             let problem = format!("`points` must be up to {} either way, and not 0", limits::AMOUNT);
             return Err(Refusal::new(RefusalCode::InvalidAmount, problem));
         }
         let request = ("adjust", currency, points, reason);
         Ok(Self::new(member_id, key, at, Action::Adjust { currency, points, reason: reason.to_owned() }, &request))
+    }
+
+    /// Takes back a captured order that is kept under the name of `owner`: the member, or one who was merged into it.
+    pub fn refund(
+        member_id: MemberId,
+        owner: MemberId,
+        key: &str,
+        at: Timestamp,
+        order: OrderId,
+        reason: &str,
+    ) -> Result<Self, Refusal> {
+        check_key(key)?;
+        check_reason(reason)?;
+        let action = Action::Refund { order, owner, reason: reason.to_owned() };
+        Ok(Self::new(member_id, key, at, action, &("refund", order, reason)))
+    }
+
+    /// Merges the account of `from` into that of `into`, which goes on.
+    pub fn merge(from: MemberId, into: MemberId, key: &str, at: Timestamp, reason: &str) -> Result<Self, Refusal> {
+        check_key(key)?;
+        check_reason(reason)?;
+        let action = Action::Merge { from, reason: reason.to_owned() };
+        Ok(Self::new(into, key, at, action, &("merge", from, reason)))
+    }
+
+    /// Closes an account.
+    pub fn close(member_id: MemberId, key: &str, at: Timestamp, reason: &str) -> Result<Self, Refusal> {
+        check_key(key)?;
+        check_reason(reason)?;
+        Ok(Self::new(member_id, key, at, Action::Close { reason: reason.to_owned() }, &("close", reason)))
     }
 
     /// Lets happen what is due on an account of `version`.
@@ -209,13 +259,20 @@ impl Command {
 
 /// Keys of the program's own clock; callers may not use them, or they could stand in its way.
 const TICK_PREFIX: &str = "tick:";
+/// Keys of the entries on accounts that end in a merge; followed by the id of the other entry.
+pub(super) const MERGE_PREFIX: &str = "merge:";
 
 fn check_key(key: &str) -> Result<(), Refusal> {
-    if key.starts_with(TICK_PREFIX) {
-        let problem = format!("an Idempotency-Key must not begin with `{TICK_PREFIX}`");
+    if let Some(prefix) = [TICK_PREFIX, MERGE_PREFIX].into_iter().find(|prefix| key.starts_with(prefix)) {
+        let problem = format!("an Idempotency-Key must not begin with `{prefix}`");
         return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
     }
     limits::check_text("Idempotency-Key", key, limits::KEY_CHARS)
+        .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
+}
+
+fn check_reason(reason: &str) -> Result<(), Refusal> {
+    limits::check_text("reason", reason, limits::TEXT_CHARS)
         .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
 }
 

@@ -2,16 +2,16 @@
 
 use super::batch::Loaded;
 use super::command::{Action, Command, PreparedActivity};
-use super::receipt::{ActivityReceipt, OrderReceipt, Receipt};
+use super::life;
+use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
-    Transfer,
+    Transfer, Wallet,
 };
 use crate::limits;
 use crate::members::{MemberRef, Profile, RefKind};
-use crate::planted::{self, Bug};
 use crate::program::Program;
 use crate::redemption::{Order, OrderState};
 use crate::rewards::StockChange;
@@ -41,21 +41,25 @@ pub struct Decision {
     pub order: Option<Order>,
     /// A change of stock.
     pub stock: Option<(String, StockChange)>,
+    /// A member whose references lead to this one from now on.
+    pub takes_references_of: Option<MemberId>,
+    /// What the same command changes on a second account. A batch has taken it out and put it before this decision.
+    pub counterpart: Option<Box<Decision>>,
 }
 
 /// A decision in the making.
-struct Draft<'a> {
-    program: &'a Program,
-    command: &'a Command,
+pub(super) struct Draft<'a> {
+    pub(super) program: &'a Program,
+    pub(super) command: &'a Command,
     kind: TransactionKind,
-    account: Account,
+    pub(super) account: Account,
     status_before: AccountStatus,
     transfers: Vec<Transfer>,
-    receipt: Receipt,
+    pub(super) receipt: Receipt,
     member: Option<NewMember>,
     activity: Option<(ActivityId, String, String)>,
-    order: Option<Order>,
-    stock: Option<(String, StockChange)>,
+    pub(super) order: Option<Order>,
+    pub(super) stock: Option<(String, StockChange)>,
 }
 
 /// Decides a command that is no replay. `now` dates the ids.
@@ -72,15 +76,15 @@ pub(super) fn decide(
             return Err(Refusal::new(RefusalCode::AlreadyEnrolled, format!("{} is enrolled", command.member_id)));
         }
         (_, Some(account)) => account.clone(),
-        (_, None) => {
-            let problem = format!("there is no member {}; enrol the member first", command.member_id);
-            return Err(Refusal::new(RefusalCode::UnknownMember, problem));
-        }
+        (_, None) => return Err(unknown_member(command.member_id)),
     };
-    if matches!(command.action, Action::Record(_) | Action::Redeem { .. } | Action::Adjust { .. }) {
+    if needs_active(&command.action) {
         check_active(command.member_id, account.status)?;
     }
     let id = TransactionId(ids.next(now));
+    if let Action::Merge { from, reason } = &command.action {
+        return life::merge(program, command, (*from, reason), loaded, [id, TransactionId(ids.next(now))]);
+    }
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
         Action::Enrol(profile) => draft.enrol(profile, loaded)?,
@@ -91,9 +95,21 @@ pub(super) fn decide(
         Action::Capture(order) => draft.settle(*order, OrderState::Captured, loaded)?,
         Action::Release(order) => draft.settle(*order, OrderState::Released, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason)?,
+        Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
+        Action::Close { reason } => draft.close(reason)?,
         Action::Tick => draft.tick()?,
+        Action::Merge { .. } => {}
     }
     draft.finish()
+}
+
+pub(super) fn unknown_member(member: MemberId) -> Refusal {
+    Refusal::new(RefusalCode::UnknownMember, format!("there is no member {member}; enrol the member first"))
+}
+
+/// Whether an action begins something. What was begun before is settled on every account.
+fn needs_active(action: &Action) -> bool {
+    matches!(action, Action::Record(_) | Action::Redeem { .. } | Action::Adjust { .. } | Action::Close { .. })
 }
 
 /// Refuses what only an active account does.
@@ -110,7 +126,7 @@ pub(super) fn check_active(member: MemberId, status: AccountStatus) -> Result<()
 }
 
 impl<'a> Draft<'a> {
-    fn new(program: &'a Program, command: &'a Command, account: Account, id: TransactionId) -> Self {
+    pub(super) fn new(program: &'a Program, command: &'a Command, account: Account, id: TransactionId) -> Self {
         let kind = match command.action {
             Action::Enrol(_) => TransactionKind::Enrol,
             Action::Record(_) => TransactionKind::Activity,
@@ -118,6 +134,9 @@ impl<'a> Draft<'a> {
             Action::Capture(_) => TransactionKind::Capture,
             Action::Release(_) => TransactionKind::Release,
             Action::Adjust { .. } => TransactionKind::Adjust,
+            Action::Refund { .. } => TransactionKind::Refund,
+            Action::Merge { .. } => TransactionKind::Merge,
+            Action::Close { .. } => TransactionKind::Close,
             Action::Tick => TransactionKind::Tick,
         };
         let receipt = Receipt {
@@ -154,18 +173,34 @@ impl<'a> Draft<'a> {
     }
 
     /// Moves points: on the account and in the journal at once.
-    fn transfer(&mut self, transfer: Transfer) -> Result<(), Refusal> {
+    pub(super) fn transfer(&mut self, transfer: Transfer) -> Result<(), Refusal> {
         let wallet = self.account.wallet_mut(transfer.currency);
         wallet.apply(&transfer).map_err(|problem| Refusal::new(RefusalCode::InsufficientPoints, problem))?;
-        if wallet.lifetime.earned.max(wallet.lifetime.adjusted) > limits::WALLET_POINTS {
-            let problem = format!("the wallet would have received more than {} points", limits::WALLET_POINTS);
-            return Err(Refusal::new(RefusalCode::WalletLimit, problem));
-        }
+        Self::check_limit(wallet)?;
         self.transfers.push(transfer);
         Ok(())
     }
 
-    fn transfer_portions(
+    pub(super) fn check_limit(wallet: &Wallet) -> Result<(), Refusal> {
+        if wallet.lifetime.earned.max(wallet.lifetime.adjusted) > limits::WALLET_POINTS {
+            let problem = format!("the wallet would have received more than {} points", limits::WALLET_POINTS);
+            return Err(Refusal::new(RefusalCode::WalletLimit, problem));
+        }
+        Ok(())
+    }
+
+    /// Refuses what may not come before the member's latest transaction.
+    pub(super) fn check_order(&self) -> Result<(), Refusal> {
+        let (at, latest) = (self.command.at, self.account.last_transaction_at);
+        if at.plus_millis(MAX_CLOCK_SKEW_MS) >= latest {
+            return Ok(());
+        }
+        let (kind, member) = (self.kind.name(), self.command.member_id);
+        let problem = format!("a {kind} at {at} would come before the latest transaction of {member} at {latest}");
+        Err(Refusal::new(RefusalCode::OutOfOrder, problem))
+    }
+
+    pub(super) fn transfer_portions(
         &mut self,
         currency: CurrencyId,
         portions: &[Portion],
@@ -236,101 +271,8 @@ impl<'a> Draft<'a> {
         Ok(portions.iter().map(|portion| portion.amount).sum())
     }
 
-    fn redeem(
-        &mut self,
-        reward_id: &str,
-        quantity: i64,
-        capture: bool,
-        loaded: &Loaded,
-        id: OrderId,
-    ) -> Result<(), Refusal> {
-        let at = self.command.at;
-        let reward = self.program.reward(reward_id).ok_or_else(|| {
-            let shown: String = reward_id.chars().take(64).collect();
-            Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`"))
-        })?;
-        if at.plus_millis(MAX_CLOCK_SKEW_MS) < self.account.last_transaction_at {
-            let problem = format!(
-                "a redemption at {at} would come before the member's latest transaction at {}",
-                self.account.last_transaction_at
-            );
-            return Err(Refusal::new(RefusalCode::OutOfOrder, problem));
-        }
-        let points = reward.price.saturating_mul(quantity);
-        let (currency, spendable) = (reward.currency, self.spendable(reward.currency));
-        if spendable < points {
-            let problem = format!("{points} points are needed, {spendable} are available");
-            return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
-        }
-        if let Some(stock) = loaded.stock.get(reward_id) {
-            let taken = if planted::is(Bug::StockTakenBeforeCheck) { quantity } else { 0 };
-            if stock.free() - taken < quantity {
-                let problem = format!("{quantity} wanted, {} left", stock.free());
-                return Err(Refusal::new(RefusalCode::OutOfStock, problem));
-            }
-            let change = if capture {
-                StockChange { reserved: 0, issued: quantity }
-            } else {
-                StockChange { reserved: quantity, issued: 0 }
-            };
-            self.stock = Some((reward_id.to_owned(), change));
-        }
-        let holds = self.account.wallet_mut(currency).pick(points, at);
-        self.transfer_portions(currency, &holds, (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld), None)?;
-        if capture {
-            self.transfer_portions(currency, &holds, (LedgerAccount::MemberHeld, LedgerAccount::Redemption), None)?;
-        }
-        self.account.last_activity_at = self.account.last_activity_at.max(at);
-        self.set_order(Order {
-            id,
-            member_id: self.command.member_id,
-            reward_id: reward_id.to_owned(),
-            quantity,
-            points,
-            currency,
-            state: if capture { OrderState::Captured } else { OrderState::Held },
-            holds,
-            created_at: at,
-            updated_at: at,
-        });
-        Ok(())
-    }
-
-    fn spendable(&self, currency: CurrencyId) -> i64 {
+    pub(super) fn spendable(&self, currency: CurrencyId) -> i64 {
         self.account.wallet(currency).map_or(0, |wallet| wallet.spendable(self.command.at))
-    }
-
-    /// Captures or releases a held order.
-    fn settle(&mut self, id: OrderId, state: OrderState, loaded: &Loaded) -> Result<(), Refusal> {
-        let order = loaded.orders.get(&(self.command.member_id, id)).ok_or_else(|| {
-            let problem = format!("member {} has no order {id}", self.command.member_id);
-            Refusal::new(RefusalCode::UnknownOrder, problem)
-        })?;
-        if order.state != OrderState::Held {
-            let problem = format!("order {id} is {} already", order.state.name());
-            return Err(Refusal::new(RefusalCode::OrderNotHeld, problem));
-        }
-        let credit =
-            if state == OrderState::Captured { LedgerAccount::Redemption } else { LedgerAccount::MemberAvailable };
-        self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-        if loaded.stock.contains_key(&order.reward_id) {
-            let issued = if state == OrderState::Captured { order.quantity } else { 0 };
-            self.stock = Some((order.reward_id.clone(), StockChange { reserved: -order.quantity, issued }));
-        }
-        self.set_order(Order { state, updated_at: self.command.at, ..order.clone() });
-        Ok(())
-    }
-
-    fn set_order(&mut self, order: Order) {
-        self.receipt.order = Some(OrderReceipt {
-            id: order.id,
-            reward_id: order.reward_id.clone(),
-            quantity: order.quantity,
-            points: order.points,
-            currency: order.currency,
-            state: order.state,
-        });
-        self.order = Some(order);
     }
 
     fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str) -> Result<(), Refusal> {
@@ -383,7 +325,7 @@ impl<'a> Draft<'a> {
         due.map(|lot| Portion { lot: lot.key, amount: lot.remaining }).collect()
     }
 
-    fn finish(mut self) -> Result<Decision, Refusal> {
+    pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
         let command = self.command;
         self.account.version += 1;
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
@@ -413,6 +355,8 @@ impl<'a> Draft<'a> {
             activity: self.activity,
             order: self.order,
             stock: self.stock,
+            takes_references_of: None,
+            counterpart: None,
         })
     }
 }

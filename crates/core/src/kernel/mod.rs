@@ -3,6 +3,8 @@
 mod batch;
 mod command;
 mod decide;
+mod life;
+mod orders;
 mod receipt;
 mod refusal;
 

@@ -212,7 +212,9 @@ impl Wallet {
             && let Some(lot) =
                 self.lot_mut(if transfer.credit == LedgerAccount::MemberPending { transfer.lot } else { active })
         {
-            lot.amount += amount;
+            // Refunded points were credited before: a lot that is still there counts them already.
+            let counted = if transfer.debit == LedgerAccount::Redemption { lot.amount } else { lot.amount + amount };
+            lot.amount = counted.max(lot.remaining + lot.held);
         }
         self.lots.retain(|lot| lot.remaining != 0 || lot.held != 0);
         Ok(())

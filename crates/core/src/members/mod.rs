@@ -118,6 +118,11 @@ pub enum RefKind {
 }
 
 impl RefKind {
+    /// Whether it goes with its member into another account. A repeated enrolment must find the member that it made.
+    pub fn moves(self) -> bool {
+        self != Self::Enrolment
+    }
+
     /// The name used in the API and in refusals.
     pub fn name(self) -> &'static str {
         match self {

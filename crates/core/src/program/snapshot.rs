@@ -93,6 +93,15 @@ impl Program {
         }
     }
 
+    /// The end of the granule that holds `at`: when points of a currency expire that live at least until then.
+    pub fn end_of_granule(&self, currency: CurrencyId, at: Timestamp) -> Timestamp {
+        match self.currency(currency).and_then(|currency| currency.expiry.as_ref()) {
+            None => Timestamp::NEVER,
+            Some(expiry) if expiry.granule == Granule::Month => self.calendar.end_of_month_after(at, 0),
+            Some(_) => self.calendar.end_of_day_after(at, 0),
+        }
+    }
+
     /// Minor units of money in one major unit.
     pub fn minor_per_major(&self) -> i64 {
         10_i64.saturating_pow(self.money_digits)

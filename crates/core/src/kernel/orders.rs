@@ -1,0 +1,148 @@
+//! What a command does with an order: redeem, capture, release, refund.
+
+use super::batch::Loaded;
+use super::decide::{Draft, check_active};
+use super::receipt::OrderReceipt;
+use super::refusal::{Refusal, RefusalCode};
+use crate::id::{MemberId, OrderId};
+use crate::ledger::{AccountStatus, LedgerAccount, LotKey, Transfer};
+use crate::planted::{self, Bug};
+use crate::redemption::{Order, OrderState};
+use crate::rewards::StockChange;
+
+/// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
+const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+impl Draft<'_> {
+    /// Makes an order: sets points and stock aside, or spends them at once.
+    pub(super) fn redeem(
+        &mut self,
+        reward_id: &str,
+        quantity: i64,
+        capture: bool,
+        loaded: &Loaded,
+        id: OrderId,
+    ) -> Result<(), Refusal> {
+        let at = self.command.at;
+        let reward = self.program.reward(reward_id).ok_or_else(|| {
+            let shown: String = reward_id.chars().take(64).collect();
+            Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`"))
+        })?;
+        self.check_order()?;
+        let points = reward.price.saturating_mul(quantity);
+        let (currency, spendable) = (reward.currency, self.spendable(reward.currency));
+        if spendable < points {
+            let problem = format!("{points} points are needed, {spendable} are available");
+            return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
+        }
+        if let Some(stock) = loaded.stock.get(reward_id) {
+            let taken = if planted::is(Bug::StockTakenBeforeCheck) { quantity } else { 0 };
+            if stock.free() - taken < quantity {
+                let problem = format!("{quantity} wanted, {} left", stock.free());
+                return Err(Refusal::new(RefusalCode::OutOfStock, problem));
+            }
+            let change = if capture {
+                StockChange { reserved: 0, issued: quantity }
+            } else {
+                StockChange { reserved: quantity, issued: 0 }
+            };
+            self.stock = Some((reward_id.to_owned(), change));
+        }
+        let holds = self.account.wallet_mut(currency).pick(points, at);
+        self.transfer_portions(currency, &holds, (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld), None)?;
+        if capture {
+            self.transfer_portions(currency, &holds, (LedgerAccount::MemberHeld, LedgerAccount::Redemption), None)?;
+        }
+        self.account.last_activity_at = self.account.last_activity_at.max(at);
+        self.set_order(Order {
+            id,
+            member_id: self.command.member_id,
+            reward_id: reward_id.to_owned(),
+            quantity,
+            points,
+            currency,
+            state: if capture { OrderState::Captured } else { OrderState::Held },
+            holds,
+            created_at: at,
+            updated_at: at,
+        });
+        Ok(())
+    }
+
+    /// Captures or releases a held order.
+    pub(super) fn settle(&mut self, id: OrderId, state: OrderState, loaded: &Loaded) -> Result<(), Refusal> {
+        let order = loaded.orders.get(&(self.command.member_id, id)).ok_or_else(|| {
+            let problem = format!("member {} has no order {id}", self.command.member_id);
+            Refusal::new(RefusalCode::UnknownOrder, problem)
+        })?;
+        if order.state != OrderState::Held {
+            let problem = format!("order {id} is {} already", order.state.name());
+            return Err(Refusal::new(RefusalCode::OrderNotHeld, problem));
+        }
+        let credit =
+            if state == OrderState::Captured { LedgerAccount::Redemption } else { LedgerAccount::MemberAvailable };
+        self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
+        if loaded.stock.contains_key(&order.reward_id) {
+            let issued = if state == OrderState::Captured { order.quantity } else { 0 };
+            self.stock = Some((order.reward_id.clone(), StockChange { reserved: -order.quantity, issued }));
+        }
+        self.set_order(Order { state, updated_at: self.command.at, ..order.clone() });
+        Ok(())
+    }
+
+    fn set_order(&mut self, order: Order) {
+        self.receipt.order = Some(OrderReceipt {
+            id: order.id,
+            reward_id: order.reward_id.clone(),
+            quantity: order.quantity,
+            points: order.points,
+            currency: order.currency,
+            state: order.state,
+        });
+        self.order = Some(order);
+    }
+
+    /// Takes back a captured order of the member, or of an account that was merged into the member's: the points go back
+    /// to their lots, which live on for a while, and the units to the stock.
+    pub(super) fn refund(
+        &mut self,
+        owner: MemberId,
+        id: OrderId,
+        reason: &str,
+        loaded: &Loaded,
+    ) -> Result<(), Refusal> {
+        let member = self.command.member_id;
+        if let AccountStatus::Merged { .. } = self.account.status {
+            check_active(member, self.account.status)?;
+        }
+        let owned = owner == member || self.account.merged_from.contains(&owner);
+        let order = loaded.orders.get(&(owner, id)).filter(|_| owned).ok_or_else(|| {
+            let problem = format!("member {member} has no order {id}");
+            Refusal::new(RefusalCode::UnknownOrder, problem)
+        })?;
+        let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded;
+        if order.state != OrderState::Captured && !twice {
+            let problem = format!("order {id} is {}; only a captured order can be refunded", order.state.name());
+            return Err(Refusal::new(RefusalCode::OrderNotCaptured, problem));
+        }
+        let alive_until = self.command.at.plus_millis(REFUND_LIFE_MS);
+        let renewed = self.program.end_of_granule(order.currency, alive_until);
+        for portion in &order.holds {
+            let expires_at = portion.lot.expires_at.max(renewed);
+            self.transfer(Transfer {
+                debit: LedgerAccount::Redemption,
+                credit: LedgerAccount::MemberAvailable,
+                currency: order.currency,
+                amount: portion.amount,
+                lot: LotKey { expires_at, ..portion.lot },
+                rule: None,
+            })?;
+        }
+        if loaded.stock.contains_key(&order.reward_id) {
+            self.stock = Some((order.reward_id.clone(), StockChange { reserved: 0, issued: -order.quantity }));
+        }
+        self.set_order(Order { state: OrderState::Refunded, updated_at: self.command.at, ..order.clone() });
+        self.receipt.reason = Some(reason.to_owned());
+        Ok(())
+    }
+}
