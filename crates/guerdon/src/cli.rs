@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{
     audit, backup, bench, demo, import, init, inspect, log_key, migrate, restore, serve, simulate, verify, version,
 };
+use crate::edge::EdgeArgs;
 
 /// Guerdon: a self-hosted loyalty platform. Start with `guerdon demo`.
 ///
@@ -41,9 +42,12 @@ pub struct DataArgs {
 /// Where to listen.
 #[derive(Args, Clone)]
 pub struct ListenArgs {
-    /// Address and port.
+    /// Address and port; other than loopback only with TLS or behind a trusted proxy.
     #[arg(long, env = "GUERDON_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: std::net::SocketAddr,
+    /// How the server meets the network.
+    #[command(flatten)]
+    pub edge: EdgeArgs,
 }
 
 #[derive(Subcommand)]

@@ -2,6 +2,7 @@
 
 pub mod cli;
 mod commands;
+mod edge;
 pub mod import;
 mod open;
 mod pipeline;

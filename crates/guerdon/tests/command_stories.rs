@@ -188,7 +188,7 @@ fn directories_and_ports_that_cannot_be_used_are_named() {
     let (code, _, error) = guerdon(&["serve", "--data-dir", text(&other), "--listen", port]);
     assert!(code == 1 && error.contains("cannot listen on"), "{error}");
     let (code, _, error) = guerdon(&["serve", "--data-dir", text(&other), "--listen", "0.0.0.0:0"]);
-    assert!(code == 1 && error.contains("API key"), "{error}");
+    assert!(code == 1 && error.contains("--tls-certificate") && error.contains("--trusted-proxy"), "{error}");
     rusqlite::Connection::open(other.join("guerdon.db")).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let (code, _, error) = guerdon(&["serve", "--data-dir", text(&other), "--listen", "127.0.0.1:0"]);
     assert!(code == 1 && error.contains("older binary"), "{error}");

@@ -17,6 +17,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::edge::{PublicUrl, SecurityContact, well_known};
 use crate::identity::access::{Needs, Pages, Routes};
 use crate::identity::guard::{Gate, guard};
 use crate::identity::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
@@ -31,6 +32,10 @@ const REQUEST_TIME: Duration = Duration::from_secs(30);
 pub struct AppOptions {
     /// Where `/metrics` reads from.
     pub metrics: Option<PrometheusHandle>,
+    /// Under which address people reach the server.
+    pub public_url: Option<PublicUrl>,
+    /// Whom to tell of a weakness.
+    pub security_contact: Option<SecurityContact>,
 }
 
 #[derive(OpenApi)]
@@ -72,8 +77,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// All pages beside the API, and what each asks for.
-fn pages(metrics: Option<PrometheusHandle>, description: utoipa::openapi::OpenApi) -> Pages {
+fn pages(options: AppOptions, description: utoipa::openapi::OpenApi) -> Pages {
     let description = Arc::new(description);
+    let AppOptions { metrics, public_url, security_contact } = options;
     let metrics = async move || metrics.map(|handle| handle.render()).unwrap_or_default();
     Pages::default()
         .get("/metrics", Needs::Permission(Permission::MetricsRead), metrics)
@@ -82,13 +88,14 @@ fn pages(metrics: Option<PrometheusHandle>, description: utoipa::openapi::OpenAp
         .get("/", Needs::Nothing, async || Redirect::temporary("/console"))
         .and(console::pages())
         .and(assets::pages())
+        .and(well_known(security_contact, public_url))
 }
 
 /// What every route asks for. The message names an operation that does not say.
 pub fn routes() -> Result<Routes, String> {
     let mut routes = Routes::default();
     routes.add_described(&openapi())?;
-    drop(pages(None, openapi()).declare(&mut routes));
+    drop(pages(AppOptions::default(), openapi()).declare(&mut routes));
     Ok(routes)
 }
 
@@ -100,7 +107,7 @@ pub fn app(state: AppState, options: AppOptions) -> Router {
         // The tests walk every operation. One that slipped through is closed to everyone.
         tracing::error!(problem, "an operation declares no permission");
     }
-    let pages = pages(options.metrics, description).declare(&mut routes);
+    let pages = pages(options, description).declare(&mut routes);
     let gate = Gate { state: state.clone(), routes: Arc::new(routes) };
     api.merge(pages)
         .route_layer(middleware::from_fn_with_state(gate, guard))

@@ -4,9 +4,14 @@ mod api;
 mod app;
 mod assets;
 mod console;
+<<<<<<< HEAD
 pub mod identity;
 mod language;
 pub mod picture;
+=======
+pub mod edge;
+pub mod outbound;
+>>>>>>> 870831a (Meet the network with an accept loop, TLS and guarded calls of our own)
 mod problem;
 mod sequencer;
 mod serve;

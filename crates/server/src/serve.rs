@@ -1,6 +1,7 @@
 //! Serves the application until told to stop, with the workers that let due things happen and clear away
 //! what has expired.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +10,7 @@ use guerdon_store::EngineHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::edge::{self, Edge};
 use crate::sequencer::sequencer;
 
 /// How often accounts are asked for what is due.
@@ -25,28 +27,23 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 pub async fn serve(
     listener: TcpListener,
     app: Router,
+    edge: Edge,
     engine: EngineHandle,
     log_key: Option<SigningKey>,
     stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
+) {
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
     let sweeper = tokio::spawn(sweep_worker(engine.clone(), stop.clone()));
     let worker = tokio::spawn(tick_worker(engine, stop.clone()));
     let mut asked = stop.clone();
-    let shutdown = async move {
+    tokio::select! {
+        () = edge::accept(listener, app, Arc::new(edge), stop) => {}
         // An error means that the sender is gone, which is a signal to stop as well.
-        drop(asked.wait_for(|stop| *stop).await);
-    };
-    let mut asked = stop;
-    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown);
-    let result = tokio::select! {
-        result = std::future::IntoFuture::into_future(server) => result,
-        () = async { drop(asked.wait_for(|stop| *stop).await); tokio::time::sleep(DRAIN_TIME).await } => Ok(()),
-    };
+        () = async { drop(asked.wait_for(|stop| *stop).await); tokio::time::sleep(DRAIN_TIME).await } => {}
+    }
     worker.abort();
     sweeper.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);
-    result
 }
 
 async fn tick_worker(engine: EngineHandle, mut stop: watch::Receiver<bool>) {

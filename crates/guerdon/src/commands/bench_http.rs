@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use guerdon_server::edge::Edge;
 use guerdon_server::{AppOptions, AppState, Directory, app};
 use guerdon_store::read::Reader;
 use guerdon_store::{Engine, SqliteStore};
@@ -52,6 +53,7 @@ pub fn measure(
         let server = tokio::spawn(guerdon_server::serve(
             listener,
             app(state, AppOptions::default()),
+            Edge::default(),
             engine.handle(),
             Some(bench_key()),
             stopped,
@@ -69,7 +71,7 @@ pub fn measure(
         }
         let time = started.elapsed();
         let _ = stop.send(true);
-        server.await??;
+        server.await?;
         let what = format!("API over SQLite, {connections} connections");
         anyhow::Ok(Measured::new(&what, redemptions, time, &micros))
     })?;

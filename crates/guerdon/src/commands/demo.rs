@@ -16,7 +16,7 @@ use guerdon_store::{EngineHandle, load_program, publish, sequence, verify};
 
 use super::import::purchase_steps;
 use super::init::GIFT_CLUB;
-use super::serve::{check_address, serve};
+use super::serve::{edge, serve};
 use crate::cli::{DataArgs, ListenArgs};
 use crate::import::{Mapping, MemberDirectory, Purchase, Purchases, Report, Step, read_purchases, run as run_steps};
 use crate::open::{self, AnyStore, system_now};
@@ -49,7 +49,7 @@ struct Replay {
 
 /// Creates, replays, summarises, verifies and serves.
 pub fn run(args: &DemoArgs) -> Result<ExitCode> {
-    check_address(&args.listen)?;
+    let edge = edge(&args.listen)?;
     let mut store = args.data.create()?;
     let bundle = Bundle::parse(GIFT_CLUB).map_err(anyhow::Error::msg)?;
     publish(&mut store, &bundle, system_now())?;
@@ -71,7 +71,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     }
     let engine = open::start(vec![store])?;
     println!("The program's clock stands at {}, where the data ends.", engine.handle().now());
-    serve(engine, &args.data, log_key, &args.listen)
+    serve(engine, &args.data, log_key, &args.listen, edge)
 }
 
 fn replay(mut store: AnyStore, program: &Program) -> Result<(AnyStore, Replay)> {

@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use guerdon_core::proofs::SigningKey;
+use guerdon_server::edge::Edge;
 use guerdon_server::{AppOptions, AppState, Directory, PrometheusBuilder, app};
 use guerdon_store::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::cli::{DataArgs, ListenArgs};
+use crate::edge::default_public_url;
 use crate::open::{self, AnyStore};
 
 /// How long the writer may take to end after the last request.
@@ -29,14 +31,14 @@ pub struct ServeArgs {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: &ServeArgs) -> Result<ExitCode> {
-    check_address(&args.listen)?;
+    let edge = edge(&args.listen)?;
     let mut stores = args.data.open_writers()?;
     let log_key = stores.first_mut().map(|store| args.data.log_key(store)).transpose()?.flatten();
     if log_key.is_none() {
         let file = args.data.log_key_file();
         eprintln!("No key of the transparency log at {}: another server must sequence it.", file.display());
     }
-    serve(open::start(stores)?, &args.data, log_key, &args.listen)
+    serve(open::start(stores)?, &args.data, log_key, &args.listen, edge)
 }
 
 /// The key that may do everything, from the environment or a file that it names: for the first steps, for scripts and
@@ -54,12 +56,9 @@ pub fn bootstrap_key() -> Result<Option<String>> {
     Ok(Some(key))
 }
 
-/// Refuses to face a network.
-pub fn check_address(listen: &ListenArgs) -> Result<()> {
-    if listen.listen.ip().is_loopback() {
-        return Ok(());
-    }
-    bail!("{} faces a network; listen on 127.0.0.1", listen.listen)
+/// Checks how the server is to meet the network, before anything is opened.
+pub fn edge(listen: &ListenArgs) -> Result<Edge> {
+    listen.edge.edge(listen.listen)
 }
 
 /// Serves over a running engine until Ctrl-C or SIGTERM.
@@ -68,6 +67,7 @@ pub fn serve(
     data: &DataArgs,
     log_key: Option<SigningKey>,
     listen: &ListenArgs,
+    mut edge: Edge,
 ) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -78,9 +78,15 @@ pub fn serve(
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let directory = Arc::new(Directory::new(bootstrap_key()?.as_deref()));
         let state = AppState { engine: engine.handle(), reader, directory };
-        let options = AppOptions { metrics: Some(metrics) };
         let address = listener.local_addr()?;
-        println!("Serving on http://{address}: console at /console, API at /docs. Ctrl-C stops.");
+        edge.public_url = default_public_url(&edge, address)?;
+        let options = AppOptions {
+            metrics: Some(metrics),
+            public_url: edge.public_url.clone(),
+            security_contact: listen.edge.security_contact(),
+        };
+        let scheme = if edge.tls.is_some() { "https" } else { "http" };
+        println!("Serving on {scheme}://{address}: console at /console, API at /docs. Ctrl-C stops.");
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
             signal().await;
@@ -88,7 +94,7 @@ pub fn serve(
             // The receiver lives as long as the server; when it is gone there is nothing left to stop.
             let _ = stop.send(true);
         });
-        guerdon_server::serve(listener, app(state, options), engine.handle(), log_key, stopped).await?;
+        guerdon_server::serve(listener, app(state, options), edge, engine.handle(), log_key, stopped).await;
         anyhow::Ok(())
     })?;
     runtime.shutdown_timeout(STOP_TIME);

@@ -24,10 +24,6 @@ use crate::identity::access::{Needs, Pages};
 use crate::language::Language;
 use frame::{Frame, PageError};
 
-/// Pages bring no script or style of their own; the `data:` images are the stylesheet's.
-const CONTENT_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
-                              form-action 'self'; frame-ancestors 'none'";
-
 /// The pages of the console.
 pub fn pages() -> Pages {
     let members = Needs::InStore(Permission::MembersRead);
@@ -51,7 +47,7 @@ async fn nowhere(frame: Frame) -> PageError {
     PageError::not_found(&frame)
 }
 
-/// Remembers a language that was asked for, and sets the headers of every page.
+/// Remembers a language that was asked for.
 async fn surround(request: Request, next: Next) -> Response {
     let chosen = Language::in_query(request.uri().query().unwrap_or_default());
     let mut response = next.run(request).await;
@@ -59,11 +55,6 @@ async fn surround(request: Request, next: Next) -> Response {
     if let Some(cookie) = chosen.and_then(|language| HeaderValue::from_str(&language.cookie()).ok()) {
         headers.append(header::SET_COOKIE, cookie);
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_POLICY));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    // Members' data stays out of caches that others may read.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.append(header::VARY, HeaderValue::from_static("accept-language, cookie"));
     response
 }

@@ -15,6 +15,7 @@ use super::actor::{Actor, forbidden};
 use super::directory::{Presented, digest};
 use super::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::AppState;
+use crate::edge::ClientAddress;
 use crate::problem::Problem;
 
 /// What the gate knows.
@@ -114,9 +115,9 @@ pub fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-/// From where a request comes.
-pub fn client_address(_request: &Parts) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+/// From where a request comes. One that came over no connection, as in tests, comes from nowhere.
+pub fn client_address(request: &Parts) -> IpAddr {
+    request.extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ClientAddress(address)| *address)
 }
 
 fn unauthorized(presented: Option<Presented>) -> Problem {
