@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{KEY, Server, gift_club, init};
+use support::{KEY, Server, gift_club, http_client, init};
 
 /// Replaces what differs from run to run.
 fn steady(mut value: Value) -> Value {
@@ -213,7 +213,7 @@ async fn nothing_opens_without_a_key_but_what_is_public() {
     let data = folder.path().join("data");
     init(&data, &gift_club(10));
     let server = Server::start(&data);
-    let stranger = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let stranger = http_client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let status = async |key: Option<&str>, path: &str| {
         let mut request = stranger.get(format!("{}{path}", server.address));
         if let Some(key) = key {

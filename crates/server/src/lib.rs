@@ -4,14 +4,11 @@ mod api;
 mod app;
 mod assets;
 mod console;
-<<<<<<< HEAD
+pub mod edge;
 pub mod identity;
 mod language;
-pub mod picture;
-=======
-pub mod edge;
 pub mod outbound;
->>>>>>> 870831a (Meet the network with an accept loop, TLS and guarded calls of our own)
+pub mod picture;
 mod problem;
 mod sequencer;
 mod serve;

@@ -17,7 +17,7 @@ pub const KEY: &str = "the key of the stories";
 pub fn client(key: &str) -> reqwest::Client {
     let mut headers = reqwest::header::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {key}").parse().unwrap());
-    reqwest::Client::builder().default_headers(headers).build().unwrap()
+    http_client().default_headers(headers).build().unwrap()
 }
 
 /// A `guerdon serve` that is killed when dropped.
@@ -25,6 +25,13 @@ pub struct Server {
     child: Child,
     pub address: String,
     pub client: reqwest::Client,
+}
+
+/// A client to be built; its TLS is the server's own.
+pub fn http_client() -> reqwest::ClientBuilder {
+    // Another story of the same process may have installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
 }
 
 /// Runs a command to its end: exit code, standard output, standard error.

@@ -57,9 +57,11 @@ pub fn pages(contact: Option<SecurityContact>, public_url: Option<PublicUrl>) ->
         }
     };
     let robots = async || plain("User-agent: *\nDisallow: /\n".to_owned());
-    Pages::default()
-        .get("/.well-known/security.txt", Needs::Nothing, security)
-        .get("/robots.txt", Needs::Nothing, robots)
+    Pages::default().get("/.well-known/security.txt", Needs::Nothing, security).get(
+        "/robots.txt",
+        Needs::Nothing,
+        robots,
+    )
 }
 
 fn now() -> Timestamp {
