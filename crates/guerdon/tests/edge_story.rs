@@ -197,6 +197,9 @@ async fn pages_need_nothing_that_their_policy_forbids() {
     let member = server.member("ann", 1_000).await;
     let with_key = bringing_the_key(&server.address);
     let profile = folder.path().join("profile");
+    let forbidden =
+        "data:text/html,<meta http-equiv=content-security-policy content=default-src&#32;'none'><p style=color:red>";
+    assert!(browse(&profile, forbidden).1.contains("Content Security Policy"), "the browser would say so");
     let pages = [
         ("/docs".to_owned(), "/v1/members/{member_id}"),
         ("/console".to_owned(), "<canvas"),

@@ -64,8 +64,9 @@ impl Server {
 
     pub fn start_with(directory: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(GUERDON)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir", directory.to_str().unwrap()])
+            .args(["serve", "--data-dir", directory.to_str().unwrap()])
             .args(more)
+            .env("GUERDON_LISTEN", "127.0.0.1:0")
             .env("GUERDON_API_KEY", KEY)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
