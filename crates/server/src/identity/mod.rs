@@ -6,14 +6,20 @@ pub mod api_key;
 pub mod device;
 pub mod directory;
 pub mod guard;
+pub mod limit;
 pub mod mac;
 pub mod network;
 pub mod operator;
 pub mod passkey;
 pub mod password;
 pub mod password_policy;
+pub mod rate;
 pub mod recovery;
 pub mod session;
 pub mod throttle;
 pub mod token;
 pub mod totp;
+pub mod usage;
+
+#[cfg(test)]
+mod testing;
