@@ -145,7 +145,7 @@ impl<B: Backend> House<B> {
         let (member, key) = (self.new_member_id(), self.key());
         let external_id = format!("C-{}", member.0);
         // Enrolled long ago, so that tests are free to date what follows.
-        let enrol = Command::enrol(member, &key, at("2020-01-01T00:00:00Z"), profile(&external_id));
+        let enrol = enrol(member, &key, at("2020-01-01T00:00:00Z"), &profile(&external_id));
         self.accepted(&enrol.expect("a command"));
         member
     }

@@ -55,17 +55,16 @@ on_every_store!(
 fn an_external_id_belongs_to_one_member<B: Backend>() {
     let mut house = House::<B>::new();
     let (first, second) = (house.new_member_id(), house.new_member_id());
-    house.accepted(&Command::enrol(first, "e-1", today(), profile("C-7")).unwrap());
-    let again = Command::enrol(second, "e-2", today(), profile("C-7")).unwrap();
+    house.accepted(&enrol(first, "e-1", today(), &profile("C-7")).unwrap());
+    let again = enrol(second, "e-2", today(), &profile("C-7")).unwrap();
     assert_eq!(house.refused(&again), RefusalCode::AlreadyEnrolled);
     let with_mail = |mail: &str| Profile { email: Some(mail.to_owned()), ..Profile::default() };
-    house.accepted(&Command::enrol(second, "e-3", today(), with_mail("Ann@Example.org")).unwrap());
+    house.accepted(&enrol(second, "e-3", today(), &with_mail("Ann@Example.org")).unwrap());
     let third = house.new_member_id();
-    let same_mail = Command::enrol(third, "e-4", today(), with_mail("ann@example.ORG")).unwrap();
+    let same_mail = enrol(third, "e-4", today(), &with_mail("ann@example.ORG")).unwrap();
     assert_eq!(house.refused(&same_mail), RefusalCode::AlreadyEnrolled);
-    let together: Vec<Command> = (0..3)
-        .map(|n| Command::enrol(house.new_member_id(), &format!("f-{n}"), today(), profile("C-8")).unwrap())
-        .collect();
+    let together: Vec<Command> =
+        (0..3).map(|n| enrol(house.new_member_id(), &format!("f-{n}"), today(), &profile("C-8")).unwrap()).collect();
     let outcomes = house.submit(together);
     assert!(outcomes[0].is_ok());
     assert!(outcomes[1..].iter().all(|outcome| refusal_code(outcome) == Some(RefusalCode::AlreadyEnrolled)));
@@ -75,13 +74,13 @@ fn an_external_id_belongs_to_one_member<B: Backend>() {
 fn a_repeated_enrolment_finds_the_member_it_made<B: Backend>() {
     let mut house = House::<B>::new();
     let (first, retry, other) = (house.new_member_id(), house.new_member_id(), house.new_member_id());
-    let receipt = house.receipt(&Command::enrol(first, "e-1", today(), profile("C-7")).unwrap());
+    let receipt = house.receipt(&enrol(first, "e-1", today(), &profile("C-7")).unwrap());
     // Each call of the API draws a fresh member id, so a retry arrives under another one.
-    let reply = house.one(&Command::enrol(retry, "e-1", today(), profile("C-7")).unwrap()).unwrap();
+    let reply = house.one(&enrol(retry, "e-1", today(), &profile("C-7")).unwrap()).unwrap();
     assert_eq!((reply.receipt, reply.replayed), (receipt, true));
-    let changed = Command::enrol(other, "e-1", today(), profile("C-9")).unwrap();
+    let changed = enrol(other, "e-1", today(), &profile("C-9")).unwrap();
     assert_eq!(house.refused(&changed), RefusalCode::IdempotencyMismatch);
-    let twice = [other, retry].map(|id| Command::enrol(id, "e-2", today(), profile("C-10")).unwrap());
+    let twice = [other, retry].map(|id| enrol(id, "e-2", today(), &profile("C-10")).unwrap());
     let outcomes = house.submit(twice.to_vec());
     let replies: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
     assert_eq!(replies[0].receipt, replies[1].receipt);
@@ -213,7 +212,7 @@ fn one_batch_cannot_oversell<B: Backend>() {
     let mut prepare = Vec::new();
     for member in &members {
         let key = house.key();
-        prepare.push(Command::enrol(*member, &key, today(), profile(&key)).unwrap());
+        prepare.push(enrol(*member, &key, today(), &profile(&key)).unwrap());
         prepare.push(house.adjust(*member, 500));
     }
     assert!(house.submit(prepare).iter().all(Result::is_ok));
@@ -376,7 +375,7 @@ fn a_dry_run_changes_nothing<B: Backend>() {
     let redeem = house.redeem(member, VOUCHER, 1, true);
     let purchase = house.record(member, &paid("purchase", today(), 15_000));
     let newcomer = house.new_member_id();
-    let enrol = Command::enrol(newcomer, "new", today(), profile("C-new")).unwrap();
+    let enrol = enrol(newcomer, "new", today(), &profile("C-new")).unwrap();
     let dry = vec![redeem.clone().dry(), redeem.clone().dry(), purchase.clone().dry(), enrol.clone().dry()];
     for outcome in house.submit(dry) {
         assert!(!outcome.unwrap().replayed);
@@ -475,7 +474,7 @@ fn commands_of_one_batch_see_each_other<B: Backend>() {
     let member = house.new_member_id();
     let commands = vec![
         house.redeem(member, TEA, 1, true),
-        Command::enrol(member, "e", today(), profile("C-1")).unwrap(),
+        enrol(member, "e", today(), &profile("C-1")).unwrap(),
         house.redeem(member, TEA, 1, true),
         house.record(member, &paid("purchase", today(), 9_000)),
         house.redeem(member, TEA, 1, true),
@@ -591,7 +590,7 @@ fn what_another_writer_inserted_is_a_conflict<B: Backend>() {
     let program = load_program(&mut store).unwrap();
     let mut changes = Vec::new();
     for (node, member, key) in [(2, first, "a"), (3, second, "b")] {
-        let command = Command::enrol(member, key, today(), profile("C-1")).unwrap();
+        let command = enrol(member, key, today(), &profile("C-1")).unwrap();
         let loaded = store.prefetch(&Footprint::of([&command])).unwrap();
         let mut ids = IdGenerator::new(node);
         let mut batch = Batch::new(&program, loaded, &mut ids, today());
@@ -622,7 +621,7 @@ fn logged<B: Backend>(key: &SigningKey) -> (B::Store, B::Keep) {
 /// One more transaction.
 fn another<B: Backend>(store: B::Store, keep: B::Keep) -> (B::Store, B::Keep) {
     let house = House::<B>::over(store, keep);
-    house.accepted(&Command::enrol(MemberId(77), "another", today(), profile("C-77")).unwrap());
+    house.accepted(&enrol(MemberId(77), "another", today(), &profile("C-77")).unwrap());
     house.close()
 }
 

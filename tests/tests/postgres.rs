@@ -89,8 +89,7 @@ fn one_idempotency_key_on_two_nodes_at_once_is_one_transaction() {
         let answers = answers.map(|answer| answer.blocking_receive().pop().unwrap().unwrap());
         assert_eq!(answers[0].receipt, answers[1].receipt);
         assert!(answers[0].replayed != answers[1].replayed, "one did it, the other found it");
-        let enrol =
-            |id| Command::enrol(MemberId(id), &format!("e{round}-{id}"), today(), profile(&format!("C{round}")));
+        let enrol = |id| enrol(MemberId(id), &format!("e{round}-{id}"), today(), &profile(&format!("C{round}")));
         let same: [Command; 2] = [enrol(5_000 + 2 * round).unwrap(), enrol(5_001 + 2 * round).unwrap()];
         let answers = [0, 1].map(|index| nodes[index].handle().submit_blocking(vec![same[index].clone()]));
         let answers = answers.map(|answer| answer.blocking_receive().pop().unwrap());

@@ -173,6 +173,9 @@ impl Store for Faulty {
         self.store.meta(key)
     }
 
+    fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError> {
+        self.store.set_keyring(from, to, unused)
+    }
     fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
         self.store.set_meta(key, value)
     }

@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod limits;
 pub mod members;
 pub mod planted;
+pub mod privacy;
 pub mod program;
 pub mod proofs;
 pub mod redemption;

@@ -3,6 +3,8 @@
 //! Helpers outside of `#[test]` functions are test code too: what goes wrong in them must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::sync::Arc;
+
 use guerdon_core::earning::{Activity, evaluate, round_half_away};
 use guerdon_core::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{Batch, Command, Loaded, Receipt};
@@ -10,6 +12,7 @@ use guerdon_core::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, Lot, LotKey, Transfer, Wallet,
 };
 use guerdon_core::members::Profile;
+use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM};
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::redemption::Order;
 use guerdon_core::rewards::{StockChange, StockLevel};
@@ -56,6 +59,12 @@ fn activity(kind: &str, amount: i64) -> Activity {
 
 fn now() -> Timestamp {
     Timestamp::parse_rfc3339("2026-03-10T09:00:00Z").unwrap()
+}
+
+fn enrolment(member: MemberId) -> Command {
+    let master = Arc::new(MasterKey::new([1; 32]));
+    let (keyring, _) = Keyring::generate(master, [2; SECRETS_RANDOM]).unwrap();
+    Command::enrol(&keyring, [3; SEAL_RANDOM], member, "e", now(), &Profile::default()).unwrap()
 }
 
 fn transfer(debit: LedgerAccount, credit: LedgerAccount, lot: LotKey, amount: i64) -> Transfer {
@@ -214,7 +223,7 @@ proptest! {
         let member = MemberId(1);
         let mut ids = IdGenerator::new(1);
         let mut batch = Batch::new(&program, Loaded::default(), &mut ids, now());
-        batch.decide(&Command::enrol(member, "e", now(), Profile::default()).unwrap()).unwrap();
+        batch.decide(&enrolment(member)).unwrap();
         if given > 0 {
             batch.decide(&Command::adjust(member, "a", now(), POINTS, given, "given").unwrap()).unwrap();
         }

@@ -37,6 +37,10 @@ pub struct DataArgs {
     /// without it serves, and leaves the log to others.
     #[arg(long, env = "GUERDON_LOG_KEY")]
     pub log_key: Option<PathBuf>,
+    /// The file of the master key, under which personal data are sealed; left out: `master.key` in the data directory.
+    /// In production keep it apart from the data. The key itself may be given in GUERDON_MASTER_KEY instead.
+    #[arg(long, env = "GUERDON_MASTER_KEY_FILE")]
+    pub master_key: Option<PathBuf>,
 }
 
 /// Where to listen.

@@ -1,6 +1,6 @@
 //! Opens the data, in a directory or on a database server, and starts engines over it.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use guerdon_store::read::Reader;
 use guerdon_store::{DataDir, Engine, PostgresStore, SqliteStore, Store, load_program, log_keys, start_log};
 
 use crate::cli::DataArgs;
+use crate::master_key::write_new;
 
 /// The key under which replayed data keep how far their clock is set back, in milliseconds.
 const CLOCK_OFFSET: &str = "clock_offset_ms";
@@ -105,18 +106,7 @@ fn log_name(program: &str) -> String {
 /// Makes a key and its file, which nobody else may read.
 pub fn new_log_key(file: &Path, program: &str) -> Result<SigningKey> {
     let key = SigningKey::new(&log_name(program), &rand::random());
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(file).and_then(|mut open| {
-        open.write_all(key.secret_text().as_bytes())?;
-        open.sync_all()
-    });
-    written.with_context(|| format!("the key file {}", file.display()))?;
+    write_new(file, key.secret_text().as_bytes()).with_context(|| format!("the key file {}", file.display()))?;
     Ok(key)
 }
 

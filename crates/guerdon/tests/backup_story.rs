@@ -65,7 +65,8 @@ async fn a_directory_is_backed_up_under_load_and_restored_as_of_any_moment() {
     let copy = folder.path().join("backup");
     let backup = || guerdon(&["backup", "--data-dir", text(&data), text(&copy)]);
     let (code, out, error) = backup();
-    assert!(code == 0 && out.contains("backed up"), "{error}");
+    assert!(code == 0 && out.contains("backed up") && out.contains("does not hold the master key"), "{out}{error}");
+    assert!(!copy.join("master.key").exists());
     let (code, _, error) = backup();
     assert!(code == 1 && error.contains("never written over"), "{error}");
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -79,11 +80,17 @@ async fn a_directory_is_backed_up_under_load_and_restored_as_of_any_moment() {
     let whole = folder.path().join("whole");
     let (code, out, error) = restore(&whole, &[]);
     assert!(code == 0 && out.contains("all invariants hold"), "{out}{error}");
-    assert_eq!(balance(&["--data-dir", text(&whole)], "ann"), 10_000 - 500 - 9_000);
+    // The ledger is whole without the master key; personal data open with it alone.
+    assert!(out.contains("cannot be read yet"), "{out}");
+    let (code, _, error) = guerdon(&["inspect", "ann", "--data-dir", text(&whole)]);
+    assert!(code == 1 && error.contains("--master-key"), "{error}");
+    let key = data.join("master.key");
+    assert_eq!(balance(&["--data-dir", text(&whole), "--master-key", text(&key)], "ann"), 10_000 - 500 - 9_000);
 
     let earlier = folder.path().join("earlier");
     let (code, out, error) = restore(&earlier, &["--until", &good]);
     assert!(code == 0 && out.contains("all invariants hold") && out.contains("Taken back"), "{out}{error}");
+    std::fs::copy(&key, earlier.join("master.key")).unwrap();
     assert_eq!(balance(&["--data-dir", text(&earlier)], "ann"), 10_000 - 1_000);
     let again = Server::start(&earlier);
     assert_eq!(again.get(&format!("/v1/orders/{held}")).await.1["state"], "held");
@@ -122,14 +129,15 @@ async fn a_database_is_backed_up_restored_and_recovered_to_a_moment() {
     assert_eq!(server.post(&format!("/v1/members/{ann}/adjustments"), "wrong", adjust).await.0, 201);
 
     let copy = folder.path().join("backup");
-    let (code, _, error) = guerdon(&[&["backup", text(&copy)], &at[..]].concat());
+    let (code, _, error) = guerdon(&[&["backup", text(&copy), "--with-master-key"], &at[..]].concat());
     assert_eq!(code, 0, "{error}");
     let (code, _, error) = guerdon(&[&["restore", text(&copy)], &at[..]].concat());
     assert!(code == 1 && error.contains("holds guerdon data already"), "{error}");
     let (new, new_data) = (database.database(), folder.path().join("new"));
     let (code, out, error) = guerdon(&["restore", text(&copy), "--data-dir", text(&new_data), "--database-url", &new]);
     assert!(code == 0 && out.contains("all invariants hold"), "{out}{error}");
-    assert_eq!(balance(&["--database-url", &new], "ann"), 1_000);
+    assert!(!out.contains("cannot be read yet"), "{out}");
+    assert_eq!(balance(&["--database-url", &new, "--data-dir", text(&new_data)], "ann"), 1_000);
     let restored = Server::start_with(&new_data, &["--database-url", &new]);
     assert_eq!(restored.member("bob", 5).await.len(), ann.len());
     drop(restored);
@@ -146,7 +154,7 @@ async fn a_database_is_backed_up_restored_and_recovered_to_a_moment() {
     }
     base.recover(&archive, &good);
     let recovered = base.same_database(&url);
-    assert_eq!(balance(&["--database-url", &recovered], "ann"), 10_000);
+    assert_eq!(balance(&["--database-url", &recovered, "--data-dir", text(&data)], "ann"), 10_000);
     let (code, out, _) = guerdon(&["verify", "--database-url", &recovered]);
     assert_eq!(code, 0, "{out}");
     let recovered = Server::start_with(&data, &["--database-url", &recovered]);

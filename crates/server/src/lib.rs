@@ -19,4 +19,4 @@ pub use identity::access::{Needs, Routes};
 pub use identity::directory::Directory;
 pub use metrics_exporter_prometheus::PrometheusBuilder;
 pub use serve::serve;
-pub use state::AppState;
+pub use state::{AppState, SharedKeyring};

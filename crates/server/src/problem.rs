@@ -81,6 +81,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::MemberErased
             | RefusalCode::OpenOrders
             | RefusalCode::OrderNotCaptured => StatusCode::CONFLICT,
+            RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, refusal.code.name(), refusal.message)
     }

@@ -1,14 +1,37 @@
 //! What every handler shares.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use guerdon_core::members::Profile;
+use guerdon_core::privacy::Keyring;
 use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
-use guerdon_store::EngineHandle;
-use guerdon_store::read::Reader;
+use guerdon_store::read::{MemberRow, Reader};
+use guerdon_store::{EngineHandle, StoreError};
 
 use crate::identity::directory::Directory;
+
+/// The keyring in force, which a rotation of the master key exchanges. Cheap to clone.
+#[derive(Clone)]
+pub struct SharedKeyring(Arc<RwLock<Arc<Keyring>>>);
+
+impl SharedKeyring {
+    /// Shares a keyring.
+    pub fn new(keyring: Keyring) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(keyring))))
+    }
+
+    /// The keyring in force.
+    pub fn get(&self) -> Arc<Keyring> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another in its place.
+    pub fn set(&self, keyring: Keyring) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+    }
+}
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
@@ -19,6 +42,8 @@ pub struct AppState {
     pub reader: Reader,
     /// Who is behind a credential.
     pub directory: Arc<Directory>,
+    /// The keys of personal data.
+    pub keyring: SharedKeyring,
 }
 
 impl AppState {
@@ -31,5 +56,16 @@ impl AppState {
     pub fn clock(&self) -> Timestamp {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The keyring in force.
+    pub fn keys(&self) -> Arc<Keyring> {
+        self.keyring.get()
+    }
+
+    /// Opens the profile of a member; `None`: it was erased.
+    pub fn profile(&self, row: &MemberRow) -> Result<Option<Profile>, StoreError> {
+        let sealed = row.stored.sealed.as_ref();
+        Ok(sealed.map(|sealed| self.keys().open_profile(row.id, sealed)).transpose()?)
     }
 }

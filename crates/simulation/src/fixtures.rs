@@ -1,12 +1,14 @@
 //! The program of the simulation and of the whole-system tests, and commands for it.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use guerdon_core::earning::{Activity, ActivityLine};
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::Footprint;
+use guerdon_core::kernel::{Command, Footprint, Refusal};
 use guerdon_core::ledger::{Account, CurrencyId};
 use guerdon_core::members::Profile;
+use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM};
 use guerdon_core::program::Bundle;
 use guerdon_core::time::Timestamp;
 use guerdon_store::Store;
@@ -125,6 +127,20 @@ pub fn basket(occurred_at: Timestamp, lines: &[(&str, &str, &str)]) -> Activity 
 /// The profile of a member whom the brand knows by a number.
 pub fn profile(external_id: &str) -> Profile {
     Profile { external_id: Some(external_id.to_owned()), ..Profile::default() }
+}
+
+/// The keys of the tests and of the simulation. No secret.
+pub fn test_keyring() -> &'static Keyring {
+    static KEYRING: LazyLock<Keyring> = LazyLock::new(|| {
+        let master = Arc::new(MasterKey::new([1; 32]));
+        Keyring::generate(master, [2; SECRETS_RANDOM]).expect("a keyring").0
+    });
+    &KEYRING
+}
+
+/// A command that enrols a member, sealed with the same bytes each time: a seed replays a run exactly.
+pub fn enrol(member: MemberId, key: &str, at: Timestamp, profile: &Profile) -> Result<Command, Refusal> {
+    Command::enrol(test_keyring(), [3; SEAL_RANDOM], member, key, at, profile)
 }
 
 /// The account of a member, when there is one.

@@ -14,7 +14,7 @@ use guerdon_core::proofs::SigningKey;
 use guerdon_core::time::{EARLIEST, Timestamp};
 use guerdon_store::{RamStore, Store, StoreError, load_program, publish, sequence, start_log, verify};
 
-use crate::fixtures::{POINTS, PROGRAM, TEA, VOUCHER, basket, custom, paid, profile, stored_account};
+use crate::fixtures::{POINTS, PROGRAM, TEA, VOUCHER, basket, custom, enrol, paid, profile, stored_account};
 use crate::model::{Model, Row};
 
 const STEPS: u64 = 50;
@@ -447,7 +447,7 @@ impl<S: Store> World<S> {
         let (member, key, at) = (MemberId(want.member), want.key.as_str(), Timestamp::from_millis(want.at));
         let record = |activity: Activity| Command::record(&self.program, member, key, &activity, at, EARLIEST);
         let command = match &want.what {
-            What::Enrol { external } => Command::enrol(member, key, at, profile(external))?,
+            What::Enrol { external } => enrol(member, key, at, &profile(external))?,
             What::Purchase { plain, christmas: 0, at } => {
                 record(paid("purchase", Timestamp::from_millis(*at), *plain))?
             }

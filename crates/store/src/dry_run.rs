@@ -66,6 +66,10 @@ impl<S: Store> Store for DryRunStore<S> {
         self.changed.set_meta(key, value)
     }
 
+    fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError> {
+        self.changed.set_keyring(from, to, unused)
+    }
+
     fn node(&mut self) -> Result<u16, StoreError> {
         self.base.node()
     }

@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod log;
 mod postgres;
+mod privacy;
 mod ram;
 pub mod read;
 pub mod read_log;
@@ -19,6 +20,10 @@ pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use postgres::PostgresStore;
+pub use privacy::{
+    NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
+    stored_keyring,
+};
 pub use ram::RamStore;
 pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, rewind};

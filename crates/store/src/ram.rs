@@ -6,7 +6,8 @@ use guerdon_core::audit::{AuditColumns, AuditEntry, AuditEvent};
 use guerdon_core::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{Changes, Committed, Footprint, Loaded};
 use guerdon_core::ledger::{Account, Transaction, Verifier};
-use guerdon_core::members::{MemberRef, Profile};
+use guerdon_core::members::MemberRef;
+use guerdon_core::privacy::SealedProfile;
 use guerdon_core::program::Document;
 use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::redemption::Order;
@@ -14,6 +15,7 @@ use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::Timestamp;
 
 use crate::log::{Leaf, LogBatch, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
+use crate::privacy::{KEYRING, StoredMember, check_wrapped};
 use crate::record::{ChainedEvent, audit_leaves, chain};
 use crate::{Record, RecordChange, Store, StoreError};
 
@@ -21,7 +23,7 @@ use crate::{Record, RecordChange, Store, StoreError};
 #[derive(Debug, Default, Clone)]
 pub struct RamStore {
     accounts: BTreeMap<MemberId, Account>,
-    members: BTreeMap<MemberId, Profile>,
+    members: BTreeMap<MemberId, StoredMember>,
     references: BTreeMap<MemberRef, MemberId>,
     transactions: BTreeMap<TransactionId, (Transaction, [u8; 32])>,
     keys: BTreeMap<(MemberId, String), TransactionId>,
@@ -44,8 +46,8 @@ impl RamStore {
         Self::default()
     }
 
-    /// The profile of a member.
-    pub fn profile(&self, member: MemberId) -> Option<&Profile> {
+    /// The row of a member.
+    pub fn member(&self, member: MemberId) -> Option<&StoredMember> {
         self.members.get(&member)
     }
 
@@ -87,6 +89,8 @@ impl RamStore {
                 return Err(StoreError::Conflict);
             }
         }
+        let sealed = changes.decisions.iter().filter_map(|decision| Some(&decision.member.as_ref()?.sealed));
+        check_wrapped(self.meta.get(KEYRING).map(String::as_str), sealed.map(|sealed| sealed.key_id.as_str()))?;
         for (reward, change) in &changes.stock {
             let level = self.stock.get(reward).ok_or_else(|| StoreError::Rejected(format!("no stock of {reward}")))?;
             let after = level.plus(*change);
@@ -160,7 +164,8 @@ impl Store for RamStore {
             self.keys.insert((member, transaction.idempotency_key.clone()), transaction.id);
             self.transactions.insert(transaction.id, (transaction.clone(), leaf.hash));
             if let Some(new) = &decision.member {
-                self.members.insert(member, new.profile.clone());
+                let sealed: SealedProfile = new.sealed.clone();
+                self.members.insert(member, StoredMember { sealed: Some(sealed), erased_at: None });
                 self.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
             }
             if let Some((id, kind, body)) = &decision.activity {
@@ -231,6 +236,17 @@ impl Store for RamStore {
     fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
         self.meta.insert(key.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError> {
+        let mut sealed = self.members.values().filter_map(|member| member.sealed.as_ref());
+        if self.meta.get(KEYRING).map(String::as_str) != from
+            || unused.is_some_and(|id| sealed.any(|sealed| sealed.key_id == id))
+        {
+            return Ok(false);
+        }
+        self.meta.insert(KEYRING.to_owned(), to.to_owned());
+        Ok(true)
     }
 
     fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {

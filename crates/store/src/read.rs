@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::ledger::{Account, CurrencyId, LedgerAccount, TransactionKind};
-use guerdon_core::members::{MemberRef, Profile};
+use guerdon_core::members::MemberRef;
+use guerdon_core::privacy::SealedProfile;
 use guerdon_core::redemption::{Order, OrderState};
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::{Day, Timestamp};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
-use sqlx::{AnyConnection, AnyPool, Connection, Row};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Row};
 
 use crate::StoreError;
+use crate::privacy::StoredMember;
 use crate::rows::{self, Cell, Cells};
 
 const READERS: u32 = 4;
@@ -65,8 +67,8 @@ pub struct MemberRow {
     pub id: MemberId,
     /// When the member was enrolled.
     pub enrolled_at: Timestamp,
-    /// The profile.
-    pub profile: Profile,
+    /// The row: sealed, or erased.
+    pub stored: StoredMember,
     /// Points available in all currencies.
     pub available: i64,
     /// When the member last did something; zero: never.
@@ -165,20 +167,20 @@ impl Reader {
 
     /// The member of an id.
     pub async fn member(&self, id: MemberId) -> Read<Option<MemberRow>> {
-        let row = sqlx::query(
-            "SELECT m.member_id, m.enrolled_at, m.profile, a.available, a.last_activity_at
-             FROM member m JOIN account a ON a.member_id = m.member_id WHERE m.member_id = $1",
-        );
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {MEMBER_COLUMNS}
+             FROM member m JOIN account a ON a.member_id = m.member_id WHERE m.member_id = $1"
+        )));
         row.bind(id.0).fetch_optional(&self.pool).await.map_err(failed)?.map(|row| member_row(&row)).transpose()
     }
 
     /// Members after `after`, in the order of their ids.
     pub async fn members(&self, after: Option<MemberId>, limit: i64) -> Read<Vec<MemberRow>> {
-        let rows = sqlx::query(
-            "SELECT m.member_id, m.enrolled_at, m.profile, a.available, a.last_activity_at
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {MEMBER_COLUMNS}
              FROM member m JOIN account a ON a.member_id = m.member_id
-             WHERE m.member_id > $1 ORDER BY m.member_id LIMIT $2",
-        );
+             WHERE m.member_id > $1 ORDER BY m.member_id LIMIT $2"
+        )));
         let rows = rows.bind(after.map_or(-1, |id| id.0)).bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(member_row).collect()
     }
@@ -281,14 +283,26 @@ impl Reader {
     }
 }
 
+const MEMBER_COLUMNS: &str = "m.member_id, m.enrolled_at, a.available, a.last_activity_at, m.erased_at, m.key_id,
+    m.wrapped_key, m.profile";
+
 fn member_row(row: &AnyRow) -> Read<MemberRow> {
-    let profile: String = row.try_get(2).map_err(failed)?;
+    let erased_at: Option<i64> = row.try_get(4).map_err(failed)?;
+    let key_id: Option<String> = row.try_get(5).map_err(failed)?;
+    let sealed = match key_id {
+        None => None,
+        Some(key_id) => Some(SealedProfile {
+            key_id,
+            wrapped_key: row.try_get(6).map_err(failed)?,
+            ciphertext: row.try_get(7).map_err(failed)?,
+        }),
+    };
     Ok(MemberRow {
         id: MemberId(row.try_get(0).map_err(failed)?),
         enrolled_at: millis(row, 1)?,
-        profile: serde_json::from_str(&profile).map_err(|error| strange("a profile", error))?,
-        available: row.try_get(3).map_err(failed)?,
-        last_activity_at: millis(row, 4)?,
+        available: row.try_get(2).map_err(failed)?,
+        last_activity_at: millis(row, 3)?,
+        stored: StoredMember { sealed, erased_at: erased_at.map(Timestamp::from_millis) },
     })
 }
 

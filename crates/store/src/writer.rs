@@ -12,6 +12,7 @@ use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
 
 use crate::log::{LogGrowth, LogHead, OutboxBatch};
+use crate::privacy::{NowSealed, PlainMember};
 use crate::{Record, RecordChange, StoreError};
 
 fn no_records<T>() -> Result<T, StoreError> {
@@ -52,6 +53,26 @@ pub trait Store: Send {
 
     /// Sets a value that belongs to the database as a whole.
     fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError>;
+
+    /// Sets what the database knows of its keys, provided it is as it was read (`from`), and that `unused`, where it is
+    /// given, wraps no member's key any more. False: nothing was changed.
+    fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError>;
+
+    /// Members that a version before field encryption has stored.
+    fn plain_members(&mut self, _limit: usize) -> Result<Vec<PlainMember>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Puts sealed rows and keyed references in the place of plain ones, in one durable transaction. Members that
+    /// another process was faster with are left alone.
+    fn seal_plain_members(&mut self, _members: &[NowSealed]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Takes the table of plain members away, once it is empty.
+    fn drop_plain_members(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The number of this node among those that share the database, 0–1023: the node part of the ids it gives.
     fn node(&mut self) -> Result<u16, StoreError> {
@@ -138,6 +159,18 @@ impl Store for Box<dyn Store> {
     }
     fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
         (**self).set_meta(key, value)
+    }
+    fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError> {
+        (**self).set_keyring(from, to, unused)
+    }
+    fn plain_members(&mut self, limit: usize) -> Result<Vec<PlainMember>, StoreError> {
+        (**self).plain_members(limit)
+    }
+    fn seal_plain_members(&mut self, members: &[NowSealed]) -> Result<(), StoreError> {
+        (**self).seal_plain_members(members)
+    }
+    fn drop_plain_members(&mut self) -> Result<(), StoreError> {
+        (**self).drop_plain_members()
     }
     fn node(&mut self) -> Result<u16, StoreError> {
         (**self).node()

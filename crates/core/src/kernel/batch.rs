@@ -9,7 +9,7 @@ use super::decide::{Decision, decide};
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{IdGenerator, MemberId, OrderId};
 use crate::ledger::Account;
-use crate::members::{MemberRef, RefKind};
+use crate::members::MemberRef;
 use crate::planted::{self, Bug};
 use crate::program::Program;
 use crate::redemption::Order;
@@ -125,9 +125,8 @@ impl Footprint {
                 footprint.members.push(command.member_id);
             }
             match &command.action {
-                Action::Enrol(profile) => {
-                    footprint.references.extend(profile.references());
-                    footprint.references.push(MemberRef::new(RefKind::Enrolment, &command.idempotency_key));
+                Action::Enrol(enrolment) => {
+                    footprint.references.extend(enrolment.references.iter().cloned());
                     continue;
                 }
                 Action::Redeem { reward_id, .. } => {
@@ -156,9 +155,8 @@ impl Footprint {
     pub fn follow_up<'a>(commands: impl IntoIterator<Item = &'a Command>, loaded: &Loaded) -> Option<Self> {
         let mut footprint = Self::default();
         for command in commands {
-            if let Action::Enrol(_) = command.action
-                && let Some(member) =
-                    loaded.references.get(&MemberRef::new(RefKind::Enrolment, &command.idempotency_key))
+            if let Action::Enrol(enrolment) = &command.action
+                && let Some(member) = enrolment.retry_reference().and_then(|retry| loaded.references.get(retry))
             {
                 footprint.keys.push((*member, command.idempotency_key.clone()));
             }
@@ -248,18 +246,19 @@ impl<'a> Batch<'a> {
     }
 
     fn replay(&self, command: &Command) -> Result<Option<Reply>, Refusal> {
-        let member = match command.action {
-            Action::Enrol(_) => {
-                let reference = MemberRef::new(RefKind::Enrolment, &command.idempotency_key);
-                self.loaded.references.get(&reference).copied()
+        let (member, former_digest) = match &command.action {
+            Action::Enrol(enrolment) => {
+                let retry = enrolment.retry_reference();
+                (retry.and_then(|retry| self.loaded.references.get(retry)).copied(), Some(enrolment.former_digest))
             }
-            _ => Some(command.member_id),
+            _ => (Some(command.member_id), None),
         };
         let Some(member) = member else { return Ok(None) };
         let of = |member: &MemberId| self.loaded.committed.get(&(*member, command.idempotency_key.clone()));
         let older = older_accounts(command, &self.loaded);
         let Some(committed) = of(&member).or_else(|| older.iter().find_map(of)) else { return Ok(None) };
-        if committed.request_digest != command.request_digest {
+        let digest = committed.request_digest;
+        if digest != command.request_digest && Some(digest) != former_digest {
             let problem = "this idempotency key was used for another request; use a new key for a new request";
             return Err(Refusal::new(RefusalCode::IdempotencyMismatch, problem));
         }

@@ -8,7 +8,8 @@ use crate::earning::{Activity, Outcome, evaluate};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::CurrencyId;
 use crate::limits;
-use crate::members::Profile;
+use crate::members::{MemberRef, Profile, RefKind};
+use crate::privacy::{Keyring, PrivacyError, SEAL_RANDOM, SealedProfile};
 use crate::program::Program;
 use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
 
@@ -25,11 +26,29 @@ pub struct PreparedActivity {
     pub outcomes: Vec<Outcome>,
 }
 
+/// A member to be enrolled: sealed before it comes here, so that no personal value passes the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolment {
+    /// The profile.
+    pub sealed: SealedProfile,
+    /// The references that must be unique, that of the idempotency key among them.
+    pub references: Vec<MemberRef>,
+    /// The digest that the same request had before digests were keyed: a retry finds what an older version committed.
+    pub former_digest: [u8; 32],
+}
+
+impl Enrolment {
+    /// The reference by which a repeated enrolment finds the member it made.
+    pub fn retry_reference(&self) -> Option<&MemberRef> {
+        self.references.iter().find(|reference| reference.kind == RefKind::Enrolment)
+    }
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Enrol a new member under the command's `member_id`.
-    Enrol(Box<Profile>),
+    Enrol(Box<Enrolment>),
     /// Record an activity.
     Record(Box<PreparedActivity>),
     /// Create an order: set points and stock aside; `capture` spends them at once.
@@ -115,12 +134,25 @@ impl Command {
         }
     }
 
-    /// Enrols a member under a fresh id.
-    pub fn enrol(member_id: MemberId, key: &str, at: Timestamp, profile: Profile) -> Result<Self, Refusal> {
+    /// Enrols a member under a fresh id; the profile is sealed here, on the caller's thread.
+    pub fn enrol(
+        keyring: &Keyring,
+        random: [u8; SEAL_RANDOM],
+        member_id: MemberId,
+        key: &str,
+        at: Timestamp,
+        profile: &Profile,
+    ) -> Result<Self, Refusal> {
         check_key(key)?;
         profile.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
-        let request = ("enrol", &profile);
-        Ok(Self::new(member_id, key, at, Action::Enrol(Box::new(profile.clone())), &request))
+        let request = serde_json::to_vec(&("enrol", profile)).unwrap_or_default();
+        let mut references = keyring.references(profile);
+        references.push(keyring.reference(RefKind::Enrolment, key));
+        let sealed = keyring.seal_profile(member_id, profile, random).map_err(unsealed)?;
+        let enrolment = Enrolment { sealed, references, former_digest: Sha256::digest(&request).into() };
+        // Keyed: a phone number must not be guessed from the digest of its request.
+        let request_digest = keyring.digest("request", &request);
+        Ok(Self { request_digest, ..Self::new(member_id, key, at, Action::Enrol(Box::new(enrolment)), &()) })
     }
 
     /// Records an activity: validates it and evaluates its rules. `now` is the moment of the call; `oldest` the
@@ -261,6 +293,10 @@ impl Command {
 const TICK_PREFIX: &str = "tick:";
 /// Keys of the entries on accounts that end in a merge; followed by the id of the other entry.
 pub(super) const MERGE_PREFIX: &str = "merge:";
+
+fn unsealed(error: PrivacyError) -> Refusal {
+    Refusal::new(RefusalCode::KeysUnavailable, format!("the profile cannot be sealed: {error}"))
+}
 
 fn check_key(key: &str) -> Result<(), Refusal> {
     if let Some(prefix) = [TICK_PREFIX, MERGE_PREFIX].into_iter().find(|prefix| key.starts_with(prefix)) {

@@ -1,7 +1,7 @@
 //! Decides one command over loaded rows: pure, and the only place that knows what a command may do.
 
 use super::batch::Loaded;
-use super::command::{Action, Command, PreparedActivity};
+use super::command::{Action, Command, Enrolment, PreparedActivity};
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
@@ -11,7 +11,8 @@ use crate::ledger::{
     Transfer, Wallet,
 };
 use crate::limits;
-use crate::members::{MemberRef, Profile, RefKind};
+use crate::members::MemberRef;
+use crate::privacy::SealedProfile;
 use crate::program::Program;
 use crate::redemption::{Order, OrderState};
 use crate::rewards::StockChange;
@@ -21,7 +22,7 @@ use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 #[derive(Debug, Clone)]
 pub struct NewMember {
     /// The profile.
-    pub profile: Profile,
+    pub sealed: SealedProfile,
     /// The references that lead to the member.
     pub references: Vec<MemberRef>,
 }
@@ -87,7 +88,7 @@ pub(super) fn decide(
     }
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
-        Action::Enrol(profile) => draft.enrol(profile, loaded)?,
+        Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::Record(activity) => draft.record(activity, ActivityId(ids.next(now)))?,
         Action::Redeem { reward_id, quantity, capture } => {
             draft.redeem(reward_id, *quantity, *capture, loaded, OrderId(ids.next(now)))?;
@@ -213,10 +214,9 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn enrol(&mut self, profile: &Profile, loaded: &Loaded) -> Result<(), Refusal> {
-        let mut references = profile.references();
-        references.push(MemberRef::new(RefKind::Enrolment, &self.command.idempotency_key));
-        for reference in &references {
+    fn enrol(&mut self, enrolment: &Enrolment, loaded: &Loaded) -> Result<(), Refusal> {
+        let Enrolment { sealed, references, .. } = enrolment;
+        for reference in references {
             if let Some(other) = loaded.references.get(reference) {
                 let problem = format!("this {} belongs to member {other} already", reference.kind.name());
                 return Err(Refusal::new(RefusalCode::AlreadyEnrolled, problem));
@@ -225,7 +225,7 @@ impl<'a> Draft<'a> {
         for currency in &self.program.currencies {
             self.account.wallet_mut(currency.id);
         }
-        self.member = Some(NewMember { profile: profile.clone(), references });
+        self.member = Some(NewMember { sealed: sealed.clone(), references: references.clone() });
         Ok(())
     }
 

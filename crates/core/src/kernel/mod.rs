@@ -9,7 +9,7 @@ mod receipt;
 mod refusal;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
-pub use command::{Action, Command, PreparedActivity};
+pub use command::{Action, Command, Enrolment, PreparedActivity};
 pub use decide::{Decision, NewMember};
 pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
 pub use refusal::{Refusal, RefusalCode};

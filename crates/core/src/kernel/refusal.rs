@@ -48,6 +48,8 @@ pub enum RefusalCode {
     OpenOrders,
     /// Only a captured order can be refunded.
     OrderNotCaptured,
+    /// The keys of personal data cannot be used at the moment.
+    KeysUnavailable,
 }
 
 impl RefusalCode {
@@ -75,6 +77,7 @@ impl RefusalCode {
             Self::MemberErased => "member_erased",
             Self::OpenOrders => "open_orders",
             Self::OrderNotCaptured => "order_not_captured",
+            Self::KeysUnavailable => "keys_unavailable",
         }
     }
 }

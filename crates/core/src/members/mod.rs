@@ -9,7 +9,6 @@ pub use card_number::{card_number, grouped_card_number, parse_card_number};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::limits;
 
@@ -76,12 +75,11 @@ impl Profile {
         check_attributes(&self.attributes)
     }
 
-    /// The references that must be unique in the program.
-    pub fn references(&self) -> Vec<MemberRef> {
+    /// The values that must be unique in the program. [`crate::privacy::Keyring::references`] makes references of them.
+    pub fn reference_values(&self) -> impl Iterator<Item = (RefKind, &str)> {
         [(RefKind::ExternalId, &self.external_id), (RefKind::Email, &self.email), (RefKind::Phone, &self.phone)]
             .into_iter()
-            .filter_map(|(kind, value)| value.as_ref().map(|value| MemberRef::new(kind, value)))
-            .collect()
+            .filter_map(|(kind, value)| Some((kind, value.as_deref()?)))
     }
 }
 
@@ -132,28 +130,31 @@ impl RefKind {
             Self::Enrolment => "idempotency_key",
         }
     }
+
+    /// The kind of a stored code.
+    pub fn from_code(code: i64) -> Option<Self> {
+        [Self::ExternalId, Self::Email, Self::Phone, Self::Enrolment].into_iter().find(|kind| *kind as i64 == code)
+    }
+
+    /// A value without what people write one way or another.
+    pub fn normalise(self, value: &str) -> String {
+        match self {
+            Self::Email => value.trim().to_lowercase(),
+            Self::Phone => value.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
+            Self::ExternalId => value.trim().to_owned(),
+            Self::Enrolment => value.to_owned(),
+        }
+    }
 }
 
-/// A unique reference to a member: its kind and a digest of the normalised value.
+/// A unique reference to a member: its kind and a keyed digest of the normalised value, as
+/// [`crate::privacy::Keyring::reference`] makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberRef {
     /// The kind.
     pub kind: RefKind,
-    /// SHA-256 of the normalised value.
+    /// HMAC, under the index key of the program, of the SHA-256 of the normalised value.
     pub digest: [u8; 32],
-}
-
-impl MemberRef {
-    /// The reference for a value as a person or a system wrote it.
-    pub fn new(kind: RefKind, value: &str) -> Self {
-        let normal = match kind {
-            RefKind::Email => value.trim().to_lowercase(),
-            RefKind::Phone => value.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
-            RefKind::ExternalId => value.trim().to_owned(),
-            RefKind::Enrolment => value.to_owned(),
-        };
-        Self { kind, digest: Sha256::digest(normal.as_bytes()).into() }
-    }
 }
 
 #[cfg(test)]
@@ -162,9 +163,9 @@ mod tests {
 
     #[test]
     fn references_ignore_how_a_phone_number_is_written() {
-        let plain = MemberRef::new(RefKind::Phone, "+44 (20) 7946-0000");
-        assert_eq!(plain, MemberRef::new(RefKind::Phone, "+442079460000"));
-        assert_ne!(plain, MemberRef::new(RefKind::ExternalId, "+442079460000"));
+        assert_eq!(RefKind::Phone.normalise("+44 (20) 7946-0000"), "+442079460000");
+        assert_eq!(RefKind::Email.normalise(" Ann@Example.ORG"), "ann@example.org");
+        assert_eq!(RefKind::ExternalId.normalise(" A-7 "), "A-7");
     }
 
     #[test]

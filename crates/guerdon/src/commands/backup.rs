@@ -13,6 +13,7 @@ use crate::cli::DataArgs;
 pub const DATABASE_FILE: &str = "guerdon.db";
 pub const DUMP_FILE: &str = "guerdon.dump";
 pub const KEY_FILE: &str = "log.key";
+pub const MASTER_KEY_FILE: &str = "master.key";
 
 /// Arguments of `backup`.
 #[derive(Args)]
@@ -21,6 +22,9 @@ pub struct BackupArgs {
     data: DataArgs,
     /// The folder to make for the backup. It holds the key of the log as well: keep it as safe as the data.
     folder: PathBuf,
+    /// Copy the file of the master key as well. Whoever has the backup can then read the personal data.
+    #[arg(long)]
+    with_master_key: bool,
 }
 
 /// Writes the backup beside its place and renames it, so that a folder of its name is whole.
@@ -47,6 +51,11 @@ pub fn run(args: &BackupArgs) -> Result<ExitCode> {
     if key.is_file() {
         std::fs::copy(&key, beside.join(KEY_FILE)).with_context(|| key.display().to_string())?;
     }
+    if args.with_master_key {
+        let key = args.data.master_key_file();
+        std::fs::copy(&key, beside.join(MASTER_KEY_FILE))
+            .with_context(|| format!("the master key file {}", key.display()))?;
+    }
     for entry in std::fs::read_dir(&beside)? {
         std::fs::File::open(entry?.path())?.sync_all()?;
     }
@@ -54,6 +63,20 @@ pub fn run(args: &BackupArgs) -> Result<ExitCode> {
     println!("{} is backed up in {}.", args.data.name(), args.folder.display());
     if !key.is_file() {
         println!("The key of the transparency log was not at {}; back it up where it is.", key.display());
+    }
+    if args.with_master_key {
+        println!("It holds the master key: keep it as a secret.");
+    } else {
+        match args.data.master_keys() {
+            Ok(Some((_, source))) => println!(
+                "It does not hold the master key, which is in {source}: without that the personal data in it cannot be \
+                 read. Keep a copy of the key elsewhere."
+            ),
+            _ => println!(
+                "It does not hold the master key: without that the personal data in it cannot be read. Make sure that a \
+                 copy of the key is kept elsewhere."
+            ),
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

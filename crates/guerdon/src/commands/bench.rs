@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,12 +14,13 @@ use guerdon_core::kernel::Command;
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::limits::BATCH_COMMANDS;
 use guerdon_core::members::Profile;
+use guerdon_core::privacy::{Keyring, MasterKey};
 use guerdon_core::program::Bundle;
 use guerdon_core::proofs::SigningKey;
 use guerdon_core::rewards::Reward;
 use guerdon_store::{
     BareEngine, DataDir, Engine, EngineHandle, Outcome, RamStore, Sequenced, SqliteStore, Store, publish, sequence,
-    start_log,
+    start_keyring, start_log,
 };
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
@@ -181,8 +183,8 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         (StoreKind::Sqlite, false) => sqlite(folder.path(), &bundle, args)?,
         (StoreKind::Sqlite, true) => {
             let store = SqliteStore::open(DataDir::create(folder.path())?)?;
-            let (engine, draw) = prepare(store, &bundle, args)?;
-            vec![bench_http::measure(engine, folder.path(), draw, args.redemptions, args.connections)?]
+            let Prepared { engine, draw, keyring } = prepare(store, &bundle, args)?;
+            vec![bench_http::measure(engine, keyring, folder.path(), draw, args.redemptions, args.connections)?]
         }
     };
     print(&results, args.json)?;
@@ -201,7 +203,7 @@ fn bench_program(rewards: usize) -> Result<Bundle> {
 fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measured>> {
     let (kernel_folder, bare_folder) = (folder.join("kernel"), folder.join("bare"));
     let store = SqliteStore::open(DataDir::create(&kernel_folder)?)?;
-    let (engine, draw) = prepare(store, bundle, args)?;
+    let Prepared { engine, draw, .. } = prepare(store, bundle, args)?;
     // The bare engine starts from a copy of the very same file.
     drop(engine.stop()?);
     std::fs::create_dir_all(&bare_folder)?;
@@ -217,17 +219,28 @@ fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measur
 }
 
 fn in_process<S: Store + 'static>(what: &str, store: S, bundle: &Bundle, args: &BenchArgs) -> Result<Measured> {
-    let (engine, draw) = prepare(store, bundle, args)?;
+    let Prepared { engine, draw, .. } = prepare(store, bundle, args)?;
     let started = Instant::now();
     let run = redeem_all("kernel", engine, 1, draw, args.redemptions)?;
     let measured = Measured::new(what, args.redemptions, started.elapsed(), &run.micros);
     Ok(measured.beside_log(run.waited_for_log))
 }
 
+/// Members with points, ready to be measured.
+pub struct Prepared<S> {
+    /// The running engine.
+    pub engine: Engine<S>,
+    /// Who redeems what.
+    pub draw: Draw,
+    /// The keys of the members.
+    pub keyring: Keyring,
+}
+
 /// Enrols the members and gives each one lot of points.
-pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) -> Result<(Engine<S>, Draw)> {
+pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) -> Result<Prepared<S>> {
     publish(&mut store, bundle, system_now())?;
     start_log(&mut store, &bench_key())?;
+    let keyring = start_keyring(&mut store, Arc::new(bench_master_key()), rand::random())?;
     let engine = Engine::start(store)?;
     let handle = engine.handle();
     let bar = bar("preparing members", args.members as u64);
@@ -238,7 +251,7 @@ pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchAr
         for _ in 0..count {
             let (id, now) = (handle.new_member_id(), handle.now());
             members.push(id);
-            commands.push(Command::enrol(id, &id.to_string(), now, Profile::default())?);
+            commands.push(Command::enrol(&keyring, rand::random(), id, &id.to_string(), now, &Profile::default())?);
             commands.push(Command::adjust(id, "opening", now, CurrencyId(1), POINTS, "bench")?);
         }
         for outcome in handle.submit_blocking(commands).blocking_receive() {
@@ -249,12 +262,17 @@ pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchAr
     bar.finish_and_clear();
     drain(&handle)?;
     let draw = Draw::new(members, args.rewards);
-    Ok((engine, draw))
+    Ok(Prepared { engine, draw, keyring })
 }
 
 /// The key of the benchmark's log. No secret.
 pub fn bench_key() -> SigningKey {
     SigningKey::new("guerdon/bench", &[7; 32])
+}
+
+/// The master key of the benchmark's members. No secret.
+pub fn bench_master_key() -> MasterKey {
+    MasterKey::new([7; 32])
 }
 
 /// Takes everything that waits into the log. Returns how much it was.

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use guerdon_core::privacy::Keyring;
 use guerdon_server::edge::Edge;
-use guerdon_server::{AppOptions, AppState, Directory, app};
+use guerdon_server::{AppOptions, AppState, Directory, SharedKeyring, app};
 use guerdon_store::read::Reader;
 use guerdon_store::{Engine, SqliteStore};
 use hdrhistogram::Histogram;
@@ -33,6 +34,7 @@ struct Requests {
 /// Redeems through `POST /v1/orders`.
 pub fn measure(
     engine: Engine<SqliteStore>,
+    keyring: Keyring,
     folder: &Path,
     mut draw: Draw,
     redemptions: usize,
@@ -43,12 +45,14 @@ pub fn measure(
         Bytes::from(serde_json::json!({ "member_id": member, "reward_id": reward }).to_string())
     });
     let requests = Arc::new(Requests { bodies: bodies.collect(), next: AtomicUsize::new(0) });
+    let keyring = SharedKeyring::new(keyring);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let measured = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let directory = Arc::new(Directory::new(Some(KEY)));
-        let state = AppState { engine: engine.handle(), reader: Reader::open(folder).await?, directory };
+        let reader = Reader::open(folder).await?;
+        let state = AppState { engine: engine.handle(), reader, directory, keyring: keyring.clone() };
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(guerdon_server::serve(
             listener,

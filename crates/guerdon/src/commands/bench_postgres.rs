@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use crate::open::POSTGRES_WRITERS;
 
-use super::bench::{BenchArgs, Draw, Measured, Run, drain, prepare, redeem_all, redemption};
+use super::bench::{BenchArgs, Draw, Measured, Prepared, Run, drain, prepare, redeem_all, redemption};
 
 /// Connections of the version with one transaction for each request.
 const SINGLE_CONNECTIONS: usize = 16;
@@ -24,7 +24,7 @@ pub fn measure(url: Option<&str>, bundle: &Bundle, args: &BenchArgs) -> Result<V
     if store.revision()? > 0 {
         bail!("the database holds a program already; create an empty one for the benchmark");
     }
-    let (engine, draw) = prepare(store, bundle, args)?;
+    let Prepared { engine, draw, .. } = prepare(store, bundle, args)?;
     drop(engine.stop()?);
     let count = args.redemptions;
     let single = one_by_one(url, &draw, count.div_ceil(SINGLE_PART))?;

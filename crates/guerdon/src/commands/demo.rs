@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use guerdon_core::kernel::Command;
 use guerdon_core::ledger::LedgerAccount;
+use guerdon_core::privacy::Keyring;
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::time::{Day, Timestamp};
 use guerdon_store::read::Flow;
@@ -55,7 +56,8 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     publish(&mut store, &bundle, system_now())?;
     let program = load_program(&mut store)?;
     println!("Guerdon demo: Gift Club over thirteen months of a real retailer (UCI Online Retail, CC BY 4.0).");
-    let (mut store, replay) = replay(store, &program)?;
+    let keyring = args.data.keyring(&mut store)?;
+    let (mut store, replay) = replay(store, &keyring, &program)?;
     summarise(&args.data, &program, &replay)?;
     let log_key = args.data.log_key(&mut store)?;
     if let Some(key) = &log_key {
@@ -71,10 +73,10 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     }
     let engine = open::start(vec![store])?;
     println!("The program's clock stands at {}, where the data ends.", engine.handle().now());
-    serve(engine, &args.data, log_key, &args.listen, edge)
+    serve(engine, &args.data, keyring, log_key, &args.listen, edge)
 }
 
-fn replay(mut store: AnyStore, program: &Program) -> Result<(AnyStore, Replay)> {
+fn replay(mut store: AnyStore, keyring: &Keyring, program: &Program) -> Result<(AnyStore, Replay)> {
     let started = Instant::now();
     let mapping = Mapping::parse(MAPPING)?;
     let folder = tempfile::tempdir().context("a temporary folder for the sample data")?;
@@ -85,12 +87,12 @@ fn replay(mut store: AnyStore, program: &Program) -> Result<(AnyStore, Replay)> 
     reading.finish_and_clear();
     let Purchases { purchases, rows, rows_without_member, problems } = found;
     let numbers = purchases.iter().map(|purchase| purchase.member.as_str());
-    let members = MemberDirectory::load(&mut store, numbers)?;
+    let members = MemberDirectory::load(&mut store, keyring, numbers)?;
     let last_day = purchases.last().map(|purchase| program.calendar.day_of(purchase.at)).unwrap_or_default();
     let engine = open::start(vec![store])?;
     let handle = engine.handle();
     let replaying = bar("replaying", purchases.len() as u64);
-    let steps = Shoppers::new(&handle, purchases, members);
+    let steps = Shoppers::new(&handle, keyring, purchases, members);
     let mut report = run_steps(&handle, steps, &|done| replaying.set_position(done))?;
     replaying.finish_and_clear();
     report.problems.extend(problems);
@@ -108,6 +110,7 @@ fn replay(mut store: AnyStore, program: &Program) -> Result<(AnyStore, Replay)> 
 /// member who bought something on it.
 struct Shoppers<'a> {
     engine: &'a EngineHandle,
+    keyring: &'a Keyring,
     members: MemberDirectory,
     purchases: std::vec::IntoIter<Purchase>,
     ready: std::collections::VecDeque<Step>,
@@ -117,9 +120,9 @@ struct Shoppers<'a> {
 }
 
 impl<'a> Shoppers<'a> {
-    fn new(engine: &'a EngineHandle, purchases: Vec<Purchase>, members: MemberDirectory) -> Self {
+    fn new(engine: &'a EngineHandle, keyring: &'a Keyring, purchases: Vec<Purchase>, members: MemberDirectory) -> Self {
         let (purchases, ready) = (purchases.into_iter(), std::collections::VecDeque::new());
-        Self { engine, members, purchases, ready, today: Day::default(), bought: BTreeSet::new() }
+        Self { engine, keyring, members, purchases, ready, today: Day::default(), bought: BTreeSet::new() }
     }
 
     fn close_day(&mut self) {
@@ -154,7 +157,7 @@ impl Iterator for Shoppers<'_> {
             if !purchase.activity.is_return() {
                 self.bought.insert((purchase.member.parse().unwrap_or(u64::MAX), purchase.member.clone()));
             }
-            self.ready.extend(purchase_steps(self.engine, &mut self.members, purchase, true));
+            self.ready.extend(purchase_steps(self.engine, self.keyring, &mut self.members, purchase, true));
         }
         self.ready.pop_front()
     }

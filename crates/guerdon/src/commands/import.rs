@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use guerdon_core::kernel::Command;
 use guerdon_core::members::Profile;
+use guerdon_core::privacy::Keyring;
 use guerdon_core::time::EARLIEST;
 use guerdon_store::{DryRunStore, Engine, EngineHandle, Store};
 
@@ -45,11 +46,12 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let mapping = Mapping::load(&args.mapping)?;
     let (mut store, program) = args.data.open()?;
+    let keyring = args.data.keyring(&mut store)?;
     let offset = open::clock_offset(&mut store)?.unwrap_or(0);
     let report = if args.dry_run {
-        import(DryRunStore::new(store), program, &mapping, &args.file, offset)?
+        import(DryRunStore::new(store), &keyring, program, &mapping, &args.file, offset)?
     } else {
-        import(store, program, &mapping, &args.file, offset)?
+        import(store, &keyring, program, &mapping, &args.file, offset)?
     };
     if let Some(path) = &args.report {
         write_report(path, &report.problems).with_context(|| format!("the report {}", path.display()))?;
@@ -64,6 +66,7 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
 
 fn import<S: Store + 'static>(
     mut store: S,
+    keyring: &Keyring,
     program: std::sync::Arc<guerdon_core::program::Program>,
     mapping: &Mapping,
     file: &Path,
@@ -78,7 +81,7 @@ fn import<S: Store + 'static>(
             let handle = engine.handle();
             handle.set_clock_offset(clock_offset);
             let bar = bar("importing members", members.len() as u64);
-            let steps = members.into_iter().map(|(row, profile)| member_step(&handle, row, profile));
+            let steps = members.into_iter().map(|(row, profile)| member_step(&handle, keyring, row, &profile));
             let report = run_steps(&handle, steps, &|done| bar.set_position(done))?;
             drop(handle);
             drop(engine.stop()?);
@@ -87,14 +90,16 @@ fn import<S: Store + 'static>(
         Kind::Purchases => {
             let found = read_purchases(&program, mapping, file, &progress)?;
             let numbers = found.purchases.iter().map(|purchase| purchase.member.as_str());
-            let mut members = MemberDirectory::load(&mut store, numbers)?;
+            let mut members = MemberDirectory::load(&mut store, keyring, numbers)?;
             let engine = Engine::start(store)?;
             let handle = engine.handle();
             handle.set_clock_offset(clock_offset);
             let bar = bar("importing purchases", found.purchases.len() as u64);
             let enrol = mapping.enrol_unknown_members;
-            let steps =
-                found.purchases.into_iter().flat_map(|purchase| purchase_steps(&handle, &mut members, purchase, enrol));
+            let steps = found
+                .purchases
+                .into_iter()
+                .flat_map(|purchase| purchase_steps(&handle, keyring, &mut members, purchase, enrol));
             let mut report = run_steps(&handle, steps, &|done| bar.set_position(done))?;
             drop(handle);
             drop(engine.stop()?);
@@ -105,10 +110,10 @@ fn import<S: Store + 'static>(
     }
 }
 
-fn member_step(engine: &EngineHandle, row: u64, profile: Profile) -> Step {
+fn member_step(engine: &EngineHandle, keyring: &Keyring, row: u64, profile: &Profile) -> Step {
     let key = format!("import:{}", profile.external_id.as_deref().unwrap_or_default());
-    let command = match profile.external_id {
-        Some(_) => Command::enrol(engine.new_member_id(), &key, engine.now(), profile),
+    let command = match &profile.external_id {
+        Some(_) => Command::enrol(keyring, rand::random(), engine.new_member_id(), &key, engine.now(), profile),
         None => Err(guerdon_core::kernel::Refusal::new(
             guerdon_core::kernel::RefusalCode::InvalidRequest,
             "`external_id` is empty",
@@ -120,6 +125,7 @@ fn member_step(engine: &EngineHandle, row: u64, profile: Profile) -> Step {
 /// The commands of one purchase or return: its enrolment when the member is unknown, and the activity.
 pub fn purchase_steps(
     engine: &EngineHandle,
+    keyring: &Keyring,
     members: &mut MemberDirectory,
     purchase: Purchase,
     enrol_unknown: bool,
@@ -132,7 +138,7 @@ pub fn purchase_steps(
             let id = engine.new_member_id();
             if enrol_unknown {
                 members.insert(&purchase.member, id);
-                steps.push(enrol_step(&purchase, id, row));
+                steps.push(enrol_step(keyring, &purchase, id, row));
             }
             id
         }
@@ -145,11 +151,11 @@ pub fn purchase_steps(
     steps
 }
 
-fn enrol_step(purchase: &Purchase, id: guerdon_core::id::MemberId, row: Option<u64>) -> Step {
+fn enrol_step(keyring: &Keyring, purchase: &Purchase, id: guerdon_core::id::MemberId, row: Option<u64>) -> Step {
     let profile =
         Profile { external_id: Some(purchase.member.clone()), country: purchase.country.clone(), ..Profile::default() };
     let key = format!("import:{}", purchase.member);
-    let command = Command::enrol(id, &key, purchase.at, profile);
+    let command = Command::enrol(keyring, rand::random(), id, &key, purchase.at, &profile);
     Step { row, what: "member", command: command.map(|command| command.from_channel("import")) }
 }
 

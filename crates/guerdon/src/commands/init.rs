@@ -38,6 +38,7 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     let mut store = args.data.create()?;
     let published = publish(&mut store, &bundle, system_now())?;
     args.data.log_key(&mut store)?;
+    args.data.keyring(&mut store)?;
     if args.json {
         println!("{}", serde_json::json!({ "added": published.added, "retired": published.retired }));
         return Ok(ExitCode::SUCCESS);

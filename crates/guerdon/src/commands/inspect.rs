@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Receipt;
-use guerdon_core::members::{MemberRef, RefKind};
+use guerdon_core::members::RefKind;
+use guerdon_core::privacy::Keyring;
 
 use crate::cli::DataArgs;
 
@@ -28,15 +29,17 @@ pub struct InspectArgs {
 /// Shows the account.
 pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     // Opening the store first gives the clear errors about directories and schemas.
-    drop(args.data.open_read_only()?);
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(inspect(args))
+    let mut store = args.data.open_read_only()?;
+    let keyring = args.data.keyring_to_read(&mut store)?;
+    drop(store);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(inspect(args, &keyring))
 }
 
-async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
+async fn inspect(args: &InspectArgs, keyring: &Keyring) -> Result<ExitCode> {
     let reader = args.data.reader().await?;
     let member: Option<MemberId> = match args.member.parse() {
         Ok(id) => Some(id),
-        Err(_) => reader.member_by_reference(&MemberRef::new(RefKind::ExternalId, &args.member)).await?,
+        Err(_) => reader.member_by_reference(&keyring.reference(RefKind::ExternalId, &args.member)).await?,
     };
     let Some(member) = member else { bail!("there is no member `{}`", args.member) };
     let row = reader.member(member).await?.with_context(|| format!("there is no member {member}"))?;
@@ -47,7 +50,8 @@ async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
     let shown = serde_json::json!({
         "member_id": member,
         "enrolled_at": row.enrolled_at,
-        "profile": row.profile,
+        "profile": row.stored.sealed.as_ref().map(|sealed| keyring.open_profile(member, sealed)).transpose()?,
+        "erased_at": row.stored.erased_at,
         "version": account.version,
         "last_activity_at": account.last_activity_at,
         "last_transaction_at": account.last_transaction_at,

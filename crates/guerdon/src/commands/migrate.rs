@@ -20,7 +20,12 @@ pub struct MigrateArgs {
 
 /// Migrates. `serve` does the same when it starts; several at once wait for each other.
 pub fn run(args: &MigrateArgs) -> Result<ExitCode> {
-    drop(args.data.create()?);
+    let mut store = args.data.create()?;
+    // A database that holds no program yet gets its keys from `init`.
+    if store.revision()? > 0 {
+        args.data.keyring(&mut store)?;
+    }
+    drop(store);
     println!("{} has the schema of guerdon {}.", args.data.name(), env!("CARGO_PKG_VERSION"));
     if args.distribute {
         let Some(url) = &args.data.database_url else {

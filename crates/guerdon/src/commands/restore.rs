@@ -8,7 +8,7 @@ use clap::Args;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{DataDir, PostgresStore, Rewound, rewind, verify};
 
-use super::backup::{DATABASE_FILE, DUMP_FILE, KEY_FILE, finish, tool};
+use super::backup::{DATABASE_FILE, DUMP_FILE, KEY_FILE, MASTER_KEY_FILE, finish, tool};
 use super::verify::print;
 use crate::cli::DataArgs;
 use crate::progress::grouped;
@@ -36,10 +36,15 @@ pub fn run(args: &RestoreArgs) -> Result<ExitCode> {
         }
         Some(url) => restore_database(&args.folder, url)?,
     }
-    restore_key(&args.folder, &args.data)?;
+    restore_key(&args.folder.join(KEY_FILE), &args.data.log_key_file())?;
+    restore_key(&args.folder.join(MASTER_KEY_FILE), &args.data.master_key_file())?;
     let report = verify(&mut args.data.open_read_only()?)?;
     print(&report);
     println!("{} is restored from {}.", args.data.name(), args.folder.display());
+    // Says so at once, not when the first server starts.
+    if let Err(error) = args.data.keyring_to_read(&mut args.data.open_read_only()?) {
+        println!("Its personal data cannot be read yet: {error:#}.");
+    }
     Ok(if report.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
@@ -98,8 +103,7 @@ fn present(folder: &Path, name: &str) -> Result<PathBuf> {
     bail!("{} holds no {name}: it is no backup of this kind of data", folder.display())
 }
 
-fn restore_key(folder: &Path, data: &DataArgs) -> Result<()> {
-    let (from, to) = (folder.join(KEY_FILE), data.log_key_file());
+fn restore_key(from: &Path, to: &Path) -> Result<()> {
     if !from.is_file() || to.exists() {
         return Ok(());
     }
@@ -107,5 +111,5 @@ fn restore_key(folder: &Path, data: &DataArgs) -> Result<()> {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
     // The copy keeps the rights of the file: nobody else may read it.
-    std::fs::copy(&from, &to).map(drop).with_context(|| to.display().to_string())
+    std::fs::copy(from, to).map(drop).with_context(|| to.display().to_string())
 }

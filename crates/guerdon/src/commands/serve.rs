@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use guerdon_core::privacy::Keyring;
 use guerdon_core::proofs::SigningKey;
 use guerdon_server::edge::Edge;
-use guerdon_server::{AppOptions, AppState, Directory, PrometheusBuilder, app};
+use guerdon_server::{AppOptions, AppState, Directory, PrometheusBuilder, SharedKeyring, app};
 use guerdon_store::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -38,7 +39,8 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
         let file = args.data.log_key_file();
         eprintln!("No key of the transparency log at {}: another server must sequence it.", file.display());
     }
-    serve(open::start(stores)?, &args.data, log_key, &args.listen, edge)
+    let keyring = stores.first_mut().map(|store| args.data.keyring(store)).transpose()?.context("no store is open")?;
+    serve(open::start(stores)?, &args.data, keyring, log_key, &args.listen, edge)
 }
 
 /// The key that may do everything, from the environment or a file that it names: for the first steps, for scripts and
@@ -65,6 +67,7 @@ pub fn edge(listen: &ListenArgs) -> Result<Edge> {
 pub fn serve(
     engine: Engine<AnyStore>,
     data: &DataArgs,
+    keyring: Keyring,
     log_key: Option<SigningKey>,
     listen: &ListenArgs,
     mut edge: Edge,
@@ -77,7 +80,7 @@ pub fn serve(
         let reader = data.reader().await?;
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let directory = Arc::new(Directory::new(bootstrap_key()?.as_deref()));
-        let state = AppState { engine: engine.handle(), reader, directory };
+        let state = AppState { engine: engine.handle(), reader, directory, keyring: SharedKeyring::new(keyring) };
         let address = listener.local_addr()?;
         edge.public_url = default_public_url(&edge, address)?;
         let options = AppOptions {

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Command, Footprint, Refusal};
 use guerdon_core::members::{MemberRef, RefKind};
+use guerdon_core::privacy::Keyring;
 use guerdon_store::{CommandError, EngineHandle, Outcome, Store};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -108,10 +109,10 @@ pub struct MemberDirectory {
 
 impl MemberDirectory {
     /// Looks up all numbers at once.
-    pub fn load<'a>(store: &mut dyn Store, numbers: impl Iterator<Item = &'a str>) -> Result<Self> {
+    pub fn load<'a>(store: &mut dyn Store, keyring: &Keyring, numbers: impl Iterator<Item = &'a str>) -> Result<Self> {
         let mut references: FxHashMap<MemberRef, &str> = FxHashMap::default();
         for number in numbers {
-            references.insert(MemberRef::new(RefKind::ExternalId, number), number);
+            references.insert(keyring.reference(RefKind::ExternalId, number), number);
         }
         let footprint = Footprint { references: references.keys().cloned().collect(), ..Footprint::default() };
         let loaded = store.prefetch(&footprint)?;

@@ -101,6 +101,7 @@ fact-birth-date = Date of birth
 fact-language = Language
 fact-country = Country
 fact-enrolled = Enrolled
+fact-erased = Personal data erased
 fact-last-activity = Last activity
 wallet-title = Wallet: { $currency }
 wallet-available = Available

@@ -85,6 +85,7 @@ fact-birth-date = 出生日期
 fact-language = 语言
 fact-country = 国家或地区
 fact-enrolled = 入会时间
+fact-erased = 个人资料删除时间
 fact-last-activity = 最近活动
 wallet-title = 钱包：{ $currency }
 wallet-available = 可用

@@ -9,7 +9,7 @@ use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
 use guerdon_core::kernel::Command;
 use guerdon_core::limits;
-use guerdon_core::members::{MemberRef, RefKind};
+use guerdon_core::members::RefKind;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -94,7 +94,7 @@ async fn resolve(state: &AppState, request: &ActivityRequest) -> Result<MemberId
     match (&request.member_id, &request.external_id) {
         (Some(text), None) => id(text),
         (None, Some(external_id)) => {
-            let reference = MemberRef::new(RefKind::ExternalId, external_id);
+            let reference = state.keys().reference(RefKind::ExternalId, external_id);
             state.reader.member_by_reference(&reference).await?.ok_or_else(|| unknown_member(external_id))
         }
         _ => Err(Problem::bad_request("invalid_request", "give either `member_id` or `external_id`")),

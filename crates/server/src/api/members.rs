@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use guerdon_core::id::{MemberId, TransactionId};
 use guerdon_core::kernel::Command;
-use guerdon_core::members::{MemberRef, Profile, RefKind};
+use guerdon_core::members::{Profile, RefKind};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -42,7 +42,14 @@ async fn enrol(
     IdempotencyKey(key): IdempotencyKey,
     Body(profile): Body<Profile>,
 ) -> Result<Response, Problem> {
-    let command = Command::enrol(state.engine.new_member_id(), &key, state.engine.now(), profile)?;
+    let command = Command::enrol(
+        &state.keys(),
+        rand::random(),
+        state.engine.new_member_id(),
+        &key,
+        state.engine.now(),
+        &profile,
+    )?;
     receipt(state.engine.submit_one(command).await)
 }
 
@@ -67,16 +74,18 @@ async fn list(
 ) -> Result<Json<Page<MemberView>>, Problem> {
     let limit = page_limit(params.limit)?;
     if let Some(external_id) = &params.external_id {
-        let member = state.reader.member_by_reference(&MemberRef::new(RefKind::ExternalId, external_id)).await?;
+        let member =
+            state.reader.member_by_reference(&state.keys().reference(RefKind::ExternalId, external_id)).await?;
         let row = match member {
             Some(member) => state.reader.member(member).await?,
             None => None,
         };
-        return Ok(Json(Page { items: row.into_iter().map(MemberView::from).collect(), next: None }));
+        let items = row.into_iter().map(|row| MemberView::open(&state, row)).collect::<Result<_, _>>()?;
+        return Ok(Json(Page { items, next: None }));
     }
     let after = params.after.as_deref().map(id::<MemberId>).transpose()?;
     let rows = state.reader.members(after, limit + 1).await?;
-    Ok(Json(Page::cut(rows, limit, |row| row.id.to_string()).map(MemberView::from)))
+    Ok(Json(Page::cut(rows, limit, |row| row.id.to_string()).try_map(|row| MemberView::open(&state, row))?))
 }
 
 /// Get a member.
@@ -85,7 +94,7 @@ async fn list(
     responses((status = 200, body = MemberView), (status = 404, body = Problem)))]
 async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<MemberView>, Problem> {
     let row = state.reader.member(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
-    Ok(Json(row.into()))
+    Ok(Json(MemberView::open(&state, row)?))
 }
 
 /// The wallets of a member, with lots and what expires next.

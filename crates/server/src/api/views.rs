@@ -6,10 +6,13 @@ use guerdon_core::program::Program;
 use guerdon_core::redemption::Order;
 use guerdon_core::rewards::{Reward, StockLevel};
 use guerdon_core::time::Timestamp;
+use guerdon_store::StoreError;
 use guerdon_store::read::{MemberRow, TransactionRow};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+
+use crate::AppState;
 
 /// A member.
 #[derive(Serialize, ToSchema)]
@@ -23,21 +26,27 @@ pub struct MemberView {
     /// RFC 3339; left out: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_activity_at: Option<String>,
-    /// The profile.
+    /// The profile; left out: it was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
-    profile: Profile,
+    profile: Option<Profile>,
+    /// RFC 3339: when the personal data were erased; left out: they are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at: Option<String>,
 }
 
-impl From<MemberRow> for MemberView {
-    fn from(row: MemberRow) -> Self {
+impl MemberView {
+    /// A member with the profile opened.
+    pub fn open(state: &AppState, row: MemberRow) -> Result<Self, StoreError> {
         let active = (row.last_activity_at != Timestamp::ZERO).then(|| row.last_activity_at.to_string());
-        Self {
+        Ok(Self {
             id: row.id.to_string(),
             enrolled_at: row.enrolled_at.to_string(),
             available: row.available,
             last_activity_at: active,
-            profile: row.profile,
-        }
+            profile: state.profile(&row)?,
+            erased_at: row.stored.erased_at.map(|at| at.to_string()),
+        })
     }
 }
 
@@ -64,6 +73,11 @@ impl<T> Page<T> {
     /// The same page of other items.
     pub fn map<U>(self, convert: impl Fn(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(convert).collect(), next: self.next }
+    }
+
+    /// The same, where converting may fail.
+    pub fn try_map<U, E>(self, convert: impl Fn(T) -> Result<U, E>) -> Result<Page<U>, E> {
+        Ok(Page { items: self.items.into_iter().map(convert).collect::<Result<_, _>>()?, next: self.next })
     }
 }
 

@@ -56,13 +56,17 @@ pub async fn page(
     let row = state.reader.member(id).await.or_page(&frame)?.ok_or_else(|| PageError::unknown_member(&frame))?;
     let account = state.reader.account(id).await.or_page(&frame)?.unwrap_or_default();
     let now = state.engine.now();
-    let mut facts = facts(&frame, &row.profile);
+    let profile = state.profile(&row).or_page(&frame)?.unwrap_or_default();
+    let mut facts = facts(&frame, &profile);
     facts.push((frame.t("fact-enrolled"), frame.time(row.enrolled_at)));
     facts.push((frame.t("fact-last-activity"), frame.time(row.last_activity_at)));
+    if let Some(at) = row.stored.erased_at {
+        facts.push((frame.t("fact-erased"), frame.time(at)));
+    }
     let history = history::read(&state, &frame, id, &cursor).await?;
     let page = MemberPage {
         id,
-        name: display_name(id, &row.profile),
+        name: display_name(id, &profile),
         facts,
         wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
         history,

@@ -4,9 +4,9 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::MemberId;
-use guerdon_core::members::{MemberRef, RefKind};
+use guerdon_core::members::RefKind;
 use guerdon_store::StoreError;
-use guerdon_store::read::{MemberRow, Reader};
+use guerdon_store::read::MemberRow;
 use serde::Deserialize;
 
 use super::format;
@@ -70,19 +70,20 @@ pub async fn page(
         notice: None,
         first: after.is_none(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
-        members: rows.iter().map(|row| line(&frame, row)).collect(),
+        members: rows.iter().map(|row| line(&state, &frame, row)).collect::<Result<_, _>>().or_page(&frame)?,
         frame,
     }))
 }
 
-fn line(frame: &Frame, row: &MemberRow) -> MemberLine {
-    MemberLine {
+fn line(state: &AppState, frame: &Frame, row: &MemberRow) -> Result<MemberLine, StoreError> {
+    let profile = state.profile(row)?.unwrap_or_default();
+    Ok(MemberLine {
         id: row.id.to_string(),
-        name: display_name(row.id, &row.profile),
-        external_id: row.profile.external_id.clone().unwrap_or_default(),
+        name: display_name(row.id, &profile),
+        external_id: profile.external_id.unwrap_or_default(),
         available: format::number(row.available),
         last_activity: frame.time(row.last_activity_at),
-    }
+    })
 }
 
 /// `/console/search`: leads to the member whose id, number, e-mail address or phone number was given.
@@ -96,21 +97,21 @@ pub async fn search(
     if query.is_empty() {
         return Ok(Redirect::to("/console/members").into_response());
     }
-    if let Some(id) = find(&state.reader, &query).await.or_page(&frame)? {
+    if let Some(id) = find(&state, &query).await.or_page(&frame)? {
         return Ok(Redirect::to(&format!("/console/members/{id}")).into_response());
     }
     let notice = Some(frame.say("search-nothing", [("query", query.as_str().into())]));
     Ok(render(&MembersPage { frame, query, notice, members: Vec::new(), first: false, next: None }))
 }
 
-async fn find(reader: &Reader, query: &str) -> Result<Option<MemberId>, StoreError> {
+async fn find(state: &AppState, query: &str) -> Result<Option<MemberId>, StoreError> {
     if let Ok(id) = query.parse::<MemberId>()
-        && reader.member(id).await?.is_some()
+        && state.reader.member(id).await?.is_some()
     {
         return Ok(Some(id));
     }
     for kind in kinds(query) {
-        if let Some(id) = reader.member_by_reference(&MemberRef::new(kind, query)).await? {
+        if let Some(id) = state.reader.member_by_reference(&state.keys().reference(kind, query)).await? {
             return Ok(Some(id));
         }
     }

@@ -10,7 +10,7 @@ use guerdon_core::members::Profile;
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::{Day, months_between};
 use guerdon_store::StoreError;
-use guerdon_store::read::{Flow, Reader, TransactionRow};
+use guerdon_store::read::{Flow, TransactionRow};
 use tokio::sync::Mutex;
 
 use crate::AppState;
@@ -131,7 +131,7 @@ async fn read(state: &AppState) -> Result<Summary, StoreError> {
     flows.iter().for_each(|flow| totals.add(flow));
     let mut latest = Vec::new();
     for row in reader.latest_transactions(LATEST).await? {
-        let name = name_of(reader, row.member_id).await?;
+        let name = name_of(state, row.member_id).await?;
         latest.push((row, name));
     }
     Ok(Summary {
@@ -145,8 +145,9 @@ async fn read(state: &AppState) -> Result<Summary, StoreError> {
     })
 }
 
-async fn name_of(reader: &Reader, id: MemberId) -> Result<String, StoreError> {
-    Ok(reader.member(id).await?.map_or_else(|| id.to_string(), |row| display_name(id, &row.profile)))
+async fn name_of(state: &AppState, id: MemberId) -> Result<String, StoreError> {
+    let Some(row) = state.reader.member(id).await? else { return Ok(id.to_string()) };
+    Ok(display_name(id, &state.profile(&row)?.unwrap_or_default()))
 }
 
 /// What to call a member: the name, else the brand's number, else the id.

@@ -5,6 +5,7 @@ mod connection;
 mod distribute;
 mod hosts;
 mod log;
+mod members;
 mod prefetch;
 mod record;
 mod store;

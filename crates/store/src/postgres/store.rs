@@ -17,8 +17,9 @@ use tokio::runtime::Runtime;
 
 use super::connection::{self, LEASE_TIME};
 use super::record::Appended;
-use super::{audit, distribute, log, prefetch, record, store_error, write};
+use super::{audit, distribute, log, members, prefetch, record, store_error, write};
 use crate::log::{LogGrowth, LogHead, OutboxBatch, log_keys};
+use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cells};
 use crate::{Record, RecordChange, Store, StoreError};
 
@@ -257,6 +258,22 @@ impl Store for PostgresStore {
                 "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value";
             sqlx::query(sql).bind(key).bind(value).execute(connection).await.map(drop).map_err(store_error)
         })
+    }
+
+    fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError> {
+        self.run(async |connection| members::set_keyring(connection, from, to, unused).await)
+    }
+
+    fn plain_members(&mut self, limit: usize) -> Result<Vec<PlainMember>, StoreError> {
+        self.run(async |connection| members::plain_members(connection, limit).await)
+    }
+
+    fn seal_plain_members(&mut self, members: &[NowSealed]) -> Result<(), StoreError> {
+        self.run(async |connection| members::seal_plain_members(connection, members).await)
+    }
+
+    fn drop_plain_members(&mut self) -> Result<(), StoreError> {
+        self.run(async |connection| members::drop_plain_members(connection).await)
     }
 
     fn node(&mut self) -> Result<u16, StoreError> {

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
 use sqlx::{Connection, Row};
 
-use super::{log, store_error};
+use super::{log, members, store_error};
 use crate::StoreError;
 use crate::log::{Leaf, leaves};
 
@@ -49,14 +49,14 @@ async fn rest(connection: &mut PgConnection, changes: &Changes) -> Done {
     transactions(&mut *connection, changes, &leaves).await?;
     transfers(&mut *connection, changes).await?;
     activities(&mut *connection, changes).await?;
-    members(&mut *connection, changes).await?;
+    members::write(&mut *connection, changes).await?;
     orders(&mut *connection, changes).await?;
     log::write_outbox(&mut *connection, &leaves).await?;
     stock(&mut *connection, changes).await
 }
 
 /// Runs a statement that must touch `rows` rows; fewer mean that another node was faster.
-async fn run(connection: &mut PgConnection, query: Query<'_, Postgres, PgArguments>, rows: usize) -> Done {
+pub(super) async fn run(connection: &mut PgConnection, query: Query<'_, Postgres, PgArguments>, rows: usize) -> Done {
     let touched = query.execute(connection).await.map_err(store_error)?.rows_affected();
     if touched == rows as u64 { Ok(()) } else { Err(StoreError::Conflict) }
 }
@@ -178,38 +178,6 @@ async fn activities(connection: &mut PgConnection, changes: &Changes) -> Done {
         .bind(all.iter().map(|(owner, _)| owner.at.as_millis()).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, (_, _, body))| body.as_str()).collect::<Vec<_>>());
     run(connection, query, all.len()).await
-}
-
-async fn members(connection: &mut PgConnection, changes: &Changes) -> Done {
-    let all: Vec<_> = changes
-        .decisions
-        .iter()
-        .filter_map(|decision| decision.member.as_ref().map(|member| (&decision.transaction, member)))
-        .collect();
-    if all.is_empty() {
-        return Ok(());
-    }
-    let profiles: Vec<String> = all
-        .iter()
-        .map(|(_, member)| serde_json::to_string(&member.profile))
-        .collect::<Result<_, _>>()
-        .map_err(|error| StoreError::Rejected(error.to_string()))?;
-    let sql = "INSERT INTO member (member_id, enrolled_at, profile)
-               SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])";
-    let query = sqlx::query(sql)
-        .bind(all.iter().map(|(owner, _)| owner.member_id.0).collect::<Vec<_>>())
-        .bind(all.iter().map(|(owner, _)| owner.at.as_millis()).collect::<Vec<_>>())
-        .bind(profiles);
-    run(connection, query, all.len()).await?;
-    let references: Vec<_> =
-        all.iter().flat_map(|(owner, member)| member.references.iter().map(|one| (owner.member_id.0, one))).collect();
-    let sql = "INSERT INTO member_ref (kind, digest, member_id)
-               SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[])";
-    let query = sqlx::query(sql)
-        .bind(references.iter().map(|(_, one)| one.kind as i64).collect::<Vec<_>>())
-        .bind(references.iter().map(|(_, one)| one.digest.as_slice()).collect::<Vec<_>>())
-        .bind(references.iter().map(|(member, _)| *member).collect::<Vec<_>>());
-    run(connection, query, references.len()).await
 }
 
 async fn orders(connection: &mut PgConnection, changes: &Changes) -> Done {

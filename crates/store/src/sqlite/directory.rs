@@ -9,7 +9,8 @@ use super::store_error;
 use crate::StoreError;
 
 /// Migrations, oldest first: the schema version is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("log.sql"), include_str!("record.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("log.sql"), include_str!("record.sql"), include_str!("sealed.sql")];
 
 /// A data directory that this process alone writes to, until it is dropped.
 #[derive(Debug)]
@@ -58,12 +59,13 @@ impl DataDir {
         let file = database_file(&self.path);
         let mut connection = Connection::open(&file).map_err(store_error)?;
         // Each commit that splits a page walks the whole page cache, so a larger one costs more than it spares. The log
-        // shrinks when it starts anew, because its length tells the checkpointer how much there is to copy.
+        // shrinks when it starts anew, because its length tells the checkpointer how much there is to copy. What is
+        // deleted is overwritten where that costs no write of its own; where it must be gone more is done.
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
                  PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;
-                 PRAGMA busy_timeout = 5000;",
+                 PRAGMA busy_timeout = 5000; PRAGMA secure_delete = FAST;",
             )
             .map_err(store_error)?;
         migrate(&mut connection)?;

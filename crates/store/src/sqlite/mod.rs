@@ -4,6 +4,7 @@ mod backup;
 mod bare;
 mod directory;
 mod log;
+mod members;
 mod record;
 mod store;
 

@@ -19,8 +19,9 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{log, record, store_error};
+use super::{log, members, record, store_error};
 use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
+use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cell};
 use crate::{Record, RecordChange, Store, StoreError};
 
@@ -123,6 +124,7 @@ impl SqliteStore {
         write_accounts(&transaction, &changes.accounts)?;
         let leaves = leaves(changes);
         write_decisions(&transaction, &changes.decisions, &leaves).map_err(store_error)?;
+        members::write(&transaction, &changes.decisions)?;
         write_orders(&transaction, &changes.orders).map_err(store_error)?;
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;
@@ -205,7 +207,6 @@ fn write_decisions(connection: &Connection, decisions: &[Decision], leaves: &[Le
             let at = transaction.at.as_millis();
             insert_activity.execute(params![id.0, transaction.member_id.0, transaction.id.0, kind, at, body])?;
         }
-        write_member(connection, decision)?;
     }
     Ok(())
 }
@@ -231,22 +232,6 @@ fn write_transfers(connection: &Connection, transaction: &Transaction) -> rusqli
             transfer.rule.as_ref().map(|(rule, _)| rule),
             transfer.rule.as_ref().map(|(_, version)| version),
         ])?;
-    }
-    Ok(())
-}
-
-fn write_member(connection: &Connection, decision: &Decision) -> rusqlite::Result<()> {
-    let Some(new) = &decision.member else { return Ok(()) };
-    let transaction = &decision.transaction;
-    let profile = serde_json::to_string(&new.profile)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let mut insert =
-        connection.prepare_cached("INSERT INTO member (member_id, enrolled_at, profile) VALUES (?1, ?2, ?3)")?;
-    insert.execute(params![transaction.member_id.0, transaction.at.as_millis(), profile])?;
-    let mut insert =
-        connection.prepare_cached("INSERT INTO member_ref (kind, digest, member_id) VALUES (?1, ?2, ?3)")?;
-    for reference in &new.references {
-        insert.execute(params![reference.kind as i64, reference.digest, transaction.member_id.0])?;
     }
     Ok(())
 }
@@ -378,6 +363,22 @@ impl Store for SqliteStore {
         let sql =
             "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
         self.connection.execute(sql, [key, value]).map(drop).map_err(store_error)
+    }
+
+    fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError> {
+        members::set_keyring(&mut self.connection, from, to, unused).map_err(store_error)
+    }
+
+    fn plain_members(&mut self, limit: usize) -> Result<Vec<PlainMember>, StoreError> {
+        members::plain_members(&self.connection, limit).map_err(store_error)
+    }
+
+    fn seal_plain_members(&mut self, members: &[NowSealed]) -> Result<(), StoreError> {
+        members::seal_plain_members(&mut self.connection, members)
+    }
+
+    fn drop_plain_members(&mut self) -> Result<(), StoreError> {
+        members::drop_plain_members(&mut self.connection).map_err(store_error)
     }
 
     fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
