@@ -8,7 +8,6 @@ use std::future::Future;
 
 use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId, TransactionId};
-use guerdon_core::kernel::Command;
 use guerdon_core::proofs::SigningKey;
 use guerdon_core::time::Timestamp;
 use guerdon_store::read::Reader;
@@ -199,7 +198,7 @@ fn entries_and_transactions_share_one_log<B: Backend>() {
     assert_eq!((report.audit_entries, report.transactions, report.log_leaves), (8, 8, 16));
     // The numbers go on behind a restart, and the ids above those of all transactions.
     let house = House::<B>::over(store, keep);
-    house.accepted(&Command::enrol(MemberId(77), "another", today(), profile("C-77")).unwrap());
+    house.accepted(&enrol(MemberId(77), "another", today(), &profile("C-77")).unwrap());
     wait(house.handle().write_records(vec![], vec![act(8)])).unwrap();
     let (mut store, keep) = house.close();
     assert_eq!(store.audit_head().unwrap().unwrap().number, 9);
