@@ -18,6 +18,7 @@ use guerdon_store::{
 
 pub mod oidc;
 pub mod postgres;
+pub mod smtp;
 
 pub use guerdon_simulation as simulation;
 pub use guerdon_simulation::fixtures::*;

@@ -5,6 +5,8 @@ mod commands;
 mod edge;
 pub mod import;
 mod master_key;
+pub mod messages;
 mod open;
 mod pipeline;
 mod progress;
+pub mod secret;

@@ -21,8 +21,9 @@ use crate::edge::{PublicUrl, SecurityContact, well_known};
 use crate::identity::access::{Needs, Pages, Routes};
 use crate::identity::guard::{Gate, guard};
 use crate::identity::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
+use crate::messages::Mailbox;
 use crate::problem::Problem;
-use crate::{AppState, api, assets, console};
+use crate::{AppState, api, assets, console, messages};
 
 /// Longest time that a request may take.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -36,6 +37,8 @@ pub struct AppOptions {
     pub public_url: Option<PublicUrl>,
     /// Whom to tell of a weakness.
     pub security_contact: Option<SecurityContact>,
+    /// The mailbox that takes the place of senders; only `demo` has one.
+    pub mailbox: Option<Mailbox>,
 }
 
 #[derive(OpenApi)]
@@ -79,7 +82,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// All pages beside the API, and what each asks for.
 fn pages(options: AppOptions, description: utoipa::openapi::OpenApi) -> Pages {
     let description = Arc::new(description);
-    let AppOptions { metrics, public_url, security_contact } = options;
+    let AppOptions { metrics, public_url, security_contact, mailbox } = options;
     let metrics = async move || metrics.map(|handle| handle.render()).unwrap_or_default();
     Pages::default()
         .get("/metrics", Needs::Permission(Permission::MetricsRead), metrics)
@@ -89,13 +92,15 @@ fn pages(options: AppOptions, description: utoipa::openapi::OpenApi) -> Pages {
         .and(console::pages())
         .and(assets::pages())
         .and(well_known(security_contact, public_url))
+        .and(mailbox.map(messages::mailbox_pages).unwrap_or_default())
 }
 
 /// What every route asks for. The message names an operation that does not say.
 pub fn routes() -> Result<Routes, String> {
     let mut routes = Routes::default();
     routes.add_described(&openapi())?;
-    drop(pages(AppOptions::default(), openapi()).declare(&mut routes));
+    let options = AppOptions { mailbox: Some(Mailbox::default()), ..AppOptions::default() };
+    drop(pages(options, openapi()).declare(&mut routes));
     Ok(routes)
 }
 

@@ -94,6 +94,11 @@ impl Language {
 
     /// The sentence of a key with its places filled.
     pub fn say_with<const N: usize>(self, key: &str, arguments: [Argument<'_>; N]) -> String {
+        self.say_all(key, arguments)
+    }
+
+    /// The sentence of a key with its places filled, where how many there are is not known before.
+    pub fn say_all<'a>(self, key: &str, arguments: impl IntoIterator<Item = Argument<'a>>) -> String {
         let arguments: HashMap<Cow<'static, str>, FluentValue<'_>> =
             arguments.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
         LOCALES.lookup_with_args(self.locale(), key, &arguments)

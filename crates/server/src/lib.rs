@@ -7,6 +7,7 @@ mod console;
 pub mod edge;
 pub mod identity;
 mod language;
+pub mod messages;
 pub mod outbound;
 pub mod picture;
 mod problem;

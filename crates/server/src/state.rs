@@ -11,6 +11,7 @@ use guerdon_store::read::{MemberRow, Reader};
 use guerdon_store::{EngineHandle, StoreError};
 
 use crate::identity::directory::Directory;
+use crate::messages::Post;
 
 /// The keyring in force, which a rotation of the master key exchanges. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct AppState {
     pub directory: Arc<Directory>,
     /// The keys of personal data.
     pub keyring: SharedKeyring,
+    /// The way of every message.
+    pub post: Post,
 }
 
 impl AppState {

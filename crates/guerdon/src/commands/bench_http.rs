@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use guerdon_core::privacy::Keyring;
 use guerdon_server::edge::Edge;
+use guerdon_server::messages::Post;
 use guerdon_server::{AppOptions, AppState, Directory, SharedKeyring, app};
 use guerdon_store::read::Reader;
 use guerdon_store::{Engine, SqliteStore};
@@ -52,7 +53,8 @@ pub fn measure(
         let address = listener.local_addr()?;
         let directory = Arc::new(Directory::new(Some(KEY)));
         let reader = Reader::open(folder).await?;
-        let state = AppState { engine: engine.handle(), reader, directory, keyring: keyring.clone() };
+        let state =
+            AppState { engine: engine.handle(), reader, directory, keyring: keyring.clone(), post: Post::default() };
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(guerdon_server::serve(
             listener,

@@ -20,6 +20,7 @@ use super::init::GIFT_CLUB;
 use super::serve::{edge, serve};
 use crate::cli::{DataArgs, ListenArgs};
 use crate::import::{Mapping, MemberDirectory, Purchase, Purchases, Report, Step, read_purchases, run as run_steps};
+use crate::messages::mailbox;
 use crate::open::{self, AnyStore, system_now};
 use crate::progress::{bar, grouped, money};
 
@@ -73,7 +74,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     }
     let engine = open::start(vec![store])?;
     println!("The program's clock stands at {}, where the data ends.", engine.handle().now());
-    serve(engine, &args.data, keyring, log_key, &args.listen, edge)
+    serve(engine, &args.data, keyring, log_key, &args.listen, edge, mailbox())
 }
 
 fn replay(mut store: AnyStore, keyring: &Keyring, program: &Program) -> Result<(AnyStore, Replay)> {

@@ -16,10 +16,13 @@ use tokio::sync::watch;
 
 use crate::cli::{DataArgs, ListenArgs};
 use crate::edge::default_public_url;
+use crate::messages::{MessageArgs, Messages};
 use crate::open::{self, AnyStore};
 
 /// How long the writer may take to end after the last request.
 const STOP_TIME: Duration = Duration::from_secs(10);
+/// How long messages that wait may take.
+const POST_TIME: Duration = Duration::from_secs(5);
 
 /// Arguments of `serve`.
 #[derive(Args)]
@@ -28,11 +31,14 @@ pub struct ServeArgs {
     data: DataArgs,
     #[command(flatten)]
     listen: ListenArgs,
+    #[command(flatten)]
+    messages: MessageArgs,
 }
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let edge = edge(&args.listen)?;
+    let messages = args.messages.open()?;
     let mut stores = args.data.open_writers()?;
     let log_key = stores.first_mut().map(|store| args.data.log_key(store)).transpose()?.flatten();
     if log_key.is_none() {
@@ -40,7 +46,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
         eprintln!("No key of the transparency log at {}: another server must sequence it.", file.display());
     }
     let keyring = stores.first_mut().map(|store| args.data.keyring(store)).transpose()?.context("no store is open")?;
-    serve(open::start(stores)?, &args.data, keyring, log_key, &args.listen, edge)
+    serve(open::start(stores)?, &args.data, keyring, log_key, &args.listen, edge, messages)
 }
 
 /// The key that may do everything, from the environment or a file that it names: for the first steps, for scripts and
@@ -71,6 +77,7 @@ pub fn serve(
     log_key: Option<SigningKey>,
     listen: &ListenArgs,
     mut edge: Edge,
+    messages: Messages,
 ) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -80,16 +87,20 @@ pub fn serve(
         let reader = data.reader().await?;
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
         let directory = Arc::new(Directory::new(bootstrap_key()?.as_deref()));
-        let state = AppState { engine: engine.handle(), reader, directory, keyring: SharedKeyring::new(keyring) };
+        let Messages { post, mailbox } = messages;
+        let mailbox_at = if mailbox.is_some() { ", what would be sent at /demo/mailbox" } else { "" };
+        let keyring = SharedKeyring::new(keyring);
+        let state = AppState { engine: engine.handle(), reader, directory, keyring, post: post.clone() };
         let address = listener.local_addr()?;
         edge.public_url = default_public_url(&edge, address)?;
         let options = AppOptions {
             metrics: Some(metrics),
+            mailbox,
             public_url: edge.public_url.clone(),
             security_contact: listen.edge.security_contact(),
         };
         let scheme = if edge.tls.is_some() { "https" } else { "http" };
-        println!("Serving on {scheme}://{address}: console at /console, API at /docs. Ctrl-C stops.");
+        println!("Serving on {scheme}://{address}: console at /console, API at /docs{mailbox_at}. Ctrl-C stops.");
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
             signal().await;
@@ -98,6 +109,7 @@ pub fn serve(
             let _ = stop.send(true);
         });
         guerdon_server::serve(listener, app(state, options), edge, engine.handle(), log_key, stopped).await;
+        post.drain(POST_TIME).await;
         anyhow::Ok(())
     })?;
     runtime.shutdown_timeout(STOP_TIME);

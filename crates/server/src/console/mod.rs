@@ -22,7 +22,9 @@ use tower_http::compression::CompressionLayer;
 
 use crate::identity::access::{Needs, Pages};
 use crate::language::Language;
-use frame::{Frame, PageError};
+use frame::PageError;
+
+pub(crate) use frame::{Frame, render};
 
 /// The pages of the console.
 pub fn pages() -> Pages {
