@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use guerdon_server::messages::{Mailbox, Post, Sender, Smtp, SmtpSettings};
+use guerdon_server::messages::{Mailbox, Post, Sender, SmsGateway, SmsSettings, Smtp, SmtpSettings};
+use guerdon_server::outbound::Outbound;
 
 use crate::secret::secret;
 
@@ -23,6 +24,16 @@ pub struct MessageArgs {
     /// Trust the mail server's certificate by this authority as well; a PEM file.
     #[arg(long, env = "GUERDON_SMTP_CA", requires = "smtp_url")]
     smtp_ca: Option<PathBuf>,
+    /// The HTTP gateway for text messages: it takes POST with a JSON body. Its secret comes from GUERDON_SMS_SECRET or the
+    /// file that GUERDON_SMS_SECRET_FILE names.
+    #[arg(long, env = "GUERDON_SMS_URL", value_name = "URL")]
+    sms_url: Option<String>,
+    /// The body for the gateway; {to} and {text} are replaced. Left out: {"to": "{to}", "text": "{text}"}.
+    #[arg(long, env = "GUERDON_SMS_BODY", value_name = "JSON", requires = "sms_url")]
+    sms_body: Option<String>,
+    /// The header that takes the gateway's secret as it is; left out: Authorization, as a bearer token.
+    #[arg(long, env = "GUERDON_SMS_HEADER", value_name = "NAME", requires = "sms_url")]
+    sms_header: Option<String>,
 }
 
 /// The way of messages, and the mailbox of the demo.
@@ -35,8 +46,23 @@ pub struct Messages {
 
 impl MessageArgs {
     /// The senders that are set up.
-    pub fn open(&self) -> Result<Messages> {
-        Ok(Messages { post: Post::new(self.smtp()?, None), mailbox: None })
+    pub fn open(&self, outbound: Outbound) -> Result<Messages> {
+        Ok(Messages { post: Post::new(self.smtp()?, self.sms(outbound)?), mailbox: None })
+    }
+
+    fn sms(&self, outbound: Outbound) -> Result<Option<Arc<dyn Sender>>> {
+        let secret = secret("GUERDON_SMS_SECRET")?;
+        let Some(url) = &self.sms_url else {
+            if secret.is_some() {
+                bail!("there is a secret of an SMS gateway, and no gateway: give --sms-url");
+            }
+            return Ok(None);
+        };
+        let mut settings = SmsSettings::parse(url, self.sms_body.as_deref()).map_err(anyhow::Error::msg)?;
+        if let Some(secret) = secret {
+            settings = settings.with_secret(self.sms_header.as_deref(), &secret).map_err(anyhow::Error::msg)?;
+        }
+        Ok(Some(Arc::new(SmsGateway::new(settings, outbound))))
     }
 
     fn smtp(&self) -> Result<Option<Arc<dyn Sender>>> {

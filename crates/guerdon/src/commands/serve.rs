@@ -38,7 +38,7 @@ pub struct ServeArgs {
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let edge = edge(&args.listen)?;
-    let messages = args.messages.open()?;
+    let messages = args.messages.open(args.listen.edge.outbound()?)?;
     let mut stores = args.data.open_writers()?;
     let log_key = stores.first_mut().map(|store| args.data.log_key(store)).transpose()?.flatten();
     if log_key.is_none() {

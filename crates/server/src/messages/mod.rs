@@ -17,7 +17,7 @@ pub use mailbox::{Kept, Mailbox};
 pub(crate) use mailbox_page::pages as mailbox_pages;
 pub use notice::{CodePurpose, Notice};
 pub use post::{Post, PostError};
-pub use sms::{Caller, Calling, SmsGateway, SmsSettings};
+pub use sms::{SmsGateway, SmsSettings};
 pub use smtp::{Smtp, SmtpSettings};
 
 /// A message as it is sent.

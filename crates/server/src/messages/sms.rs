@@ -1,28 +1,17 @@
 //! Text messages by the HTTP gateway of any provider that takes a JSON body.
 
-use std::pin::Pin;
-use std::sync::Arc;
-
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use axum::http::{HeaderName, HeaderValue, Method, Request, header};
 use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{Message, SendError, Sender, Sending};
+use crate::outbound::{Outbound, OutboundError};
 
 /// Longest template of a body, in bytes.
 const TEMPLATE_BYTES: usize = 10_000;
 /// The body when none is given.
 const TEMPLATE: &str = r#"{"to": "{to}", "text": "{text}"}"#;
-
-/// What a call comes to.
-pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, String>> + Send + 'a>>;
-
-/// Makes HTTP calls to others. Errors name neither the body nor the query of the address.
-pub trait Caller: Send + Sync {
-    /// Calls, and reads the answer.
-    fn call(&self, request: Request<Vec<u8>>) -> Calling<'_>;
-}
 
 /// Where and how text messages are sent.
 pub struct SmsSettings {
@@ -76,13 +65,13 @@ impl SmsSettings {
 /// Sends text messages by an HTTP gateway.
 pub struct SmsGateway {
     settings: SmsSettings,
-    caller: Arc<dyn Caller>,
+    outbound: Outbound,
 }
 
 impl SmsGateway {
-    /// A sender that calls by `caller`.
-    pub fn new(settings: SmsSettings, caller: Arc<dyn Caller>) -> Self {
-        Self { settings, caller }
+    /// A sender that calls by the guarded client.
+    pub fn new(settings: SmsSettings, outbound: Outbound) -> Self {
+        Self { settings, outbound }
     }
 
     fn request(&self, message: &Message) -> Result<Request<Vec<u8>>, SendError> {
@@ -122,8 +111,8 @@ fn filled(template: &Value, to: &str, text: &str) -> Value {
 impl Sender for SmsGateway {
     fn send<'a>(&'a self, message: &'a Message) -> Sending<'a> {
         Box::pin(async move {
-            let answer = self.caller.call(self.request(message)?).await.map_err(SendError::Temporary)?;
-            let status = answer.status();
+            let answer = self.outbound.send(self.request(message)?).await;
+            let status = answer.map_err(|error| why(&error))?.status();
             if status.is_success() {
                 return Ok(());
             }
@@ -137,24 +126,48 @@ impl Sender for SmsGateway {
     }
 }
 
+/// What may not be called now may not be called later.
+fn why(error: &OutboundError) -> SendError {
+    match error {
+        OutboundError::Forbidden(_) | OutboundError::InvalidUrl(_) => SendError::Permanent(error.to_string()),
+        _ => SendError::Temporary(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
+    use axum::Router;
+    use axum::body::Bytes;
+    use axum::extract::State;
+    use axum::http::{HeaderMap, StatusCode, Uri};
     use serde_json::json;
 
     use super::*;
+    use crate::edge::parse_networks;
     use crate::messages::Address;
+    use crate::outbound::OutboundOptions;
 
-    /// Keeps the request and answers with a status.
-    struct Fake(u16, Mutex<Option<Request<Vec<u8>>>>);
+    type Request = (Uri, HeaderMap, Bytes);
 
-    impl Caller for Fake {
-        fn call(&self, request: Request<Vec<u8>>) -> Calling<'_> {
-            *self.1.lock().unwrap() = Some(request);
-            let mut answer = Response::new(b"+442079460000 is unknown".to_vec());
-            *answer.status_mut() = self.0.try_into().unwrap();
-            Box::pin(std::future::ready(Ok(answer)))
+    /// A gateway that answers with a status and repeats the number; keeps the request.
+    #[derive(Clone)]
+    struct Gateway(StatusCode, Arc<Mutex<Option<Request>>>);
+
+    impl Gateway {
+        async fn start(status: u16) -> (Self, String) {
+            let gateway = Self(status.try_into().unwrap(), Arc::default());
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let app = Router::new().fallback(Self::take).with_state(gateway.clone());
+            tokio::spawn(axum::serve(listener, app).into_future());
+            (gateway, url)
+        }
+
+        async fn take(State(gateway): State<Self>, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+            *gateway.1.lock().unwrap() = Some((uri, headers, body));
+            (gateway.0, "+442079460000 is unknown".to_owned())
         }
     }
 
@@ -163,28 +176,26 @@ mod tests {
         Message { kind: "code", to, subject: String::new(), text: text.to_owned(), html: None }
     }
 
-    async fn sent(settings: SmsSettings, status: u16, text: &str) -> (Result<(), SendError>, Request<Vec<u8>>) {
-        let fake = Arc::new(Fake(status, Mutex::default()));
-        let gateway = SmsGateway::new(settings, fake.clone());
-        let result = gateway.send(&message(text)).await;
-        let request = fake.1.lock().unwrap().take().unwrap();
-        (result, request)
+    fn outbound() -> Outbound {
+        let private_networks = parse_networks("127.0.0.0/8").unwrap();
+        let plain_hosts = vec!["127.0.0.1".to_owned()];
+        Outbound::new(OutboundOptions { private_networks, plain_hosts, ..OutboundOptions::default() })
     }
 
     #[tokio::test]
     async fn the_body_is_the_template_and_nothing_breaks_out_of_it() {
         let template = r#"{"messages": [{"destination": "tel:{to}", "body": "{text} ({to})"}], "priority": 1}"#;
-        let settings = SmsSettings::parse("https://sms.example/v1/send?route=2", Some(template)).unwrap();
+        let (gateway, url) = Gateway::start(202).await;
+        let settings = SmsSettings::parse(&format!("{url}/v1/send?route=2"), Some(template)).unwrap();
         let secret = Zeroizing::new("s3cret".to_owned());
         let settings = settings.with_secret(None, &secret).unwrap();
         let text = "042 \", \"to\": \"+1{to}\\ 您好";
-        let (result, request) = sent(settings, 202, text).await;
-        assert_eq!(result, Ok(()));
-        assert_eq!(request.method(), Method::POST);
-        assert_eq!(request.uri(), "https://sms.example/v1/send?route=2");
-        assert_eq!(request.headers()["authorization"], "Bearer s3cret");
-        assert!(!format!("{request:?}").contains("s3cret"));
-        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(SmsGateway::new(settings, outbound()).send(&message(text)).await, Ok(()));
+        let (uri, headers, body) = gateway.1.lock().unwrap().take().unwrap();
+        assert_eq!(uri, "/v1/send?route=2");
+        assert_eq!(headers["authorization"], "Bearer s3cret");
+        assert_eq!(headers["content-type"], "application/json");
+        let body: Value = serde_json::from_slice(&body).unwrap();
         let expected = json!({ "messages": [{ "destination": "tel:+442079460000",
             "body": format!("{text} (+442079460000)") }], "priority": 1 });
         assert_eq!(body, expected);
@@ -195,15 +206,24 @@ mod tests {
         for (status, again) in
             [(400, false), (401, false), (404, false), (429, true), (408, true), (500, true), (302, true)]
         {
-            let settings = SmsSettings::parse("https://sms.example/", None).unwrap();
+            let (gateway, url) = Gateway::start(status).await;
             let secret = Zeroizing::new("k".to_owned());
-            let (result, request) =
-                sent(settings.with_secret(Some("X-Api-Key"), &secret).unwrap(), status, "hello").await;
-            assert_eq!(request.headers()["x-api-key"], "k");
-            let error = result.unwrap_err();
+            let settings = SmsSettings::parse(&url, None).unwrap().with_secret(Some("X-Api-Key"), &secret).unwrap();
+            let error = SmsGateway::new(settings, outbound()).send(&message("hello")).await.unwrap_err();
+            assert_eq!(gateway.1.lock().unwrap().as_ref().unwrap().1["x-api-key"], "k");
             assert_eq!(matches!(error, SendError::Temporary(_)), again, "{status}");
             assert_eq!(error.to_string(), format!("the SMS gateway answered with status {status}"));
         }
+    }
+
+    #[tokio::test]
+    async fn a_gateway_within_the_network_is_called_only_when_it_is_meant() {
+        let (gateway, url) = Gateway::start(200).await;
+        let settings = SmsSettings::parse(&url, None).unwrap();
+        let guarded = Outbound::new(OutboundOptions::default());
+        let refused = SmsGateway::new(settings, guarded).send(&message("hello")).await.unwrap_err();
+        assert!(matches!(&refused, SendError::Permanent(why) if why.contains("without TLS")), "{refused}");
+        assert!(gateway.1.lock().unwrap().is_none());
     }
 
     #[test]
