@@ -3,69 +3,13 @@
 
 mod support;
 
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
+use fantoccini::Locator;
 use serde_json::json;
+use support::browser::{browser, enter, screenshot, text};
+use support::person::Person;
 use support::{Server, gift_club, init};
-
-struct Driver(Child);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn browser(profile: &std::path::Path) -> (Driver, Client) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let driver = Command::new("chromedriver")
-        .arg(format!("--port={port}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chromedriver: run ./scripts/test, which installs it");
-    let driver = Driver(driver);
-    let arguments = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        &format!("--user-data-dir={}", profile.display()),
-    ];
-    let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
-    let capabilities = capabilities.as_object().unwrap().clone();
-    for _ in 0..100 {
-        let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities.clone());
-        if let Ok(client) = builder.connect(&format!("http://127.0.0.1:{port}")).await {
-            return (driver, client);
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    panic!("the browser did not start");
-}
-
-/// Keeps a screenshot under `target/screenshots` for people to look at.
-async fn screenshot(client: &Client, name: &str) {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(format!("{name}.png")), client.screenshot().await.unwrap()).unwrap();
-}
-
-async fn text(client: &Client) -> String {
-    client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_the_program_and_a_member() {
@@ -80,7 +24,10 @@ async fn an_operator_sees_the_program_and_a_member() {
     assert_eq!(status, 201);
     let (driver, client) = browser(&folder.path().join("profile")).await;
 
+    let mut olga = Person::new(&server);
+    olga.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
     client.set_window_size(1440, 900).await.unwrap();
+    enter(&client, &server, &olga).await;
     client.goto(&format!("{}/console", server.address)).await.unwrap();
     client
         .wait()

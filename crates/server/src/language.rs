@@ -92,6 +92,11 @@ impl Language {
         LOCALES.lookup(self.locale(), key)
     }
 
+    /// The words of a key, when there are any in this language.
+    pub fn say_if_known(self, key: &str) -> Option<String> {
+        LOCALES.try_lookup(self.locale(), key)
+    }
+
     /// The sentence of a key with its places filled.
     pub fn say_with<const N: usize>(self, key: &str, arguments: [Argument<'_>; N]) -> String {
         self.say_all(key, arguments)

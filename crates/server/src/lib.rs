@@ -2,6 +2,7 @@
 
 mod api;
 mod app;
+mod approvals;
 mod assets;
 mod console;
 pub mod edge;
@@ -18,6 +19,8 @@ mod state;
 pub use app::{AppOptions, app, openapi, routes};
 pub use identity::access::{Needs, Routes};
 pub use identity::directory::Directory;
+pub use identity::people::People;
 pub use metrics_exporter_prometheus::PrometheusBuilder;
+pub use problem::Problem;
 pub use serve::serve;
 pub use state::{AppState, SharedKeyring};

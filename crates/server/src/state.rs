@@ -11,6 +11,7 @@ use guerdon_store::read::{MemberRow, Reader};
 use guerdon_store::{EngineHandle, StoreError};
 
 use crate::identity::directory::Directory;
+use crate::identity::people::People;
 use crate::messages::Post;
 
 /// The keyring in force, which a rotation of the master key exchanges. Cheap to clone.
@@ -47,6 +48,8 @@ pub struct AppState {
     pub keyring: SharedKeyring,
     /// The way of every message.
     pub post: Post,
+    /// What signing in needs.
+    pub people: Arc<People>,
 }
 
 impl AppState {

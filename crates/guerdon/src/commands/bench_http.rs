@@ -10,7 +10,7 @@ use bytes::Bytes;
 use guerdon_core::privacy::Keyring;
 use guerdon_server::edge::Edge;
 use guerdon_server::messages::Post;
-use guerdon_server::{AppOptions, AppState, Directory, SharedKeyring, app};
+use guerdon_server::{AppOptions, AppState, Directory, People, SharedKeyring, app};
 use guerdon_store::read::Reader;
 use guerdon_store::{Engine, SqliteStore};
 use hdrhistogram::Histogram;
@@ -53,8 +53,9 @@ pub fn measure(
         let address = listener.local_addr()?;
         let directory = Arc::new(Directory::new(Some(KEY)));
         let reader = Reader::open(folder).await?;
-        let state =
-            AppState { engine: engine.handle(), reader, directory, keyring: keyring.clone(), post: Post::default() };
+        let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
+        let (keyring, post) = (keyring.clone(), Post::default());
+        let state = AppState { engine: engine.handle(), reader, directory, keyring, people, post };
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(guerdon_server::serve(
             listener,

@@ -12,12 +12,13 @@ use guerdon_core::ledger::LedgerAccount;
 use guerdon_core::privacy::Keyring;
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::time::{Day, Timestamp};
+use guerdon_server::identity::token::{Token, TokenKind};
 use guerdon_store::read::Flow;
 use guerdon_store::{EngineHandle, load_program, publish, sequence, verify};
 
 use super::import::purchase_steps;
 use super::init::GIFT_CLUB;
-use super::serve::{edge, serve};
+use super::serve::{Serving, bootstrap_key, edge, serve};
 use crate::cli::{DataArgs, ListenArgs};
 use crate::import::{Mapping, MemberDirectory, Purchase, Purchases, Report, Step, read_purchases, run as run_steps};
 use crate::messages::mailbox;
@@ -74,7 +75,16 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     }
     let engine = open::start(vec![store])?;
     println!("The program's clock stands at {}, where the data ends.", engine.handle().now());
-    serve(engine, &args.data, keyring, log_key, &args.listen, edge, mailbox())
+    let bootstrap = match bootstrap_key()? {
+        Some(key) => key,
+        None => {
+            let key = Token::generate(TokenKind::Key).reveal().to_owned();
+            println!("API key of this demo, until it stops: {key}");
+            key
+        }
+    };
+    let serving = Serving { keyring, log_key, bootstrap: Some(bootstrap), messages: mailbox(), demo: true };
+    serve(engine, &args.data, serving, &args.listen, edge)
 }
 
 fn replay(mut store: AnyStore, keyring: &Keyring, program: &Program) -> Result<(AnyStore, Replay)> {

@@ -9,7 +9,8 @@ use clap::Args;
 use guerdon_core::privacy::Keyring;
 use guerdon_core::proofs::SigningKey;
 use guerdon_server::edge::Edge;
-use guerdon_server::{AppOptions, AppState, Directory, PrometheusBuilder, SharedKeyring, app};
+use guerdon_server::identity::setup;
+use guerdon_server::{AppOptions, AppState, Directory, People, Problem, PrometheusBuilder, SharedKeyring, app};
 use guerdon_store::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -23,6 +24,9 @@ use crate::open::{self, AnyStore};
 const STOP_TIME: Duration = Duration::from_secs(10);
 /// How long messages that wait may take.
 const POST_TIME: Duration = Duration::from_secs(5);
+
+/// Who owns the demo's program.
+const DEMO_EMAIL: &str = "demo@example.org";
 
 /// Arguments of `serve`.
 #[derive(Args)]
@@ -46,7 +50,8 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
         eprintln!("No key of the transparency log at {}: another server must sequence it.", file.display());
     }
     let keyring = stores.first_mut().map(|store| args.data.keyring(store)).transpose()?.context("no store is open")?;
-    serve(open::start(stores)?, &args.data, keyring, log_key, &args.listen, edge, messages)
+    let serving = Serving { keyring, log_key, bootstrap: bootstrap_key()?, messages, demo: false };
+    serve(open::start(stores)?, &args.data, serving, &args.listen, edge)
 }
 
 /// The key that may do everything, from the environment or a file that it names: for the first steps, for scripts and
@@ -69,15 +74,40 @@ pub fn edge(listen: &ListenArgs) -> Result<Edge> {
     listen.edge.edge(listen.listen)
 }
 
+/// What a server holds of secrets, and whether it is the demo's.
+pub struct Serving {
+    /// The keys of personal data.
+    pub keyring: Keyring,
+    /// The key of the transparency log.
+    pub log_key: Option<SigningKey>,
+    /// The key that may do everything.
+    pub bootstrap: Option<String>,
+    /// The way of every message.
+    pub messages: Messages,
+    /// Whether whoever reads the screen is let in without a password.
+    pub demo: bool,
+}
+
+/// Says how the first person comes in.
+async fn welcome(state: &AppState, demo: bool) -> Result<()> {
+    let failed = |problem: Problem| anyhow::anyhow!(problem.detail);
+    if demo {
+        let token = setup::sign_in_link(state, DEMO_EMAIL, "Demo").await.map_err(failed)?;
+        println!("Sign in: {}", state.people.link(&format!("/console/sign-in/link?token={}", token.reveal())));
+    } else if let Some(token) = setup::setup_token(state).await.map_err(failed)? {
+        let link = state.people.link(&format!("/console/setup?token={}", token.reveal()));
+        println!("There is no owner yet. Whoever opens this within 24 hours becomes it: {link}");
+    }
+    Ok(())
+}
+
 /// Serves over a running engine until Ctrl-C or SIGTERM.
 pub fn serve(
     engine: Engine<AnyStore>,
     data: &DataArgs,
-    keyring: Keyring,
-    log_key: Option<SigningKey>,
+    serving: Serving,
     listen: &ListenArgs,
     mut edge: Edge,
-    messages: Messages,
 ) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -86,13 +116,21 @@ pub fn serve(
         })?;
         let reader = data.reader().await?;
         let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
-        let directory = Arc::new(Directory::new(bootstrap_key()?.as_deref()));
-        let Messages { post, mailbox } = messages;
+        let Messages { post, mailbox } = serving.messages;
         let mailbox_at = if mailbox.is_some() { ", what would be sent at /demo/mailbox" } else { "" };
-        let keyring = SharedKeyring::new(keyring);
-        let state = AppState { engine: engine.handle(), reader, directory, keyring, post: post.clone() };
         let address = listener.local_addr()?;
         edge.public_url = default_public_url(&edge, address)?;
+        let brand = engine.handle().program().settings.name.get("en").to_owned();
+        let https = edge.tls.is_some() || !edge.trust.proxies.is_empty();
+        let state = AppState {
+            engine: engine.handle(),
+            reader,
+            directory: Arc::new(Directory::new(serving.bootstrap.as_deref())),
+            people: Arc::new(People::new(edge.public_url.clone(), https, &brand, &serving.keyring)?),
+            keyring: SharedKeyring::new(serving.keyring),
+            post: post.clone(),
+        };
+        welcome(&state, serving.demo).await?;
         let options = AppOptions {
             metrics: Some(metrics),
             mailbox,
@@ -108,7 +146,7 @@ pub fn serve(
             // The receiver lives as long as the server; when it is gone there is nothing left to stop.
             let _ = stop.send(true);
         });
-        guerdon_server::serve(listener, app(state, options), edge, engine.handle(), log_key, stopped).await;
+        guerdon_server::serve(listener, app(state, options), edge, engine.handle(), serving.log_key, stopped).await;
         post.drain(POST_TIME).await;
         anyhow::Ok(())
     })?;

@@ -1,6 +1,9 @@
 //! A running server for the stories, and the way to talk to it.
 #![allow(dead_code, reason = "each story file uses a part of it")]
 
+pub mod browser;
+pub mod person;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -25,6 +28,8 @@ pub struct Server {
     child: Child,
     pub address: String,
     pub client: reqwest::Client,
+    /// The path that makes the first owner; empty once there was one.
+    pub setup_link: String,
 }
 
 /// A client to be built; its TLS is the server's own.
@@ -72,15 +77,21 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let (mut line, mut setup_link) = (String::new(), String::new());
+        let mut out = BufReader::new(child.stdout.as_mut().unwrap());
+        out.read_line(&mut line).unwrap();
+        if let Some((_, path)) = line.split_once("/console/setup") {
+            setup_link = format!("/console/setup{}", path.trim());
+            line.clear();
+            out.read_line(&mut line).unwrap();
+        }
         let Some(rest) = line.strip_prefix("Serving on ") else {
             let mut error = String::new();
             child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
             panic!("the server did not start: {line}{error}");
         };
         let address = rest.split(':').take(3).collect::<Vec<_>>().join(":");
-        Self { child, address, client: client(KEY) }
+        Self { child, address, client: client(KEY), setup_link }
     }
 
     /// kill −9.
@@ -103,6 +114,11 @@ impl Server {
     pub async fn text(&self, path: &str) -> (u16, String) {
         let response = self.client.get(format!("{}{path}", self.address)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = self.client.patch(format!("{}{path}", self.address));
+        answer(request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap()).await
     }
 
     pub async fn post(&self, path: &str, key: &str, body: Value) -> (u16, Value) {

@@ -11,9 +11,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::approvals::{ApprovalView, waits};
 use super::extract::{Body, IdempotencyKey, Params, id, page_limit, receipt};
 use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
+use crate::approvals::{self, Act, Permit};
+use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -151,10 +154,12 @@ struct Adjustment {
 #[utoipa::path(post, path = "/v1/members/{member_id}/adjustments", tag = "members",
     security(("key" = ["members:adjust"])), request_body = Adjustment,
     params(("member_id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 201, description = "The receipt", body = Object), (status = 409, body = Problem),
-        (status = 422, body = Problem)))]
+    responses((status = 201, description = "The receipt", body = Object),
+        (status = 202, description = "Above the limit: it waits for another operator", body = ApprovalView),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
 async fn adjust(
     State(state): State<AppState>,
+    actor: Actor,
     Path(text): Path<String>,
     IdempotencyKey(key): IdempotencyKey,
     Body(adjustment): Body<Adjustment>,
@@ -169,7 +174,18 @@ async fn adjust(
         let detail = format!("`currency` must be one of {}", known.join(", "));
         Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "unknown_currency", detail)
     })?;
-    let now = state.engine.now();
-    let command = Command::adjust(id(&text)?, &key, now, currency.id, adjustment.points, &adjustment.reason)?;
-    receipt(state.engine.submit_one(command).await)
+    let (member, now) = (id(&text)?, state.engine.now());
+    // Checked before anyone is asked.
+    let command = Command::adjust(member, &key, now, currency.id, adjustment.points, &adjustment.reason)?;
+    let act = Act::Adjust {
+        member,
+        currency: currency.id.0,
+        points: adjustment.points,
+        reason: adjustment.reason.clone(),
+        key: key.clone(),
+    };
+    match approvals::ask(&state, &actor, act, &adjustment.reason, Some(&key)).await? {
+        Permit::Waits(id) => waits(&state, &id).await,
+        Permit::Now => receipt(state.engine.submit_one(command).await),
+    }
 }

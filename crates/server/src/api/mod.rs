@@ -1,9 +1,12 @@
 //! The HTTP API, `/v1`.
 
 mod activities;
+mod approvals;
+mod audit;
 mod extract;
 mod log;
 mod members;
+mod operators;
 mod orders;
 mod rewards;
 mod views;
@@ -20,4 +23,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(rewards::router())
         .merge(orders::router())
         .merge(log::router())
+        .merge(operators::router())
+        .merge(audit::router())
+        .merge(approvals::router())
 }

@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use guerdon_core::identity::Permission;
+use guerdon_core::identity::{Grant, Permission, RoleName};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
@@ -18,6 +18,7 @@ use super::format;
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::language::{Argument, Language};
+use crate::problem::Problem;
 
 /// The place in the navigation where a page belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,10 +29,19 @@ pub enum Place {
     Members,
     /// The transparency log.
     Proofs,
+    /// Operators.
+    Operators,
+    /// What waits for another operator.
+    Approvals,
+    /// One's own account.
+    Account,
 }
 
 /// The pages under “Settings”: place, address, the key of the words, and the permission that opens them.
-const SETTINGS: &[(Place, &str, &str, Permission)] = &[];
+const SETTINGS: &[(Place, &str, &str, Permission)] = &[
+    (Place::Approvals, "/console/approvals", "nav-approvals", Permission::ApprovalsRead),
+    (Place::Operators, "/console/operators", "nav-operators", Permission::OperatorsRead),
+];
 
 /// A link in the navigation.
 pub struct SettingsLink {
@@ -90,6 +100,16 @@ impl Frame {
     /// The sentence of a key with its places filled.
     pub fn say<const N: usize>(&self, key: &str, arguments: [Argument<'_>; N]) -> String {
         self.language.say_with(key, arguments)
+    }
+
+    /// The sentence of a key with one text in it, for templates.
+    pub fn say_text(&self, key: &str, name: &'static str, text: &str) -> String {
+        self.say(key, [(name, text.into())])
+    }
+
+    /// The sentence of a key with a `count` in it, for templates.
+    pub fn say_count(&self, key: &str, count: &usize) -> String {
+        self.say(key, [("count", (*count).into())])
     }
 
     /// The program's name.
@@ -164,6 +184,54 @@ impl Frame {
         if at == Timestamp::ZERO { self.t("none") } else { self.program.calendar.show(at) }
     }
 
+    /// A moment by the machine's clock, in the program's time zone.
+    pub fn clock_time(&self, at: Timestamp) -> String {
+        self.program.calendar.show(at)
+    }
+
+    /// The name of a role: of one that ships in the page's language, else its own.
+    pub fn role(&self, name: &str) -> String {
+        match RoleName::from_name(name) {
+            Some(role) => self.t(&format!("role-{}", role.name())),
+            None => name.to_owned(),
+        }
+    }
+
+    /// A grant in words: `Service in North, South`.
+    pub fn grant(&self, grant: &Grant) -> String {
+        let role = self.role(&grant.role);
+        if grant.stores.is_empty() {
+            return role;
+        }
+        self.say("grant-in-stores", [("role", role.into()), ("stores", grant.stores.join(", ").into())])
+    }
+
+    /// A problem in the page's language, where there are words for its code; else as the API says it.
+    pub fn problem(&self, problem: &Problem) -> String {
+        let key = format!("problem-{}", problem.code);
+        self.language.say_if_known(&key).unwrap_or_else(|| problem.detail.clone())
+    }
+
+    /// Whether a signed-in operator looks at the page.
+    pub fn is_signed_in(&self) -> bool {
+        self.actor.operator().is_some()
+    }
+
+    /// Whether the dashboards are open to who looks.
+    pub fn may_see_reports(&self) -> bool {
+        self.actor.may(Permission::ReportsRead)
+    }
+
+    /// Whether members are open to who looks.
+    pub fn may_see_members(&self) -> bool {
+        self.actor.access.somewhere().has(Permission::MembersRead)
+    }
+
+    /// Whether the page is one's own account.
+    pub fn in_account(&self) -> bool {
+        self.place == Some(Place::Account)
+    }
+
     /// The name of an earning rule in its latest version, or its id when there is no such rule any more.
     pub fn rule_name(&self, id: &str) -> String {
         let rule = self.program.rules.iter().rfind(|rule| rule.rule.id == id);
@@ -198,6 +266,21 @@ impl PageError {
         Self { frame: frame.clone(), status: StatusCode::NOT_FOUND, key: "trouble-no-page" }
     }
 
+    /// A link that was used or is too old.
+    pub fn link_over(frame: &Frame) -> Self {
+        Self { frame: frame.clone(), status: StatusCode::GONE, key: "trouble-link" }
+    }
+
+    /// A page that the roles of who looks do not open.
+    pub fn forbidden(frame: &Frame) -> Self {
+        Self { frame: frame.clone(), status: StatusCode::FORBIDDEN, key: "trouble-forbidden" }
+    }
+
+    /// The store cannot be read.
+    pub fn store(frame: &Frame) -> Self {
+        Self { frame: frame.clone(), status: StatusCode::SERVICE_UNAVAILABLE, key: "trouble-store" }
+    }
+
     /// There is no such member.
     pub fn unknown_member(frame: &Frame) -> Self {
         Self { frame: frame.clone(), status: StatusCode::NOT_FOUND, key: "trouble-no-member" }
@@ -214,7 +297,7 @@ impl<T> OrPage<T> for Result<T, StoreError> {
     fn or_page(self, frame: &Frame) -> Result<T, PageError> {
         self.map_err(|error| {
             tracing::error!(%error, "a query of the console failed");
-            PageError { frame: frame.clone(), status: StatusCode::SERVICE_UNAVAILABLE, key: "trouble-store" }
+            PageError::store(frame)
         })
     }
 }

@@ -1,13 +1,17 @@
 //! The console: server-rendered pages for operators.
 
+mod account;
+mod approvals;
 mod explain;
 mod format;
 mod frame;
 mod history;
 mod member;
 mod members;
+mod operators;
 mod overview;
 mod proofs;
+mod sign_in;
 mod summary;
 
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use axum::Extension;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use guerdon_core::identity::Permission;
 use tower_http::compression::CompressionLayer;
 
@@ -25,6 +29,7 @@ use crate::language::Language;
 use frame::PageError;
 
 pub(crate) use frame::{Frame, render};
+pub use sign_in::home;
 
 /// The pages of the console.
 pub fn pages() -> Pages {
@@ -37,12 +42,21 @@ pub fn pages() -> Pages {
         .get("/console/members/{id}/transactions", members, history::rows)
         .get("/console/proofs", Needs::Operator, proofs::page)
         .get("/console/{*rest}", Needs::Operator, nowhere)
+        .and(sign_in::pages())
+        .and(account::pages())
+        .and(approvals::pages())
+        .and(operators::pages())
         .around(|router| {
             router
                 .layer(Extension(Arc::<summary::Cache>::default()))
                 .layer(middleware::from_fn(surround))
                 .layer(CompressionLayer::new())
         })
+}
+
+/// The page that says that who looks may not see what was asked for.
+pub fn forbidden(frame: &Frame) -> Response {
+    PageError::forbidden(frame).into_response()
 }
 
 async fn nowhere(frame: Frame) -> PageError {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -15,6 +15,7 @@ use super::actor::{Actor, forbidden};
 use super::directory::{Presented, digest};
 use super::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::AppState;
+use crate::console::{self, Frame, home};
 use crate::edge::ClientAddress;
 use crate::problem::Problem;
 
@@ -39,29 +40,25 @@ pub async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Re
         return Problem::new(StatusCode::FORBIDDEN, "forbidden", "this page is closed").into_response();
     };
     let (mut parts, body) = request.into_parts();
-    match admit(&gate, needs, &parts).await {
-        Ok(actor) => {
-            parts.extensions.insert(actor);
-            next.run(Request::from_parts(parts, body)).await
-        }
-        Err(problem) => refuse(problem, &parts, needs),
+    match admit(&gate, needs, &mut parts).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => refuse(&gate.state, problem, &mut parts, needs).await,
     }
 }
 
-async fn admit(gate: &Gate, needs: Needs, request: &Parts) -> Result<Actor, Problem> {
+/// Puts the actor into the request, or says why it is refused.
+async fn admit(gate: &Gate, needs: Needs, request: &mut Parts) -> Result<(), Problem> {
     let address = client_address(request);
     let presented = presented(&request.headers, needs);
     let actor = match presented {
         Some(presented) => gate.state.directory.identify(&gate.state, presented, address).await?,
         None => None,
     };
-    let Some(actor) = actor else {
-        return match needs {
-            Needs::Nothing => Ok(Actor::anonymous(address)),
-            _ => Err(unauthorized(presented)),
-        };
-    };
-    if actor.session().is_some() && !request.method.is_safe() && !is_same_origin(&request.headers) {
+    let known = actor.is_some();
+    let actor = actor.unwrap_or_else(|| Actor::anonymous(address));
+    request.extensions.insert(actor.clone());
+    if (actor.session().is_some() || is_page(request)) && !request.method.is_safe() && !is_same_origin(&request.headers)
+    {
         let detail = "a form of another site cannot act here; open the page anew and try again";
         return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site_request", detail));
     }
@@ -72,12 +69,18 @@ async fn admit(gate: &Gate, needs: Needs, request: &Parts) -> Result<Actor, Prob
         Needs::Permission(permission) => actor.may(permission),
         Needs::InStore(permission) => actor.access.somewhere().has(permission),
     };
-    match (allowed, needs) {
-        (true, _) => Ok(actor),
-        (false, Needs::Permission(permission) | Needs::InStore(permission)) => Err(forbidden(permission)),
-        // Signed in, but as someone else than this page is for.
-        (false, _) => Err(unauthorized(None)),
+    match (allowed, known, needs) {
+        (true, _, _) => Ok(()),
+        (false, true, Needs::Permission(permission) | Needs::InStore(permission)) => Err(forbidden(permission)),
+        // Nobody known, or someone else than this page is for.
+        (false, _, _) => Err(unauthorized(presented.filter(|_| !known))),
     }
+}
+
+/// Whether a request is for a page, and so comes from a browser.
+fn is_page(request: &Parts) -> bool {
+    let path = request.uri.path();
+    path.starts_with("/console") || path.starts_with("/portal")
 }
 
 /// The credential that a request brings. A bearer token goes before cookies; members' pages look at members' cookies.
@@ -129,18 +132,29 @@ fn unauthorized(presented: Option<Presented>) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
 }
 
-/// The answer to a refused request: a problem, or for a person's browser the page to sign in.
-fn refuse(problem: Problem, request: &Parts, needs: Needs) -> Response {
-    let path = request.uri.path();
-    let page = path.starts_with("/console") || path.starts_with("/portal");
-    if problem.status == StatusCode::UNAUTHORIZED.as_u16() && page && request.method == Method::GET {
-        let place = if needs == Needs::Member { "/portal/sign-in" } else { "/console/sign-in" };
-        let wanted = request.uri.path_and_query().map_or(path, |whole| whole.as_str());
-        let next = utf8_percent_encode(wanted, NON_ALPHANUMERIC);
-        return Redirect::to(&format!("{place}?next={next}")).into_response();
+/// The answer to a refused request: a problem, or for a person's browser a page.
+async fn refuse(state: &AppState, problem: Problem, request: &mut Parts, needs: Needs) -> Response {
+    let status = problem.status;
+    if is_page(request) && request.method == Method::GET {
+        let path = request.uri.path().to_owned();
+        if status == StatusCode::UNAUTHORIZED.as_u16() {
+            let place = if needs == Needs::Member { "/portal/sign-in" } else { "/console/sign-in" };
+            let wanted = request.uri.path_and_query().map_or(path.as_str(), |whole| whole.as_str());
+            let next = utf8_percent_encode(wanted, NON_ALPHANUMERIC);
+            return Redirect::to(&format!("{place}?next={next}")).into_response();
+        }
+        if problem.code == "forbidden"
+            && let Ok(frame) = Frame::from_request_parts(request, state).await
+        {
+            return match frame.actor.operator().map(|_| home(&frame.actor)) {
+                // Whoever asks for the first page is shown the first one that is open to them.
+                Some(home) if path == "/console" && home != "/console" => Redirect::to(home).into_response(),
+                _ => console::forbidden(&frame),
+            };
+        }
     }
     let mut response = problem.into_response();
-    if response.status() == StatusCode::UNAUTHORIZED {
+    if status == StatusCode::UNAUTHORIZED.as_u16() {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response

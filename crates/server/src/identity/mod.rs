@@ -1,6 +1,7 @@
 //! Who may do what: credentials, sessions, permissions, and the one gate that every request passes.
 
 pub mod access;
+pub mod account;
 pub mod actor;
 pub mod api_key;
 pub mod device;
@@ -10,16 +11,19 @@ pub mod limit;
 pub mod mac;
 pub mod network;
 pub mod operator;
+pub mod operators;
 pub mod passkey;
 pub mod password;
 pub mod password_policy;
+pub mod people;
 pub mod rate;
 pub mod recovery;
 pub mod session;
+pub mod setup;
+pub mod sign_in;
+#[cfg(test)]
+mod testing;
 pub mod throttle;
 pub mod token;
 pub mod totp;
 pub mod usage;
-
-#[cfg(test)]
-mod testing;

@@ -3,15 +3,23 @@
 use guerdon_core::identity::Grant;
 use guerdon_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::passkey::StoredPasskey;
+use super::recovery::RecoveryCodes;
 
 /// The kind of their records; the id is `opr_…`.
 pub const OPERATOR: &str = "operator";
+/// The kind of the records that lead from an e-mail address to an operator; the id is the address's keyed digest.
+pub const OPERATOR_EMAIL: &str = "operator_email";
+/// The role that only its own may give.
+pub const OWNER: &str = "owner";
 
 /// Whether an operator may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperatorState {
-    /// Invited, has not chosen a password yet.
+    /// Invited, has not accepted yet.
     Invited,
     /// May sign in.
     Active,
@@ -19,8 +27,37 @@ pub enum OperatorState {
     Suspended,
 }
 
+impl OperatorState {
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+/// An authenticator app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authenticator {
+    /// The secret, sealed by the keyring.
+    pub secret: String,
+    /// The step of the code that was used last: no code counts twice.
+    pub last_step: Option<i64>,
+}
+
+/// A person at an identity provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalIdentity {
+    /// The provider's issuer URL.
+    pub issuer: String,
+    /// The person's subject there.
+    pub subject: String,
+}
+
 /// A person who works on the program.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Operator {
     /// Work e-mail, the name to sign in with.
     pub email: String,
@@ -33,4 +70,56 @@ pub struct Operator {
     pub grants: Vec<Grant>,
     /// Since when.
     pub created_at: Timestamp,
+    /// The password's argon2id hash; none for those who come by single sign-on alone.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// The authenticator app.
+    #[serde(default)]
+    pub authenticator: Option<Authenticator>,
+    /// Passkeys.
+    #[serde(default)]
+    pub passkeys: Vec<StoredPasskey>,
+    /// What is left of the recovery codes.
+    #[serde(default)]
+    pub recovery: RecoveryCodes,
+    /// Where the person signs in by single sign-on.
+    #[serde(default)]
+    pub external: Vec<ExternalIdentity>,
+}
+
+impl Operator {
+    /// A person who is invited.
+    pub fn invited(email: &str, name: &str, grants: Vec<Grant>, now: Timestamp) -> Self {
+        Self {
+            email: email.trim().to_lowercase(),
+            name: name.trim().to_owned(),
+            state: OperatorState::Invited,
+            grants,
+            created_at: now,
+            password: None,
+            authenticator: None,
+            passkeys: Vec::new(),
+            recovery: RecoveryCodes::default(),
+            external: Vec::new(),
+        }
+    }
+
+    /// Whether there is a second factor to ask for.
+    pub fn has_second_factor(&self) -> bool {
+        self.authenticator.is_some() || !self.passkeys.is_empty()
+    }
+
+    /// Whether they own the program.
+    pub fn is_owner(&self) -> bool {
+        self.grants.iter().any(|grant| grant.role == OWNER && grant.stores.is_empty())
+    }
+
+    /// What the audit log keeps of them: nothing secret.
+    pub fn facts(&self) -> Value {
+        json!({
+            "email": self.email, "name": self.name, "state": self.state, "grants": self.grants,
+            "password": self.password.is_some(), "authenticator": self.authenticator.is_some(),
+            "passkeys": self.passkeys.len(), "external": self.external,
+        })
+    }
 }

@@ -5,8 +5,11 @@
 //! record is deleted when it is read, so that a challenge is answered once. (The danger that the library's feature warns of
 //! is state in a cookie, which could be replayed.)
 
+use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::problem::Problem;
 use guerdon_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -61,6 +64,12 @@ impl PasskeyError {
             Self::Copied => "passkey_copied",
             Self::Refused(_) => "passkey_refused",
         }
+    }
+}
+
+impl From<PasskeyError> for Problem {
+    fn from(error: PasskeyError) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.name(), error.to_string())
     }
 }
 

@@ -1,0 +1,129 @@
+//! What is sensitive takes two people, whoever they are and however they ask.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a story fails by panicking")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::person::Person;
+use support::{Server, gift_club, init};
+
+/// An owner and a finance operator, both signed in.
+async fn two_people(server: &Server) -> (Person, Person) {
+    let mut olga = Person::new(server);
+    olga.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
+    let fred = invite(server, "fred@example.org", "Fred", "finance").await;
+    (olga, fred)
+}
+
+async fn invite(server: &Server, email: &str, name: &str, role: &str) -> Person {
+    let body = json!({ "email": email, "name": name, "grants": [{ "role": role }] });
+    let (status, invited) = server.post("/v1/operators", "", body).await;
+    assert_eq!(status, 201, "{invited}");
+    let link = invited["link"].as_str().unwrap().split_once("/console").unwrap().1.to_owned();
+    let mut person = Person::new(server);
+    person.accept(&format!("/console{link}"), name, "four quiet winter harbours").await;
+    person
+}
+
+async fn available(server: &Server, member: &str) -> i64 {
+    server.get(&format!("/v1/members/{member}/wallet")).await.1[0]["available"].as_i64().unwrap()
+}
+
+async fn served(folder: &tempfile::TempDir) -> Server {
+    let data = folder.path().join("data");
+    init(&data, &gift_club(10));
+    Server::start(&data)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_adjustment_waits_for_another_person_and_is_done_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, mut fred) = two_people(&server).await;
+    let ann = server.member("ann", 0).await;
+    let path = format!("/v1/members/{ann}/adjustments");
+    let small = json!({ "points": 100, "reason": "goodwill" });
+    assert_eq!(fred.json(&path, &small).await.0, 201, "a small one goes through");
+    let large = json!({ "points": 50_000, "reason": "a grave mistake of ours" });
+    let (status, waiting) = fred.json(&path, &large).await;
+    assert_eq!((status, waiting["stage"].as_str()), (202, Some("waiting")), "{waiting}");
+    assert_eq!(available(&server, &ann).await, 100, "nothing has moved");
+    let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
+    let (status, problem) = fred.json(&decision, &json!({ "approve": true })).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("four_eyes")), "{problem}");
+    let (status, problem) = server.post(&decision, "", json!({ "approve": true })).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("operators_only")), "a key is no person: {problem}");
+    let page = olga.get("/console/approvals").await.1;
+    assert!(page.contains("+50,000") && page.contains("Fred"), "{page}");
+    let id = waiting["id"].as_str().unwrap();
+    assert_eq!(olga.post(&format!("/console/approvals/{id}"), &[("act", "approve"), ("note", "seen")]).await.0, 303);
+    assert_eq!(available(&server, &ann).await, 50_100);
+    let (_, done) = server.get(&format!("/v1/approvals/{id}")).await;
+    assert_eq!((done["stage"].as_str(), done["outcome"]["points"].as_i64()), (Some("done"), Some(50_000)), "{done}");
+    let (status, problem) = olga.json(&decision, &json!({ "approve": true })).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("decided_already")), "{problem}");
+    assert_eq!(available(&server, &ann).await, 50_100, "and not twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_decide_at_once_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, mut fred) = two_people(&server).await;
+    let mut greta = invite(&server, "greta@example.org", "Greta", "finance").await;
+    let ann = server.member("ann", 0).await;
+    let large = json!({ "points": 20_000, "reason": "a grave mistake of ours" });
+    let (_, waiting) = fred.json(&format!("/v1/members/{ann}/adjustments"), &large).await;
+    let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
+    let body = json!({ "approve": true });
+    let (first, second) = tokio::join!(olga.json(&decision, &body), greta.json(&decision, &body));
+    let mut statuses = [first.0, second.0];
+    statuses.sort();
+    assert_eq!(statuses, [200, 409], "{first:?} {second:?}");
+    assert_eq!(available(&server, &ann).await, 20_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_rejected_is_not_done_and_the_limits_take_two_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, mut fred) = two_people(&server).await;
+    let ann = server.member("ann", 0).await;
+    let large = json!({ "points": 20_000, "reason": "for my cousin" });
+    let (_, waiting) = fred.json(&format!("/v1/members/{ann}/adjustments"), &large).await;
+    let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
+    let (status, rejected) = olga.json(&decision, &json!({ "approve": false, "note": "no" })).await;
+    assert_eq!((status, rejected["stage"].as_str()), (200, Some("rejected")), "{rejected}");
+    assert_eq!(available(&server, &ann).await, 0);
+    let mut policy = server.get("/v1/approval-policy").await.1;
+    policy["adjust_points"] = Value::Null;
+    let (status, waiting) = olga.put("/v1/approval-policy", &policy).await;
+    assert_eq!((status, waiting["act"]["kind"].as_str()), (202, Some("policy")), "{waiting}");
+    assert_eq!(server.get("/v1/approval-policy").await.1["adjust_points"], 10_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_published_by_one_and_approved_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, _) = two_people(&server).await;
+    let mut mark = invite(&server, "mark@example.org", "Mark", "marketing").await;
+    let broken = json!({ "program": "[program]\nid = 7", "reason": "spring" });
+    let (status, problem) = mark.json("/v1/program", &broken).await;
+    assert_eq!((status, problem["code"].as_str()), (422, Some("invalid_program")), "{problem}");
+    let dearer = gift_club(10).replace("price = 500", "price = 600");
+    let (status, waiting) = mark.json("/v1/program", &json!({ "program": dearer, "reason": "spring" })).await;
+    assert_eq!(status, 202, "{waiting}");
+    let price = async || server.get("/v1/rewards/voucher-5").await.1["price"].as_i64().unwrap();
+    assert_eq!(price().await, 500);
+    let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
+    let (status, done) = olga.json(&decision, &json!({ "approve": true })).await;
+    assert_eq!((status, done["stage"].as_str()), (200, Some("done")), "{done}");
+    for _ in 0..50 {
+        if price().await == 600 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the new price is not in force");
+}

@@ -1,0 +1,100 @@
+//! A headless browser, and a passkey for it.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::cookies::Cookie;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+
+use super::Server;
+use super::person::Person;
+
+/// A chromedriver that is killed when dropped.
+pub struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A headless browser with a profile of its own.
+pub async fn browser(profile: &std::path::Path) -> (Driver, Client) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let driver = Command::new("chromedriver")
+        .arg(format!("--port={port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver: run ./scripts/test, which installs it");
+    let driver = Driver(driver);
+    let arguments = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        &format!("--user-data-dir={}", profile.display()),
+    ];
+    let capabilities = json!({ "goog:chromeOptions": { "args": arguments } });
+    let capabilities = capabilities.as_object().unwrap().clone();
+    for _ in 0..100 {
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities.clone());
+        if let Ok(client) = builder.connect(&format!("http://127.0.0.1:{port}")).await {
+            return (driver, client);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("the browser did not start");
+}
+
+/// Keeps a screenshot under `target/screenshots` for people to look at.
+pub async fn screenshot(client: &Client, name: &str) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.png")), client.screenshot().await.unwrap()).unwrap();
+}
+
+/// What a person reads.
+pub async fn text(client: &Client) -> String {
+    client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+}
+
+/// Lets the browser go on with the cookies of a person who has signed in.
+pub async fn enter(client: &Client, server: &Server, person: &Person) {
+    client.goto(&format!("{}/console/sign-in", server.address)).await.unwrap();
+    for (name, value) in &person.cookies {
+        client.add_cookie(Cookie::build((name.clone(), value.clone())).path("/").build()).await.unwrap();
+    }
+}
+
+/// Adds a virtual authenticator that verifies its user: <https://www.w3.org/TR/webauthn-3/#sctn-automation>.
+pub async fn add_authenticator(client: &Client) {
+    client.issue_cmd(AddAuthenticator).await.unwrap();
+}
+
+#[derive(Debug)]
+struct AddAuthenticator;
+
+impl WebDriverCompatibleCommand for AddAuthenticator {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/webauthn/authenticator", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (hyper::Method, Option<String>) {
+        let options = json!({ "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true });
+        (hyper::Method::POST, Some(options.to_string()))
+    }
+}

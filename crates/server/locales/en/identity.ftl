@@ -1,0 +1,153 @@
+# Signing in, one's own account, and operators.
+
+nav-operators = Operators
+nav-account = Account
+
+field-email = E-mail address
+field-password = Password
+field-new-password = New password
+field-name = Name
+field-reason = Reason
+yes = yes
+no = no
+never-used = never
+
+sign-in-title = Sign in
+sign-in-go = Sign in
+sign-in-passkey = Use a passkey
+sign-in-passkey-trouble = The passkey was not accepted. Try again, or sign in with your password.
+sign-in-with = Continue with { $name }
+sign-in-anew = Begin anew
+sign-in-wrong = That is not right. Check what you typed and try again.
+sign-in-over = This took too long, or was done already. Begin anew.
+sign-in-wait = Too many attempts. Try again in { $seconds } seconds.
+sign-in-wait-minutes = Too many attempts. Try again in { $minutes } minutes.
+sign-out = Sign out
+link-why = This link signs you in once.
+
+code-title = Second step
+code-label = Code
+code-hint = The six digits of your authenticator app, or one of your recovery codes.
+code-go = Continue
+
+authenticator-title = Set up your second step
+authenticator-why = A password alone can be stolen. Scan the picture with an authenticator app; it then shows a new code every 30 seconds.
+authenticator-picture = QR code for your authenticator app
+authenticator-by-hand = Or type this secret into the app:
+authenticator-label = The six digits that the app shows
+authenticator-go = Continue
+
+recovery-title = Your recovery codes
+recovery-why = If you lose your phone, each of these lets you in once. Print them or keep them in a password manager; they are not shown again.
+recovery-go = I have kept them
+
+welcome-title = Welcome
+welcome-setup = You are the first. This makes you the owner of the program.
+welcome-invitation = You are invited. Choose a password of your own.
+welcome-go = Continue
+
+password-hint = At least 12 characters. A few words are easier to remember than a riddle.
+password_too_short = The password needs { $least } characters or more.
+password_too_long = The password has more than 128 characters.
+password_common = Many people use this password, so it is tried first. Choose another.
+password_pattern = The password follows a simple pattern. Choose another.
+password_personal = The password holds your name, address or brand. Choose another.
+
+account-title = Your account
+account-prove = To change how you sign in, prove that it is you.
+account-prove-go = Sign in again
+account-password-go = Change the password
+account-factors = Second step
+account-authenticator-none = none
+account-recovery-left = { $count ->
+    [one] Recovery codes: one left
+   *[other] Recovery codes: { $count } left
+}
+account-recovery-new = New codes
+account-remove = Remove
+account-last-used = Last used:
+account-passkey-label = Name of the passkey
+account-passkey-add = Add a passkey
+account-passkey-trouble = The passkey was not registered. Try again.
+account-sessions = Where you are signed in
+session-browser = Browser
+session-address = Address
+session-began = Since
+session-seen = Last seen
+session-current = this one
+session-end = End
+session-end-others = End all others
+
+operators-title = Operators
+operators-none = There are no operators yet.
+operators-invite = Invite an operator
+operators-invite-go = Invite
+operators-invited = { $email } is invited. Pass on this link yourself; it works once, for seven days:
+operator-role = Role
+operator-roles = Roles
+operator-stores = Stores, separated by commas
+operator-stores-all = all stores
+operator-state = State
+operator-since = Since
+operator-authenticator = Authenticator app
+operator-passkeys = Passkeys
+operator-sessions = Signed in on
+operator-invited = invited
+operator-active = active
+operator-suspended = suspended
+operator-change = Change
+operator-grant-go = Give this role
+operator-suspend-go = Suspend
+operator-resume-go = Let in again
+operator-reset-go = Reset the sign-in
+grant-in-stores = { $role } in { $stores }
+
+role-owner = Owner
+role-administrator = Administrator
+role-marketing = Marketing
+role-catalogue = Catalogue
+role-service = Service
+role-finance = Finance
+role-auditor = Auditor
+role-developer = Developer
+
+trouble-link = This link is not valid any more
+trouble-link-message = It was used already, or is too old. Ask for a new one.
+trouble-forbidden = You may not see this page
+trouble-forbidden-message = Your roles do not include it. Ask an administrator.
+
+problem-already_invited = This address belongs to an operator already.
+problem-beyond_own_permissions = Nobody can give a role that holds more than their own.
+problem-owners_only = Only an owner may make, change or suspend an owner.
+problem-not_oneself = Another operator must do this.
+problem-last_owner = This is the last owner who can sign in. Make another one first.
+problem-conflict = Somebody else has changed this in the meantime. Look at it again and repeat.
+
+nav-approvals = Approvals
+approvals-title = Approvals
+approvals-waiting = Waiting for another operator
+approvals-none = Nothing waits.
+approvals-decided = Decided
+approval-adjust = Adjust { $member } by { $points } points
+approval-refund = Refund the order { $order } of { $points } points
+approval-publish = Publish a changed program
+approval-import = Import a file of { $what }, { $kib } KiB
+approval-reveal = Export { $members } members with their personal data
+approval-policy = Change from where on two people are needed
+import-members = members
+import-purchases = purchases
+approval-asked = Asked for by { $who }, { $when }
+approval-note = A word to whoever asked
+approval-approve = Approve
+approval-reject = Reject
+approval-own = You asked for this, so another operator decides.
+approval-no-right = Your roles do not include this act, so another operator decides.
+approval-what = What
+approval-decided-by = Decided by
+approval-stage-waiting = waiting
+approval-stage-approved = approved, under way
+approval-stage-done = done
+approval-stage-failed = approved, but failed
+approval-stage-rejected = rejected
+problem-four_eyes = You asked for this, so another operator decides.
+problem-decided_already = This was decided already.

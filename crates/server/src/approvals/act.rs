@@ -1,0 +1,142 @@
+//! The acts that may wait for another operator, and how each is carried out. Each may be repeated without harm: points move
+//! under the idempotency key of the request, and a program that is published already is not published again.
+
+use axum::http::StatusCode;
+use guerdon_core::id::{MemberId, OrderId};
+use guerdon_core::identity::Permission;
+use guerdon_core::kernel::Command;
+use guerdon_core::ledger::CurrencyId;
+use guerdon_core::program::Bundle;
+use guerdon_store::publish;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Approval, ApprovalPolicy, put_policy};
+use crate::AppState;
+use crate::identity::actor::Actor;
+use crate::problem::Problem;
+
+/// A sensitive act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Act {
+    /// Correct a balance by hand.
+    Adjust {
+        /// Whose.
+        member: MemberId,
+        /// In which currency.
+        currency: u16,
+        /// By how many points.
+        points: i64,
+        /// Why, as the member reads it.
+        reason: String,
+        /// The request's idempotency key.
+        key: String,
+    },
+    /// Refund a captured order.
+    Refund {
+        /// Whose it is now.
+        member: MemberId,
+        /// Whose it was when it was made.
+        owner: MemberId,
+        /// Which.
+        order: OrderId,
+        /// Its points.
+        points: i64,
+        /// Why.
+        reason: String,
+        /// The request's idempotency key.
+        key: String,
+    },
+    /// Publish a program file.
+    Publish {
+        /// The file, TOML or JSON.
+        program: String,
+    },
+    /// Import a file that was uploaded.
+    Import {
+        /// The upload, `imp_…`.
+        import: String,
+        /// What is in it: `members` or `purchases`.
+        what: String,
+        /// How many bytes.
+        bytes: i64,
+    },
+    /// Export members with their personal fields.
+    Reveal {
+        /// How many members.
+        members: i64,
+        /// The export, `exp_…`.
+        export: String,
+    },
+    /// Change the limits of this list.
+    Policy {
+        /// The limits from then on.
+        policy: ApprovalPolicy,
+    },
+}
+
+impl Act {
+    /// What it takes to do it.
+    pub fn permission(&self) -> Permission {
+        match self {
+            Self::Adjust { .. } => Permission::MembersAdjust,
+            Self::Refund { .. } => Permission::OrdersRefund,
+            Self::Publish { .. } => Permission::ProgramWrite,
+            Self::Import { .. } => Permission::ImportsWrite,
+            Self::Reveal { .. } => Permission::MembersReveal,
+            Self::Policy { .. } => Permission::OperatorsWrite,
+        }
+    }
+
+    /// What the audit log and lists keep of it. Of a program file only its digest: the documents have their own history.
+    pub fn facts(&self) -> Value {
+        match self {
+            Self::Publish { program } => {
+                let digest = guerdon_core::hex::encode(&crate::identity::directory::digest(program));
+                json!({ "kind": "publish", "sha256": digest })
+            }
+            other => json!(other),
+        }
+    }
+
+    /// Does it.
+    pub(super) async fn carry_out(&self, state: &AppState, approval: &Approval) -> Result<Value, Problem> {
+        match self {
+            Self::Adjust { member, currency, points, reason, key } => {
+                let currency = CurrencyId(*currency);
+                let command = Command::adjust(*member, key, state.engine.now(), currency, *points, reason)?;
+                submit(state, command).await
+            }
+            Self::Refund { member, owner, order, reason, key, .. } => {
+                submit(state, Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?).await
+            }
+            Self::Publish { program } => publish_program(state, program).await,
+            Self::Import { .. } | Self::Reveal { .. } => {
+                Err(Problem::bad_request("not_available", "not available yet"))
+            }
+            Self::Policy { policy } => {
+                let decider = approval.decided_by.clone().unwrap_or_default();
+                let who = crate::identity::actor::Who::Operator { id: decider, session: String::new() };
+                let actor = Actor { who, ..Actor::anonymous([0, 0, 0, 0].into()) };
+                put_policy(state, &actor, policy).await?;
+                Ok(json!(policy))
+            }
+        }
+    }
+}
+
+async fn submit(state: &AppState, command: Command) -> Result<Value, Problem> {
+    let reply = state.engine.submit_one(command).await?;
+    serde_json::from_str(&reply.receipt)
+        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string()))
+}
+
+/// Publishes a program file.
+pub async fn publish_program(state: &AppState, program: &str) -> Result<Value, Problem> {
+    let invalid = |problem: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_program", problem);
+    let bundle = Bundle::parse(program).map_err(invalid)?;
+    let now = state.engine.now();
+    let published = state.engine.run(move |store| publish(store, &bundle, now)).await?;
+    Ok(json!({ "added": published.added, "retired": published.retired }))
+}

@@ -1,0 +1,147 @@
+//! The queue of what waits for another operator.
+
+use askama::Template;
+use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use guerdon_core::identity::Permission;
+use guerdon_core::ledger::CurrencyId;
+use serde::Deserialize;
+
+use super::frame::{Frame, PageError, Place, render};
+use crate::AppState;
+use crate::approvals::{self, Act, Approval, Stage};
+use crate::identity::access::{Needs, Pages};
+use crate::identity::operators;
+
+/// The pages of the queue.
+pub fn pages() -> Pages {
+    Pages::default().get("/console/approvals", Needs::Permission(Permission::ApprovalsRead), page).post(
+        "/console/approvals/{id}",
+        Needs::Permission(Permission::ApprovalsDecide),
+        decide,
+    )
+}
+
+struct Line {
+    id: String,
+    what: String,
+    reason: String,
+    asked: String,
+    stage: String,
+    note: String,
+    /// Whether who looks may decide it.
+    open: bool,
+    /// Why not, where it waits.
+    closed_because: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "console/approvals.html")]
+struct ApprovalsPage {
+    frame: Frame,
+    waiting: Vec<Line>,
+    decided: Vec<Line>,
+    trouble: Option<String>,
+}
+
+/// What is asked for, in a sentence.
+fn what(frame: &Frame, act: &Act) -> String {
+    match act {
+        Act::Adjust { member, currency, points, .. } => {
+            let points = super::format::signed(*points, frame.decimals(CurrencyId(*currency)));
+            frame.say("approval-adjust", [("member", member.to_string().into()), ("points", points.into())])
+        }
+        Act::Refund { order, points, .. } => {
+            let points = super::format::number(*points);
+            frame.say("approval-refund", [("order", order.to_string().into()), ("points", points.into())])
+        }
+        Act::Publish { .. } => frame.t("approval-publish"),
+        Act::Import { what, bytes, .. } => {
+            let kib = super::format::number(bytes / 1_024);
+            frame.say("approval-import", [("what", frame.t(&format!("import-{what}")).into()), ("kib", kib.into())])
+        }
+        Act::Reveal { members, .. } => {
+            frame.say("approval-reveal", [("members", super::format::number(*members).into())])
+        }
+        Act::Policy { .. } => frame.t("approval-policy"),
+    }
+}
+
+/// What a person is called: an operator's name, or the id.
+async fn name(state: &AppState, id: &str) -> String {
+    match operators::find(state, id).await {
+        Ok((_, operator)) => operator.name,
+        Err(_) => id.to_owned(),
+    }
+}
+
+async fn line(frame: &Frame, state: &AppState, id: &str, approval: &Approval) -> Line {
+    let who = name(state, &approval.requested_by).await;
+    let when = frame.clock_time(approval.requested_at);
+    let asked = frame.say("approval-asked", [("who", who.into()), ("when", when.into())]);
+    let own = frame.actor.operator().is_some_and(|me| me == approval.person || me == approval.requested_by);
+    let may = frame.actor.may(Permission::ApprovalsDecide) && frame.actor.may(approval.act.permission());
+    let waiting = approval.stage == Stage::Waiting;
+    let closed = if own {
+        Some("approval-own")
+    } else if !may {
+        Some("approval-no-right")
+    } else {
+        None
+    };
+    let mut note = approval.note.clone();
+    if let Some(decider) = &approval.decided_by {
+        let who = name(state, decider).await;
+        note = if note.is_empty() { who } else { format!("{who}: {note}") };
+    }
+    Line {
+        id: id.to_owned(),
+        what: what(frame, &approval.act),
+        reason: approval.reason.clone(),
+        asked,
+        stage: frame.t(&format!("approval-stage-{}", approval.stage.name())),
+        note,
+        open: waiting && closed.is_none(),
+        closed_because: closed.filter(|_| waiting).map(|key| frame.t(key)),
+    }
+}
+
+async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result<Response, PageError> {
+    let frame = frame.at(Place::Approvals);
+    let found = approvals::list(state, None).await.map_err(|_| PageError::store(&frame))?;
+    let (mut waiting, mut decided) = (Vec::new(), Vec::new());
+    for (record, approval) in found.iter().take(200) {
+        let line = line(&frame, state, &record.id, approval).await;
+        if approval.stage == Stage::Waiting { waiting.push(line) } else { decided.push(line) }
+    }
+    Ok(render(&ApprovalsPage { frame, waiting, decided, trouble }))
+}
+
+async fn page(frame: Frame, State(state): State<AppState>) -> Result<Response, PageError> {
+    show(frame, &state, None).await
+}
+
+#[derive(Deserialize)]
+struct DecisionForm {
+    act: String,
+    #[serde(default)]
+    note: String,
+}
+
+async fn decide(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Form(form): Form<DecisionForm>,
+) -> Result<Response, PageError> {
+    match approvals::decide(&state, &frame.actor, &id, form.act == "approve", &form.note).await {
+        Ok(_) => Ok(Redirect::to("/console/approvals").into_response()),
+        Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
+        Err(problem) => {
+            let trouble = frame.problem(&problem);
+            let page = show(frame, &state, Some(trouble)).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}

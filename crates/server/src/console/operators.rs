@@ -1,0 +1,225 @@
+//! Operators: the list, invitations, and what is done with one of them.
+
+use askama::Template;
+use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use guerdon_core::identity::{Grant, Permission, RoleName};
+use serde::Deserialize;
+
+use super::frame::{Frame, PageError, Place, render};
+use crate::AppState;
+use crate::identity::access::{Needs, Pages};
+use crate::identity::operator::{Operator, OperatorState};
+use crate::identity::operators::{self, OperatorChange};
+use crate::identity::session;
+use crate::identity::token::Token;
+use crate::problem::Problem;
+
+/// The pages of operators.
+pub fn pages() -> Pages {
+    let (read, write) = (Needs::Permission(Permission::OperatorsRead), Needs::Permission(Permission::OperatorsWrite));
+    Pages::default()
+        .get("/console/operators", read, list)
+        .post("/console/operators", write, invite)
+        .get("/console/operators/{id}", read, page)
+        .post("/console/operators/{id}", write, change)
+}
+
+struct Line {
+    id: String,
+    name: String,
+    email: String,
+    roles: String,
+    state: String,
+    is_active: bool,
+}
+
+#[derive(Template)]
+#[template(path = "console/operators.html")]
+struct ListPage {
+    frame: Frame,
+    operators: Vec<Line>,
+    roles: Vec<(String, String)>,
+    may_invite: bool,
+    invited: Option<(String, String)>,
+    typed: InviteForm,
+    trouble: Option<String>,
+}
+
+fn line(frame: &Frame, id: &str, operator: &Operator) -> Line {
+    let roles: Vec<String> = operator.grants.iter().map(|grant| frame.grant(grant)).collect();
+    Line {
+        id: id.to_owned(),
+        name: operator.name.clone(),
+        email: operator.email.clone(),
+        roles: roles.join(" · "),
+        state: frame.t(&format!("operator-{}", operator.state.name())),
+        is_active: operator.state == OperatorState::Active,
+    }
+}
+
+/// Roles to choose from: those that ship with their names in the page's language, then one's own.
+async fn roles(frame: &Frame, state: &AppState) -> Result<Vec<(String, String)>, Problem> {
+    let shipped = RoleName::ALL.iter().map(|role| (role.name().to_owned(), frame.role(role.name())));
+    let own = operators::roles(state).await?;
+    Ok(shipped.chain(own.into_iter().map(|(_, role)| (role.name.clone(), role.name))).collect())
+}
+
+async fn list(frame: Frame, State(state): State<AppState>) -> Result<Response, PageError> {
+    show_list(frame, &state, None, InviteForm::default(), None).await
+}
+
+async fn show_list(
+    frame: Frame,
+    state: &AppState,
+    invited: Option<(String, String)>,
+    typed: InviteForm,
+    trouble: Option<String>,
+) -> Result<Response, PageError> {
+    let frame = frame.at(Place::Operators);
+    let found = operators::list(state).await.map_err(|_| PageError::store(&frame))?;
+    let mut operators: Vec<Line> = found.iter().map(|(record, one)| line(&frame, &record.id, one)).collect();
+    operators.sort_by(|a, b| a.email.cmp(&b.email));
+    let roles = roles(&frame, state).await.map_err(|_| PageError::store(&frame))?;
+    let may_invite = frame.actor.may(Permission::OperatorsWrite);
+    Ok(render(&ListPage { operators, roles, may_invite, invited, typed, trouble, frame }))
+}
+
+#[derive(Deserialize, Default)]
+struct InviteForm {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    role: String,
+    #[serde(default)]
+    stores: String,
+}
+
+/// `north, south` as a list.
+fn stores(text: &str) -> Vec<String> {
+    text.split([',', '，', '\n']).map(str::trim).filter(|store| !store.is_empty()).map(str::to_owned).collect()
+}
+
+/// The address that an invitation leads to.
+fn invitation_link(state: &AppState, token: &Token) -> String {
+    state.people.link(&format!("/console/invitation?token={}", token.reveal()))
+}
+
+async fn invite(
+    frame: Frame,
+    State(state): State<AppState>,
+    Form(form): Form<InviteForm>,
+) -> Result<Response, PageError> {
+    let grants = vec![Grant { role: form.role.clone(), program: "*".to_owned(), stores: stores(&form.stores) }];
+    match operators::invite(&state, &frame.actor, &form.email, &form.name, grants).await {
+        Ok(invited) => {
+            let link = invitation_link(&state, &invited.token);
+            show_list(frame, &state, Some((form.email, link)), InviteForm::default(), None).await
+        }
+        Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
+        Err(problem) => {
+            let trouble = frame.problem(&problem);
+            let page = show_list(frame, &state, None, form, Some(trouble)).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/operator.html")]
+struct OperatorPage {
+    frame: Frame,
+    line: Line,
+    facts: Vec<(String, String)>,
+    grants: Vec<Grant>,
+    chosen: String,
+    roles: Vec<(String, String)>,
+    suspended: bool,
+    may_change: bool,
+    link: Option<String>,
+    trouble: Option<String>,
+}
+
+async fn page(frame: Frame, State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, PageError> {
+    show(frame, &state, &id, None, None).await
+}
+
+async fn show(
+    frame: Frame,
+    state: &AppState,
+    id: &str,
+    link: Option<String>,
+    trouble: Option<String>,
+) -> Result<Response, PageError> {
+    let frame = frame.at(Place::Operators);
+    let (_, operator) = operators::find(state, id).await.map_err(|problem| match problem.status {
+        404 => PageError::not_found(&frame),
+        _ => PageError::store(&frame),
+    })?;
+    let sessions = session::list(state, id).await.map_err(|_| PageError::store(&frame))?;
+    let yes = |there: bool| frame.t(if there { "yes" } else { "no" });
+    let facts = vec![
+        (frame.t("field-email"), operator.email.clone()),
+        (frame.t("operator-since"), frame.clock_time(operator.created_at)),
+        (frame.t("operator-authenticator"), yes(operator.authenticator.is_some())),
+        (frame.t("operator-passkeys"), operator.passkeys.len().to_string()),
+        (frame.t("operator-sessions"), sessions.len().to_string()),
+    ];
+    let own = frame.actor.operator() == Some(id);
+    let may_change = frame.actor.may(Permission::OperatorsWrite) && !own;
+    let page = OperatorPage {
+        line: line(&frame, id, &operator),
+        facts,
+        roles: roles(&frame, state).await.map_err(|_| PageError::store(&frame))?,
+        suspended: operator.state == OperatorState::Suspended,
+        chosen: operator.grants.first().map(|grant| grant.role.clone()).unwrap_or_default(),
+        grants: operator.grants,
+        may_change,
+        link,
+        trouble,
+        frame,
+    };
+    Ok(render(&page))
+}
+
+#[derive(Deserialize)]
+struct ChangeForm {
+    act: String,
+    reason: String,
+    #[serde(default)]
+    role: String,
+    #[serde(default)]
+    stores: String,
+}
+
+async fn change(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Form(form): Form<ChangeForm>,
+) -> Result<Response, PageError> {
+    let wanted = match form.act.as_str() {
+        "grant" => OperatorChange::Grants(vec![Grant {
+            role: form.role,
+            program: "*".to_owned(),
+            stores: stores(&form.stores),
+        }]),
+        "suspend" => OperatorChange::Suspend,
+        "resume" => OperatorChange::Resume,
+        "reset" => OperatorChange::Reset,
+        _ => return Err(PageError::not_found(&frame)),
+    };
+    match operators::change(&state, &frame.actor, &id, wanted, &form.reason).await {
+        Ok(Some(token)) => show(frame, &state, &id, Some(invitation_link(&state, &token)), None).await,
+        Ok(None) => Ok(Redirect::to(&format!("/console/operators/{id}")).into_response()),
+        Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
+        Err(problem) => {
+            let trouble = frame.problem(&problem);
+            let page = show(frame, &state, &id, None, Some(trouble)).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+        }
+    }
+}
