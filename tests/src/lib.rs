@@ -16,6 +16,7 @@ use guerdon_store::{
     CommandError, DataDir, Engine, EngineHandle, Outcome, RamStore, SqliteStore, Store, load_program, publish, verify,
 };
 
+pub mod fuzz;
 pub mod oidc;
 pub mod postgres;
 pub mod smtp;

@@ -10,6 +10,8 @@ pub const ACTIVITY_LINES: usize = 2_000;
 pub const KEY_CHARS: usize = 128;
 /// Characters of a name, description or reason.
 pub const TEXT_CHARS: usize = 500;
+/// Rows of one imported file.
+pub const IMPORT_ROWS: u64 = 20_000_000;
 /// Attributes of a member, activity or line.
 pub const ATTRIBUTES: usize = 50;
 /// Characters of a CEL expression.

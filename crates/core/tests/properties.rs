@@ -333,3 +333,23 @@ fn a_long_rate_still_rounds_down() {
     let (outcomes, _) = evaluate(&program, &activity("purchase", 300_000_000_000), now()).unwrap();
     assert_eq!(outcomes[0].points, 999_999_999);
 }
+
+#[test]
+fn a_stored_account_beyond_all_limits_is_refused_and_not_added_up() {
+    let lot = |amount| guerdon_core::ledger::Lot {
+        key: guerdon_core::ledger::LotKey {
+            expires_at: Timestamp::from_millis(amount),
+            funding: guerdon_core::ledger::FundingId(0),
+            active_at: Timestamp::ZERO,
+        },
+        amount,
+        remaining: amount,
+        held: 0,
+    };
+    for lots in [vec![lot(i64::MAX)], vec![lot(1), lot(-5)]] {
+        let wallet = guerdon_core::ledger::Wallet { lots, ..guerdon_core::ledger::Wallet::new(CurrencyId(1)) };
+        let account = guerdon_core::ledger::Account { wallets: vec![wallet], ..Default::default() };
+        let refused = guerdon_core::ledger::Account::decode(1, &account.encode()).unwrap_err();
+        assert!(refused.contains("beyond all limits"), "{refused}");
+    }
+}

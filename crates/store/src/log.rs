@@ -88,7 +88,7 @@ pub struct Sequenced {
 
 impl OutboxBatch {
     /// From the stored form.
-    pub(crate) fn decode(id: i64, bytes: &[u8]) -> Result<Self, String> {
+    pub fn decode(id: i64, bytes: &[u8]) -> Result<Self, String> {
         let (leaves, rest) = bytes.as_chunks::<LEAF_BYTES>();
         if !rest.is_empty() {
             return Err(format!("outbox batch {} has {} bytes", TransactionId(id), bytes.len()));
@@ -123,7 +123,7 @@ pub(crate) fn encode_leaves(leaves: &[Leaf]) -> Vec<u8> {
 
 impl LogBatch {
     /// From the stored form.
-    pub(crate) fn decode(id: i64, first_leaf: i64, bytes: &[u8]) -> Result<Self, String> {
+    pub fn decode(id: i64, first_leaf: i64, bytes: &[u8]) -> Result<Self, String> {
         let (names, rest) = bytes.as_chunks::<NAME_BYTES>();
         let first_leaf = u64::try_from(first_leaf).ok().filter(|_| rest.is_empty());
         let first_leaf = first_leaf.ok_or_else(|| format!("log batch {} is damaged", TransactionId(id)))?;

@@ -1,6 +1,7 @@
 //! Earning: activities, the rules that look at them, and what each rule gives.
 
 mod activity;
+mod cost;
 mod evaluate;
 mod rule;
 

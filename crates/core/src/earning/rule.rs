@@ -145,6 +145,7 @@ fn compile(field: &str, text: &str, variables: &[&str]) -> Result<Expression, St
         return Err(format!("`{field}` is longer than {} characters", limits::EXPRESSION_CHARS));
     }
     let expression = Expression::compile(text).map_err(|errors| format!("`{field}` is not CEL: {errors}"))?;
+    super::cost::check(&expression).map_err(|problem| format!("`{field}` {problem}"))?;
     for name in expression.references().variables() {
         if !variables.contains(&name) {
             return Err(format!("`{field}` refers to `{name}`; it may look at {}", variables.join(", ")));

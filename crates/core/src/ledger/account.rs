@@ -130,6 +130,13 @@ impl Account {
         }
         let damaged = |error| format!("account state: {error}");
         let (state, rest): (State, _) = postcard::take_from_bytes(rest).map_err(damaged)?;
+        let lots = state.wallets.iter().flat_map(|wallet: &Wallet| &wallet.lots);
+        let points = lots.flat_map(|lot| [lot.amount, lot.remaining, lot.held]);
+        // Whatever is stored, its sums can be made: the rest of the code need not look.
+        let sum = points.map(u64::try_from).try_fold(0_u64, |sum, points| sum.checked_add(points.ok()?));
+        if sum.is_none_or(|sum| i64::try_from(sum).is_err()) {
+            return Err("account state: its lots hold points beyond all limits, or fewer than none".to_owned());
+        }
         let (last_transaction_id, rest): (i64, _) =
             if format == 1 { (0, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         let (status, merged_from) =

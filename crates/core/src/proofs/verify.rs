@@ -73,7 +73,7 @@ impl LogVerifier {
     /// A stored tile of leaves, in order.
     pub fn leaves(&mut self, index: u64, bytes: &[u8]) {
         let hashes = bytes.as_chunks::<32>().0;
-        if self.next_leaf != index * TILE_LEAVES {
+        if index.checked_mul(TILE_LEAVES) != Some(self.next_leaf) {
             self.wrong(format!("log tile 0/{index}"), "does not follow the tile before it");
         }
         if let Err(problem) = self.rebuilt.append(self.next_leaf, hashes) {

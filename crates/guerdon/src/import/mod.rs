@@ -2,6 +2,8 @@
 
 mod mapping;
 mod members;
+mod parquet_pages;
+mod parquet_rows;
 mod purchases;
 mod rows;
 mod run;

@@ -1,13 +1,16 @@
 //! Reads rows of wanted columns from CSV, JSON Lines or Parquet, compressed with zstd or not.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
+use guerdon_core::limits;
 use serde::Deserialize;
+
+use super::parquet_rows::read_parquet;
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -21,8 +24,10 @@ pub enum Format {
     Parquet,
 }
 
-/// Longest line of JSON Lines.
-const LINE_BYTES: u64 = 1 << 20;
+/// Longest row of a text file.
+const ROW_BYTES: u64 = 1 << 20;
+/// Longest text file, decompressed.
+const FILE_BYTES: u64 = 16 << 30;
 
 impl Format {
     /// The format that a file's name tells, apart from `.zst`.
@@ -55,14 +60,46 @@ pub fn read_rows(
     result.with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn decompressed(path: &Path, file: File) -> Result<Box<dyn Read>> {
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        return Ok(Box::new(zstd::Decoder::new(file)?));
-    }
-    Ok(Box::new(file))
+/// Bytes that may still be read of a row and of a file, shared by who reads and who begins the next row.
+#[derive(Clone)]
+struct Allowance(Rc<Cell<u64>>, Rc<Cell<u64>>);
+
+/// A text file whose rows and whose whole have an end, however small it is compressed.
+struct Limited {
+    inner: Box<dyn Read>,
+    allowance: Allowance,
 }
 
-fn find_columns(columns: &[&str], available: &[String]) -> Result<Vec<usize>> {
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Allowance(row, file) = &self.allowance;
+        let count = self.inner.read(buffer)?;
+        let left = |of: &Cell<u64>, what: &str| {
+            let left = of.get().checked_sub(count as u64);
+            of.set(left.ok_or_else(|| std::io::Error::other(format!("{what}; is a quote not closed?")))?);
+            std::io::Result::Ok(())
+        };
+        left(row, "a row is longer than 1 MiB")?;
+        left(file, "the file is longer than 16 GiB when decompressed; split it")?;
+        Ok(count)
+    }
+}
+
+fn decompressed(path: &Path, file: File) -> Result<(Limited, Allowance)> {
+    let compressed = path.extension().is_some_and(|extension| extension == "zst");
+    let inner: Box<dyn Read> = if compressed { Box::new(zstd::Decoder::new(file)?) } else { Box::new(file) };
+    let allowance = Allowance(Rc::new(Cell::new(ROW_BYTES)), Rc::new(Cell::new(FILE_BYTES)));
+    Ok((Limited { inner, allowance: allowance.clone() }, allowance))
+}
+
+fn check_count(rows: u64) -> Result<()> {
+    if rows > limits::IMPORT_ROWS {
+        bail!("the file has more than {} rows, which is as many as are read at once; split it", limits::IMPORT_ROWS);
+    }
+    Ok(())
+}
+
+pub(super) fn find_columns(columns: &[&str], available: &[String]) -> Result<Vec<usize>> {
     let missing: Vec<&str> =
         columns.iter().copied().filter(|column| !available.iter().any(|known| known == column)).collect();
     if !missing.is_empty() {
@@ -71,26 +108,34 @@ fn find_columns(columns: &[&str], available: &[String]) -> Result<Vec<usize>> {
     Ok(columns.iter().filter_map(|column| available.iter().position(|known| known == column)).collect())
 }
 
-fn read_csv(file: Box<dyn Read>, columns: &[&str], sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>) -> Result<()> {
+fn read_csv(
+    (file, Allowance(row, _)): (Limited, Allowance),
+    columns: &[&str],
+    sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>,
+) -> Result<()> {
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 18).from_reader(file);
     let header: Vec<String> =
         reader.headers()?.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
     let indexes = find_columns(columns, &header)?;
     let mut record = csv::StringRecord::new();
-    let mut line = 1;
+    let (mut line, mut count) = (1, 0);
+    row.set(ROW_BYTES);
     while reader.read_record(&mut record).with_context(|| format!("after line {line}"))? {
         line = record.position().map_or(line + 1, csv::Position::line);
         let mut values: [&str; 16] = [""; 16];
         for (value, index) in values.iter_mut().zip(&indexes) {
             *value = record.get(*index).unwrap_or_default();
         }
+        count += 1;
+        check_count(count)?;
         sink(line, values.get(..columns.len()).unwrap_or_default())?;
+        row.set(ROW_BYTES);
     }
     Ok(())
 }
 
 fn read_json_lines(
-    file: Box<dyn Read>,
+    (file, Allowance(row, _)): (Limited, Allowance),
     columns: &[&str],
     sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>,
 ) -> Result<()> {
@@ -98,7 +143,9 @@ fn read_json_lines(
     let mut text = String::new();
     for number in 1.. {
         text.clear();
-        if reader.by_ref().take(LINE_BYTES).read_line(&mut text).with_context(|| format!("line {number}"))? == 0 {
+        check_count(number)?;
+        row.set(ROW_BYTES);
+        if reader.by_ref().take(ROW_BYTES).read_line(&mut text).with_context(|| format!("line {number}"))? == 0 {
             break;
         }
         if text.trim().is_empty() {
@@ -118,36 +165,5 @@ fn json_text(value: Option<&serde_json::Value>) -> String {
         None | Some(serde_json::Value::Null) => String::new(),
         Some(serde_json::Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
-    }
-}
-
-fn read_parquet(file: File, columns: &[&str], sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>) -> Result<()> {
-    let reader = SerializedFileReader::new(file).context("not a whole Parquet file")?;
-    let schema = reader.metadata().file_metadata().schema().clone();
-    let available: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
-    find_columns(columns, &available)?;
-    for (index, row) in reader.get_row_iter(None)?.enumerate() {
-        let row = row.with_context(|| format!("row {}", index + 1))?;
-        let mut values = vec![String::new(); columns.len()];
-        for (name, field) in row.get_column_iter() {
-            for (value, _) in values.iter_mut().zip(columns).filter(|(_, column)| *column == name) {
-                *value = parquet_text(field);
-            }
-        }
-        let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        sink(index as u64 + 1, &values)?;
-    }
-    Ok(())
-}
-
-fn parquet_text(field: &Field) -> String {
-    let instant = |millis: i64| guerdon_core::time::Timestamp::from_millis(millis).to_string();
-    match field {
-        Field::Null => String::new(),
-        Field::Str(text) => text.clone(),
-        Field::TimestampMillis(millis) => instant(*millis),
-        Field::TimestampMicros(micros) => instant(micros.div_euclid(1_000)),
-        Field::Date(days) => guerdon_core::time::Day(*days).date().to_string(),
-        other => other.to_string(),
     }
 }

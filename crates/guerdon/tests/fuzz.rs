@@ -1,0 +1,119 @@
+//! Every parser of bytes that come from outside, fed with mutated examples: no panic, no endless loop, no overflow of the
+//! stack, no memory without bound. See `guerdon_tests::fuzz` for how, and for what to do with an input that does harm.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use guerdon_tests::fuzz::{Guarded, Target};
+
+#[path = "fuzz/files.rs"]
+mod files;
+#[path = "support/parquet_files.rs"]
+mod parquet_files;
+#[path = "fuzz/programs.rs"]
+mod programs;
+#[path = "fuzz/proofs.rs"]
+mod proofs;
+#[path = "fuzz/stored.rs"]
+mod stored;
+#[path = "fuzz/texts.rs"]
+mod texts;
+
+#[global_allocator]
+static ALLOCATOR: Guarded = Guarded;
+
+/// How a parser behaved: the kind of success, or the words of the error.
+fn behaviour<T, E: std::fmt::Display>(result: Result<T, E>, success: impl FnOnce(T) -> String) -> String {
+    match result {
+        Ok(value) => success(value),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+fn text(input: &[u8]) -> String {
+    String::from_utf8_lossy(input).into_owned()
+}
+
+#[test]
+fn mapping_files() {
+    let words =
+        &["kind", "format", "columns", "= ", "'", "\"", "[columns]", "parquet", "unit_price", "\n", "true", "#"];
+    Target::new("mapping_files", &[files::PURCHASES, files::MEMBERS], words).run(files::mapping);
+}
+
+#[test]
+fn rows_of_csv() {
+    let words = &["\"", ",", "\r\n", "\n", "\"\"", "2011-12-09 12:50:00", "2011-12-09T12:50:00Z", "1e28", "\u{feff}"];
+    Target::new("rows_of_csv", &[files::CSV, files::MEMBERS_CSV], words).run(files::rows("csv"));
+}
+
+#[test]
+fn rows_of_compressed_csv() {
+    let seeds = [files::compressed(files::CSV.as_bytes()), files::compressed(files::CSV.repeat(50).as_bytes())];
+    Target::new("rows_of_compressed_csv", &seeds, &["\u{28}\u{b5}\u{2f}\u{fd}"]).run(files::rows("csv.zst"));
+}
+
+#[test]
+fn rows_of_json_lines() {
+    let words = &["{", "}", "\":", "\",\"", "null", "[", "\\u0000", "\\ud800", "1e400", "\n", "true"];
+    Target::new("rows_of_json_lines", &[files::JSON_LINES], words).run(files::rows("jsonl"));
+}
+
+#[test]
+fn rows_of_parquet() {
+    let words = &["PAR1", "PARE", "\u{15}", "\u{1}", "\u{0}\u{0}\u{0}\u{7f}"];
+    Target::new("rows_of_parquet", &parquet_files::all(), words).run(files::rows("parquet"));
+}
+
+#[test]
+fn program_files() {
+    let seeds = [programs::GIFT_CLUB.to_owned(), programs::gift_club_json()];
+    Target::new("program_files", &seeds, programs::WORDS).run(programs::program_file);
+}
+
+#[test]
+fn conditions() {
+    Target::new("conditions", programs::CONDITIONS, programs::CEL_WORDS).run(programs::condition);
+}
+
+#[test]
+fn activities() {
+    Target::new("activities", programs::ACTIVITIES, programs::WORDS).run(programs::activity);
+}
+
+#[test]
+fn proofs_of_transactions() {
+    let seeds = proofs::documents();
+    Target::new("proofs_of_transactions", &seeds, proofs::WORDS).run(proofs::document);
+}
+
+#[test]
+fn signed_notes() {
+    Target::new("signed_notes", &proofs::notes(), proofs::WORDS).run(proofs::note);
+}
+
+#[test]
+fn tiles_of_the_log() {
+    let mut target = Target::new("tiles_of_the_log", &proofs::tiles(), &[]);
+    target.memory_bytes = 16 << 20;
+    target.run(proofs::tile);
+}
+
+#[test]
+fn stored_accounts() {
+    Target::new("stored_accounts", &stored::accounts(), &[]).run(stored::account);
+}
+
+#[test]
+fn stored_batches() {
+    Target::new("stored_batches", &stored::batches(), &[]).run(stored::batch);
+}
+
+#[test]
+fn receipts_and_profiles() {
+    let seeds = stored::receipts();
+    Target::new("receipts_and_profiles", &seeds, programs::WORDS).run(stored::receipt);
+}
+
+#[test]
+fn ids_times_and_digests() {
+    Target::new("ids_times_and_digests", texts::EXAMPLES, texts::WORDS).run(texts::short_text);
+}
