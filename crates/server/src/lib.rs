@@ -7,7 +7,7 @@ mod assets;
 mod console;
 pub mod edge;
 pub mod identity;
-mod language;
+pub mod language;
 pub mod messages;
 pub mod outbound;
 pub mod picture;

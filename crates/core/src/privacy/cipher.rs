@@ -10,7 +10,7 @@ use super::{NONCE, PrivacyError};
 const FORMAT: u8 = 1;
 
 /// Seals `plain` so that it opens under the same key and `context` only.
-pub(super) fn seal(
+pub fn seal(
     what: &'static str,
     key: &[u8; 32],
     nonce: [u8; NONCE],
@@ -28,7 +28,7 @@ pub(super) fn seal(
 }
 
 /// Opens what was sealed under the key and context.
-pub(super) fn open(
+pub fn open(
     what: &'static str,
     key: &[u8; 32],
     context: &[u8],

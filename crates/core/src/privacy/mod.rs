@@ -9,6 +9,7 @@ mod keyring;
 mod master;
 mod secret;
 
+pub use cipher::{open, seal};
 pub use keyring::{Keyring, SEAL_RANDOM, SECRETS_RANDOM, SealedProfile};
 pub use master::{KeyWrap, MasterKey};
 

@@ -4,6 +4,7 @@ pub mod access;
 pub mod account;
 pub mod actor;
 pub mod api_key;
+pub mod code;
 pub mod device;
 pub mod directory;
 pub mod guard;
