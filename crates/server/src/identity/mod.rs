@@ -11,6 +11,7 @@ pub mod guard;
 pub mod limit;
 pub mod mac;
 pub mod network;
+pub mod nonces;
 pub mod operator;
 pub mod operators;
 pub mod passkey;
@@ -22,9 +23,11 @@ pub mod recovery;
 pub mod session;
 pub mod setup;
 pub mod sign_in;
-#[cfg(test)]
-mod testing;
+pub mod signature;
 pub mod throttle;
 pub mod token;
 pub mod totp;
 pub mod usage;
+
+#[cfg(test)]
+mod testing;

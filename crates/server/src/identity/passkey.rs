@@ -132,7 +132,8 @@ impl Passkeys {
         Ok(Self { webauthn, decoys })
     }
 
-    /// The options for `navigator.credentials.create` (to be read with `parseCreationOptionsFromJSON`), and the state.
+    /// The options for `navigator.credentials.create` (its `publicKey` is to be read with
+    /// `PublicKeyCredential.parseCreationOptionsFromJSON`), and the state.
     pub fn begin_registration(
         &self,
         owner: PasskeyOwner<'_>,
@@ -168,7 +169,8 @@ impl Passkeys {
         Ok(StoredPasskey { label, registered_at: now, last_used_at: None, key })
     }
 
-    /// The options for `navigator.credentials.get` (to be read with `parseRequestOptionsFromJSON`), and the state. For an
+    /// The options for `navigator.credentials.get` (its `publicKey` is to be read with
+    /// `PublicKeyCredential.parseRequestOptionsFromJSON`), and the state. For an
     /// account without passkeys, or none at all, they name passkeys that do not exist, always the same for the same
     /// account: who asks does not learn which accounts there are.
     pub fn begin_authentication(

@@ -6,7 +6,7 @@
 //! - **a stranger's network against one account**: the usual case. Three attempts are free; then one second, two, four …
 //!   up to a quarter of an hour.
 //! - **one account from everywhere** (a botnet): thirty attempts are free; then the account takes strangers one by one, at
-//!   most every five minutes. That is under 300 guesses a day, against passwords that are not among the common ones.
+//!   most every five minutes. That is some 300 guesses a day, against passwords that are not among the common ones.
 //! - **one network against all accounts** (one password tried on many): fifty attempts are free; then up to five minutes.
 //! - **a known device** (it carries a cookie from an earlier sign-in, see [`device`](crate::identity::device)) is counted by
 //!   itself and by nothing else. The owner of an attacked account, or of one that shares an address with an attacker, signs
@@ -16,8 +16,9 @@
 //! new device competes with the attackers for turns while the attack goes on; a passkey or a known device is the way in.
 //!
 //! The counters are in the memory of each node, bounded, and forgotten after a day without attempts or at a restart. Behind
-//! a balancer that spreads the attempts, `n` nodes allow up to `n` times as many; sign-in answers come from a few nodes, and
-//! a factor of that size changes nothing about guesses that number 300 a day.
+//! a balancer that spreads the attempts, `n` nodes allow up to `n` times as many: three nodes make of 300 guesses a day 900,
+//! which changes nothing for a password that is not among the common ones. A balancer that keeps an address on one node
+//! keeps the counts of that address whole.
 
 use std::time::Duration;
 
