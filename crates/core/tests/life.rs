@@ -4,13 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Batch, Changes, Command, Footprint, Loaded, Receipt, RefusalCode};
 use guerdon_core::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, Lifetime, LotKey, Transfer, Wallet,
 };
-use guerdon_core::members::{MemberRef, Profile, RefKind};
+use guerdon_core::members::{Profile, RefKind};
+use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM};
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::redemption::OrderState;
 use guerdon_core::rewards::StockLevel;
@@ -264,7 +266,8 @@ fn a_merge_is_refused_where_it_would_lose_something() {
         account.wallet_mut(POINTS).apply(&given).unwrap();
         account
     };
-    let mail = MemberRef::new(RefKind::Email, "ann@example.org");
+    let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+    let mail = keyring.reference(RefKind::Email, "ann@example.org");
     let loaded = Loaded {
         accounts: [(ANN, account(10)), (BOB, account(20)), (EVE, account(30))].into_iter().collect(),
         references: [(mail, ANN)].into_iter().collect(),
@@ -296,7 +299,8 @@ fn a_merge_is_refused_where_it_would_lose_something() {
     assert_eq!(merged, RefusalCode::MemberMerged);
     assert!(message.contains(&BOB.to_string()), "{message}");
     let profile = Profile { email: Some("ann@example.org".to_owned()), ..Profile::default() };
-    let (taken, message) = refused(&Command::enrol(MemberId(8), "e-2", now(), profile).unwrap()).unwrap_err();
+    let enrol = Command::enrol(&keyring, [3; SEAL_RANDOM], MemberId(8), "e-2", now(), &profile).unwrap();
+    let (taken, message) = refused(&enrol).unwrap_err();
     assert_eq!(taken, RefusalCode::AlreadyEnrolled);
     assert!(message.contains(&BOB.to_string()), "references go with their member: {message}");
     assert_eq!(code(&refused(&merge(EVE, ANN))), RefusalCode::MemberMerged);

@@ -168,6 +168,10 @@ impl Store for RamStore {
                 self.members.insert(member, StoredMember { sealed: Some(sealed), erased_at: None });
                 self.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
             }
+            if let Some(from) = decision.takes_references_of {
+                let led = self.references.iter_mut().filter(|(reference, led)| reference.kind.moves() && **led == from);
+                led.for_each(|(_, led)| *led = member);
+            }
             if let Some((id, kind, body)) = &decision.activity {
                 self.activities.insert(*id, (member, kind.clone(), body.clone()));
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
-use guerdon_core::ledger::{Account, CurrencyId, LedgerAccount, TransactionKind};
+use guerdon_core::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, TransactionKind};
 use guerdon_core::members::MemberRef;
 use guerdon_core::privacy::SealedProfile;
 use guerdon_core::redemption::{Order, OrderState};
@@ -73,6 +73,10 @@ pub struct MemberRow {
     pub available: i64,
     /// When the member last did something; zero: never.
     pub last_activity_at: Timestamp,
+    /// Where the account stands in its life.
+    pub status: AccountStatus,
+    /// The members who were merged into this one.
+    pub merged_from: Vec<MemberId>,
 }
 
 /// A transaction as listed.
@@ -204,19 +208,25 @@ impl Reader {
         Account::decode(row.try_get(0).map_err(failed)?, &state).map(Some).map_err(StoreError::Unusable)
     }
 
-    /// Transactions of a member before `before`, newest first.
+    /// Transactions before `before`, newest first, of a member and of all who were merged into the member; of the one who
+    /// goes on, when the member was merged.
     pub async fn transactions(
         &self,
         member: MemberId,
         before: Option<TransactionId>,
         limit: i64,
     ) -> Read<Vec<TransactionRow>> {
-        let rows = sqlx::query(
+        let Some((member, account)) = self.resolve(member).await? else { return Ok(Vec::new()) };
+        let members: Vec<MemberId> = account.merged_from.into_iter().chain([member]).collect();
+        let places: Vec<String> = (3..members.len() + 3).map(|place| format!("${place}")).collect();
+        let sql = format!(
             "SELECT txn_id, member_id, kind, at, channel, reference, idempotency_key, receipt FROM txn
-             WHERE member_id = $1 AND txn_id < $2 ORDER BY txn_id DESC LIMIT $3",
+             WHERE txn_id < $1 AND member_id IN ({}) ORDER BY txn_id DESC LIMIT $2",
+            places.join(", ")
         );
-        let before = before.map_or(i64::MAX, |id| id.0);
-        let rows = rows.bind(member.0).bind(before).bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(before.map_or(i64::MAX, |id| id.0)).bind(limit);
+        let query = members.iter().fold(query, |query, member| query.bind(member.0));
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(transaction_row).collect()
     }
 
@@ -284,9 +294,11 @@ impl Reader {
 }
 
 const MEMBER_COLUMNS: &str = "m.member_id, m.enrolled_at, a.available, a.last_activity_at, m.erased_at, m.key_id,
-    m.wrapped_key, m.profile";
+    m.wrapped_key, m.profile, a.version, a.state";
 
 fn member_row(row: &AnyRow) -> Read<MemberRow> {
+    let state: Vec<u8> = row.try_get(9).map_err(failed)?;
+    let account = Account::decode(row.try_get(8).map_err(failed)?, &state).map_err(StoreError::Unusable)?;
     let erased_at: Option<i64> = row.try_get(4).map_err(failed)?;
     let key_id: Option<String> = row.try_get(5).map_err(failed)?;
     let sealed = match key_id {
@@ -303,6 +315,8 @@ fn member_row(row: &AnyRow) -> Read<MemberRow> {
         available: row.try_get(2).map_err(failed)?,
         last_activity_at: millis(row, 3)?,
         stored: StoredMember { sealed, erased_at: erased_at.map(Timestamp::from_millis) },
+        status: account.status,
+        merged_from: account.merged_from,
     })
 }
 

@@ -53,6 +53,8 @@ async fn inspect(args: &InspectArgs, keyring: &Keyring) -> Result<ExitCode> {
         "profile": row.stored.sealed.as_ref().map(|sealed| keyring.open_profile(member, sealed)).transpose()?,
         "erased_at": row.stored.erased_at,
         "version": account.version,
+        "status": account.status,
+        "merged_from": account.merged_from,
         "last_activity_at": account.last_activity_at,
         "last_transaction_at": account.last_transaction_at,
         "next_due_at": account.next_due_at(),

@@ -91,12 +91,13 @@ async fn list(
     Ok(Json(Page::cut(rows, limit, |row| row.id.to_string()).try_map(|row| MemberView::open(&state, row))?))
 }
 
-/// Get a member.
+/// Get a member. The id of a member who was merged finds the one who goes on.
 #[utoipa::path(get, path = "/v1/members/{member_id}", tag = "members",
     security(("key" = ["members:read@store"])), params(("member_id" = String, Path)),
     responses((status = 200, body = MemberView), (status = 404, body = Problem)))]
 async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<MemberView>, Problem> {
-    let row = state.reader.member(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
+    let (member, _) = state.reader.resolve(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
+    let row = state.reader.member(member).await?.ok_or_else(|| unknown_member(&text))?;
     Ok(Json(MemberView::open(&state, row)?))
 }
 
@@ -105,7 +106,7 @@ async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<
     security(("key" = ["members:read@store"])), params(("member_id" = String, Path)),
     responses((status = 200, body = Vec<WalletView>), (status = 404, body = Problem)))]
 async fn wallet(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<Vec<WalletView>>, Problem> {
-    let account = state.reader.account(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
+    let (_, account) = state.reader.resolve(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
     Ok(Json(wallets(&state.program(), &account, state.engine.now())))
 }
 

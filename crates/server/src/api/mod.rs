@@ -1,5 +1,6 @@
 //! The HTTP API, `/v1`.
 
+mod accounts;
 mod activities;
 mod approvals;
 mod audit;
@@ -19,6 +20,7 @@ use crate::AppState;
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(members::router())
+        .merge(accounts::router())
         .merge(activities::router())
         .merge(rewards::router())
         .merge(orders::router())

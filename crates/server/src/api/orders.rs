@@ -1,4 +1,4 @@
-//! Orders: create, capture, release, get.
+//! Orders: create, capture, release, refund, get.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -11,13 +11,19 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::accounts::Reason;
 use super::extract::{Body, IdempotencyKey, id, receipt};
 use super::views::OrderView;
 use crate::AppState;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(create)).routes(routes!(get)).routes(routes!(capture)).routes(routes!(release))
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(get))
+        .routes(routes!(capture))
+        .routes(routes!(release))
+        .routes(routes!(refund))
 }
 
 /// A redemption.
@@ -99,5 +105,26 @@ async fn release(
 ) -> Result<Response, Problem> {
     let order = find(&state, &text).await?;
     let command = Command::release(order.member_id, &key, state.engine.now(), order.id)?;
+    receipt(state.engine.submit_one(command).await)
+}
+
+/// Refund a captured order: give the points back to the lots from which they came, where they are good for a week at the
+/// least, and the units to the stock.
+#[utoipa::path(post, path = "/v1/orders/{order_id}/refund", tag = "orders",
+    security(("key" = ["orders:refund"])), request_body = Reason,
+    params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
+        (status = 409, description = "`order_not_captured`", body = Problem), (status = 422, body = Problem)))]
+async fn refund(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(request): Body<Reason>,
+) -> Result<Response, Problem> {
+    let order = find(&state, &text).await?;
+    // The points go to the account that goes on, when that of the order was merged.
+    let resolved = state.reader.resolve(order.member_id).await?;
+    let member = resolved.map_or(order.member_id, |(member, _)| member);
+    let command = Command::refund(member, order.member_id, &key, state.engine.now(), order.id, &request.reason)?;
     receipt(state.engine.submit_one(command).await)
 }

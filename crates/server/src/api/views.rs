@@ -1,6 +1,7 @@
 //! The shapes that the API answers with.
 
-use guerdon_core::ledger::{Account, Lot, Wallet};
+use guerdon_core::id::MemberId;
+use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
 use guerdon_core::members::Profile;
 use guerdon_core::program::Program;
 use guerdon_core::redemption::Order;
@@ -21,6 +22,14 @@ pub struct MemberView {
     id: String,
     /// RFC 3339.
     enrolled_at: String,
+    /// `active`, `closed`, `merged` or `erased`.
+    status: &'static str,
+    /// The member into whom this one was merged; left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<String>,
+    /// The members who were merged into this one; their ids lead here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    merged_from: Vec<String>,
     /// Points available in all currencies.
     available: i64,
     /// RFC 3339; left out: never.
@@ -42,6 +51,12 @@ impl MemberView {
         Ok(Self {
             id: row.id.to_string(),
             enrolled_at: row.enrolled_at.to_string(),
+            status: row.status.name(),
+            merged_into: match row.status {
+                AccountStatus::Merged { into } => Some(into.to_string()),
+                _ => None,
+            },
+            merged_from: row.merged_from.iter().map(MemberId::to_string).collect(),
             available: row.available,
             last_activity_at: active,
             profile: state.profile(&row)?,
@@ -168,7 +183,7 @@ pub struct TransactionView {
     id: String,
     /// `mem_…`.
     member_id: String,
-    /// `enrol`, `activity`, `redeem`, `capture`, `release`, `adjust` or `tick`.
+    /// `enrol`, `activity`, `redeem`, `capture`, `release`, `refund`, `adjust`, `merge`, `close` or `tick`.
     kind: &'static str,
     /// RFC 3339.
     at: String,
@@ -239,7 +254,7 @@ pub struct OrderView {
     quantity: i64,
     /// Points in all.
     points: i64,
-    /// `held`, `captured` or `released`.
+    /// `held`, `captured`, `released` or `refunded`.
     state: &'static str,
     /// RFC 3339.
     created_at: String,

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use guerdon_core::id::MemberId;
-use guerdon_core::ledger::{Lot, Wallet};
+use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
 use guerdon_core::members::Profile;
 use guerdon_core::time::Timestamp;
 
@@ -53,8 +53,9 @@ pub async fn page(
 ) -> Result<Response, PageError> {
     let frame = frame.at(Place::Members);
     let id: MemberId = text.parse().map_err(|_| PageError::unknown_member(&frame))?;
+    let (id, account) =
+        state.reader.resolve(id).await.or_page(&frame)?.ok_or_else(|| PageError::unknown_member(&frame))?;
     let row = state.reader.member(id).await.or_page(&frame)?.ok_or_else(|| PageError::unknown_member(&frame))?;
-    let account = state.reader.account(id).await.or_page(&frame)?.unwrap_or_default();
     let now = state.engine.now();
     let profile = state.profile(&row).or_page(&frame)?.unwrap_or_default();
     let mut facts = facts(&frame, &profile);
@@ -63,6 +64,7 @@ pub async fn page(
     if let Some(at) = row.stored.erased_at {
         facts.push((frame.t("fact-erased"), frame.time(at)));
     }
+    facts.extend(life(&frame, &account));
     let history = history::read(&state, &frame, id, &cursor).await?;
     let page = MemberPage {
         id,
@@ -73,6 +75,19 @@ pub async fn page(
         frame,
     };
     Ok(render(&page))
+}
+
+/// Where the account stands, unless it is active, and who was merged into it.
+fn life(frame: &Frame, account: &Account) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    if let AccountStatus::Closed { at } = account.status {
+        facts.push((frame.t("fact-closed"), frame.time(at)));
+    }
+    if !account.merged_from.is_empty() {
+        let members: Vec<String> = account.merged_from.iter().map(MemberId::to_string).collect();
+        facts.push((frame.t("fact-merged-from"), members.join(", ")));
+    }
+    facts
 }
 
 /// What is known of a member, as pairs of a label and a value.

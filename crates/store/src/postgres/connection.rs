@@ -10,8 +10,13 @@ use super::{store_error, urls};
 use crate::StoreError;
 
 /// Migrations, oldest first: the schema version is how many have run.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("log.sql"), include_str!("record.sql"), include_str!("sealed.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("log.sql"),
+    include_str!("record.sql"),
+    include_str!("sealed.sql"),
+    include_str!("merge.sql"),
+];
 /// The advisory lock under which one node at a time migrates; any number that nothing else uses.
 const MIGRATION_LOCK: i64 = 0x6775_6572_646f_6e00;
 /// How long opening a connection may take.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::directory::DataDir;
 use super::store::{foreign, load_transactions};
-use super::store_error;
+use super::{merge, store_error};
 use crate::StoreError;
 
 /// What a return to an earlier moment took away.
@@ -44,6 +44,7 @@ pub fn rewind(directory: &DataDir, until: Timestamp) -> Result<Rewound, StoreErr
 
 fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite::Result<Rewound> {
     reopen_orders(connection, from)?;
+    merge::send_references_back(connection)?;
     let mut touched = connection.prepare("SELECT DISTINCT member_id FROM txn WHERE txn_id >= ?1")?;
     let touched: Vec<i64> = touched.query_map([from], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let transactions = connection.execute("DELETE FROM txn WHERE txn_id >= ?1", [from])?;
@@ -55,22 +56,30 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     for member in touched {
         members += usize::from(!rebuild_account(connection, MemberId(member))?);
     }
+    merge::lead_references_on(connection)?;
     recount_stock(connection)?;
     restart_log(connection)?;
     Ok(Rewound { transactions, members })
 }
 
-/// Orders that were captured or released since are held again.
+/// Orders that were captured or released since are held again, and those that were refunded since are captured. What
+/// happened first since decides.
 fn reopen_orders(connection: &Connection, from: i64) -> rusqlite::Result<()> {
-    let mut settled = connection.prepare("SELECT receipt FROM txn WHERE txn_id >= ?1 AND kind IN (?2, ?3)")?;
-    let kinds = (TransactionKind::Capture as i64, TransactionKind::Release as i64);
-    let receipts = settled.query_map(params![from, kinds.0, kinds.1], |row| row.get::<_, String>(0))?;
+    let sql = "SELECT kind, receipt FROM txn WHERE txn_id >= ?1 AND kind IN (?2, ?3, ?4) ORDER BY txn_id DESC";
+    let mut settled = connection.prepare(sql)?;
+    let [capture, release, refund] =
+        [TransactionKind::Capture, TransactionKind::Release, TransactionKind::Refund].map(|kind| kind as i64);
+    let receipts = settled.query_map(params![from, capture, release, refund], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
     let mut reopen = connection.prepare("UPDATE orders SET state = ?2, updated_at = created_at WHERE order_id = ?1")?;
-    for receipt in receipts {
-        let receipt: Receipt = serde_json::from_str(&receipt?).map_err(|error| foreign(error.to_string()))?;
+    for settled in receipts {
+        let (kind, receipt) = settled?;
+        let state = if kind == refund { OrderState::Captured } else { OrderState::Held };
+        let receipt: Receipt = serde_json::from_str(&receipt).map_err(|error| foreign(error.to_string()))?;
         let order: OrderId =
             receipt.order.map(|order| order.id).ok_or_else(|| foreign("a receipt without its order".to_owned()))?;
-        reopen.execute(params![order.0, OrderState::Held as i64])?;
+        reopen.execute(params![order.0, state as i64])?;
     }
     Ok(())
 }

@@ -9,8 +9,13 @@ use super::store_error;
 use crate::StoreError;
 
 /// Migrations, oldest first: the schema version is how many have run.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("log.sql"), include_str!("record.sql"), include_str!("sealed.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("log.sql"),
+    include_str!("record.sql"),
+    include_str!("sealed.sql"),
+    include_str!("merge.sql"),
+];
 
 /// A data directory that this process alone writes to, until it is dropped.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod bare;
 mod directory;
 mod log;
 mod members;
+mod merge;
 mod record;
 mod store;
 

@@ -19,7 +19,7 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{log, members, record, store_error};
+use super::{log, members, merge, record, store_error};
 use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cell};
@@ -125,6 +125,7 @@ impl SqliteStore {
         let leaves = leaves(changes);
         write_decisions(&transaction, &changes.decisions, &leaves).map_err(store_error)?;
         members::write(&transaction, &changes.decisions)?;
+        merge::move_references(&transaction, &changes.decisions).map_err(store_error)?;
         write_orders(&transaction, &changes.orders).map_err(store_error)?;
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;
