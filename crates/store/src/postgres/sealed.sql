@@ -13,3 +13,9 @@ CREATE TABLE member (
 );
 CREATE INDEX member_key ON member (key_id, member_id) WHERE key_id IS NOT NULL;
 CREATE INDEX member_ref_member ON member_ref (member_id);
+
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM member_plain) THEN
+        DROP TABLE member_plain;
+    END IF;
+END $$;
