@@ -13,6 +13,7 @@ use guerdon_store::{EngineHandle, StoreError};
 use crate::identity::directory::Directory;
 use crate::identity::people::People;
 use crate::messages::Post;
+use crate::outbound::Outbound;
 
 /// The keyring in force, which a rotation of the master key exchanges. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +51,8 @@ pub struct AppState {
     pub post: Post,
     /// What signing in needs.
     pub people: Arc<People>,
+    /// The way of every call to other servers.
+    pub outbound: Outbound,
 }
 
 impl AppState {

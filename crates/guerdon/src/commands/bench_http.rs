@@ -10,6 +10,7 @@ use bytes::Bytes;
 use guerdon_core::privacy::Keyring;
 use guerdon_server::edge::Edge;
 use guerdon_server::messages::Post;
+use guerdon_server::outbound::{Outbound, OutboundOptions};
 use guerdon_server::{AppOptions, AppState, Directory, People, SharedKeyring, app};
 use guerdon_store::read::Reader;
 use guerdon_store::{Engine, SqliteStore};
@@ -52,10 +53,11 @@ pub fn measure(
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let directory = Arc::new(Directory::new(Some(KEY)));
+        let outbound = Outbound::new(OutboundOptions::default());
         let reader = Reader::open(folder).await?;
         let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
         let (keyring, post) = (keyring.clone(), Post::default());
-        let state = AppState { engine: engine.handle(), reader, directory, keyring, people, post };
+        let state = AppState { engine: engine.handle(), reader, directory, keyring, people, post, outbound };
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(guerdon_server::serve(
             listener,

@@ -129,6 +129,7 @@ pub fn serve(
             people: Arc::new(People::new(edge.public_url.clone(), https, &brand, &serving.keyring)?),
             keyring: SharedKeyring::new(serving.keyring),
             post: post.clone(),
+            outbound: listen.edge.outbound()?,
         };
         welcome(&state, serving.demo).await?;
         let options = AppOptions {
