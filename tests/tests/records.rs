@@ -8,12 +8,13 @@ use std::future::Future;
 
 use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId, TransactionId};
+use guerdon_core::program::Bundle;
 use guerdon_core::proofs::SigningKey;
 use guerdon_core::time::Timestamp;
 use guerdon_store::read::Reader;
 use guerdon_store::{
     AuditQuery, CommandError, DataDir, Engine, PostgresStore, Record, RecordChange, RecordQuery, SqliteStore, Store,
-    StoreError, publish, sequence, start_log, verify,
+    StoreError, publish, publish_as, sequence, start_log, verify,
 };
 use guerdon_tests::postgres::{Postgres, shared};
 use guerdon_tests::*;
@@ -26,6 +27,7 @@ on_every_store!(
     a_conflict_writes_nothing,
     callers_of_the_engine_hear_of_a_conflict,
     entries_and_transactions_share_one_log,
+    a_publication_is_told_with_what_it_changed,
 );
 
 fn record(kind: &str, id: &str, subject: &str, body: &str) -> Record {
@@ -204,6 +206,36 @@ fn entries_and_transactions_share_one_log<B: Backend>() {
     assert_eq!(store.audit_head().unwrap().unwrap().number, 9);
     assert_eq!(sequence(&mut store, &key).unwrap().leaves, 2);
     assert_eq!(sound(&mut store).log_leaves, 18);
+    drop((store, keep));
+}
+
+fn a_publication_is_told_with_what_it_changed<B: Backend>() {
+    let (mut store, keep) = B::fresh();
+    let act = |at| event("opr_1", "program.publish", "program", at);
+    let publish = |store: &mut B::Store, bundle: &Bundle, at| {
+        let mut ids = ids(store);
+        publish_as(store, bundle, act(at), &mut ids)
+    };
+    let first = publish(&mut store, &bundle(), today()).unwrap();
+    assert!(!first.added.is_empty());
+    let told = store.audit_head().unwrap().unwrap();
+    let after = json!({ "added": first.added, "retired": [] });
+    assert_eq!((told.number, told.event().unwrap()), (1, AuditEvent { after, ..act(today()) }));
+    // Nothing changes: nothing is told. Nor when the publication is refused.
+    let later = today().plus_millis(1);
+    assert!(publish(&mut store, &bundle(), later).unwrap().added.is_empty());
+    let mut other = bundle();
+    other.program.id = "another".to_owned();
+    assert!(publish(&mut store, &other, later).is_err());
+    assert_eq!(store.audit_head().unwrap(), Some(told));
+    // Through the engine, while it serves.
+    let house = House::<B>::over(store, keep);
+    let mut less = bundle();
+    less.rules.retain(|rule| rule.id != "christmas");
+    let published = wait(house.handle().publish(less, act(later))).unwrap();
+    assert_eq!(published.retired, ["rule christmas"]);
+    let (mut store, keep) = house.close();
+    assert_eq!(store.audit_head().unwrap().unwrap().event().unwrap().after["retired"], json!(["rule christmas"]));
     drop((store, keep));
 }
 

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use guerdon_core::id::MemberId;
+use guerdon_core::audit::AuditEvent;
+use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::Verifier;
 use guerdon_core::program::Document;
@@ -161,8 +162,14 @@ impl Store for Faulty {
         self.store.documents()
     }
 
-    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
-        self.store.add_documents(documents, stock)
+    fn add_documents(
+        &mut self,
+        documents: &[Document],
+        stock: &[(String, i64)],
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        self.store.add_documents(documents, stock, events, ids)
     }
 
     fn revision(&mut self) -> Result<i64, StoreError> {

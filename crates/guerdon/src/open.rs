@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use guerdon_core::program::Program;
+use guerdon_core::audit::AuditEvent;
+use guerdon_core::program::{Bundle, Program};
 use guerdon_core::proofs::SigningKey;
 use guerdon_store::read::Reader;
-use guerdon_store::{DataDir, Engine, PostgresStore, SqliteStore, Store, load_program, log_keys, start_log};
+use guerdon_store::{
+    DataDir, Engine, PostgresStore, Published, SqliteStore, Store, id_generator, load_program, log_keys, publish_as,
+    start_log,
+};
 
 use crate::cli::DataArgs;
 use crate::master_key::write_new;
@@ -120,12 +124,34 @@ pub fn set_clock_offset(store: &mut AnyStore, millis: i64) -> Result<()> {
     Ok(store.set_meta(CLOCK_OFFSET, &millis.to_string())?)
 }
 
+/// Publishes a program file from the command line, which the audit log tells of.
+pub fn publish(store: &mut AnyStore, bundle: &Bundle) -> Result<Published> {
+    let subject = format!("program {}", bundle.program.id);
+    let event = cli_event("program.publish", &subject, serde_json::Value::Null);
+    let mut ids = id_generator(store)?;
+    Ok(publish_as(store, bundle, event, &mut ids)?)
+}
+
 /// Starts the engine of open stores, with the clock of their data.
 pub fn start(mut stores: Vec<AnyStore>) -> Result<Engine<AnyStore>> {
     let offset = stores.first_mut().map(clock_offset).transpose()?.flatten().unwrap_or(0);
     let engine = Engine::start_all(stores)?;
     engine.handle().set_clock_offset(offset);
     Ok(engine)
+}
+
+/// An event of the audit log by whoever may use the binary on these data.
+pub fn cli_event(action: &str, subject: &str, after: serde_json::Value) -> AuditEvent {
+    AuditEvent {
+        at: system_now(),
+        actor: "cli".to_owned(),
+        address: String::new(),
+        action: action.to_owned(),
+        subject: subject.to_owned(),
+        reason: String::new(),
+        before: serde_json::Value::Null,
+        after,
+    }
 }
 
 /// The machine's clock.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use guerdon_store::AuditQuery;
+use guerdon_store::read::Reader;
 use guerdon_tests::postgres;
 use serde_json::json;
 use support::{Server, gift_club, guerdon, init};
@@ -92,6 +94,12 @@ async fn a_directory_is_backed_up_under_load_and_restored_as_of_any_moment() {
     assert!(code == 0 && out.contains("all invariants hold") && out.contains("Taken back"), "{out}{error}");
     std::fs::copy(&key, earlier.join("master.key")).unwrap();
     assert_eq!(balance(&["--data-dir", text(&earlier)], "ann"), 10_000 - 1_000);
+    // What was done by people stays told, and the return is told as well; the log holds both kinds again.
+    let events = Reader::open(&earlier).await.unwrap();
+    let events = events.audit_events(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
+    let actions: Vec<String> = events.iter().map(|entry| entry.event().unwrap().action).collect();
+    assert_eq!(actions, ["data.rewind", "program.publish"]);
+    assert!(out.contains(" 2 audit entries"), "{out}");
     let again = Server::start(&earlier);
     assert_eq!(again.get(&format!("/v1/orders/{held}")).await.1["state"], "held");
     assert_eq!(again.get("/v1/rewards").await.1[0]["left"], json!(98));

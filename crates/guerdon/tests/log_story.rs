@@ -62,11 +62,19 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
         assert!(status == 201 || status == 404, "{receipt}");
         server.member(&format!("m{number}"), 10).await;
     }
-    logged(&server, 10).await;
+    logged(&server, 11).await;
     let key = guerdon(&["log-key", "--data-dir", text(&data)]).1.trim().to_owned();
     let auditor = Auditor { seen: folder.path().join("head.json"), key };
     let (code, out) = auditor.audit(&server);
     assert!(code == 0 && out.contains("first head seen") && out.contains("make up the signed root"), "{out}");
+
+    // The program's publication is an act of administration: the first leaf of all, and verified as such.
+    let (_, leaves) = server.get("/v1/log/leaves?limit=2").await;
+    assert_eq!((&leaves[0]["kind"], &leaves[1]["kind"]), (&json!("audit"), &json!("transaction")));
+    let id = leaves[0]["transaction_id"].as_str().unwrap();
+    let (status, inclusion) = server.get(&format!("/v1/log/inclusion?transaction_id={id}")).await;
+    assert_eq!((status, &inclusion["leaf_index"]), (200, &json!(0)));
+    assert!(guerdon(&["verify", "--data-dir", text(&data)]).1.contains(" 1 audit entries"));
 
     // A member's proof is checked on its own, and not when a figure in it was changed.
     let (_, page) = server.get(&format!("/v1/members/{ann}/transactions")).await;
@@ -83,10 +91,20 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
     assert!(code == 3 && error.contains("another root"), "{error}");
 
     server.member("late", 10).await;
-    logged(&server, 12).await;
+    logged(&server, 13).await;
     let (code, out) = auditor.audit(&server);
     assert!(code == 0 && out.contains("nothing was changed"), "{out}");
     assert_eq!(server.interrupt(), 0);
+
+    // An insider makes the publication someone else's act.
+    let framed = folder.path().join("framed");
+    copy(&data, &framed);
+    let database = Connection::open(framed.join("guerdon.db")).unwrap();
+    let sql = "UPDATE audit SET actor = 'opr_bob', body = replace(body, '\"cli\"', '\"opr_bob\"')";
+    assert_eq!(database.execute(sql, []).unwrap(), 1);
+    drop(database);
+    let (code, out, _) = guerdon(&["verify", "--data-dir", text(&framed)]);
+    assert!(code == 3 && out.contains("audit entry 1: its content does not match its hash"), "{out}");
 
     // An insider changes one transaction with its hash. The ledger is sound in itself; the log knows better.
     let forged = folder.path().join("forged");
@@ -103,11 +121,12 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
     // The insider holds the key as well, and makes a new log of the changed past: only who kept a head can tell.
     let sql = "DELETE FROM log_tile; DELETE FROM log_batch; DELETE FROM outbox;
         UPDATE log_head SET size = 0, checkpoint = '';
-        INSERT INTO outbox SELECT txn_id, unhex(printf('%016X%016X', txn_id, member_id) || hex(leaf_hash)) FROM txn;";
+        INSERT INTO outbox SELECT txn_id, unhex(printf('%016X%016X', txn_id, member_id) || hex(leaf_hash)) FROM txn
+            UNION ALL SELECT id, unhex(printf('%016X%016X', id, 0) || hex(hash)) FROM audit;";
     database.execute_batch(sql).unwrap();
     drop(database);
     let mut server = Server::start(&forged);
-    logged(&server, 12).await;
+    logged(&server, 13).await;
     let (code, out, _) = guerdon(&["verify", "--data-dir", text(&forged)]);
     assert_eq!(code, 0, "in itself the forgery is perfect: {out}");
     let (code, out) = auditor.audit(&server);
@@ -122,7 +141,7 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
     database.execute_batch(&format!("DELETE FROM txn WHERE txn_id = ({last});{sql}")).unwrap();
     drop(database);
     let server = Server::start(&cut);
-    logged(&server, 11).await;
+    logged(&server, 12).await;
     let (code, out) = auditor.audit(&server);
     assert!(code == 3 && out.contains("cut off"), "{out}");
     let (code, out, _) = guerdon(&["verify", "--data-dir", text(&cut)]);
@@ -138,14 +157,14 @@ async fn a_key_is_rotated_and_the_auditor_follows() {
     let auditor = Auditor { seen: folder.path().join("head.json"), key: key.clone() };
     let mut server = Server::start(&data);
     server.member("ann", 10).await;
-    logged(&server, 2).await;
+    logged(&server, 3).await;
     assert_eq!(auditor.audit(&server).0, 0);
     assert_eq!(server.interrupt(), 0);
     let (code, out, error) = guerdon(&["log-key", "--data-dir", text(&data), "--rotate"]);
     assert!(code == 0 && out.trim() != key, "{error}");
     let mut server = Server::start(&data);
     server.member("bob", 10).await;
-    logged(&server, 4).await;
+    logged(&server, 6).await;
     let (code, out) = auditor.audit(&server);
     assert_eq!(code, 0, "{out}");
     let (code, _, error) = guerdon(&["audit", "--url", &server.address, "--since", text(&auditor.seen)]);

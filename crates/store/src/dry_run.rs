@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use guerdon_core::id::MemberId;
+use guerdon_core::audit::{AuditEntry, AuditEvent};
+use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::Verifier;
 use guerdon_core::program::Document;
@@ -10,7 +11,7 @@ use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::time::Timestamp;
 
 use crate::log::{LogGrowth, LogHead, OutboxBatch};
-use crate::{RamStore, Store, StoreError};
+use crate::{RamStore, Record, Store, StoreError};
 
 /// The base is only read; changes live in RAM and go with the value.
 pub struct DryRunStore<S> {
@@ -50,8 +51,14 @@ impl<S: Store> Store for DryRunStore<S> {
         self.base.documents()
     }
 
-    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
-        self.changed.add_documents(documents, stock)
+    fn add_documents(
+        &mut self,
+        documents: &[Document],
+        stock: &[(String, i64)],
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        self.changed.add_documents(documents, stock, events, ids)
     }
 
     fn revision(&mut self) -> Result<i64, StoreError> {
@@ -89,6 +96,15 @@ impl<S: Store> Store for DryRunStore<S> {
 
     fn append_log(&mut self, growth: &LogGrowth) -> Result<(), StoreError> {
         self.changed.append_log(growth)
+    }
+
+    /// Of records a dry run shows those of the base; it writes none, as the default says.
+    fn record(&mut self, kind: &str, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        self.base.record(kind, id, now)
+    }
+
+    fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
+        self.base.audit_head()
     }
 
     fn audit(&mut self, verifier: &mut Verifier) -> Result<(), StoreError> {

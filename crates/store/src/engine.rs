@@ -13,7 +13,7 @@ use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Store, StoreError, load_program};
+use crate::{Store, StoreError, id_generator, load_program};
 
 /// Jobs that may wait before callers are told to come back.
 const QUEUE_JOBS: usize = 4_096;
@@ -97,12 +97,12 @@ impl<S: Store + 'static> Engine<S> {
         };
         let revision = first.revision()?;
         let program = Arc::new(RwLock::new(Arc::new(load_program(first)?)));
-        let member_ids = IdGenerator::after(first.node()?, first.last_id()?);
+        let member_ids = id_generator(first)?;
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
         for (number, mut store) in stores.into_iter().enumerate() {
             let (queue, inbox) = mpsc::channel(QUEUE_JOBS);
             queues.push(queue);
-            let ids = IdGenerator::after(store.node()?, store.last_id()?);
+            let ids = id_generator(&mut store)?;
             let program = Arc::clone(&program);
             let spawned = std::thread::Builder::new().name(format!("writer {number}")).spawn(move || {
                 Writer { store: &mut store, program, revision, ids }.run(inbox);

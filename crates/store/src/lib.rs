@@ -28,4 +28,4 @@ pub use privacy::{
 pub use ram::RamStore;
 pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, rewind};
-pub use writer::{Published, Store, load_program, publish, verify};
+pub use writer::{Published, Store, id_generator, load_program, publish, publish_as, verify, write_records};

@@ -72,6 +72,17 @@ impl RamStore {
         }
     }
 
+    /// Appends events to the chain, with a leaf each in the outbox.
+    fn append(&mut self, events: &[AuditEvent], ids: &mut IdGenerator) -> Result<(), StoreError> {
+        let chained = chain(self.audit.last().map(|(entry, _)| entry), events, ids)?;
+        let leaves = audit_leaves(&chained);
+        self.audit.extend(chained.into_iter().map(|ChainedEvent { entry, event }| (entry, event.columns())));
+        if let Some(first) = leaves.first() {
+            self.outbox.insert(first.transaction_id.0, leaves);
+        }
+        Ok(())
+    }
+
     /// Whether every row that the changes were decided over is still as it was read.
     fn check(&self, changes: &Changes) -> Result<(), StoreError> {
         for change in &changes.accounts {
@@ -220,7 +231,14 @@ impl Store for RamStore {
         Ok(self.documents.clone())
     }
 
-    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
+    fn add_documents(
+        &mut self,
+        documents: &[Document],
+        stock: &[(String, i64)],
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        self.append(events, ids)?;
         self.documents.extend_from_slice(documents);
         self.documents.sort_by(|a, b| (&a.kind, &a.id, a.version).cmp(&(&b.kind, &b.id, b.version)));
         for (reward, initial) in stock {
@@ -292,12 +310,7 @@ impl Store for RamStore {
     ) -> Result<(), StoreError> {
         let mut records = self.records.clone();
         changes.iter().try_for_each(|change| write_record(&mut records, change, now))?;
-        let chained = chain(self.audit.last().map(|(entry, _)| entry), events, ids)?;
-        let leaves = audit_leaves(&chained);
-        self.audit.extend(chained.into_iter().map(|ChainedEvent { entry, event }| (entry, event.columns())));
-        if let Some(first) = leaves.first() {
-            self.outbox.insert(first.transaction_id.0, leaves);
-        }
+        self.append(events, ids)?;
         self.records = records;
         Ok(())
     }

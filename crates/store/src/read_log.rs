@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use guerdon_core::id::{TransactionId, node_of};
+use guerdon_core::id::{MemberId, TransactionId, node_of};
 use guerdon_core::ledger::Transaction;
 use guerdon_core::proofs::{
     Hash, LogKey, TileId, Tiles, TransactionProof, consistency_ranges, inclusion_ranges, tiles_of,
@@ -21,10 +21,36 @@ use crate::rows::{self, Cell, Cells};
 pub struct LeafRow {
     /// Its index.
     pub index: u64,
-    /// The transaction.
+    /// What it is of.
+    pub kind: LeafKind,
+    /// The transaction or audit entry.
     pub transaction_id: TransactionId,
     /// The hash of its content.
     pub hash: Hash,
+}
+
+/// What a leaf of the log is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeafKind {
+    /// A transaction of a member.
+    Transaction,
+    /// An entry of the audit log.
+    Audit,
+}
+
+impl LeafKind {
+    /// The name used in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "transaction",
+            Self::Audit => "audit",
+        }
+    }
+
+    /// Of the member at a leaf; that of an audit entry is 0.
+    fn of(member: MemberId) -> Self {
+        if member == MemberId(0) { Self::Audit } else { Self::Transaction }
+    }
 }
 
 fn unusable(problem: String) -> StoreError {
@@ -111,8 +137,11 @@ impl Reader {
             let row = row.bind(next as i64).fetch_one(&self.pool).await.map_err(failed)?;
             let batch = batch(&row).map_err(unusable)?;
             let from = usize::try_from(next - batch.first_leaf).unwrap_or(usize::MAX);
-            let names = batch.transactions.iter().skip(from).zip(next..end);
-            leaves.extend(names.map(|(id, index)| LeafRow { index, transaction_id: *id, hash: Hash::default() }));
+            let names = batch.transactions.iter().zip(&batch.members).skip(from).zip(next..end);
+            leaves.extend(names.map(|((id, member), index)| {
+                let (kind, hash) = (LeafKind::of(*member), Hash::default());
+                LeafRow { index, kind, transaction_id: *id, hash }
+            }));
             let until = batch.first_leaf + batch.transactions.len() as u64;
             if until <= next {
                 return Err(unusable(format!("leaf {next} of the log belongs to no batch")));

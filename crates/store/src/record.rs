@@ -5,6 +5,7 @@
 use guerdon_core::audit::{AuditColumns, AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId, TransactionId};
 use guerdon_core::ledger::Verifier;
+use guerdon_core::program::Bundle;
 use guerdon_core::proofs::Hash;
 use guerdon_core::time::Timestamp;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::engine::system_now;
 use crate::log::Leaf;
 use crate::rows::{self, Cell, Cells};
-use crate::{CommandError, EngineHandle, StoreError};
+use crate::{CommandError, EngineHandle, Published, StoreError, publish_as};
 
 /// A stored record: typed by its kind, found by its id or by what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,11 @@ impl EngineHandle {
     pub async fn write_records(&self, changes: Vec<RecordChange>, events: Vec<AuditEvent>) -> Result<(), CommandError> {
         let now = self.now();
         self.run_with_ids(move |store, ids: &mut IdGenerator| store.write_records(&changes, &events, now, ids)).await
+    }
+
+    /// Publishes a program file as an act of someone; see [`publish_as`](crate::publish_as).
+    pub async fn publish(&self, bundle: Bundle, event: AuditEvent) -> Result<Published, CommandError> {
+        self.run_with_ids(move |store, ids| publish_as(store, &bundle, event, ids)).await
     }
 
     /// Deletes at most `limit` records that have expired. Returns how many.

@@ -42,8 +42,14 @@ pub trait Store: Send {
     /// All configuration documents, by kind, id and version.
     fn documents(&mut self) -> Result<Vec<Document>, StoreError>;
 
-    /// Adds documents, and stock rows for rewards that have none yet, in one transaction.
-    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError>;
+    /// Adds documents, stock rows for rewards that have none yet, and the audit events of it, in one transaction.
+    fn add_documents(
+        &mut self,
+        documents: &[Document],
+        stock: &[(String, i64)],
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError>;
 
     /// How many documents there are. It grows with each publication, so that a node sees that another has published.
     fn revision(&mut self) -> Result<i64, StoreError>;
@@ -148,8 +154,14 @@ impl Store for Box<dyn Store> {
     fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
         (**self).documents()
     }
-    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
-        (**self).add_documents(documents, stock)
+    fn add_documents(
+        &mut self,
+        documents: &[Document],
+        stock: &[(String, i64)],
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        (**self).add_documents(documents, stock, events, ids)
     }
     fn revision(&mut self) -> Result<i64, StoreError> {
         (**self).revision()
@@ -222,9 +234,46 @@ pub struct Published {
     pub retired: Vec<String>,
 }
 
+/// A generator of ids for work on a store that no engine runs over.
+pub fn id_generator(store: &mut dyn Store) -> Result<IdGenerator, StoreError> {
+    Ok(IdGenerator::after(store.node()?, store.last_id()?))
+}
+
+/// Writes records and audit events into a store that no engine runs over; see [`Store::write_records`].
+pub fn write_records(
+    store: &mut dyn Store,
+    changes: &[RecordChange],
+    events: &[AuditEvent],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut ids = id_generator(store)?;
+    store.write_records(changes, events, now, &mut ids)
+}
+
 /// Publishes a program file: new versions of what differs, retirement of what is gone. The first versions hold from the
-/// beginning of time, later ones from `now`.
+/// beginning of time, later ones from `now`. Nothing stands in the audit log about it: see [`publish_as`].
 pub fn publish(store: &mut dyn Store, bundle: &Bundle, now: Timestamp) -> Result<Published, StoreError> {
+    publish_with(store, bundle, now, None, &mut IdGenerator::new(0))
+}
+
+/// The same as an act of someone, at the moment of the event. The event is written when something has changed, and says
+/// what; ids are those of the engine, or of [`id_generator`] where none runs.
+pub fn publish_as(
+    store: &mut dyn Store,
+    bundle: &Bundle,
+    event: AuditEvent,
+    ids: &mut IdGenerator,
+) -> Result<Published, StoreError> {
+    publish_with(store, bundle, event.at, Some(event), ids)
+}
+
+fn publish_with(
+    store: &mut dyn Store,
+    bundle: &Bundle,
+    now: Timestamp,
+    event: Option<AuditEvent>,
+    ids: &mut IdGenerator,
+) -> Result<Published, StoreError> {
     let existing = store.documents()?;
     let wanted = bundle.documents().map_err(StoreError::Unusable)?;
     let newest = |kind: &str, id: &str| {
@@ -262,7 +311,10 @@ pub fn publish(store: &mut dyn Store, bundle: &Bundle, now: Timestamp) -> Result
     }
     let stock: Vec<(String, i64)> =
         bundle.rewards.iter().filter_map(|reward| Some((reward.id.clone(), reward.stock?))).collect();
-    store.add_documents(&added, &stock)?;
+    let Published { added: versions, retired } = &published;
+    let after = serde_json::json!({ "added": versions, "retired": retired });
+    let event = event.filter(|_| !added.is_empty()).map(|event| AuditEvent { after, ..event });
+    store.add_documents(&added, &stock, event.as_slice(), ids)?;
     Ok(published)
 }
 

@@ -14,7 +14,7 @@ use guerdon_core::program::{Bundle, Program};
 use guerdon_core::time::{Day, Timestamp};
 use guerdon_server::identity::token::{Token, TokenKind};
 use guerdon_store::read::Flow;
-use guerdon_store::{EngineHandle, load_program, publish, sequence, verify};
+use guerdon_store::{EngineHandle, load_program, sequence, verify};
 
 use super::import::purchase_steps;
 use super::init::GIFT_CLUB;
@@ -55,7 +55,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     let edge = edge(&args.listen)?;
     let mut store = args.data.create()?;
     let bundle = Bundle::parse(GIFT_CLUB).map_err(anyhow::Error::msg)?;
-    publish(&mut store, &bundle, system_now())?;
+    open::publish(&mut store, &bundle)?;
     let program = load_program(&mut store)?;
     println!("Guerdon demo: Gift Club over thirteen months of a real retailer (UCI Online Retail, CC BY 4.0).");
     let keyring = args.data.keyring(&mut store)?;

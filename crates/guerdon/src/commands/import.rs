@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use guerdon_core::audit::AuditEvent;
 use guerdon_core::kernel::Command;
 use guerdon_core::members::Profile;
 use guerdon_core::privacy::Keyring;
 use guerdon_core::time::EARLIEST;
-use guerdon_store::{DryRunStore, Engine, EngineHandle, Store};
+use guerdon_store::{DryRunStore, Engine, EngineHandle, Store, write_records};
 
 use crate::cli::DataArgs;
 use crate::import::{
@@ -49,9 +50,11 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
     let keyring = args.data.keyring(&mut store)?;
     let offset = open::clock_offset(&mut store)?.unwrap_or(0);
     let report = if args.dry_run {
-        import(DryRunStore::new(store), &keyring, program, &mapping, &args.file, offset)?
+        import(DryRunStore::new(store), &keyring, program, &mapping, &args.file, offset)?.0
     } else {
-        import(store, &keyring, program, &mapping, &args.file, offset)?
+        let (report, mut store) = import(store, &keyring, program, &mapping, &args.file, offset)?;
+        write_records(&mut store, &[], &[event(&mapping, &args.file, &report)], open::system_now())?;
+        report
     };
     if let Some(path) = &args.report {
         write_report(path, &report.problems).with_context(|| format!("the report {}", path.display()))?;
@@ -71,7 +74,7 @@ fn import<S: Store + 'static>(
     mapping: &Mapping,
     file: &Path,
     clock_offset: i64,
-) -> Result<Report> {
+) -> Result<(Report, S)> {
     let reading = indicatif::ProgressBar::new_spinner();
     let progress = |rows| reading.set_message(format!("reading: {rows} rows"));
     match mapping.kind {
@@ -84,8 +87,7 @@ fn import<S: Store + 'static>(
             let steps = members.into_iter().map(|(row, profile)| member_step(&handle, keyring, row, &profile));
             let report = run_steps(&handle, steps, &|done| bar.set_position(done))?;
             drop(handle);
-            drop(engine.stop()?);
-            Ok(report)
+            Ok((report, engine.stop()?))
         }
         Kind::Purchases => {
             let found = read_purchases(&program, mapping, file, &progress)?;
@@ -102,12 +104,27 @@ fn import<S: Store + 'static>(
                 .flat_map(|purchase| purchase_steps(&handle, keyring, &mut members, purchase, enrol));
             let mut report = run_steps(&handle, steps, &|done| bar.set_position(done))?;
             drop(handle);
-            drop(engine.stop()?);
+            let store = engine.stop()?;
             report.problems.extend(found.problems);
             report.problems.sort_by_key(|problem| problem.row);
-            Ok(report)
+            Ok((report, store))
         }
     }
+}
+
+/// What the audit log says about an import: how much of what, and the name of the file.
+fn event(mapping: &Mapping, file: &Path, report: &Report) -> AuditEvent {
+    let subject = match mapping.kind {
+        Kind::Members => "import members",
+        Kind::Purchases => "import purchases",
+    };
+    let after = serde_json::json!({
+        "file": file.file_name().map(|name| name.to_string_lossy()),
+        "accepted": report.accepted,
+        "already_there": report.already_there,
+        "refused": report.problems.len(),
+    });
+    open::cli_event("data.import", subject, after)
 }
 
 fn member_step(engine: &EngineHandle, keyring: &Keyring, row: u64, profile: &Profile) -> Step {

@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use guerdon_core::program::Bundle;
-use guerdon_store::publish;
 
 use crate::cli::DataArgs;
-use crate::open::system_now;
+use crate::open::publish;
 
 /// The program of the demo, for a start without a program file.
 pub const GIFT_CLUB: &str = include_str!("../../../../programs/gift-club.toml");
@@ -36,7 +35,7 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     let source = args.program.as_ref().map_or("the built-in Gift Club".to_owned(), |path| path.display().to_string());
     let bundle = Bundle::parse(&text).map_err(anyhow::Error::msg).with_context(|| source.clone())?;
     let mut store = args.data.create()?;
-    let published = publish(&mut store, &bundle, system_now())?;
+    let published = publish(&mut store, &bundle)?;
     args.data.log_key(&mut store)?;
     args.data.keyring(&mut store)?;
     if args.json {

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use guerdon_store::{load_program, log_keys, rotate_log_key};
+use guerdon_store::{load_program, log_keys, rotate_log_key, write_records};
 
 use crate::cli::DataArgs;
-use crate::open::new_log_key;
+use crate::open::{cli_event, new_log_key, system_now};
 
 /// Arguments of `log-key`.
 #[derive(Args)]
@@ -44,6 +44,9 @@ fn rotate(args: &LogKeyArgs) -> Result<()> {
     let new = new_log_key(&fresh, &load_program(&mut store)?.settings.id)?;
     std::fs::hard_link(&file, &retired).with_context(|| retired.display().to_string())?;
     rotate_log_key(&mut store, &old, &new)?;
+    let after = serde_json::json!({ "public_key": new.public().to_string() });
+    let event = cli_event("log.rotate_key", "log", after);
+    write_records(&mut store, &[], &[event], system_now())?;
     std::fs::rename(&fresh, &file).with_context(|| file.display().to_string())?;
     eprintln!("The old key is kept as {}; the new one is in {}.", retired.display(), file.display());
     Ok(())

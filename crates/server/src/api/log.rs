@@ -137,6 +137,8 @@ async fn consistency(
 #[derive(Serialize, ToSchema)]
 struct LeafView {
     index: u64,
+    /// `transaction`, or `audit` for an entry of the audit log.
+    kind: &'static str,
     transaction_id: String,
     /// SHA-256, hexadecimal.
     leaf_hash: String,
@@ -167,6 +169,7 @@ async fn leaves(
     let rows = state.reader.log_leaves(from..from.saturating_add(limit)).await?;
     let view = |leaf: guerdon_store::read_log::LeafRow| LeafView {
         index: leaf.index,
+        kind: leaf.kind.name(),
         transaction_id: leaf.transaction_id.to_string(),
         leaf_hash: hex::encode(&leaf.hash),
     };

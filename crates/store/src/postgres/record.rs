@@ -4,8 +4,8 @@ use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::IdGenerator;
 use guerdon_core::ledger::Verifier;
 use guerdon_core::time::Timestamp;
-use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, Connection, Transaction};
 
 use super::{log, store_error};
 use crate::record::{ChainedEvent, audit_leaves, chain, feed_entry};
@@ -35,7 +35,16 @@ pub(super) async fn write(
     for change in changes {
         write_one(&mut transaction, change, now).await?;
     }
-    // Last, so that others wait for our place in the chain no longer than the commit takes.
+    append_and_commit(transaction, events, ids).await
+}
+
+/// Appends events and commits. They come last in a transaction, so that others wait for our place in the chain no longer
+/// than the commit takes.
+pub(super) async fn append_and_commit(
+    mut transaction: Transaction<'_, Postgres>,
+    events: &[AuditEvent],
+    ids: &mut IdGenerator,
+) -> Result<Appended, StoreError> {
     if let Appended::Raced = append(&mut transaction, events, ids).await? {
         transaction.rollback().await.map_err(store_error)?;
         return Ok(Appended::Raced);
@@ -79,7 +88,7 @@ async fn write_one(connection: &mut PgConnection, change: &RecordChange, now: Ti
 }
 
 /// Appends events to the chain within the caller's transaction, with a leaf each in the outbox.
-pub(super) async fn append(
+async fn append(
     connection: &mut PgConnection,
     events: &[AuditEvent],
     ids: &mut IdGenerator,

@@ -110,6 +110,25 @@ impl PostgresStore {
         result
     }
 
+    /// Runs work that appends events to the audit log, again whenever another node has taken their place in its chain.
+    fn append(
+        &mut self,
+        events: &[AuditEvent],
+        mut work: impl AsyncFnMut(&mut PgConnection) -> Result<Appended, StoreError>,
+    ) -> Result<(), StoreError> {
+        if !events.is_empty() {
+            self.keep_node()?;
+        }
+        for _ in 0..CHAIN_TRIES {
+            if let Appended::Done = self.run(async |connection| work(connection).await)? {
+                return Ok(());
+            }
+            metrics::counter!("guerdon_audit_races_total").increment(1);
+        }
+        let problem = "all nodes write to the audit log at once; try again in a second";
+        Err(StoreError::Unavailable(problem.to_owned()))
+    }
+
     /// Renews the lease of the node's number where it is old. Without it nothing is written: another node might give the
     /// same ids.
     fn keep_node(&mut self) -> Result<(), StoreError> {
@@ -146,10 +165,6 @@ impl Drop for PostgresStore {
         }
         runtime.shutdown_background();
     }
-}
-
-fn chain_is_busy() -> StoreError {
-    StoreError::Unavailable("all nodes write to the audit log at once; try again in a second".to_owned())
 }
 
 impl Store for PostgresStore {
@@ -195,7 +210,7 @@ impl Store for PostgresStore {
                 "SELECT MAX(activity_id) FROM activity",
                 "SELECT MAX(order_id) FROM orders",
                 "SELECT MAX(member_id) FROM account",
-                "SELECT MAX(id) FROM audit",
+                "SELECT MAX(id) FROM (SELECT id FROM audit ORDER BY number DESC LIMIT 1) AS last",
             ] {
                 let row = sqlx::query(sql).fetch_one(&mut *connection).await.map_err(store_error)?;
                 last = last.max(row.maybe_int(0).map_err(StoreError::Rejected)?.unwrap_or(0));
@@ -212,8 +227,14 @@ impl Store for PostgresStore {
         })
     }
 
-    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
-        self.run(async |connection| {
+    fn add_documents(
+        &mut self,
+        documents: &[Document],
+        stock: &[(String, i64)],
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
+        self.append(events, async |connection| {
             let mut transaction = connection.begin().await.map_err(store_error)?;
             for document in documents {
                 let sql = "INSERT INTO document (kind, id, version, position, effective_from, state, body)
@@ -234,7 +255,7 @@ impl Store for PostgresStore {
                 let query = sqlx::query(sql).bind(reward).bind(initial);
                 query.execute(&mut *transaction).await.map_err(store_error)?;
             }
-            transaction.commit().await.map_err(store_error)
+            record::append_and_commit(transaction, events, ids).await
         })
     }
 
@@ -314,17 +335,7 @@ impl Store for PostgresStore {
         now: Timestamp,
         ids: &mut IdGenerator,
     ) -> Result<(), StoreError> {
-        if !events.is_empty() {
-            self.keep_node()?;
-        }
-        for _ in 0..CHAIN_TRIES {
-            let work = async |connection: &mut PgConnection| record::write(connection, changes, events, now, ids).await;
-            if let Appended::Done = self.run(work)? {
-                return Ok(());
-            }
-            metrics::counter!("guerdon_audit_races_total").increment(1);
-        }
-        Err(chain_is_busy())
+        self.append(events, async |connection| record::write(connection, changes, events, now, ids).await)
     }
 
     fn record(&mut self, kind: &str, id: &str, now: Timestamp) -> Result<Option<Record>, StoreError> {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use guerdon_core::id::{MemberId, OrderId, first_id_at};
+use guerdon_core::audit::AuditEvent;
+use guerdon_core::id::{IdGenerator, MemberId, OrderId, first_id_at};
 use guerdon_core::kernel::Receipt;
 use guerdon_core::ledger::{Account, TransactionKind};
 use guerdon_core::redemption::OrderState;
@@ -10,9 +11,10 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::directory::DataDir;
-use super::store::{foreign, load_transactions};
-use super::{merge, store_error};
+use super::store::{foreign, last_id, load_transactions};
+use super::{merge, record, store_error};
 use crate::StoreError;
+use crate::engine::system_now;
 
 /// What a return to an earlier moment took away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,25 @@ pub struct Rewound {
     pub transactions: usize,
     /// Members who were enrolled after it.
     pub members: usize,
+    /// Records of administration that stay as they are in the backup: no journal tells how they were before.
+    pub records: i64,
+}
+
+impl Rewound {
+    /// What the audit log says about it.
+    fn event(&self, until: Timestamp) -> AuditEvent {
+        let Self { transactions, members, .. } = self;
+        AuditEvent {
+            at: system_now(),
+            actor: "cli".to_owned(),
+            address: String::new(),
+            action: "data.rewind".to_owned(),
+            subject: format!("until {until}"),
+            reason: String::new(),
+            before: serde_json::Value::Null,
+            after: serde_json::json!({ "transactions_taken_back": transactions, "members_taken_back": members }),
+        }
+    }
 }
 
 /// Writes a consistent copy of the database into a new file, beside a running server or not.
@@ -32,10 +53,17 @@ pub fn backup(directory: &Path, to: &Path) -> Result<(), StoreError> {
 
 /// Takes a data directory back to a moment: what was committed from then on is taken away, and every row is rebuilt from
 /// the journal that is left. All at once, or nothing.
+///
+/// Records of administration and the audit log stay whole, and the return is an entry of the log: what people did was
+/// done, and its traces cannot be removed by going back.
 pub fn rewind(directory: &DataDir, until: Timestamp) -> Result<Rewound, StoreError> {
     let mut connection = directory.connect()?;
     let transaction = connection.transaction().map_err(store_error)?;
+    // Before anything is taken away: no id is given again.
+    let mut ids = IdGenerator::after(0, last_id(&transaction).map_err(store_error)?);
     let rewound = rewind_rows(&transaction, first_id_at(until), until).map_err(store_error)?;
+    record::append(&transaction, &[rewound.event(until)], &mut ids)?;
+    restart_log(&transaction).map_err(store_error)?;
     transaction.commit().map_err(store_error)?;
     // The log of writes goes into the file, which then stands for itself.
     connection.pragma_update(None, "journal_mode", "DELETE").map_err(store_error)?;
@@ -58,8 +86,8 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     }
     merge::lead_references_on(connection)?;
     recount_stock(connection)?;
-    restart_log(connection)?;
-    Ok(Rewound { transactions, members })
+    let records: i64 = connection.query_row("SELECT COUNT(*) FROM record", [], |row| row.get(0))?;
+    Ok(Rewound { transactions, members, records })
 }
 
 /// Orders that were captured or released since are held again, and those that were refunded since are captured. What
@@ -125,6 +153,7 @@ fn restart_log(connection: &Connection) -> rusqlite::Result<()> {
         "DELETE FROM log_tile; DELETE FROM log_batch; DELETE FROM outbox;
          UPDATE log_head SET size = 0, checkpoint = '';
          INSERT INTO outbox (batch_id, leaves)
-             SELECT txn_id, unhex(printf('%016X%016X', txn_id, member_id) || hex(leaf_hash)) FROM txn;",
+             SELECT txn_id, unhex(printf('%016X%016X', txn_id, member_id) || hex(leaf_hash)) FROM txn
+             UNION ALL SELECT id, unhex(printf('%016X%016X', id, 0) || hex(hash)) FROM audit;",
     )
 }

@@ -144,6 +144,16 @@ pub(super) fn read<T>(cell: Cell<T>) -> rusqlite::Result<T> {
     cell.map_err(foreign)
 }
 
+/// The highest id given to any record.
+pub(super) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
+    let sql = "SELECT MAX(COALESCE((SELECT MAX(txn_id) FROM txn), 0),
+                          COALESCE((SELECT MAX(activity_id) FROM activity), 0),
+                          COALESCE((SELECT MAX(order_id) FROM orders), 0),
+                          COALESCE((SELECT MAX(member_id) FROM account), 0),
+                          COALESCE((SELECT id FROM audit ORDER BY number DESC LIMIT 1), 0))";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
 fn write_accounts(connection: &Connection, changes: &[AccountChange]) -> Result<(), StoreError> {
     let mut insert = connection
         .prepare_cached(
@@ -302,12 +312,7 @@ impl Store for SqliteStore {
     }
 
     fn last_id(&mut self) -> Result<i64, StoreError> {
-        let sql = "SELECT MAX(COALESCE((SELECT MAX(txn_id) FROM txn), 0),
-                              COALESCE((SELECT MAX(activity_id) FROM activity), 0),
-                              COALESCE((SELECT MAX(order_id) FROM orders), 0),
-                              COALESCE((SELECT MAX(member_id) FROM account), 0),
-                              COALESCE((SELECT MAX(id) FROM audit), 0))";
-        self.connection.query_row(sql, [], |row| row.get(0)).map_err(store_error)
+        last_id(&self.connection).map_err(store_error)
     }
 
     fn documents(&mut self) -> Result<Vec<Document>, StoreError> {
@@ -317,7 +322,13 @@ impl Store for SqliteStore {
         found.collect::<Result<_, _>>().map_err(store_error)
     }
 
-    fn add_documents(&mut self, documents: &[Document], stock: &[(String, i64)]) -> Result<(), StoreError> {
+    fn add_documents(
+        &mut self,
+        documents: &[Document],
+        stock: &[(String, i64)],
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<(), StoreError> {
         let transaction = self.connection.transaction().map_err(store_error)?;
         for document in documents {
             let row = params![
@@ -346,6 +357,7 @@ impl Store for SqliteStore {
                 )
                 .map_err(store_error)?;
         }
+        record::append(&transaction, events, ids)?;
         transaction.commit().map_err(store_error)
     }
 
