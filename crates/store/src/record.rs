@@ -134,6 +134,15 @@ pub(crate) struct ChainedEvent<'a> {
     pub(crate) event: &'a AuditEvent,
 }
 
+/// The body of an entry. Its hash is public in the transparency log: the salt keeps outsiders from trying out who may have
+/// done what to whom until a guess meets it.
+#[derive(Serialize)]
+struct Salted<'a> {
+    #[serde(flatten)]
+    event: &'a AuditEvent,
+    salt: String,
+}
+
 /// Chains events to the last entry. Their ids are above its own, so that ids rise with numbers whichever node writes.
 pub(crate) fn chain<'a>(
     last: Option<&AuditEntry>,
@@ -146,7 +155,8 @@ pub(crate) fn chain<'a>(
     let (mut number, mut previous) = last.map_or((0, Hash::default()), |last| (last.number, last.hash));
     let mut chained = Vec::with_capacity(events.len());
     for event in events {
-        let body = serde_json::to_string(event).map_err(|error| StoreError::Rejected(error.to_string()))?;
+        let salted = Salted { event, salt: format!("{:032x}", rand::random::<u128>()) };
+        let body = serde_json::to_string(&salted).map_err(|error| StoreError::Rejected(error.to_string()))?;
         number += 1;
         // As the ids of transactions, by the machine's clock.
         let entry = AuditEntry::new(number, TransactionId(ids.next(system_now())), body, previous);
