@@ -50,6 +50,7 @@ on_every_store!(
     the_log_takes_every_transaction_once_and_proves_it,
     a_new_key_goes_on_where_the_old_one_ended,
     a_log_that_was_changed_is_not_continued,
+    an_erased_member_leaves_points_and_references_behind,
 );
 
 fn an_external_id_belongs_to_one_member<B: Backend>() {
@@ -689,6 +690,24 @@ fn a_log_that_was_changed_is_not_continued<B: Backend>() {
     let named: Vec<&str> = report.findings.iter().map(|finding| finding.row.as_str()).collect();
     assert!(named.iter().any(|row| row.starts_with("transaction txn_")) && named.contains(&"log head"), "{named:?}");
     drop((store, keep));
+}
+
+fn an_erased_member_leaves_points_and_references_behind<B: Backend>() {
+    let mut house = House::<B>::new();
+    let (first, second) = (house.new_member_id(), house.new_member_id());
+    house.accepted(&enrol(first, "e-1", today(), &profile("C-7")).unwrap());
+    house.accepted(&Command::adjust(first, "a-1", today(), POINTS, 500, "opening").unwrap());
+    let erase = Command::erase(first, "erase", today()).unwrap();
+    let receipt = house.receipt(&erase);
+    assert!(receipt.contains("\"forfeited\":500"), "{receipt}");
+    assert_eq!(house.receipt(&erase), receipt, "the same key gives the same receipt");
+    let late = Command::adjust(first, "a-2", today(), POINTS, 5, "late").unwrap();
+    assert_eq!(house.refused(&late), RefusalCode::MemberErased);
+    let twice = Command::erase(first, "erase again", today()).unwrap();
+    assert_eq!(house.refused(&twice), RefusalCode::MemberErased);
+    // The number is free again: nothing remembers whose it was.
+    house.accepted(&enrol(second, "e-2", today(), &profile("C-7")).unwrap());
+    house.close();
 }
 
 fn a_restart_gives_no_id_twice<B: Backend>() {

@@ -194,6 +194,19 @@ proptest! {
         prop_assert_eq!(receipt.points, -before[&ANN].available());
     }
 
+    #[test]
+    fn erasing_leaves_neither_points_nor_references(ann in account()) {
+        let mut before = BTreeMap::from([(ANN, ann)]);
+        before.get_mut(&ANN).unwrap().merged_from.push(BOB);
+        let erase = Command::erase(ANN, "erase", now()).unwrap();
+        let changes = all_accepted(&program("month"), &before, &[erase]);
+        check_journal(&before, &changes);
+        let erased = &changes.accounts[0].account;
+        prop_assert_eq!(erased.status, AccountStatus::Erased { at: now() });
+        prop_assert!(erased.wallets.iter().all(|wallet| wallet.lots.is_empty() && owed(wallet) == 0));
+        prop_assert_eq!(&changes.decisions[0].erased, &vec![BOB, ANN]);
+    }
+
     /// What is refunded lies where it lay, or, when that is nearly over, in a lot that lives on for a week at least.
     #[test]
     fn a_refund_restores(ann in account(), percent in 1_i64..=100, monthly in any::<bool>()) {

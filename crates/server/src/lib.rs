@@ -11,6 +11,7 @@ pub mod language;
 pub mod messages;
 pub mod outbound;
 pub mod picture;
+mod privacy;
 mod problem;
 mod sequencer;
 mod serve;

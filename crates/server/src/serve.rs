@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use guerdon_core::id::MemberId;
 use guerdon_core::proofs::SigningKey;
 use guerdon_store::EngineHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::AppState;
 use crate::edge::{self, Edge};
+use crate::privacy::{erasure, retention};
 use crate::sequencer::sequencer;
 
 /// How often accounts are asked for what is due.
@@ -20,6 +23,10 @@ const TICK_ACCOUNTS: usize = 1_000;
 /// How often expired records are deleted, and how many at once.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_RECORDS: usize = 1_000;
+/// How often is looked who is to be erased.
+const PRIVACY_EVERY: Duration = Duration::from_secs(60);
+/// The lease of the node that does it.
+const PRIVACY_LEASE: &str = "job privacy";
 /// How long open requests may take after the signal to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
@@ -28,10 +35,12 @@ pub async fn serve(
     listener: TcpListener,
     app: Router,
     edge: Edge,
-    engine: EngineHandle,
+    state: AppState,
     log_key: Option<SigningKey>,
     stop: watch::Receiver<bool>,
 ) {
+    let engine = state.engine.clone();
+    let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
     let sweeper = tokio::spawn(sweep_worker(engine.clone(), stop.clone()));
     let worker = tokio::spawn(tick_worker(engine, stop.clone()));
@@ -43,6 +52,7 @@ pub async fn serve(
     }
     worker.abort();
     sweeper.abort();
+    privacy.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);
 }
 
@@ -77,6 +87,36 @@ async fn sweep_worker(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Carries out erasures that are due, and puts members down for erasure whose time of retention is over.
+async fn privacy_worker(state: AppState, mut stop: watch::Receiver<bool>) {
+    let mut after = None;
+    loop {
+        if state.engine.run(|store| store.lease(PRIVACY_LEASE)).await.unwrap_or(false) {
+            after = see_to_privacy(&state, after).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PRIVACY_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// One round; goes on behind `after`, and returns from where the next one goes on.
+async fn see_to_privacy(state: &AppState, after: Option<MemberId>) -> Option<MemberId> {
+    match erasure::carry_out_due(state).await {
+        Ok(0) => {}
+        Ok(erased) => tracing::info!(erased, "members were erased"),
+        Err(problem) => tracing::warn!(problem.detail, "erasures that are due could not be carried out"),
+    }
+    match retention::put_down(state, after).await {
+        Ok((_, last)) => last,
+        Err(problem) => {
+            tracing::warn!(problem.detail, "retention could not be looked at");
+            after
         }
     }
 }

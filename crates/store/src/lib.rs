@@ -8,6 +8,7 @@ mod postgres;
 mod privacy;
 mod ram;
 pub mod read;
+pub mod read_activities;
 mod read_life;
 pub mod read_log;
 mod read_records;

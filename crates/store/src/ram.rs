@@ -183,6 +183,10 @@ impl Store for RamStore {
                 let led = self.references.iter_mut().filter(|(reference, led)| reference.kind.moves() && **led == from);
                 led.for_each(|(_, led)| *led = member);
             }
+            for erased in &decision.erased {
+                self.members.insert(*erased, StoredMember { sealed: None, erased_at: Some(transaction.at) });
+                self.references.retain(|_, led| led != erased);
+            }
             if let Some((id, kind, body)) = &decision.activity {
                 self.activities.insert(*id, (member, kind.clone(), body.clone()));
             }

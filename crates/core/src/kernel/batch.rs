@@ -143,7 +143,7 @@ impl Footprint {
                         footprint.members.push(*from);
                     }
                 }
-                Action::Record(_) | Action::Adjust { .. } | Action::Close { .. } | Action::Tick => {}
+                Action::Record(_) | Action::Adjust { .. } | Action::Close { .. } | Action::Erase | Action::Tick => {}
             }
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }
@@ -281,6 +281,9 @@ impl<'a> Batch<'a> {
         });
         if let Some(new) = &decision.member {
             self.loaded.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
+        }
+        if !decision.erased.is_empty() {
+            self.loaded.references.retain(|_, led| !decision.erased.contains(led));
         }
         if let Some(from) = decision.takes_references_of {
             let led =

@@ -90,6 +90,10 @@ pub enum Action {
         reason: String,
     },
     /// End the account; the points that are left are forfeited.
+    /// Destroy what is known of the person: the key, the profile, the references. Points that are left are forfeited; the
+    /// journal stays.
+    Erase,
+    /// Close an account.
     Close {
         /// Why.
         reason: String,
@@ -255,6 +259,12 @@ impl Command {
         check_reason(reason)?;
         let action = Action::Merge { from, reason: reason.to_owned() };
         Ok(Self::new(into, key, at, action, &("merge", from, reason)))
+    }
+
+    /// Erases a member.
+    pub fn erase(member_id: MemberId, key: &str, at: Timestamp) -> Result<Self, Refusal> {
+        check_key(key)?;
+        Ok(Self::new(member_id, key, at, Action::Erase, &"erase"))
     }
 
     /// Closes an account.

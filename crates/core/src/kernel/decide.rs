@@ -44,6 +44,8 @@ pub struct Decision {
     pub stock: Option<(String, StockChange)>,
     /// A member whose references lead to this one from now on.
     pub takes_references_of: Option<MemberId>,
+    /// Members whose key, profile and references are destroyed: this one, and those who were merged into it.
+    pub erased: Vec<MemberId>,
     /// What the same command changes on a second account. A batch has taken it out and put it before this decision.
     pub counterpart: Option<Box<Decision>>,
 }
@@ -61,6 +63,7 @@ pub(super) struct Draft<'a> {
     activity: Option<(ActivityId, String, String)>,
     pub(super) order: Option<Order>,
     pub(super) stock: Option<(String, StockChange)>,
+    pub(super) erased: Vec<MemberId>,
 }
 
 /// Decides a command that is no replay. `now` dates the ids.
@@ -98,6 +101,7 @@ pub(super) fn decide(
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason)?,
         Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
+        Action::Erase => draft.erase()?,
         Action::Tick => draft.tick()?,
         Action::Merge { .. } => {}
     }
@@ -138,6 +142,7 @@ impl<'a> Draft<'a> {
             Action::Refund { .. } => TransactionKind::Refund,
             Action::Merge { .. } => TransactionKind::Merge,
             Action::Close { .. } => TransactionKind::Close,
+            Action::Erase => TransactionKind::Erase,
             Action::Tick => TransactionKind::Tick,
         };
         let receipt = Receipt {
@@ -170,6 +175,7 @@ impl<'a> Draft<'a> {
             activity: None,
             order: None,
             stock: None,
+            erased: Vec::new(),
         }
     }
 
@@ -356,6 +362,7 @@ impl<'a> Draft<'a> {
             order: self.order,
             stock: self.stock,
             takes_references_of: None,
+            erased: self.erased,
             counterpart: None,
         })
     }

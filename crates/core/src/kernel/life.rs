@@ -30,6 +30,14 @@ impl Draft<'_> {
     pub(super) fn close(&mut self, reason: &str) -> Result<(), Refusal> {
         check_settled(self.command.member_id, &self.account)?;
         self.check_order()?;
+        self.forfeit()?;
+        self.account.status = AccountStatus::Closed { at: self.command.at };
+        self.receipt.reason = Some(reason.to_owned());
+        Ok(())
+    }
+
+    /// Takes what points are left.
+    fn forfeit(&mut self) -> Result<(), Refusal> {
         for wallet in self.account.wallets.clone() {
             for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {
                 self.receipt.forfeited += lot.remaining;
@@ -43,8 +51,20 @@ impl Draft<'_> {
                 })?;
             }
         }
-        self.account.status = AccountStatus::Closed { at: self.command.at };
-        self.receipt.reason = Some(reason.to_owned());
+        Ok(())
+    }
+
+    /// Destroys what is known of the person, of every account that was merged into this one as well.
+    pub(super) fn erase(&mut self) -> Result<(), Refusal> {
+        match self.account.status {
+            AccountStatus::Active | AccountStatus::Closed { .. } => {}
+            status => check_active(self.command.member_id, status)?,
+        }
+        check_settled(self.command.member_id, &self.account)?;
+        self.check_order()?;
+        self.forfeit()?;
+        self.account.status = AccountStatus::Erased { at: self.command.at };
+        self.erased = self.account.merged_from.iter().copied().chain([self.command.member_id]).collect();
         Ok(())
     }
 }

@@ -99,6 +99,8 @@ pub enum TransactionKind {
     Merge = 9,
     /// A captured order was taken back and its points given back.
     Refund = 10,
+    /// What was known of the member was destroyed, and the points forfeited.
+    Erase = 11,
 }
 
 impl TransactionKind {
@@ -115,6 +117,7 @@ impl TransactionKind {
             Self::Close,
             Self::Merge,
             Self::Refund,
+            Self::Erase,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == code)
@@ -122,7 +125,7 @@ impl TransactionKind {
 
     /// Whether it changes more of an account than its points: what, its receipt says.
     pub fn changes_status(self) -> bool {
-        matches!(self, Self::Close | Self::Merge)
+        matches!(self, Self::Close | Self::Merge | Self::Erase)
     }
 
     /// The name used in the API.
@@ -138,6 +141,7 @@ impl TransactionKind {
             Self::Close => "close",
             Self::Merge => "merge",
             Self::Refund => "refund",
+            Self::Erase => "erase",
         }
     }
 }

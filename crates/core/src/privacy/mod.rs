@@ -6,6 +6,7 @@
 
 mod cipher;
 mod keyring;
+pub mod mask;
 mod master;
 mod secret;
 

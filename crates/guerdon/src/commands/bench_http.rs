@@ -61,9 +61,9 @@ pub fn measure(
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(guerdon_server::serve(
             listener,
-            app(state, AppOptions::default()),
+            app(state.clone(), AppOptions::default()),
             Edge::default(),
-            engine.handle(),
+            state,
             Some(bench_key()),
             stopped,
         ));

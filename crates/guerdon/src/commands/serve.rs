@@ -147,7 +147,7 @@ pub fn serve(
             // The receiver lives as long as the server; when it is gone there is nothing left to stop.
             let _ = stop.send(true);
         });
-        guerdon_server::serve(listener, app(state, options), edge, engine.handle(), serving.log_key, stopped).await;
+        guerdon_server::serve(listener, app(state.clone(), options), edge, state, serving.log_key, stopped).await;
         post.drain(POST_TIME).await;
         anyhow::Ok(())
     })?;

@@ -116,6 +116,11 @@ impl Server {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = self.client.put(format!("{}{path}", self.address));
+        answer(request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap()).await
+    }
+
     pub async fn patch(&self, path: &str, body: Value) -> (u16, Value) {
         let request = self.client.patch(format!("{}{path}", self.address));
         answer(request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap()).await

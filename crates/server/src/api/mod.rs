@@ -9,12 +9,15 @@ mod log;
 mod members;
 mod operators;
 mod orders;
+mod privacy;
 mod rewards;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::AppState;
+
+pub(crate) use views::wallets;
 
 /// All endpoints of `/v1`, with their description.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -28,4 +31,5 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(operators::router())
         .merge(audit::router())
         .merge(approvals::router())
+        .merge(privacy::router())
 }

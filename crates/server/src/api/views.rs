@@ -3,6 +3,7 @@
 use guerdon_core::id::MemberId;
 use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
 use guerdon_core::members::Profile;
+use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
 use guerdon_core::redemption::Order;
 use guerdon_core::rewards::{Reward, StockLevel};
@@ -35,7 +36,7 @@ pub struct MemberView {
     /// RFC 3339; left out: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_activity_at: Option<String>,
-    /// The profile; left out: it was erased.
+    /// The profile with its personal fields masked, see `/reveal`; left out: it was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     profile: Option<Profile>,
@@ -45,7 +46,7 @@ pub struct MemberView {
 }
 
 impl MemberView {
-    /// A member with the profile opened.
+    /// A member with the profile masked.
     pub fn open(state: &AppState, row: MemberRow) -> Result<Self, StoreError> {
         let active = (row.last_activity_at != Timestamp::ZERO).then(|| row.last_activity_at.to_string());
         Ok(Self {
@@ -59,7 +60,7 @@ impl MemberView {
             merged_from: row.merged_from.iter().map(MemberId::to_string).collect(),
             available: row.available,
             last_activity_at: active,
-            profile: state.profile(&row)?,
+            profile: state.profile(&row)?.map(|profile| mask::profile(&profile)),
             erased_at: row.stored.erased_at.map(|at| at.to_string()),
         })
     }

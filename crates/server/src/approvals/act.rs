@@ -112,9 +112,8 @@ impl Act {
                 submit(state, Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?).await
             }
             Self::Publish { program } => publish_program(state, program).await,
-            Self::Import { .. } | Self::Reveal { .. } => {
-                Err(Problem::bad_request("not_available", "not available yet"))
-            }
+            Self::Reveal { export, .. } => crate::privacy::bulk::release(state, export).await,
+            Self::Import { .. } => Err(Problem::bad_request("not_available", "not available yet")),
             Self::Policy { policy } => {
                 let decider = approval.decided_by.clone().unwrap_or_default();
                 let who = crate::identity::actor::Who::Operator { id: decider, session: String::new() };

@@ -33,6 +33,8 @@ pub enum Place {
     Operators,
     /// What waits for another operator.
     Approvals,
+    /// The audit log.
+    Audit,
     /// One's own account.
     Account,
 }
@@ -41,6 +43,7 @@ pub enum Place {
 const SETTINGS: &[(Place, &str, &str, Permission)] = &[
     (Place::Approvals, "/console/approvals", "nav-approvals", Permission::ApprovalsRead),
     (Place::Operators, "/console/operators", "nav-operators", Permission::OperatorsRead),
+    (Place::Audit, "/console/audit", "nav-audit", Permission::AuditRead),
 ];
 
 /// A link in the navigation.

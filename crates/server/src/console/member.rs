@@ -1,17 +1,20 @@
 //! One member: profile, wallets with their lots, and the history.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::response::Response;
 use guerdon_core::id::MemberId;
+use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
 use guerdon_core::members::Profile;
 use guerdon_core::time::Timestamp;
+use serde::Deserialize;
 
 use super::frame::{Frame, OrPage, PageError, Place, render};
 use super::history::{self, Cursor, History};
 use super::summary::display_name;
 use crate::AppState;
+use crate::privacy;
 
 struct LotRow {
     points: String,
@@ -40,6 +43,7 @@ struct MemberPage {
     id: MemberId,
     name: String,
     facts: Vec<(String, String)>,
+    may_reveal: bool,
     wallets: Vec<WalletView>,
     history: History,
 }
@@ -51,13 +55,43 @@ pub async fn page(
     Path(text): Path<String>,
     Query(cursor): Query<Cursor>,
 ) -> Result<Response, PageError> {
+    show(frame, &state, &text, &cursor, None).await
+}
+
+/// Why an operator wants to see the personal fields.
+#[derive(Deserialize)]
+pub struct RevealForm {
+    reason: String,
+}
+
+/// The same page with the personal fields in full, for a reason that the audit log keeps.
+pub async fn reveal(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Form(form): Form<RevealForm>,
+) -> Result<Response, PageError> {
+    show(frame, &state, &text, &Cursor::default(), Some(&form.reason)).await
+}
+
+async fn show(
+    frame: Frame,
+    state: &AppState,
+    text: &str,
+    cursor: &Cursor,
+    reason: Option<&str>,
+) -> Result<Response, PageError> {
     let frame = frame.at(Place::Members);
     let id: MemberId = text.parse().map_err(|_| PageError::unknown_member(&frame))?;
     let (id, account) =
         state.reader.resolve(id).await.or_page(&frame)?.ok_or_else(|| PageError::unknown_member(&frame))?;
     let row = state.reader.member(id).await.or_page(&frame)?.ok_or_else(|| PageError::unknown_member(&frame))?;
     let now = state.engine.now();
-    let profile = state.profile(&row).or_page(&frame)?.unwrap_or_default();
+    let shown = match reason {
+        Some(reason) => privacy::reveal(state, &frame.actor, &row, reason).await,
+        None => privacy::masked(state, &row),
+    };
+    let profile = shown.map_err(|_| PageError::store(&frame))?.unwrap_or_default();
     let mut facts = facts(&frame, &profile);
     facts.push((frame.t("fact-enrolled"), frame.time(row.enrolled_at)));
     facts.push((frame.t("fact-last-activity"), frame.time(row.last_activity_at)));
@@ -65,10 +99,11 @@ pub async fn page(
         facts.push((frame.t("fact-erased"), frame.time(at)));
     }
     facts.extend(life(&frame, &account));
-    let history = history::read(&state, &frame, id, &cursor).await?;
+    let history = history::read(state, &frame, id, cursor).await?;
     let page = MemberPage {
         id,
         name: display_name(id, &profile),
+        may_reveal: reason.is_none() && frame.actor.access.somewhere().has(Permission::MembersReveal),
         facts,
         wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
         history,
@@ -91,7 +126,7 @@ fn life(frame: &Frame, account: &Account) -> Vec<(String, String)> {
 }
 
 /// What is known of a member, as pairs of a label and a value.
-fn facts(frame: &Frame, profile: &Profile) -> Vec<(String, String)> {
+pub(crate) fn facts(frame: &Frame, profile: &Profile) -> Vec<(String, String)> {
     let known = [
         ("fact-external-id", &profile.external_id),
         ("fact-email", &profile.email),

@@ -2,6 +2,7 @@
 
 mod account;
 mod approvals;
+mod audit;
 mod explain;
 mod format;
 mod frame;
@@ -28,7 +29,9 @@ use crate::identity::access::{Needs, Pages};
 use crate::language::Language;
 use frame::PageError;
 
+pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
+pub(crate) use member::facts;
 pub use sign_in::home;
 
 /// The pages of the console.
@@ -39,12 +42,14 @@ pub fn pages() -> Pages {
         .get("/console/members", members, members::page)
         .get("/console/search", members, members::search)
         .get("/console/members/{id}", members, member::page)
+        .post("/console/members/{id}", Needs::InStore(Permission::MembersReveal), member::reveal)
         .get("/console/members/{id}/transactions", members, history::rows)
         .get("/console/proofs", Needs::Operator, proofs::page)
         .get("/console/{*rest}", Needs::Operator, nowhere)
         .and(sign_in::pages())
         .and(account::pages())
         .and(approvals::pages())
+        .and(audit::pages())
         .and(operators::pages())
         .around(|router| {
             router

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use guerdon_core::id::MemberId;
 use guerdon_core::ledger::{CurrencyId, LedgerAccount};
 use guerdon_core::members::Profile;
+use guerdon_core::privacy::mask;
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::{Day, months_between};
 use guerdon_store::StoreError;
@@ -150,9 +151,10 @@ async fn name_of(state: &AppState, id: MemberId) -> Result<String, StoreError> {
     Ok(display_name(id, &state.profile(&row)?.unwrap_or_default()))
 }
 
-/// What to call a member: the name, else the brand's number, else the id.
+/// What to call a member: the masked name, else the brand's number, else the id.
 pub fn display_name(id: MemberId, profile: &Profile) -> String {
-    profile.name.clone().or_else(|| profile.external_id.clone()).unwrap_or_else(|| id.to_string())
+    let name = profile.name.as_deref().map(mask::name);
+    name.or_else(|| profile.external_id.clone()).unwrap_or_else(|| id.to_string())
 }
 
 /// Adds flows up by month, from the first that moved anything to that of `today` or of the last flow.

@@ -26,6 +26,8 @@ pub enum Who {
         /// The session's record.
         session: String,
     },
+    /// The server itself: a job.
+    System,
     /// A program with an API key.
     Key {
         /// `key_…`
@@ -62,10 +64,16 @@ impl Actor {
         Self { who: Who::Anonymous, address, access: Arc::default() }
     }
 
+    /// The server itself: a job, which is bound by nothing but what it is written to do.
+    pub fn system() -> Self {
+        Self { who: Who::System, ..Self::anonymous(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
+    }
+
     /// The name under which the audit log knows them.
     pub fn name(&self) -> String {
         match &self.who {
             Who::Anonymous => "anonymous".to_owned(),
+            Who::System => "system".to_owned(),
             Who::Operator { id, .. } | Who::Key { id } | Who::Client { id } => id.clone(),
             Who::Member { id, .. } => id.to_string(),
         }

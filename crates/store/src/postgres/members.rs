@@ -15,6 +15,20 @@ use crate::rows::Cells;
 
 type Done = Result<(), StoreError>;
 
+/// Destroys what is known of members: the row keeps the id, and when the member came and went.
+pub(super) async fn erase(connection: &mut PgConnection, changes: &Changes) -> Done {
+    for decision in changes.decisions.iter().filter(|decision| !decision.erased.is_empty()) {
+        let members: Vec<i64> = decision.erased.iter().map(|member| member.0).collect();
+        let sql = "UPDATE member SET erased_at = $2, key_id = NULL, wrapped_key = NULL, profile = NULL
+                   WHERE member_id = ANY($1)";
+        let query = sqlx::query(sql).bind(&members).bind(decision.transaction.at.as_millis());
+        query.execute(&mut *connection).await.map_err(store_error)?;
+        let query = sqlx::query("DELETE FROM member_ref WHERE member_id = ANY($1)").bind(&members);
+        query.execute(&mut *connection).await.map_err(store_error)?;
+    }
+    Ok(())
+}
+
 /// Writes the members of decisions.
 pub(super) async fn write(connection: &mut PgConnection, changes: &Changes) -> Done {
     let all: Vec<_> = changes

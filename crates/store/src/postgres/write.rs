@@ -52,6 +52,7 @@ async fn rest(connection: &mut PgConnection, changes: &Changes) -> Done {
     activities(&mut *connection, changes).await?;
     members::write(&mut *connection, changes).await?;
     merges(&mut *connection, changes).await?;
+    members::erase(&mut *connection, changes).await?;
     orders(&mut *connection, changes).await?;
     log::write_outbox(&mut *connection, &leaves).await?;
     stock(&mut *connection, changes).await

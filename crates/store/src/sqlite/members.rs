@@ -10,6 +10,24 @@ use super::store_error;
 use crate::StoreError;
 use crate::privacy::{KEYRING, NowSealed, PlainMember, check_wrapped};
 
+/// Destroys what is known of members: the row keeps the id, and when the member came and went. What lay there is
+/// overwritten.
+pub(super) fn erase(connection: &Connection, decisions: &[Decision]) -> rusqlite::Result<()> {
+    for decision in decisions.iter().filter(|decision| !decision.erased.is_empty()) {
+        let at = decision.transaction.at.as_millis();
+        for member in &decision.erased {
+            connection
+                .prepare_cached(
+                    "UPDATE member SET erased_at = ?2, key_id = NULL, wrapped_key = NULL, profile = NULL
+                     WHERE member_id = ?1",
+                )?
+                .execute([member.0, at])?;
+            connection.prepare_cached("DELETE FROM member_ref WHERE member_id = ?1")?.execute([member.0])?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes the members of decisions.
 pub(super) fn write(connection: &Connection, decisions: &[Decision]) -> Result<(), StoreError> {
     let mut new = decisions.iter().filter_map(|one| Some((&one.transaction, one.member.as_ref()?))).peekable();

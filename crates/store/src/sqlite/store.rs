@@ -126,6 +126,7 @@ impl SqliteStore {
         write_decisions(&transaction, &changes.decisions, &leaves).map_err(store_error)?;
         members::write(&transaction, &changes.decisions)?;
         merge::move_references(&transaction, &changes.decisions).map_err(store_error)?;
+        members::erase(&transaction, &changes.decisions).map_err(store_error)?;
         write_orders(&transaction, &changes.orders).map_err(store_error)?;
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;

@@ -9,10 +9,8 @@ use guerdon_store::RecordQuery;
 use super::*;
 use crate::SharedKeyring;
 use crate::identity::directory::Directory;
-use crate::identity::people::People;
 use crate::identity::testing::{NOW, Scratch, scratch};
 use crate::messages::{Mailbox, Post};
-use crate::outbound::{Outbound, OutboundOptions};
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
 
@@ -215,8 +213,6 @@ async fn a_code_is_sent_in_the_language_of_who_asks_and_known_or_not_is_all_the_
         directory: Arc::new(Directory::new(None)),
         keyring: SharedKeyring::new(keyring()),
         post: Post::new(Some(Arc::new(mailbox.clone())), None),
-        people: Arc::new(People::new(None, false, "Gift Club", &keyring()).unwrap()),
-        outbound: Outbound::new(OutboundOptions::default()),
     };
     let request = CodeRequest { to: &ann(), purpose: CodePurpose::Join, bound_to: "", client: HOME };
     let started = send_code(&state, Language::Chinese, &request).await.unwrap();

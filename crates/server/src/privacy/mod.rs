@@ -1,0 +1,49 @@
+//! Members' data: consent, export, erasure, retention, and the registers that a brand must keep.
+
+pub mod bulk;
+pub mod consent;
+pub mod erasure;
+pub mod export;
+pub mod register;
+pub mod retention;
+
+use axum::http::StatusCode;
+use guerdon_core::id::MemberId;
+use guerdon_core::limits;
+use guerdon_core::members::Profile;
+use guerdon_core::privacy::mask;
+use guerdon_store::read::MemberRow;
+
+use crate::AppState;
+use crate::identity::actor::Actor;
+use crate::problem::Problem;
+
+pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
+}
+
+/// A member by id, whichever account it lives on now.
+pub async fn member(state: &AppState, id: MemberId) -> Result<MemberRow, Problem> {
+    let unknown = || Problem::not_found("unknown_member", format!("there is no member `{id}`"));
+    state.reader.member(id).await?.ok_or_else(unknown)
+}
+
+/// The profile of a member, masked. `None`: it was erased.
+pub fn masked(state: &AppState, row: &MemberRow) -> Result<Option<Profile>, Problem> {
+    Ok(state.profile(row)?.map(|profile| mask::profile(&profile)))
+}
+
+/// The profile of a member in full, for a reason that the audit log keeps.
+pub async fn reveal(
+    state: &AppState,
+    actor: &Actor,
+    row: &MemberRow,
+    reason: &str,
+) -> Result<Option<Profile>, Problem> {
+    limits::check_text("reason", reason, limits::TEXT_CHARS).map_err(invalid)?;
+    let mut event = actor.event(state.clock(), "member.reveal", &row.id.to_string());
+    reason.clone_into(&mut event.reason);
+    // Written before anything is shown: nobody looks without leaving a trace.
+    state.engine.write_records(Vec::new(), vec![event]).await?;
+    Ok(state.profile(row)?)
+}
