@@ -7,14 +7,15 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    audit, backup, bench, demo, import, init, inspect, log_key, migrate, restore, serve, simulate, verify, version,
+    audit, backup, bench, card, demo, import, init, inspect, log_key, migrate, restore, serve, simulate, verify,
+    version,
 };
 use crate::edge::EdgeArgs;
 
 /// Guerdon: a self-hosted loyalty platform. Start with `guerdon demo`.
 ///
 /// Exit codes: 0 done · 1 an error, nothing half-written · 2 wrong usage · 3 `verify` found wrong rows, `audit` a log
-/// that was rewritten, or `import` refused rows.
+/// that was rewritten, `import` refused rows, or `card verify` a card.
 #[derive(Parser)]
 #[command(name = "guerdon", version, max_term_width = 100)]
 pub struct Cli {
@@ -76,6 +77,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Show the public key of the transparency log, or let a new key take its place.
     LogKey(log_key::LogKeyArgs),
+    /// Check membership cards without a server, or show the key for it.
+    Card(card::CardArgs),
     /// Show an account in full.
     Inspect(inspect::InspectArgs),
     /// Measure durable redemptions beside the bare engine.
@@ -100,6 +103,7 @@ impl Cli {
             Command::Restore(args) => restore::run(&args),
             Command::Audit(args) => audit::run(&args),
             Command::LogKey(args) => log_key::run(&args),
+            Command::Card(args) => card::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Simulate(args) => simulate::run(&args),

@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod approvals;
 mod assets;
+pub mod card;
 mod console;
 pub mod edge;
 pub mod identity;

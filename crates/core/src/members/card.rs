@@ -8,6 +8,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
 use crate::hex;
 use crate::id::MemberId;
+use crate::privacy::Keyring;
 use crate::time::Timestamp;
 
 /// How long a card is shown before the next one takes its place.
@@ -52,6 +53,11 @@ impl CardKey {
     /// A key of 32 random bytes.
     pub fn new(secret: &[u8; 32]) -> Self {
         Self(SigningKey::from_bytes(secret))
+    }
+
+    /// The key of a program.
+    pub fn of(keyring: &Keyring) -> Self {
+        Self(keyring.card_key().clone())
     }
 
     /// The public half.

@@ -6,6 +6,8 @@ pub mod bench;
 mod bench_http;
 mod bench_log;
 mod bench_postgres;
+pub mod card;
+
 pub mod demo;
 pub mod import;
 pub mod init;

@@ -137,7 +137,7 @@ pub fn tile(input: &[u8]) -> String {
     let hashes = rest.as_chunks::<32>().0;
     let mut verifier = LogVerifier::default();
     verifier.leaves(index, rest);
-    verifier.batch(old, &[TransactionId(1), TransactionId(size as i64)]);
+    verifier.batch(old, &[TransactionId(1), TransactionId(size as i64)], &[MemberId(1), MemberId(0)]);
     verifier.tile(TileId { level: (old % 9) as u32, index }, rest);
     verifier.head(size, &text(rest), &[key(1).public()]);
     let mut words = format!("{} findings", verifier.finish().len().min(5));

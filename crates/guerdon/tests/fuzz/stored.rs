@@ -69,7 +69,7 @@ pub fn receipt(input: &[u8]) -> String {
         format!("{:?} {}", receipt.kind, receipt.explanation.len().min(3))
     });
     let profile = behaviour(serde_json::from_slice::<Profile>(input), |profile| {
-        behaviour(profile.validate(), |()| format!("{} references", profile.references().len()))
+        behaviour(profile.validate(), |()| format!("{} references", profile.reference_values().count()))
     });
     format!("{receipt}; {profile}")
 }

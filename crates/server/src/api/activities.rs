@@ -5,19 +5,17 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use guerdon_core::earning::Activity;
-use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
 use guerdon_core::kernel::Command;
 use guerdon_core::limits;
-use guerdon_core::members::RefKind;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, IdempotencyKey, Params, id, receipt};
-use super::members::unknown_member;
+use super::cards::named_member;
+use super::extract::{Body, IdempotencyKey, Params, receipt};
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
@@ -30,10 +28,12 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ActivityRequest {
-    /// `mem_…`; or give `external_id`.
+    /// `mem_…`; or give `external_id` or `card`.
     member_id: Option<String>,
     /// The brand's own number of the member.
     external_id: Option<String>,
+    /// The member's card: the text of its QR code, or the number of its bar code.
+    card: Option<String>,
     /// The caller's own number, such as an invoice number.
     reference: Option<String>,
     /// What the member did.
@@ -78,7 +78,8 @@ async fn record(
 
 async fn prepare(state: &AppState, actor: &Actor, key: &str, request: ActivityRequest) -> Result<Command, Problem> {
     actor.require_at(Permission::ActivitiesWrite, request.activity.store.as_deref())?;
-    let member = resolve(state, &request).await?;
+    let ActivityRequest { member_id, external_id, card, .. } = &request;
+    let member = named_member(state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     if let Some(reference) = &request.reference {
         limits::check_text("reference", reference, limits::KEY_CHARS)
             .map_err(|problem| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", problem))?;
@@ -88,17 +89,6 @@ async fn prepare(state: &AppState, actor: &Actor, key: &str, request: ActivityRe
     let oldest = now.plus_millis(-program.settings.backdating_days * 86_400_000);
     let command = Command::record(&program, member, key, &request.activity, now, oldest)?;
     Ok(command.with_reference(request.reference))
-}
-
-async fn resolve(state: &AppState, request: &ActivityRequest) -> Result<MemberId, Problem> {
-    match (&request.member_id, &request.external_id) {
-        (Some(text), None) => id(text),
-        (None, Some(external_id)) => {
-            let reference = state.keys().reference(RefKind::ExternalId, external_id);
-            state.reader.member_by_reference(&reference).await?.ok_or_else(|| unknown_member(external_id))
-        }
-        _ => Err(Problem::bad_request("invalid_request", "give either `member_id` or `external_id`")),
-    }
 }
 
 /// Up to 1,000 activities.

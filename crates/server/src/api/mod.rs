@@ -4,6 +4,7 @@ mod accounts;
 mod activities;
 mod approvals;
 mod audit;
+mod cards;
 mod extract;
 mod log;
 mod members;
@@ -27,6 +28,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(activities::router())
         .merge(rewards::router())
         .merge(orders::router())
+        .merge(cards::router())
         .merge(log::router())
         .merge(operators::router())
         .merge(audit::router())

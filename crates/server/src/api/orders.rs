@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use guerdon_core::id::{MemberId, OrderId};
+use guerdon_core::id::OrderId;
 use guerdon_core::kernel::Command;
 use guerdon_core::redemption::Order;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::accounts::Reason;
+use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, id, receipt};
 use super::views::OrderView;
 use crate::AppState;
@@ -30,8 +31,12 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OrderRequest {
-    /// `mem_…`.
-    member_id: MemberIdText,
+    /// `mem_…`; or give `external_id` or `card`.
+    member_id: Option<String>,
+    /// The brand's own number of the member.
+    external_id: Option<String>,
+    /// The member's card: the text of its QR code, or the number of its bar code.
+    card: Option<String>,
     /// What.
     reward_id: String,
     /// How many; 1 when left out.
@@ -41,22 +46,21 @@ struct OrderRequest {
     capture: bool,
 }
 
-#[derive(Deserialize, ToSchema)]
-struct MemberIdText(String);
-
 /// Create an order: set the points and the stock aside.
 #[utoipa::path(post, path = "/v1/orders", tag = "orders",
     security(("key" = ["orders:write"])), request_body = OrderRequest,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
-        (status = 409, description = "`insufficient_points` or `out_of_stock`", body = Problem)))]
+        (status = 409, description = "`insufficient_points` or `out_of_stock`", body = Problem),
+        (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
 async fn create(
     State(state): State<AppState>,
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<OrderRequest>,
 ) -> Result<Response, Problem> {
-    let member: MemberId = id(&request.member_id.0)?;
+    let OrderRequest { member_id, external_id, card, .. } = &request;
+    let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let quantity = request.quantity.unwrap_or(1);
     let command = Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
     receipt(state.engine.submit_one(command).await)

@@ -7,9 +7,7 @@ use guerdon_core::privacy::MasterKey;
 use guerdon_store::RecordQuery;
 
 use super::*;
-use crate::SharedKeyring;
-use crate::identity::directory::Directory;
-use crate::identity::testing::{NOW, Scratch, scratch};
+use crate::identity::testing::{NOW, Scratch, scratch, state};
 use crate::messages::{Mailbox, Post};
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
@@ -207,13 +205,8 @@ async fn the_store_holds_neither_address_nor_code_nor_token_nor_network() {
 async fn a_code_is_sent_in_the_language_of_who_asks_and_known_or_not_is_all_the_same() {
     let scratch = scratch().await;
     let mailbox = Mailbox::default();
-    let state = AppState {
-        engine: scratch.engine.clone(),
-        reader: scratch.reader.clone(),
-        directory: Arc::new(Directory::new(None)),
-        keyring: SharedKeyring::new(keyring()),
-        post: Post::new(Some(Arc::new(mailbox.clone())), None),
-    };
+    let post = Post::new(Some(Arc::new(mailbox.clone())), None);
+    let state = state(&scratch, keyring(), post);
     let request = CodeRequest { to: &ann(), purpose: CodePurpose::Join, bound_to: "", client: HOME };
     let started = send_code(&state, Language::Chinese, &request).await.unwrap();
     state.post.drain(Duration::from_secs(5)).await;
