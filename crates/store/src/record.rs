@@ -112,7 +112,8 @@ impl EngineHandle {
     /// record ([`CommandError::Conflict`]) is the caller's to solve: read again. A race for the next place in the audit
     /// chain is solved by the store.
     pub async fn write_records(&self, changes: Vec<RecordChange>, events: Vec<AuditEvent>) -> Result<(), CommandError> {
-        let now = self.now();
+        // Records are dated by the machine's clock; the program's own may be set back.
+        let now = system_now();
         self.run_with_ids(move |store, ids: &mut IdGenerator| store.write_records(&changes, &events, now, ids)).await
     }
 
@@ -123,7 +124,7 @@ impl EngineHandle {
 
     /// Deletes at most `limit` records that have expired. Returns how many.
     pub async fn sweep_records(&self, limit: usize) -> Result<usize, CommandError> {
-        let now = self.now();
+        let now = system_now();
         self.run(move |store| store.sweep_records(now, limit)).await
     }
 }

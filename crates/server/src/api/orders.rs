@@ -13,9 +13,12 @@ use utoipa_axum::routes;
 
 use super::accounts::Reason;
 use super::cards::named_member;
+use super::approvals::{ApprovalView, waits};
 use super::extract::{Body, IdempotencyKey, id, receipt};
 use super::views::OrderView;
 use crate::AppState;
+use crate::approvals::{self, Act, Permit};
+use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -117,10 +120,13 @@ async fn release(
 #[utoipa::path(post, path = "/v1/orders/{order_id}/refund", tag = "orders",
     security(("key" = ["orders:refund"])), request_body = Reason,
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
-        (status = 409, description = "`order_not_captured`", body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, description = "The receipt", body = Object),
+        (status = 202, description = "Above the limit: it waits for another operator", body = ApprovalView),
+        (status = 404, body = Problem), (status = 409, description = "`order_not_captured`", body = Problem),
+        (status = 422, body = Problem)))]
 async fn refund(
     State(state): State<AppState>,
+    actor: Actor,
     Path(text): Path<String>,
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<Reason>,
@@ -130,5 +136,16 @@ async fn refund(
     let resolved = state.reader.resolve(order.member_id).await?;
     let member = resolved.map_or(order.member_id, |(member, _)| member);
     let command = Command::refund(member, order.member_id, &key, state.engine.now(), order.id, &request.reason)?;
-    receipt(state.engine.submit_one(command).await)
+    let act = Act::Refund {
+        member,
+        owner: order.member_id,
+        order: order.id,
+        points: order.points,
+        reason: request.reason.clone(),
+        key: key.clone(),
+    };
+    match approvals::ask(&state, &actor, act, &request.reason, Some(&key)).await? {
+        Permit::Waits(id) => waits(&state, &id).await,
+        Permit::Now => receipt(state.engine.submit_one(command).await),
+    }
 }

@@ -53,15 +53,6 @@ pub enum Act {
         /// The file, TOML or JSON.
         program: String,
     },
-    /// Import a file that was uploaded.
-    Import {
-        /// The upload, `imp_…`.
-        import: String,
-        /// What is in it: `members` or `purchases`.
-        what: String,
-        /// How many bytes.
-        bytes: i64,
-    },
     /// Export members with their personal fields.
     Reveal {
         /// How many members.
@@ -83,7 +74,6 @@ impl Act {
             Self::Adjust { .. } => Permission::MembersAdjust,
             Self::Refund { .. } => Permission::OrdersRefund,
             Self::Publish { .. } => Permission::ProgramWrite,
-            Self::Import { .. } => Permission::ImportsWrite,
             Self::Reveal { .. } => Permission::MembersReveal,
             Self::Policy { .. } => Permission::OperatorsWrite,
         }
@@ -113,7 +103,6 @@ impl Act {
             }
             Self::Publish { program } => publish_program(state, program).await,
             Self::Reveal { export, .. } => crate::privacy::bulk::release(state, export).await,
-            Self::Import { .. } => Err(Problem::bad_request("not_available", "not available yet")),
             Self::Policy { policy } => {
                 let decider = approval.decided_by.clone().unwrap_or_default();
                 let who = crate::identity::actor::Who::Operator { id: decider, session: String::new() };

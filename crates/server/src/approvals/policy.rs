@@ -24,21 +24,13 @@ pub struct ApprovalPolicy {
     pub refund_points: Option<i64>,
     /// Whether the publication of rules waits.
     pub publish: bool,
-    /// Whether imports of files wait.
-    pub import: bool,
     /// Exports with the personal fields of more members than this.
     pub reveal_members: Option<i64>,
 }
 
 impl Default for ApprovalPolicy {
     fn default() -> Self {
-        Self {
-            adjust_points: Some(10_000),
-            refund_points: Some(10_000),
-            publish: true,
-            import: true,
-            reveal_members: Some(20),
-        }
+        Self { adjust_points: Some(10_000), refund_points: Some(10_000), publish: true, reveal_members: Some(20) }
     }
 }
 
@@ -50,7 +42,6 @@ impl ApprovalPolicy {
             Act::Adjust { points, .. } => above(self.adjust_points, *points),
             Act::Refund { points, .. } => above(self.refund_points, *points),
             Act::Publish { .. } => self.publish,
-            Act::Import { .. } => self.import,
             Act::Reveal { members, .. } => above(self.reveal_members, *members),
             // The limits themselves always take two.
             Act::Policy { .. } => true,

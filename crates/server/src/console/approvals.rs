@@ -57,10 +57,6 @@ fn what(frame: &Frame, act: &Act) -> String {
             frame.say("approval-refund", [("order", order.to_string().into()), ("points", points.into())])
         }
         Act::Publish { .. } => frame.t("approval-publish"),
-        Act::Import { what, bytes, .. } => {
-            let kib = super::format::number(bytes / 1_024);
-            frame.say("approval-import", [("what", frame.t(&format!("import-{what}")).into()), ("kib", kib.into())])
-        }
         Act::Reveal { members, .. } => {
             frame.say("approval-reveal", [("members", super::format::number(*members).into())])
         }

@@ -315,7 +315,6 @@ pub async fn enrol(
 /// Begins the ceremony of a passkey for an e-mail address. Who asks does not learn whether it is known.
 pub async fn passkey_options(
     state: &AppState,
-    visitor: &Visitor<'_>,
     email: &str,
     next: String,
 ) -> Result<(Cookies, serde_json::Value), Refused> {
@@ -327,13 +326,16 @@ pub async fn passkey_options(
     let (options, ceremony) = passkeys.begin_authentication(&account, own)?;
     let operator = found.as_ref().map_or("", |(record, _)| record.id.as_str());
     let attempt = Attempt { passkey: Some(ceremony), next, ..Attempt::default() };
-    let _ = visitor;
     Ok((begin(state, operator, attempt).await?, options))
 }
 
 /// Ends the ceremony with what the browser answered.
 pub async fn passkey(state: &AppState, visitor: &Visitor<'_>, answer: &str) -> Result<(Cookies, String), Refused> {
-    let mut this = under_way(state, visitor.headers).await?;
+    // An attempt for an address that nobody has ends like one with a passkey that nobody has.
+    let mut this = match under_way(state, visitor.headers).await {
+        Err(Refused::Over) => return Err(Refused::Wrong),
+        found => found?,
+    };
     let passkeys = state.people.passkeys.as_ref().ok_or(Refused::Over)?;
     let ceremony = this.attempt.passkey.clone().ok_or(Refused::Over)?;
     let admitted = visitor.admit(state, &format!("passkey:{}", this.account.id))?;
