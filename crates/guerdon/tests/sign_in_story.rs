@@ -20,7 +20,14 @@ async fn fill(client: &Client, fields: &[(&str, &str)]) {
 }
 
 async fn press(client: &Client, selector: &str) {
-    client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+    let element = client.find(Locator::Css(selector)).await.unwrap();
+    // Scrolled to at once: a driver that scrolls smoothly clicks beside it.
+    let place = [serde_json::to_value(&element).unwrap()];
+    client
+        .execute("arguments[0].scrollIntoView({ behavior: 'instant', block: 'center' })", place.to_vec())
+        .await
+        .unwrap();
+    element.click().await.unwrap();
 }
 
 async fn wait_for(client: &Client, words: &str) {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fantoccini::cookies::Cookie;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -66,16 +65,25 @@ pub async fn screenshot(client: &Client, name: &str) {
     std::fs::write(folder.join(format!("{name}.png")), client.screenshot().await.unwrap()).unwrap();
 }
 
-/// What a person reads.
+/// What a person reads. A page that is being replaced is waited for.
 pub async fn text(client: &Client) -> String {
-    client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    for _ in 0..50 {
+        if let Ok(body) = client.find(Locator::Css("body")).await
+            && let Ok(text) = body.text().await
+        {
+            return text;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("there is no page to read");
 }
 
 /// Lets the browser go on with the cookies of a person who has signed in.
 pub async fn enter(client: &Client, server: &Server, person: &Person) {
     client.goto(&format!("{}/console/sign-in", server.address)).await.unwrap();
     for (name, value) in &person.cookies {
-        client.add_cookie(Cookie::build((name.clone(), value.clone())).path("/").build()).await.unwrap();
+        let cookie = json!(format!("{name}={value}; path=/"));
+        client.execute("document.cookie = arguments[0]", vec![cookie]).await.unwrap();
     }
 }
 

@@ -129,12 +129,14 @@ async fn page(state: &AppState, frame: &Frame, id: MemberId) -> Result<String, P
             });
         }
     }
+    let mut facts = crate::console::facts(frame, &profile);
+    facts.splice(0..0, profile.name.clone().map(|name| (frame.t("field-name"), name)));
     let consents = consent::choices(state, row.id).await?;
     let language = frame.language.tag();
     let page = ExportPage {
         id: row.id,
         exported_at: frame.clock_time(state.clock()),
-        facts: crate::console::facts(frame, &profile),
+        facts,
         lines,
         consents: consents
             .iter()
