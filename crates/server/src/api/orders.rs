@@ -12,8 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::accounts::Reason;
-use super::cards::named_member;
 use super::approvals::{ApprovalView, waits};
+use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, id, receipt};
 use super::views::OrderView;
 use crate::AppState;
