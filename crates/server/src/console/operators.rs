@@ -67,7 +67,8 @@ async fn roles(frame: &Frame, state: &AppState) -> Result<Vec<(String, String)>,
 }
 
 async fn list(frame: Frame, State(state): State<AppState>) -> Result<Response, PageError> {
-    show_list(frame, &state, None, InviteForm::default(), None).await
+    let typed = InviteForm { role: "service".to_owned(), ..InviteForm::default() };
+    show_list(frame, &state, None, typed, None).await
 }
 
 async fn show_list(
