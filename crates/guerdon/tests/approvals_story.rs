@@ -7,6 +7,33 @@ use serde_json::{Value, json};
 use support::person::Person;
 use support::{Server, gift_club, init};
 
+/// Above the limit, a refund waits as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_refund_waits_for_another_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, mut fred) = two_people(&server).await;
+    let ann = server.member("ann", 30_000).await;
+    let order = json!({ "member_id": ann, "reward_id": "voucher-5", "quantity": 30, "capture": true });
+    let (status, problem) = server.post("/v1/orders", "order-1", order).await;
+    assert_eq!(status, 409, "ten are there: {problem}");
+    let order = json!({ "member_id": ann, "reward_id": "voucher-5", "quantity": 10, "capture": true });
+    let (status, receipt) = server.post("/v1/orders", "order-2", order).await;
+    assert_eq!(status, 201, "{receipt}");
+    let refund = format!("/v1/orders/{}/refund", receipt["order"]["id"].as_str().unwrap());
+    // 5,000 points lie below the limit; a stricter one is agreed on first.
+    let mut policy = server.get("/v1/approval-policy").await.1;
+    policy["refund_points"] = json!(1_000);
+    assert_eq!(server.put("/v1/approval-policy", policy).await.0, 200, "the bootstrap key needs nobody");
+    let (status, waiting) = fred.json(&refund, &json!({ "reason": "printed wrongly" })).await;
+    assert_eq!((status, waiting["act"]["kind"].as_str()), (202, Some("refund")), "{waiting}");
+    assert_eq!(available(&server, &ann).await, 25_000);
+    let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
+    let (status, done) = olga.json(&decision, &json!({ "approve": true })).await;
+    assert_eq!((status, done["stage"].as_str()), (200, Some("done")), "{done}");
+    assert_eq!(available(&server, &ann).await, 30_000);
+}
+
 /// An owner and a finance operator, both signed in.
 async fn two_people(server: &Server) -> (Person, Person) {
     let mut olga = Person::new(server);

@@ -76,6 +76,19 @@ async fn an_operator_sees_the_program_and_a_member() {
     screenshot(&client, "proofs-phone-zh").await;
     assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0));
 
+    for (page, name) in
+        [("audit", "audit-phone-zh"), ("approvals", "approvals-phone-zh"), ("account", "account-phone-zh")]
+    {
+        client.goto(&format!("{}/console/{page}", server.address)).await.unwrap();
+        assert!(text(&client).await.contains("设置"), "{page}");
+        screenshot(&client, name).await;
+        assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0), "{page}");
+    }
+    client.set_window_size(1440, 900).await.unwrap();
+    client.goto(&format!("{}/console/audit?lang=en", server.address)).await.unwrap();
+    assert!(text(&client).await.contains("session.begin"));
+    screenshot(&client, "audit-wide").await;
+
     client.goto(&format!("{}/console/members/mem_0000000000001", server.address)).await.unwrap();
     screenshot(&client, "unknown-member").await;
     client.close().await.unwrap();
