@@ -30,4 +30,4 @@ pub mod totp;
 pub mod usage;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

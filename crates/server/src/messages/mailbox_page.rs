@@ -97,13 +97,70 @@ fn html(message: Option<Message>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use guerdon_core::privacy::{KeyWrap, Keyring, MasterKey, SECRETS_RANDOM};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::AppOptions;
+    use crate::identity::testing::{scratch, state};
+    use crate::language::Language;
+    use crate::messages::{CodePurpose, Post, Sender};
+
+    async fn page(mailbox: Option<Mailbox>, path: &str) -> (StatusCode, String) {
+        let scratch = scratch().await;
+        let master: Arc<dyn KeyWrap> = Arc::new(MasterKey::new([3; 32]));
+        let keyring = Keyring::generate(master, [5; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        let app = crate::app(state, AppOptions { mailbox, ..AppOptions::default() });
+        let response = app.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let (status, body) = (response.status(), response.into_body().collect().await.unwrap().to_bytes());
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_page_shows_what_was_sent_and_says_that_it_is_the_demo() {
+        let mailbox = Mailbox::default();
+        let code = Notice::Code { purpose: CodePurpose::Join, code: "048213", minutes: 10 };
+        let ann = Address::email("ann@example.org").unwrap();
+        mailbox.send(&code.compose(Language::English, "<script>alert(1)</script>", ann).unwrap()).await.unwrap();
+        let phone = Address::phone("+442079460000").unwrap();
+        mailbox.send(&code.compose(Language::English, "Club", phone).unwrap()).await.unwrap();
+        let (status, text) = page(Some(mailbox.clone()), "/demo/mailbox").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(text.contains("This is the demo.") && text.contains("048213") && text.contains("to ann@example.org"));
+        assert!(text.contains("+442079460000") && text.contains("Text message"));
+        assert!(!text.contains("<script>alert") && !text.contains(" style="), "{text}");
+        let (_, text) = page(Some(mailbox.clone()), "/demo/mailbox?lang=zh-CN").await;
+        assert!(text.contains("这是演示环境") && text.contains("lang=\"zh-CN\""));
+        let (status, text) = page(Some(mailbox.clone()), "/demo/mailbox/1").await;
+        assert!(status == StatusCode::OK && text.contains("048213") && !text.contains("<script>"));
+        for number in 0..Notice::samples().len() {
+            let (status, text) =
+                page(Some(mailbox.clone()), &format!("/demo/mailbox/preview/{number}?lang=zh-CN")).await;
+            assert!(status == StatusCode::OK && text.contains("<html lang=\"zh-CN\">"), "{text}");
+        }
+        for path in ["/demo/mailbox/2", "/demo/mailbox/9", "/demo/mailbox/preview/99"] {
+            assert_eq!(page(Some(mailbox.clone()), path).await.0, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn there_is_no_mailbox_where_messages_are_sent() {
+        for path in ["/demo/mailbox", "/demo/mailbox/1", "/demo/mailbox/preview/0"] {
+            assert_eq!(page(None, path).await.0, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
 
     #[tokio::test]
     async fn a_message_is_shown_with_its_own_style_and_nothing_else() {
         let notice = Notice::samples()[0];
         let to = Address::email("ann@example.org").unwrap();
-        let message = notice.compose(crate::language::Language::English, "Club", to).unwrap();
+        let message = notice.compose(Language::English, "Club", to).unwrap();
         let response = html(Some(message.clone()));
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
         let text = message.html.as_ref().unwrap();
