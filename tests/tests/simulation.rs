@@ -49,6 +49,7 @@ fn seeds_keep_every_invariant() {
     assert!(summary.accepted > 10 * SEEDS && summary.refused > 2 * SEEDS && summary.replayed > SEEDS, "{summary:?}");
     assert!(summary.crashes > SEEDS && summary.sold_out > SEEDS / 4, "{summary:?}");
     assert!(summary.conflicts > SEEDS && summary.ghosts > SEEDS / 10 && summary.logged > 10 * SEEDS, "{summary:?}");
+    assert!(summary.merged > SEEDS / 4 && summary.closed > SEEDS / 10 && summary.refunded > SEEDS / 4, "{summary:?}");
     assert!(summary.expired > 0 && summary.forgiven > 0, "{summary:?}");
 }
 
@@ -61,6 +62,8 @@ fn each_planted_bug_is_found() {
         Bug::ReleasedToAnotherLot,
         Bug::StockTakenBeforeCheck,
         Bug::RoundedUp,
+        Bug::MergedTooEarly,
+        Bug::RefundedTwice,
     ] {
         let found = with(bug, || (0..SEEDS_TO_FIND).find_map(|seed| run(seed).err().map(|problem| (seed, problem))));
         let (seed, problem) = found.unwrap_or_else(|| panic!("{SEEDS_TO_FIND} seeds did not find {bug:?}"));

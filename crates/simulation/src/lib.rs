@@ -5,6 +5,7 @@
 
 pub mod fixtures;
 mod model;
+mod wishes;
 mod world;
 
 pub use world::{Summary, run, run_on};

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Receipt, Refusal, Reply};
 
 use crate::fixtures::{TEA, VOUCHER};
-use crate::world::{DAY, HOUR, SKEW, Summary, VOUCHERS, Want, What};
+use crate::wishes::{Want, What};
+use crate::world::{DAY, HOUR, SKEW, Summary, VOUCHERS};
 
 /// A lot: when it expires, when it becomes active (0: it is), what is free and what is held.
 pub(crate) type Row = (i64, i64, i64, i64);
@@ -16,7 +18,7 @@ pub(crate) struct Model {
     pub(crate) members: BTreeMap<i64, Member>,
     /// Whether stock is not looked at, within a batch that is committed.
     pub(crate) stock_is_open: bool,
-    externals: BTreeMap<String, i64>,
+    pub(crate) externals: BTreeMap<String, i64>,
     enrolments: BTreeMap<String, i64>,
     pub(crate) orders: BTreeMap<i64, Order>,
     pub(crate) answers: BTreeMap<(i64, String), Answer>,
@@ -38,6 +40,27 @@ pub(crate) struct Member {
     pub(crate) lifetime: [i64; 5],
     pub(crate) version: i64,
     latest: i64,
+    pub(crate) status: Status,
+    /// Who was merged into this account, in order.
+    merged_from: Vec<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Status {
+    #[default]
+    Active,
+    Closed,
+    Merged(i64),
+}
+
+impl Status {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Closed => "closed",
+            Self::Merged(_) => "merged",
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -57,6 +80,7 @@ struct Said {
     forgiven: i64,
     matured: i64,
     expired: i64,
+    forfeited: i64,
     /// Points by rule.
     rules: Vec<(&'static str, i64)>,
 }
@@ -73,6 +97,28 @@ impl Member {
     pub(crate) fn due_at(&self) -> Option<i64> {
         let expiries = self.active.iter().filter(|(_, (free, _))| *free > 0).map(|(expires, _)| *expires);
         expiries.chain(self.pending.keys().map(|(_, active)| *active)).min()
+    }
+
+    pub(crate) fn merged_from(&self) -> Vec<MemberId> {
+        self.merged_from.iter().map(|member| MemberId(*member)).collect()
+    }
+
+    /// Refuses what only an active account does.
+    fn must_be_active(&self) -> Result<(), &'static str> {
+        match self.status {
+            Status::Active => Ok(()),
+            Status::Closed => Err("member_closed"),
+            Status::Merged(_) => Err("member_merged"),
+        }
+    }
+
+    fn must_be_settled(&self) -> Result<(), &'static str> {
+        if self.active.values().any(|(_, held)| *held > 0) { Err("open_orders") } else { Ok(()) }
+    }
+
+    /// Free points, active or not.
+    fn free(&self) -> i64 {
+        self.active.values().map(|(free, _)| free).sum::<i64>() + self.pending.values().sum::<i64>()
     }
 
     fn spendable(&self, at: i64) -> i64 {
@@ -131,8 +177,9 @@ impl Model {
         let reply = outcome.as_ref().map_err(|refusal| format!("refused as {:?}: {refusal}", refusal.code))?;
         let receipt: Receipt = serde_json::from_str(&reply.receipt).map_err(|error| error.to_string())?;
         let rules: Vec<(&str, i64)> = receipt.explanation.iter().map(|o| (o.rule.as_str(), o.points)).collect();
-        let heard = (receipt.points, receipt.forgiven, receipt.matured, receipt.expired, rules);
-        if heard != (said.points, said.forgiven, said.matured, said.expired, said.rules.clone()) {
+        let heard = (receipt.points, receipt.forgiven, receipt.matured, receipt.expired, receipt.forfeited, rules);
+        let told = (said.points, said.forgiven, said.matured, said.expired, said.forfeited, said.rules.clone());
+        if heard != told {
             return Err(format!("says {heard:?}, the model {said:?}"));
         }
         if receipt.explanation.iter().any(|outcome| outcome.version != 1) {
@@ -152,6 +199,9 @@ impl Model {
             }
         }
         summary.accepted += 1;
+        summary.merged += u64::from(matches!(want.what, What::Merge { .. }));
+        summary.closed += u64::from(want.what == What::Close);
+        summary.refunded += u64::from(matches!(want.what, What::Refund(_)));
         summary.expired += said.expired;
         summary.forgiven += said.forgiven;
         let answer = Answer { request: want.what.clone(), receipt: reply.receipt.clone() };
@@ -165,7 +215,57 @@ impl Model {
             What::Enrol { .. } => *self.enrolments.get(&want.key)?,
             _ => want.member,
         };
-        self.answers.get(&(member, want.key.clone()))
+        // A person's keys hold for the person; the clock's for one account.
+        let older = match want.what {
+            What::Enrol { .. } | What::Tick => &[],
+            _ => self.members.get(&member).map_or(&[][..], |member| &member.merged_from),
+        };
+        [member].iter().chain(older).find_map(|member| self.answers.get(&(*member, want.key.clone())))
+    }
+
+    /// Who goes on after all merges.
+    pub(crate) fn survivor(&self, member: i64) -> i64 {
+        match self.members.get(&member).map(|member| member.status) {
+            Some(Status::Merged(into)) => self.survivor(into),
+            _ => member,
+        }
+    }
+
+    pub(crate) fn is_active(&self, member: i64) -> bool {
+        self.members.get(&member).is_some_and(|member| member.status == Status::Active)
+    }
+
+    fn merge(&mut self, from: i64, want: &Want) -> Result<Said, &'static str> {
+        let into = want.member;
+        if from == into {
+            return Err("invalid_request");
+        }
+        let mut source = self.members.get(&from).ok_or("unknown_member")?.clone();
+        let target = self.members.get_mut(&into).ok_or("unknown_member")?;
+        target.must_be_active()?;
+        source.must_be_active()?;
+        source.must_be_settled()?;
+        if want.at + SKEW < source.latest.max(target.latest) {
+            return Err("out_of_order");
+        }
+        let points = source.active.values().map(|(free, _)| free).sum();
+        for (expires, (free, _)) in std::mem::take(&mut source.active) {
+            target.give(expires, free);
+        }
+        for (key, points) in std::mem::take(&mut source.pending) {
+            *target.pending.entry(key).or_default() += points;
+        }
+        for (total, brought) in target.lifetime.iter_mut().zip(std::mem::take(&mut source.lifetime)) {
+            *total += brought;
+        }
+        target.merged_from.extend(source.merged_from.iter().copied().chain([from]));
+        for member in [target, &mut source] {
+            member.version += 1;
+            member.latest = member.latest.max(want.at);
+        }
+        source.status = Status::Merged(into);
+        self.members.insert(from, source);
+        Ok(Said { points, ..Said::default() })
     }
 
     fn check_balances(&self, member: i64, receipt: &Receipt) -> Result<(), String> {
@@ -191,11 +291,19 @@ impl Model {
             self.members.insert(want.member, Member { version: 1, latest: want.at, ..Member::default() });
             return Ok(Said::default());
         }
+        if let What::Merge { from } = want.what
+            && self.members.contains_key(&want.member)
+        {
+            return self.merge(from, want);
+        }
         let Some(member) = self.members.get_mut(&want.member) else { return Err("unknown_member") };
+        if !matches!(want.what, What::Capture(_) | What::Release(_) | What::Refund(_) | What::Tick) {
+            member.must_be_active()?;
+        }
         let mut said = Said::default();
         let mut happened = want.at;
         match &want.what {
-            What::Enrol { .. } => {}
+            What::Enrol { .. } | What::Merge { .. } => {}
             What::Purchase { plain, christmas, at } => {
                 happened = *at;
                 let total = plain + christmas;
@@ -240,7 +348,7 @@ impl Model {
                 let promised: i64 = self
                     .orders
                     .values()
-                    .filter(|order| order.reward == VOUCHER && order.state != "released")
+                    .filter(|order| order.reward == VOUCHER && ["held", "captured"].contains(&order.state))
                     .map(|order| order.quantity)
                     .sum();
                 if reward == VOUCHER && !self.stock_is_open && promised + quantity > VOUCHERS {
@@ -280,6 +388,35 @@ impl Model {
                     said.points = order.points;
                 }
                 order.state = if capture { "captured" } else { "released" };
+            }
+            What::Refund(id) => {
+                if let Status::Merged(_) = member.status {
+                    return Err("member_merged");
+                }
+                let mine = |owner: i64| owner == want.member || member.merged_from.contains(&owner);
+                let order = self.orders.get_mut(id).filter(|order| mine(order.member));
+                let Some(order) = order else { return Err("unknown_order") };
+                if order.state != "captured" {
+                    return Err("order_not_captured");
+                }
+                for (expires, part) in &order.holds {
+                    member.give(month_end(want.at + 7 * DAY, 0).max(*expires), *part);
+                }
+                member.lifetime[1] -= order.points;
+                said.points = order.points;
+                order.state = "refunded";
+            }
+            What::Close => {
+                member.must_be_settled()?;
+                if want.at + SKEW < member.latest {
+                    return Err("out_of_order");
+                }
+                said.points = -member.active.values().map(|(free, _)| free).sum::<i64>();
+                said.forfeited = member.free();
+                member.lifetime[2] += said.forfeited;
+                member.active.clear();
+                member.pending.clear();
+                member.status = Status::Closed;
             }
             What::Adjust(points) => {
                 if *points > 0 {
@@ -363,6 +500,11 @@ fn start_of_day(day: i64) -> i64 {
 
 /// The end of the local month that lies 24 months after.
 fn expiry(at: i64) -> i64 {
+    month_end(at, 2)
+}
+
+/// The end of the local month that lies some years after.
+fn month_end(at: i64, years: i64) -> i64 {
     let today = local_day(at);
     let (mut year, mut month) = (2020, 1);
     let next = |year: i64, month: i64| if month == 12 { (year + 1, 1) } else { (year, month + 1) };
@@ -372,6 +514,6 @@ fn expiry(at: i64) -> i64 {
     } {
         (year, month) = next(year, month);
     }
-    let (year, month) = next(year + 2, month);
+    let (year, month) = next(year + years, month);
     start_of_day(days_of(year, month, 1))
 }

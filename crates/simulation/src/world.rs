@@ -6,20 +6,21 @@
 //! serializable one: all or nothing, and refused when a row that was read has changed. The clock jumps. A model says
 //! what every answer and every row must be. One seed is one run, and replays exactly.
 
-use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId};
 use guerdon_core::kernel::{Batch, Changes, Command, Footprint, Refusal, Reply};
+use guerdon_core::members::RefKind;
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::proofs::SigningKey;
-use guerdon_core::time::{EARLIEST, Timestamp};
+use guerdon_core::time::Timestamp;
 use guerdon_store::{RamStore, Store, StoreError, load_program, publish, sequence, start_log, verify};
 
-use crate::fixtures::{POINTS, PROGRAM, TEA, VOUCHER, basket, custom, enrol, paid, profile, stored_account};
+use crate::fixtures::{POINTS, PROGRAM, VOUCHER, stored_account, test_keyring};
 use crate::model::{Model, Row};
+use crate::wishes::{Dice, Want};
 
 const STEPS: u64 = 50;
 const NODES: usize = 3;
-const MEMBERS: u64 = 5;
+pub(crate) const MEMBERS: u64 = 5;
 /// Scarce enough that a run sells it out.
 pub(crate) const VOUCHERS: i64 = 2;
 pub(crate) const HOUR: i64 = 3_600_000;
@@ -49,6 +50,12 @@ pub struct Summary {
     pub logged: u64,
     /// Times a command found the voucher sold out.
     pub sold_out: u64,
+    /// Pairs of accounts that were merged.
+    pub merged: u64,
+    /// Accounts that were closed.
+    pub closed: u64,
+    /// Orders that were refunded.
+    pub refunded: u64,
     /// Points that expired.
     pub expired: i64,
     /// Points that a return could not take back.
@@ -67,6 +74,9 @@ impl Summary {
             ghosts: self.ghosts + other.ghosts,
             logged: self.logged + other.logged,
             sold_out: self.sold_out + other.sold_out,
+            merged: self.merged + other.merged,
+            closed: self.closed + other.closed,
+            refunded: self.refunded + other.refunded,
             expired: self.expired + other.expired,
             forgiven: self.forgiven + other.forgiven,
         }
@@ -106,54 +116,6 @@ pub fn run_on(seed: u64, mut store: impl Store) -> Result<Summary, String> {
     Ok(world.summary)
 }
 
-/// SplitMix64: a seed must replay the same for ever, so no generator of a library that may change.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.roll() % limit
-    }
-
-    fn between(&mut self, low: i64, high: i64) -> i64 {
-        low + self.below((high - low + 1) as u64) as i64
-    }
-
-    fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
-
-/// A wish of a client, in the terms of the model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum What {
-    Enrol { external: String },
-    Purchase { plain: i64, christmas: i64, at: i64 },
-    Return { amount: i64, at: i64 },
-    CheckIn { at: i64 },
-    Redeem { reward: String, quantity: i64, capture: bool },
-    Capture(i64),
-    Release(i64),
-    Adjust(i64),
-    Tick,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Want {
-    pub(crate) member: i64,
-    pub(crate) key: String,
-    pub(crate) at: i64,
-    pub(crate) what: What,
-    pub(crate) dry: bool,
-}
-
 type Outcome = Result<Reply, Refusal>;
 
 /// A batch that was decided but not committed yet.
@@ -170,22 +132,22 @@ struct Node {
     batch: Option<Decided>,
 }
 
-struct World<S> {
-    dice: Dice,
+pub(crate) struct World<S> {
+    pub(crate) dice: Dice,
     store: S,
-    program: Program,
+    pub(crate) program: Program,
     nodes: Vec<Node>,
     /// Commits that were on their way when their nodes died.
     ghosts: Vec<Decided>,
     key: SigningKey,
-    model: Model,
-    now: i64,
+    pub(crate) model: Model,
+    pub(crate) now: i64,
     /// Sent, but the client has heard nothing.
-    unanswered: Vec<Want>,
+    pub(crate) unanswered: Vec<Want>,
     /// Everything that was ever sent.
-    sent: Vec<Want>,
-    next_key: u64,
-    next_member: i64,
+    pub(crate) sent: Vec<Want>,
+    pub(crate) next_key: u64,
+    pub(crate) next_member: i64,
     summary: Summary,
 }
 
@@ -332,146 +294,6 @@ impl<S: Store> World<S> {
         Ok(())
     }
 
-    /// Random wishes; the scarce reward and few members make them collide.
-    fn batch(&mut self) -> Vec<Want> {
-        let mut wants: Vec<Want> = Vec::new();
-        for _ in 0..=self.dice.below(6) {
-            let want = match self.dice.below(100) {
-                // A retry, in any order.
-                0..20 if !self.unanswered.is_empty() => {
-                    let index = self.dice.below(self.unanswered.len() as u64) as usize;
-                    self.unanswered.swap_remove(index)
-                }
-                // A duplicate, long after its answer or in one batch with the first.
-                20..30 if !self.sent.is_empty() => {
-                    let index = self.dice.below(self.sent.len() as u64) as usize;
-                    self.sent[index].clone()
-                }
-                30..34 if !wants.is_empty() => wants[0].clone(),
-                // The key of one request on another.
-                34..38 if !self.sent.is_empty() => {
-                    let index = self.dice.below(self.sent.len() as u64) as usize;
-                    let other = self.sent[index].clone();
-                    let mut want = self.wish();
-                    // The clock's own keys are not for clients, and the clock uses no other.
-                    if other.key.starts_with("tick:") || matches!(want.what, What::Tick) {
-                        wants.push(self.address(want));
-                        continue;
-                    }
-                    want.key = other.key;
-                    // An enrolment that is mismatched must not be about a member who exists.
-                    if !matches!(want.what, What::Enrol { .. } | What::Tick) {
-                        want.member = other.member;
-                    }
-                    want
-                }
-                38..44 => Want { dry: true, ..self.wish() },
-                _ => self.wish(),
-            };
-            wants.push(self.address(want));
-        }
-        wants
-    }
-
-    /// Each call of the API draws a fresh id for an enrolment, also when it is a retry.
-    fn address(&mut self, mut want: Want) -> Want {
-        if matches!(want.what, What::Enrol { .. }) {
-            self.next_member += 1;
-            want.member = self.next_member;
-        }
-        want
-    }
-
-    fn wish(&mut self) -> Want {
-        self.next_key += 1;
-        let key = format!("key-{}", self.next_key);
-        let known: Vec<i64> = self.model.members.keys().copied().collect();
-        let enrol = known.is_empty() || (known.len() < MEMBERS as usize && self.dice.percent(30));
-        if enrol || self.dice.percent(2) {
-            let external = format!("C-{}", self.dice.below(MEMBERS * 2));
-            return Want { member: 0, key, at: self.now, what: What::Enrol { external }, dry: false };
-        }
-        // Now and then a member whom nobody knows.
-        let member = if self.dice.percent(2) { 1 } else { known[self.dice.below(known.len() as u64) as usize] };
-        let at = if self.dice.percent(15) { self.now - self.dice.between(1, 25 * DAY) } else { self.now };
-        let what = match self.dice.below(100) {
-            0..22 => {
-                let plain = if self.dice.percent(40) {
-                    self.dice.between(10_001, 90_000)
-                } else {
-                    self.dice.between(0, 10_001)
-                };
-                let christmas = if self.dice.percent(30) { self.dice.between(1, 9_999) } else { 0 };
-                What::Purchase { plain, christmas, at }
-            }
-            22..30 => What::Return { amount: self.dice.between(0, 30_000), at },
-            30..38 => What::CheckIn { at },
-            38..62 => {
-                let reward = if self.dice.percent(60) { VOUCHER } else { TEA };
-                let reward = if self.dice.percent(2) { "yacht" } else { reward };
-                let capture = self.dice.percent(40);
-                let quantity = if self.dice.percent(80) { 1 } else { self.dice.between(2, 3) };
-                What::Redeem { reward: reward.to_owned(), quantity, capture }
-            }
-            62..78 => {
-                // Mostly one that is still open.
-                let open = self.dice.percent(85);
-                let orders = self.model.orders.iter().filter(|(_, order)| !open || order.state == "held");
-                let orders: Vec<i64> = orders.map(|(id, _)| *id).collect();
-                let order = if orders.is_empty() || self.dice.percent(4) {
-                    7
-                } else {
-                    orders[self.dice.below(orders.len() as u64) as usize]
-                };
-                // Mostly the owner, sometimes a stranger.
-                let owner = self.model.orders.get(&order).map_or(member, |order| order.member);
-                let member = if self.dice.percent(95) { owner } else { member };
-                let what = if self.dice.percent(50) { What::Capture(order) } else { What::Release(order) };
-                return Want { member, key, at: self.now, what, dry: false };
-            }
-            78..88 => match self.dice.between(-600, 6_000) {
-                0 => What::Adjust(1),
-                points => What::Adjust(points),
-            },
-            _ => {
-                let due = self.model.members.iter().find(|(_, state)| state.due_at().is_some_and(|due| due <= at));
-                let member = due.map_or(member, |(member, _)| *member);
-                let version = self.model.members.get(&member).map_or(1, |state| state.version);
-                return Want { member, key: format!("tick:{version}"), at: self.now, what: What::Tick, dry: false };
-            }
-        };
-        Want { member, key, at: self.now, what, dry: false }
-    }
-
-    fn command(&self, want: &Want) -> Result<Command, Refusal> {
-        let (member, key, at) = (MemberId(want.member), want.key.as_str(), Timestamp::from_millis(want.at));
-        let record = |activity: Activity| Command::record(&self.program, member, key, &activity, at, EARLIEST);
-        let command = match &want.what {
-            What::Enrol { external } => enrol(member, key, at, &profile(external))?,
-            What::Purchase { plain, christmas: 0, at } => {
-                record(paid("purchase", Timestamp::from_millis(*at), *plain))?
-            }
-            What::Purchase { plain, christmas, at } => {
-                let price = |pence: &i64| format!("{}.{:02}", pence / 100, pence % 100);
-                let lines = [("OAK TABLE", "1", &*price(plain)), ("BOX OF CHRISTMAS STARS", "1", &*price(christmas))];
-                record(basket(Timestamp::from_millis(*at), &lines))?
-            }
-            What::Return { amount, at } => record(paid("return", Timestamp::from_millis(*at), *amount))?,
-            What::CheckIn { at } => record(custom("check_in", Timestamp::from_millis(*at)))?,
-            What::Redeem { reward, quantity, capture } => {
-                Command::redeem(member, key, at, reward, *quantity, *capture)?
-            }
-            What::Capture(order) => Command::capture(member, key, at, OrderId(*order))?,
-            What::Release(order) => Command::release(member, key, at, OrderId(*order))?,
-            What::Adjust(points) => Command::adjust(member, key, at, POINTS, *points, "for the simulation")?,
-            What::Tick => {
-                let tick = Command::tick(member, 0, at);
-                Command { idempotency_key: key.to_owned(), ..tick }
-            }
-        };
-        Ok(if want.dry { command.dry() } else { command })
-    }
-
     /// Every row must be what the model says.
     fn compare(&mut self) -> Result<(), String> {
         let mut members: Vec<(Timestamp, MemberId)> = Vec::new();
@@ -498,6 +320,10 @@ impl<S: Store> World<S> {
             let sum: i64 = stored.iter().map(|(_, _, remaining, held)| remaining + held).sum();
             if sum != life.earned + life.adjusted - life.redeemed - life.expired - life.revoked {
                 return Err(format!("{member} holds {sum} points, which do not add up with {life:?}"));
+            }
+            if (account.status.name(), &account.merged_from) != (state.status.name(), &state.merged_from()) {
+                let stored = (account.status, account.merged_from);
+                return Err(format!("{member} is {stored:?}, in the model {:?}", (state.status, state.merged_from())));
             }
             if account.version != state.version {
                 return Err(format!("{member} has version {}, the model {}", account.version, state.version));
@@ -542,6 +368,21 @@ impl<S: Store> World<S> {
         Ok(())
     }
 
+    /// Every member is found by the number that was given first, whatever was merged.
+    fn compare_references(&mut self) -> Result<(), String> {
+        for (external, member) in &self.model.externals {
+            let reference = test_keyring().reference(RefKind::ExternalId, external);
+            let footprint = Footprint { references: vec![reference.clone()], ..Footprint::default() };
+            let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
+            let found = loaded.references.get(&reference).map(|member| member.0);
+            let expected = self.model.survivor(*member);
+            if found != Some(expected) {
+                return Err(format!("{external} leads to {found:?}, in the model to {expected}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Everyone asks again until all is answered; then the journal must tell the same story as the rows.
     fn settle(&mut self) -> Result<(), String> {
         for node in 0..NODES {
@@ -561,6 +402,7 @@ impl<S: Store> World<S> {
         }
         self.sequence()?;
         self.compare()?;
+        self.compare_references()?;
         let keys: Vec<(MemberId, String)> =
             self.model.answers.keys().map(|(member, key)| (MemberId(*member), key.clone())).collect();
         let footprint = Footprint { keys, ..Footprint::default() };
@@ -575,8 +417,10 @@ impl<S: Store> World<S> {
         if report.wrong > 0 {
             return Err(format!("verify finds {:?}", report.findings));
         }
-        if report.transactions != self.model.answers.len() as u64 {
-            let problem = format!("{} transactions for {} receipts", report.transactions, self.model.answers.len());
+        // A merge has an entry on each of its accounts, and one answer.
+        let entries = self.model.answers.len() as u64 + self.summary.merged;
+        if report.transactions != entries {
+            let problem = format!("{} transactions where there should be {entries}", report.transactions);
             return Err(problem);
         }
         Ok(())

@@ -151,16 +151,25 @@ impl Footprint {
     }
 
     /// What the first load has led to: the transactions of enrolments done before, those of accounts that were merged
-    /// into a member's, and the stock behind orders.
-    pub fn follow_up<'a>(commands: impl IntoIterator<Item = &'a Command>, loaded: &Loaded) -> Option<Self> {
+    /// into a member's or are about to be, and the stock behind orders.
+    pub fn follow_up<'a>(commands: impl IntoIterator<Item = &'a Command> + Clone, loaded: &Loaded) -> Option<Self> {
         let mut footprint = Self::default();
+        let mut growing: FxHashMap<MemberId, Vec<MemberId>> = FxHashMap::default();
+        for command in commands.clone() {
+            if let Action::Merge { from, .. } = &command.action {
+                let ending = [*from].into_iter().chain(accounts_in(loaded, *from).iter().copied());
+                let ending: Vec<MemberId> = ending.chain(growing.get(from).into_iter().flatten().copied()).collect();
+                growing.entry(command.member_id).or_default().extend(ending);
+            }
+        }
         for command in commands {
             if let Action::Enrol(enrolment) = &command.action
                 && let Some(member) = enrolment.retry_reference().and_then(|retry| loaded.references.get(retry))
             {
                 footprint.keys.push((*member, command.idempotency_key.clone()));
             }
-            for older in older_accounts(command, loaded) {
+            let coming = growing.get(&command.member_id).into_iter().flatten();
+            for older in older_accounts(command, loaded).iter().chain(coming) {
                 footprint.keys.push((*older, command.idempotency_key.clone()));
             }
             let order = match command.action {
@@ -185,8 +194,13 @@ impl Footprint {
 fn older_accounts<'a>(command: &Command, loaded: &'a Loaded) -> &'a [MemberId] {
     match command.action {
         Action::Tick | Action::Enrol(_) => &[],
-        _ => loaded.accounts.get(&command.member_id).map_or(&[][..], |account| &account.merged_from),
+        _ => accounts_in(loaded, command.member_id),
     }
+}
+
+/// The accounts that were merged into a member's.
+fn accounts_in(loaded: &Loaded, member: MemberId) -> &[MemberId] {
+    loaded.accounts.get(&member).map_or(&[][..], |account| &account.merged_from)
 }
 
 impl Loaded {
