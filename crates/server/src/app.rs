@@ -23,7 +23,7 @@ use crate::identity::guard::{Gate, guard};
 use crate::identity::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::messages::Mailbox;
 use crate::problem::Problem;
-use crate::{AppState, api, assets, console, messages};
+use crate::{AppState, api, assets, console, messages, portal};
 
 /// Longest time that a request may take.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -90,6 +90,7 @@ fn pages(options: AppOptions, description: utoipa::openapi::OpenApi) -> Pages {
         .get("/docs", Needs::Nothing, docs)
         .get("/", Needs::Nothing, async || Redirect::temporary("/console"))
         .and(console::pages())
+        .and(portal::pages())
         .and(assets::pages())
         .and(well_known(security_contact, public_url))
         .and(mailbox.map(messages::mailbox_pages).unwrap_or_default())

@@ -75,9 +75,9 @@ impl Language {
         best.map(|(_, language)| language)
     }
 
-    /// What makes the browser remember it for a year.
-    pub fn cookie(self) -> String {
-        format!("{COOKIE}={}; Path=/console; Max-Age=31536000; SameSite=Lax; HttpOnly", self.tag())
+    /// What makes the browser remember it for a year, for the pages below a path.
+    pub fn cookie(self, path: &str) -> String {
+        format!("{COOKIE}={}; Path={path}; Max-Age=31536000; SameSite=Lax; HttpOnly", self.tag())
     }
 
     fn locale(self) -> &'static LanguageIdentifier {

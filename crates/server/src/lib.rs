@@ -12,6 +12,7 @@ pub mod language;
 pub mod messages;
 pub mod outbound;
 pub mod picture;
+mod portal;
 mod privacy;
 mod problem;
 mod sequencer;

@@ -106,7 +106,7 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
 }
 
 /// A browser in two words, as far as its own words tell: `Chrome, Linux`.
-fn browser(agent: &str) -> String {
+pub(crate) fn browser(agent: &str) -> String {
     let known =
         |words: &[(&str, &'static str)]| words.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
     let name = known(&[("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);

@@ -69,7 +69,7 @@ pub async fn read(state: &AppState, frame: &Frame, id: MemberId, cursor: &Cursor
 
 fn entry(frame: &Frame, row: &TransactionRow, proved: bool) -> Entry {
     let channel = match row.channel.as_str() {
-        known @ ("api" | "import" | "console" | "system") => frame.t(&format!("channel-{known}")),
+        known @ ("api" | "import" | "console" | "portal" | "system") => frame.t(&format!("channel-{known}")),
         other => other.to_owned(),
     };
     let origin = match &row.reference {

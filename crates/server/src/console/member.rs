@@ -160,7 +160,7 @@ fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
 }
 
 /// Which points expire next: all lots that end together with the first that still has points.
-fn expires_next(frame: &Frame, wallet: &Wallet, now: Timestamp) -> Option<String> {
+pub(crate) fn expires_next(frame: &Frame, wallet: &Wallet, now: Timestamp) -> Option<String> {
     let live = wallet.lots.iter().filter(|lot| lot.remaining > 0 && lot.key.expires_at > now);
     let next = live.clone().map(|lot| lot.key.expires_at).min().filter(|expires_at| *expires_at != Timestamp::NEVER)?;
     let points = live.filter(|lot| lot.key.expires_at == next).map(|lot| lot.remaining).sum();

@@ -29,9 +29,10 @@ use crate::identity::access::{Needs, Pages};
 use crate::language::Language;
 use frame::PageError;
 
+pub(crate) use account::browser;
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
-pub(crate) use member::facts;
+pub(crate) use member::{expires_next, facts};
 pub use sign_in::home;
 
 /// The pages of the console.
@@ -70,10 +71,15 @@ async fn nowhere(frame: Frame) -> PageError {
 
 /// Remembers a language that was asked for.
 async fn surround(request: Request, next: Next) -> Response {
+    remember_language("/console", request, next).await
+}
+
+/// Remembers a language that was asked for, for the pages below a path.
+pub(crate) async fn remember_language(path: &str, request: Request, next: Next) -> Response {
     let chosen = Language::in_query(request.uri().query().unwrap_or_default());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    if let Some(cookie) = chosen.and_then(|language| HeaderValue::from_str(&language.cookie()).ok()) {
+    if let Some(cookie) = chosen.and_then(|language| HeaderValue::from_str(&language.cookie(path)).ok()) {
         headers.append(header::SET_COOKIE, cookie);
     }
     headers.append(header::VARY, HeaderValue::from_static("accept-language, cookie"));

@@ -321,5 +321,12 @@ pub async fn check_code(state: &AppState, guess: &CodeGuess<'_>) -> Result<Addre
     codes.check(guess).await
 }
 
+/// To where the code of a challenge went, for the one who holds its token: to show it, or to send another.
+pub async fn code_address(state: &AppState, challenge: &str) -> Result<Address, CodeError> {
+    let challenge = Token::parse_as(TokenKind::OneTime, challenge).map_err(|_| CodeError::Gone)?;
+    let record = state.reader.record(CODE, &challenge.digest(), state.clock()).await?.ok_or(CodeError::Gone)?;
+    opened(&challenge, &record.read()?)
+}
+
 #[cfg(test)]
 mod tests;

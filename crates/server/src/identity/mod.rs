@@ -10,6 +10,7 @@ pub mod directory;
 pub mod guard;
 pub mod limit;
 pub mod mac;
+pub mod member_session;
 pub mod network;
 pub mod nonces;
 pub mod operator;

@@ -76,6 +76,11 @@ pub struct Attempt {
 pub struct Cookies(Vec<String>);
 
 impl Cookies {
+    /// The values of `Set-Cookie`.
+    pub fn new(values: Vec<String>) -> Self {
+        Self(values)
+    }
+
     /// Sets them on an answer.
     pub fn set(&self, headers: &mut HeaderMap) {
         for value in self.0.iter().filter_map(|text| HeaderValue::from_str(text).ok()) {

@@ -1,0 +1,39 @@
+//! The member portal: points, card and privacy, for members themselves, on their phones.
+
+mod card;
+mod join;
+mod own;
+mod points;
+mod privacy;
+mod sign_in;
+mod trouble;
+
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use tower_http::compression::CompressionLayer;
+
+use crate::console::{Frame, remember_language};
+use crate::identity::access::{Needs, Pages};
+use trouble::PortalError;
+
+/// The pages of the portal.
+pub fn pages() -> Pages {
+    Pages::default()
+        .get("/portal", Needs::Member, points::page)
+        .get("/portal/card", Needs::Member, card::page)
+        .get("/portal/card/picture", Needs::Member, card::picture)
+        .get("/portal/{*rest}", Needs::Member, nowhere)
+        .and(sign_in::pages())
+        .and(join::pages())
+        .and(privacy::pages())
+        .around(|router| router.layer(middleware::from_fn(surround)).layer(CompressionLayer::new()))
+}
+
+async fn nowhere(frame: Frame) -> PortalError {
+    PortalError::not_found(&frame)
+}
+
+async fn surround(request: Request, next: Next) -> Response {
+    remember_language("/portal", request, next).await
+}

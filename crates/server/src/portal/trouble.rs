@@ -1,0 +1,70 @@
+//! What went wrong, as a page of the portal. What the store says goes to the log, never to the page.
+
+use std::fmt::Display;
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::console::{Frame, render};
+
+/// A page that says what went wrong.
+pub struct PortalError {
+    frame: Frame,
+    status: StatusCode,
+    key: &'static str,
+}
+
+impl PortalError {
+    /// There is no such page.
+    pub fn not_found(frame: &Frame) -> Self {
+        Self { frame: frame.clone(), status: StatusCode::NOT_FOUND, key: "portal-trouble-page" }
+    }
+
+    /// The account is closed, or its personal data were erased.
+    pub fn closed(frame: &Frame) -> Self {
+        Self { frame: frame.clone(), status: StatusCode::GONE, key: "portal-trouble-closed" }
+    }
+
+    /// It cannot be read or written now.
+    pub fn store(frame: &Frame) -> Self {
+        Self { frame: frame.clone(), status: StatusCode::SERVICE_UNAVAILABLE, key: "portal-trouble-store" }
+    }
+}
+
+/// Turns something that failed inside into a page.
+pub trait OrTrouble<T> {
+    /// The value, or the page that says to try again.
+    fn or_trouble(self, frame: &Frame) -> Result<T, PortalError>;
+}
+
+impl<T, E: Display> OrTrouble<T> for Result<T, E> {
+    fn or_trouble(self, frame: &Frame) -> Result<T, PortalError> {
+        self.map_err(|error| {
+            tracing::error!(%error, "a page of the portal failed");
+            PortalError::store(frame)
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "portal/trouble.html")]
+struct TroublePage {
+    frame: Frame,
+    place: &'static str,
+    title: String,
+    message: String,
+}
+
+impl IntoResponse for PortalError {
+    fn into_response(self) -> Response {
+        let Self { frame, status, key } = self;
+        let (title, message) = (frame.t(key), frame.t(&format!("{key}-message")));
+        let page = TroublePage { place: "", title, message, frame };
+        let mut response = (status, render(&page)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
