@@ -92,6 +92,26 @@ pub async fn add_authenticator(client: &Client) {
     client.issue_cmd(AddAuthenticator).await.unwrap();
 }
 
+/// Gives the page the width of a small phone, which no window can have.
+pub async fn small_phone(client: &Client) {
+    client.issue_cmd(SmallPhone).await.unwrap();
+}
+
+#[derive(Debug)]
+struct SmallPhone;
+
+impl WebDriverCompatibleCommand for SmallPhone {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (hyper::Method, Option<String>) {
+        let metrics = json!({ "width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        (hyper::Method::POST, Some(command.to_string()))
+    }
+}
+
 #[derive(Debug)]
 struct AddAuthenticator;
 

@@ -1,0 +1,72 @@
+//! An SMS gateway that keeps what it is given, and the flags that point a server to it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// The gateway.
+pub struct Gateway {
+    url: String,
+    messages: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Gateway {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/sms", listener.local_addr().unwrap());
+        let messages = Arc::<Mutex<Vec<Value>>>::default();
+        let kept = Arc::clone(&messages);
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                kept.lock().unwrap().push(take(connection));
+            }
+        });
+        Self { url, messages }
+    }
+
+    pub fn flags(&self) -> [&str; 6] {
+        ["--sms-url", &self.url, "--allow-private-outbound", "127.0.0.0/8", "--allow-http-outbound", "127.0.0.1"]
+    }
+
+    /// How many messages have come.
+    pub fn count(&self) -> usize {
+        self.messages.lock().unwrap().len()
+    }
+
+    /// The code in the message after `seen` others; its number is checked.
+    pub async fn code(&self, seen: usize, to: &str) -> String {
+        for _ in 0..200 {
+            if let Some(message) = self.messages.lock().unwrap().get(seen) {
+                assert_eq!(message["to"], to);
+                let text = message["text"].as_str().unwrap();
+                let mut digits = text.split(|c: char| !c.is_ascii_digit());
+                return digits.find(|digits| digits.len() == 6).unwrap().to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no message came to {to}");
+    }
+}
+
+fn take(connection: TcpStream) -> Value {
+    let mut reader = BufReader::new(&connection);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    (&connection).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
