@@ -376,6 +376,28 @@ fn an_audit_log_that_was_chained_anew_is_found() {
     assert!(report.findings[0].problem.contains("another content"), "{:?}", report.findings);
 }
 
+/// Going back takes away what members did, and neither records nor the traces of those who changed them.
+#[test]
+fn going_back_removes_no_trace_of_what_people_did() {
+    let key = SigningKey::new("guerdon/gift-club", &[7; 32]);
+    let (mut store, directory) = lived_in::<Sqlite>(Some(&key));
+    write(&mut store, &[put(&record("operator", "opr_1", "", "ann"))], &[act(8)]).unwrap();
+    drop(store);
+    let data = DataDir::open(directory.path()).unwrap();
+    let rewound = guerdon_store::rewind(&data, at("2020-01-02T00:00:00Z")).unwrap();
+    assert_eq!((rewound.transactions, rewound.members, rewound.records), (8, 4, 1));
+    let mut store = SqliteStore::open(data).unwrap();
+    assert!(store.record("operator", "opr_1", today()).unwrap().is_some());
+    let told = store.audit_head().unwrap().unwrap();
+    assert_eq!((told.number, told.event().unwrap().action), (10, "data.rewind".to_owned()));
+    assert_eq!(told.event().unwrap().after["transactions_taken_back"], json!(8));
+    let report = sound(&mut store);
+    assert_eq!((report.transactions, report.audit_entries, report.waiting_for_log), (0, 10, 10));
+    // The log is made anew, and its head is that of what is left.
+    assert_eq!(sequence(&mut store, &key).unwrap().leaves, 10);
+    assert_eq!(sound(&mut store).log_leaves, 10);
+}
+
 #[test]
 fn an_audit_log_that_was_changed_is_found_on_postgres() {
     let key = SigningKey::new("guerdon/gift-club", &[7; 32]);

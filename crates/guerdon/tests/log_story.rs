@@ -44,7 +44,7 @@ impl Auditor {
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for file in ["guerdon.db", "log.key"] {
+    for file in ["guerdon.db", "log.key", "master.key"] {
         std::fs::copy(from.join(file), to.join(file)).unwrap();
     }
 }
