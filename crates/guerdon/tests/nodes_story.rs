@@ -86,7 +86,7 @@ async fn two_servers_sell_out_together_and_one_goes_on_when_the_other_is_killed(
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let (status, page) = second.text("/console").await;
-    assert!(status == 200 && page.contains("Gift Club"), "{page}");
+    assert!(status == 200 && page.contains("Gift Club"), "{status}: {page}");
     let (code, out, _) = guerdon(&["verify", "--database-url", &url]);
     assert!(code == 0 && out.contains("100 orders"), "{out}");
     let (code, out, _) = guerdon(&["inspect", "--database-url", &url, "m0"]);

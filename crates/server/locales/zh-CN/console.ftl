@@ -139,7 +139,7 @@ title-close = 账户已注销
 title-erase = 个人资料已删除
 title-merged-into = 已并入 { $member }
 title-merged-from = { $member } 已并入本账户
-why-forfeited = 剩余 { $points } 已作废
+why-forfeited = 剩余 { $points }已作废
 title-expired = { $points }已过期
 title-matured = { $points }已生效
 
