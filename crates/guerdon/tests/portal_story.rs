@@ -9,6 +9,7 @@ use std::time::Duration;
 use guerdon_core::hex;
 use guerdon_server::identity::directory::digest;
 use serde_json::{Value, json};
+use support::browser::{browser, enter, screenshot, small_phone, text};
 use support::person::Person;
 use support::sms::Gateway;
 use support::{Server, gift_club, guerdon, http_client, init};
@@ -207,4 +208,58 @@ async fn members_reach_their_own_and_nothing_else() {
     assert!(status == 410 && page.contains("This account is closed"), "{page}");
     assert_eq!(ann.post("/portal/sign-out", &[]).await.0, 303);
     assert!(!ann.cookies.contains_key(COOKIE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_portal_fits_a_small_phone_in_chinese() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start();
+    let server = server(&folder.path().join("data"), &gateway).await;
+    let member = enrol(&server, "李华", "13800138003").await;
+    let basket = json!({ "kind": "purchase", "lines": [
+        { "description": "CHRISTMAS LIGHTS", "quantity": "6", "unit_price": "22.05" }] });
+    let activity = json!({ "member_id": member, "activity": basket });
+    assert_eq!(server.post("/v1/activities", "inv-1", activity).await.0, 201);
+    let mut person = Person::new(&server);
+    assert_eq!(prove(&mut person, &gateway, "13800138003").await.0, 303);
+    let (driver, client) = browser(&folder.path().join("profile")).await;
+    enter(&client, &server, &person).await;
+    small_phone(&client).await;
+    for (path, words) in [
+        ("/portal?lang=zh-CN", "积分"),
+        ("/portal/card", "结账时请出示"),
+        ("/portal/privacy", "下载我的数据"),
+        ("/portal/privacy/erasure", "14 天"),
+        ("/portal/sign-in", "登录或加入"),
+    ] {
+        client.goto(&format!("{}{path}", server.address)).await.unwrap();
+        let page = text(&client).await;
+        assert!(page.contains(words), "`{words}` is not in {page}");
+        let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0), "{path}");
+        let name = path.split('?').next().unwrap().trim_start_matches('/').replace('/', "-");
+        screenshot(&client, &format!("{name}-phone-zh")).await;
+    }
+    client.goto(&format!("{}/portal/card", server.address)).await.unwrap();
+    let width = client.execute("return window.innerWidth", Vec::new()).await.unwrap();
+    assert_eq!(width, json!(360));
+    // Within 45 seconds the picture is another one, without the page being loaded anew.
+    client.execute("window.samePage = true", Vec::new()).await.unwrap();
+    let shown = "return document.querySelector('[data-card]')?.dataset.card ?? null";
+    let card = async || client.execute(shown, Vec::new()).await.unwrap();
+    let first = card().await;
+    assert!(first.is_string());
+    let mut renewed = false;
+    for _ in 0..100 {
+        let now = card().await;
+        renewed = now.is_string() && now != first;
+        if renewed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(renewed, "the card is still the first one");
+    assert_eq!(client.execute("return window.samePage === true", Vec::new()).await.unwrap(), json!(true));
+    client.close().await.unwrap();
+    drop(driver);
 }
