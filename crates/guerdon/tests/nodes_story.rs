@@ -89,8 +89,9 @@ async fn two_servers_sell_out_together_and_one_goes_on_when_the_other_is_killed(
     assert!(status == 200 && page.contains("Gift Club"), "{status}: {page}");
     let (code, out, _) = guerdon(&["verify", "--database-url", &url]);
     assert!(code == 0 && out.contains("100 orders"), "{out}");
-    let (code, out, _) = guerdon(&["inspect", "--database-url", &url, "m0"]);
-    assert!(code == 0 && out.contains("\"m0\""), "{out}");
+    let keys = folder.path().to_str().unwrap();
+    let (code, out, error) = guerdon(&["inspect", "--database-url", &url, "--data-dir", keys, "m0"]);
+    assert!(code == 0 && out.contains("\"m0\""), "{out}{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
