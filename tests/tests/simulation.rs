@@ -183,6 +183,12 @@ impl Store for Faulty {
         self.store.meta(key)
     }
 
+    fn members_under(&mut self, key_id: &str, limit: usize) -> Result<Vec<(MemberId, Vec<u8>)>, StoreError> {
+        self.store.members_under(key_id, limit)
+    }
+    fn rewrap_members(&mut self, from: &str, to: &str, members: &[(MemberId, Vec<u8>)]) -> Result<(), StoreError> {
+        self.store.rewrap_members(from, to, members)
+    }
     fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError> {
         self.store.set_keyring(from, to, unused)
     }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    audit, backup, bench, card, demo, import, init, inspect, log_key, migrate, restore, serve, simulate, verify,
+    audit, backup, bench, card, demo, import, init, inspect, keys, log_key, migrate, restore, serve, simulate, verify,
     version,
 };
 use crate::edge::EdgeArgs;
@@ -79,6 +79,8 @@ enum Command {
     LogKey(log_key::LogKeyArgs),
     /// Check membership cards without a server, or show the key for it.
     Card(card::CardArgs),
+    /// Show which master key seals personal data, or take a new one into use.
+    Keys(keys::KeysArgs),
     /// Show an account in full.
     Inspect(inspect::InspectArgs),
     /// Measure durable redemptions beside the bare engine.
@@ -104,6 +106,7 @@ impl Cli {
             Command::Audit(args) => audit::run(&args),
             Command::LogKey(args) => log_key::run(&args),
             Command::Card(args) => card::run(&args),
+            Command::Keys(args) => keys::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Simulate(args) => simulate::run(&args),

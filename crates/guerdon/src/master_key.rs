@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use guerdon_core::privacy::{KeyWrap, Keyring, MasterKey};
+use guerdon_server::MasterKeys;
 use guerdon_store::{StoreError, open_keyring, seal_plain_members, start_keyring, stored_keyring};
 use zeroize::Zeroizing;
 
@@ -146,4 +147,81 @@ pub fn write_new(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut open = options.open(file)?;
     open.write_all(bytes)?;
     open.sync_all()
+}
+
+/// The master keys of some data, where a rotation finds the next one.
+pub struct KeptKeys(pub DataArgs);
+
+impl KeptKeys {
+    fn keys(&self) -> Result<(Vec<MasterKey>, KeySource)> {
+        self.0
+            .master_keys()?
+            .with_context(|| format!("there is no master key at {}", self.0.master_key_file().display()))
+    }
+
+    /// The key behind the one in use; made where there is none.
+    fn next_key(&self, in_use: &str) -> Result<MasterKey> {
+        let (mut keys, source) = self.keys()?;
+        let place = keys.iter().position(|key| key.id() == in_use).context("the master key in use is not at hand")?;
+        if place + 1 < keys.len() {
+            return keys.pop().context("a master key");
+        }
+        let KeySource::File(file) = source else {
+            bail!(
+                "{KEY_VARIABLE} holds the master key in use as its last; put a new one behind it, with a comma between \
+                 (`openssl rand -base64 32` makes one), start anew with both, and rotate then"
+            );
+        };
+        let new = MasterKey::new(rand::random());
+        let secret = new.secret_text();
+        keys.push(MasterKey::parse_all(&secret)?.pop().context("a master key")?);
+        replace(&file, &keys)?;
+        Ok(new)
+    }
+
+    fn drop_keys_before(&self, in_use: &str) -> Result<()> {
+        let (mut keys, source) = self.keys()?;
+        let place = keys.iter().position(|key| key.id() == in_use).context("the master key in use is not at hand")?;
+        match source {
+            KeySource::File(file) if place > 0 => {
+                keys.drain(..place);
+                replace(&file, &keys)
+            }
+            // What stands in the environment is the operator's to take out.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl MasterKeys for KeptKeys {
+    fn next(&self, in_use: &str) -> Result<Arc<dyn KeyWrap>, String> {
+        self.next_key(in_use).map(|key| Arc::new(key) as Arc<dyn KeyWrap>).map_err(|error| format!("{error:#}"))
+    }
+
+    fn find(&self, id: &str) -> Result<Arc<dyn KeyWrap>, String> {
+        let (keys, source) = self.keys().map_err(|error| format!("{error:#}"))?;
+        let found = keys.into_iter().find(|key| key.id() == id);
+        let found = found.ok_or_else(|| format!("the master key {id} is in use, but {source} does not hold it"))?;
+        Ok(Arc::new(found))
+    }
+
+    fn drop_before(&self, in_use: &str) -> Result<(), String> {
+        self.drop_keys_before(in_use).map_err(|error| format!("{error:#}"))
+    }
+}
+
+/// Writes the keys beside their file and renames: whatever happens, the file holds all that are needed.
+fn replace(file: &Path, keys: &[MasterKey]) -> Result<()> {
+    let lines: Vec<Zeroizing<String>> = keys.iter().map(MasterKey::secret_text).collect();
+    let text = Zeroizing::new(lines.iter().map(|line| format!("{}\n", **line)).collect::<String>());
+    let beside = file.with_extension("key.new");
+    let written = match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        // What was left over by a process that was killed.
+        _ => write_new(&beside, text.as_bytes()),
+    };
+    let renamed = written.and_then(|()| std::fs::rename(&beside, file));
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let kept = renamed.and_then(|()| std::fs::File::open(folder)?.sync_all());
+    kept.with_context(|| format!("the master key file {}", file.display()))
 }

@@ -1,6 +1,6 @@
 //! What every handler shares.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use guerdon_core::members::Profile;
@@ -12,29 +12,9 @@ use guerdon_store::{EngineHandle, StoreError};
 
 use crate::identity::directory::Directory;
 use crate::identity::people::People;
+use crate::keys::SharedKeyring;
 use crate::messages::Post;
 use crate::outbound::Outbound;
-
-/// The keyring in force, which a rotation of the master key exchanges. Cheap to clone.
-#[derive(Clone)]
-pub struct SharedKeyring(Arc<RwLock<Arc<Keyring>>>);
-
-impl SharedKeyring {
-    /// Shares a keyring.
-    pub fn new(keyring: Keyring) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(keyring))))
-    }
-
-    /// The keyring in force.
-    pub fn get(&self) -> Arc<Keyring> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Puts another in its place.
-    pub fn set(&self, keyring: Keyring) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
-    }
-}
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]

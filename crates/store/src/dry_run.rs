@@ -77,6 +77,14 @@ impl<S: Store> Store for DryRunStore<S> {
         self.changed.set_keyring(from, to, unused)
     }
 
+    fn members_under(&mut self, key_id: &str, limit: usize) -> Result<Vec<(MemberId, Vec<u8>)>, StoreError> {
+        self.base.members_under(key_id, limit)
+    }
+
+    fn rewrap_members(&mut self, from: &str, to: &str, members: &[(MemberId, Vec<u8>)]) -> Result<(), StoreError> {
+        self.changed.rewrap_members(from, to, members)
+    }
+
     fn node(&mut self) -> Result<u16, StoreError> {
         self.base.node()
     }

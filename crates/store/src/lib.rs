@@ -13,6 +13,7 @@ mod read_life;
 pub mod read_log;
 mod read_records;
 mod record;
+mod rotation;
 mod rows;
 mod sqlite;
 mod writer;
@@ -28,5 +29,6 @@ pub use privacy::{
 };
 pub use ram::RamStore;
 pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
+pub use rotation::{Rotated, begin_rotation, rotate};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, rewind};
 pub use writer::{Published, Store, id_generator, load_program, publish, publish_as, verify, write_records};

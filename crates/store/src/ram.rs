@@ -275,6 +275,23 @@ impl Store for RamStore {
         Ok(true)
     }
 
+    fn members_under(&mut self, key_id: &str, limit: usize) -> Result<Vec<(MemberId, Vec<u8>)>, StoreError> {
+        let sealed = self.members.iter().filter_map(|(member, row)| Some((*member, row.sealed.as_ref()?)));
+        let under = sealed.filter(|(_, sealed)| sealed.key_id == key_id);
+        Ok(under.map(|(member, sealed)| (member, sealed.wrapped_key.clone())).take(limit).collect())
+    }
+
+    fn rewrap_members(&mut self, from: &str, to: &str, members: &[(MemberId, Vec<u8>)]) -> Result<(), StoreError> {
+        for (member, wrapped) in members {
+            let sealed = self.members.get_mut(member).and_then(|row| row.sealed.as_mut());
+            if let Some(sealed) = sealed.filter(|sealed| sealed.key_id == from) {
+                to.clone_into(&mut sealed.key_id);
+                sealed.wrapped_key.clone_from(wrapped);
+            }
+        }
+        Ok(())
+    }
+
     fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
         let batches = self.outbox.iter().take(limit);
         Ok(batches.map(|(id, leaves)| OutboxBatch { id: *id, leaves: leaves.clone() }).collect())

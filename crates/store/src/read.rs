@@ -15,7 +15,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Row};
 
 use crate::StoreError;
-use crate::privacy::StoredMember;
+use crate::privacy::{KEYRING, StoredKeyring, StoredMember};
 use crate::rows::{self, Cell, Cells};
 
 const READERS: u32 = 4;
@@ -198,6 +198,20 @@ impl Reader {
             .await
             .map_err(failed)?;
         row.map(|row| row.try_get(0).map(MemberId)).transpose().map_err(failed)
+    }
+
+    /// What the database knows of its keys.
+    pub async fn keyring(&self) -> Read<Option<StoredKeyring>> {
+        let query = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(KEYRING);
+        let Some(row) = query.fetch_optional(&self.pool).await.map_err(failed)? else { return Ok(None) };
+        let text: String = row.try_get(0).map_err(failed)?;
+        StoredKeyring::decode(&text).map(Some)
+    }
+
+    /// How many members' keys a master key has wrapped.
+    pub async fn count_under(&self, key_id: &str) -> Read<i64> {
+        let query = sqlx::query("SELECT CAST(COUNT(*) AS BIGINT) FROM member WHERE key_id = $1").bind(key_id);
+        query.fetch_one(&self.pool).await.and_then(|row| row.try_get(0)).map_err(failed)
     }
 
     /// The account of a member.

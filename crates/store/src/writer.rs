@@ -64,6 +64,13 @@ pub trait Store: Send {
     /// given, wraps no member's key any more. False: nothing was changed.
     fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError>;
 
+    /// Members whose keys a master key has wrapped, and those keys; at most `limit` of them.
+    fn members_under(&mut self, key_id: &str, limit: usize) -> Result<Vec<(MemberId, Vec<u8>)>, StoreError>;
+
+    /// Puts members' keys in place that another master key has wrapped, in one durable transaction. Members whose key is
+    /// not under `from` any more, because it was destroyed, are left alone.
+    fn rewrap_members(&mut self, from: &str, to: &str, members: &[(MemberId, Vec<u8>)]) -> Result<(), StoreError>;
+
     /// Members that a version before field encryption has stored.
     fn plain_members(&mut self, _limit: usize) -> Result<Vec<PlainMember>, StoreError> {
         Ok(Vec::new())
@@ -174,6 +181,12 @@ impl Store for Box<dyn Store> {
     }
     fn set_keyring(&mut self, from: Option<&str>, to: &str, unused: Option<&str>) -> Result<bool, StoreError> {
         (**self).set_keyring(from, to, unused)
+    }
+    fn members_under(&mut self, key_id: &str, limit: usize) -> Result<Vec<(MemberId, Vec<u8>)>, StoreError> {
+        (**self).members_under(key_id, limit)
+    }
+    fn rewrap_members(&mut self, from: &str, to: &str, members: &[(MemberId, Vec<u8>)]) -> Result<(), StoreError> {
+        (**self).rewrap_members(from, to, members)
     }
     fn plain_members(&mut self, limit: usize) -> Result<Vec<PlainMember>, StoreError> {
         (**self).plain_members(limit)

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod keys;
 pub mod log_key;
 pub mod migrate;
 pub mod restore;

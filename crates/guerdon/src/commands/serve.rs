@@ -10,13 +10,16 @@ use guerdon_core::privacy::Keyring;
 use guerdon_core::proofs::SigningKey;
 use guerdon_server::edge::Edge;
 use guerdon_server::identity::setup;
-use guerdon_server::{AppOptions, AppState, Directory, People, Problem, PrometheusBuilder, SharedKeyring, app};
+use guerdon_server::{
+    AppOptions, AppState, Directory, People, Problem, PrometheusBuilder, SharedKeyring, app, keep_keys,
+};
 use guerdon_store::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::cli::{DataArgs, ListenArgs};
 use crate::edge::default_public_url;
+use crate::master_key::KeptKeys;
 use crate::messages::{MessageArgs, Messages};
 use crate::open::{self, AnyStore};
 
@@ -127,7 +130,7 @@ pub fn serve(
             reader,
             directory: Arc::new(Directory::new(serving.bootstrap.as_deref())),
             people: Arc::new(People::new(edge.public_url.clone(), https, &brand, &serving.keyring)?),
-            keyring: SharedKeyring::new(serving.keyring),
+            keyring: SharedKeyring::with_masters(serving.keyring, Box::new(KeptKeys(data.clone()))),
             post: post.clone(),
             outbound: listen.edge.outbound()?,
         };
@@ -147,7 +150,9 @@ pub fn serve(
             // The receiver lives as long as the server; when it is gone there is nothing left to stop.
             let _ = stop.send(true);
         });
+        let keeper = tokio::spawn(keep_keys(state.clone(), stopped.clone()));
         guerdon_server::serve(listener, app(state.clone(), options), edge, state, serving.log_key, stopped).await;
+        keeper.abort();
         post.drain(POST_TIME).await;
         anyhow::Ok(())
     })?;

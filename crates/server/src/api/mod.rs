@@ -6,6 +6,7 @@ mod approvals;
 mod audit;
 mod cards;
 mod extract;
+mod keys;
 mod log;
 mod members;
 mod operators;
@@ -31,6 +32,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(orders::router())
         .merge(cards::router())
         .merge(log::router())
+        .merge(keys::router())
         .merge(operators::router())
         .merge(audit::router())
         .merge(approvals::router())

@@ -115,6 +115,36 @@ pub(super) async fn set_keyring(
     Ok(true)
 }
 
+/// Members whose keys a master key has wrapped, and those keys.
+pub(super) async fn members_under(
+    connection: &mut PgConnection,
+    key_id: &str,
+    limit: usize,
+) -> Result<Vec<(MemberId, Vec<u8>)>, StoreError> {
+    let query = sqlx::query("SELECT member_id, wrapped_key FROM member WHERE key_id = $1 LIMIT $2");
+    let found = query.bind(key_id).bind(limit as i64).fetch_all(connection).await.map_err(store_error)?;
+    let read = |row: &sqlx::postgres::PgRow| Ok((MemberId(row.int(0)?), row.bytes(1)?));
+    found.iter().map(read).collect::<Result<_, String>>().map_err(StoreError::Rejected)
+}
+
+/// Puts members' keys in place that another master key has wrapped.
+pub(super) async fn rewrap_members(
+    connection: &mut PgConnection,
+    from: &str,
+    to: &str,
+    members: &[(MemberId, Vec<u8>)],
+) -> Done {
+    let sql = "UPDATE member m SET key_id = $3, wrapped_key = u.wrapped_key
+               FROM unnest($1::bigint[], $2::bytea[]) AS u (member_id, wrapped_key)
+               WHERE m.member_id = u.member_id AND m.key_id = $4";
+    let query = sqlx::query(sql)
+        .bind(members.iter().map(|(member, _)| member.0).collect::<Vec<_>>())
+        .bind(members.iter().map(|(_, wrapped)| wrapped.as_slice()).collect::<Vec<_>>())
+        .bind(to)
+        .bind(from);
+    query.execute(connection).await.map(drop).map_err(store_error)
+}
+
 /// Whether a table is not there any more, because another process has taken it away.
 fn is_gone(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42P01")

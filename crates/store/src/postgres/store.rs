@@ -285,6 +285,14 @@ impl Store for PostgresStore {
         self.run(async |connection| members::set_keyring(connection, from, to, unused).await)
     }
 
+    fn members_under(&mut self, key_id: &str, limit: usize) -> Result<Vec<(MemberId, Vec<u8>)>, StoreError> {
+        self.run(async |connection| members::members_under(connection, key_id, limit).await)
+    }
+
+    fn rewrap_members(&mut self, from: &str, to: &str, members: &[(MemberId, Vec<u8>)]) -> Result<(), StoreError> {
+        self.run(async |connection| members::rewrap_members(connection, from, to, members).await)
+    }
+
     fn plain_members(&mut self, limit: usize) -> Result<Vec<PlainMember>, StoreError> {
         self.run(async |connection| members::plain_members(connection, limit).await)
     }

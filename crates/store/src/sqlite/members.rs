@@ -91,6 +91,36 @@ pub(super) fn set_keyring(
     Ok(true)
 }
 
+/// Members whose keys a master key has wrapped, and those keys.
+pub(super) fn members_under(
+    connection: &Connection,
+    key_id: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<(MemberId, Vec<u8>)>> {
+    let sql = "SELECT member_id, wrapped_key FROM member WHERE key_id = ?1 LIMIT ?2";
+    let mut query = connection.prepare_cached(sql)?;
+    let found = query.query_map(params![key_id, limit as i64], |row| Ok((MemberId(row.get(0)?), row.get(1)?)))?;
+    found.collect()
+}
+
+/// Puts members' keys in place that another master key has wrapped.
+pub(super) fn rewrap_members(
+    connection: &mut Connection,
+    from: &str,
+    to: &str,
+    members: &[(MemberId, Vec<u8>)],
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let sql = "UPDATE member SET key_id = ?2, wrapped_key = ?3 WHERE member_id = ?1 AND key_id = ?4";
+        let mut update = transaction.prepare_cached(sql)?;
+        for (member, wrapped) in members {
+            update.execute(params![member.0, to, wrapped, from])?;
+        }
+    }
+    transaction.commit()
+}
+
 fn has_plain_members(connection: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'member_plain')";
     connection.query_row(sql, [], |row| row.get(0))

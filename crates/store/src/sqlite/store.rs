@@ -383,6 +383,18 @@ impl Store for SqliteStore {
         members::set_keyring(&mut self.connection, from, to, unused).map_err(store_error)
     }
 
+    fn members_under(&mut self, key_id: &str, limit: usize) -> Result<Vec<(MemberId, Vec<u8>)>, StoreError> {
+        members::members_under(&self.connection, key_id, limit).map_err(store_error)
+    }
+
+    fn rewrap_members(&mut self, from: &str, to: &str, members: &[(MemberId, Vec<u8>)]) -> Result<(), StoreError> {
+        members::rewrap_members(&mut self.connection, from, to, members).map_err(store_error)?;
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.finish(&self.connection);
+        }
+        Ok(())
+    }
+
     fn plain_members(&mut self, limit: usize) -> Result<Vec<PlainMember>, StoreError> {
         members::plain_members(&self.connection, limit).map_err(store_error)
     }
