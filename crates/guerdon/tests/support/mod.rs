@@ -69,13 +69,24 @@ impl Server {
     }
 
     pub fn start_with(directory: &Path, more: &[&str]) -> Self {
+        Self::spawn(directory, more, "warn", Stdio::piped())
+    }
+
+    /// Starts a server that logs everything it has to say into a file.
+    pub fn start_logging(directory: &Path, log: &Path) -> Self {
+        let log = std::fs::File::options().append(true).create(true).open(log).unwrap();
+        Self::spawn(directory, &[], "trace", log.into())
+    }
+
+    fn spawn(directory: &Path, more: &[&str], log_level: &str, log: Stdio) -> Self {
         let mut child = Command::new(GUERDON)
             .args(["serve", "--data-dir", directory.to_str().unwrap()])
             .args(more)
             .env("GUERDON_LISTEN", "127.0.0.1:0")
             .env("GUERDON_API_KEY", KEY)
+            .env("GUERDON_LOG", log_level)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let (mut line, mut setup_link) = (String::new(), String::new());
@@ -88,7 +99,7 @@ impl Server {
         }
         let Some(rest) = line.strip_prefix("Serving on ") else {
             let mut error = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+            child.stderr.take().map(|mut said| said.read_to_string(&mut error));
             panic!("the server did not start: {line}{error}");
         };
         let address = rest.split(':').take(3).collect::<Vec<_>>().join(":");
