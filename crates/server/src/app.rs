@@ -23,7 +23,7 @@ use crate::identity::guard::{Gate, guard};
 use crate::identity::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::messages::Mailbox;
 use crate::problem::Problem;
-use crate::{AppState, api, assets, console, messages, portal};
+use crate::{AppState, api, assets, console, describe, messages, portal};
 
 /// Longest time that a request may take.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -76,7 +76,9 @@ impl Modify for Schemes {
 
 /// The description of the API, OpenAPI 3.1.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::<AppState>::with_openapi(Description::openapi()).merge(api::router()).into_openapi()
+    describe::complete(
+        OpenApiRouter::<AppState>::with_openapi(Description::openapi()).merge(api::router()).into_openapi(),
+    )
 }
 
 /// All pages beside the API, and what each asks for.
@@ -108,6 +110,7 @@ pub fn routes() -> Result<Routes, String> {
 /// Builds the application.
 pub fn app(state: AppState, options: AppOptions) -> Router {
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi()).merge(api::router()).split_for_parts();
+    let description = describe::complete(description);
     let mut routes = Routes::default();
     if let Err(problem) = routes.add_described(&description) {
         // The tests walk every operation. One that slipped through is closed to everyone.

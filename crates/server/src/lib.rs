@@ -6,6 +6,7 @@ mod approvals;
 mod assets;
 pub mod card;
 mod console;
+mod describe;
 pub mod edge;
 pub mod identity;
 mod keys;

@@ -43,6 +43,7 @@ struct ActivityRequest {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct RecordParams {
     /// Answer what it would earn and why, and change nothing.

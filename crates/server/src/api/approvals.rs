@@ -81,6 +81,7 @@ pub async fn waits(state: &AppState, id: &str) -> Result<Response, Problem> {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
     /// Only of this stage: `waiting`, `approved`, `done`, `failed` or `rejected`.

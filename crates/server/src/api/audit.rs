@@ -70,6 +70,7 @@ fn view(entry: &AuditEntry) -> serde_json::Value {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct AuditParams {
     /// By whom: `opr_…`, `key_…`, `cli_…`, `mem_…`, `cli` or `system`.

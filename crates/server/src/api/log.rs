@@ -59,6 +59,7 @@ struct InclusionView {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct InclusionParams {
     /// `txn_…`.
@@ -109,6 +110,7 @@ struct ConsistencyView {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ConsistencyParams {
     /// The size of the older head.
@@ -145,6 +147,7 @@ struct LeafView {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct LeavesParams {
     /// The first leaf; 0 when left out.

@@ -57,6 +57,7 @@ async fn enrol(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
     /// Items of a page, 1–200; 50 when left out.
@@ -111,6 +112,7 @@ async fn wallet(State(state): State<AppState>, Path(text): Path<String>) -> Resu
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PageParams {
     /// Items of a page, 1–200; 50 when left out.
