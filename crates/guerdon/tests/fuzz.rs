@@ -4,6 +4,8 @@
 
 use guerdon_tests::fuzz::{Guarded, Target};
 
+#[path = "fuzz/edge.rs"]
+mod edge;
 #[path = "fuzz/files.rs"]
 mod files;
 #[path = "support/parquet_files.rs"]
@@ -12,6 +14,8 @@ mod parquet_files;
 mod programs;
 #[path = "fuzz/proofs.rs"]
 mod proofs;
+#[path = "fuzz/secrets.rs"]
+mod secrets;
 #[path = "fuzz/stored.rs"]
 mod stored;
 #[path = "fuzz/texts.rs"]
@@ -116,4 +120,35 @@ fn receipts_and_profiles() {
 #[test]
 fn ids_times_and_digests() {
     Target::new("ids_times_and_digests", texts::EXAMPLES, texts::WORDS).run(texts::short_text);
+}
+
+#[test]
+fn cards_as_scanned() {
+    Target::new("cards_as_scanned", &secrets::cards(), secrets::WORDS).run(secrets::card);
+}
+
+#[test]
+fn tokens_codes_and_cookies() {
+    Target::new("tokens_codes_and_cookies", &secrets::credentials(), secrets::WORDS).run(secrets::credential);
+}
+
+#[test]
+fn sealed_data() {
+    Target::new("sealed_data", &secrets::sealed(), secrets::WORDS).run(secrets::open);
+}
+
+#[test]
+fn entries_of_the_audit_log() {
+    Target::new("entries_of_the_audit_log", &secrets::entries(), programs::WORDS).run(secrets::entry);
+}
+
+#[test]
+fn addresses_and_proxies() {
+    Target::new("addresses_and_proxies", edge::ADDRESSES, edge::WORDS).run(edge::address);
+}
+
+#[test]
+fn uploads() {
+    let words = &["PNG", "IHDR", "IEND", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "RIFF", "WEBP", "VP8X", "../", "<svg", "JFIF"];
+    Target::new("uploads", &edge::uploads(), words).run(edge::upload);
 }

@@ -87,6 +87,11 @@ fn as_problem(response: &mut Response) {
 }
 
 fn give_form(parameter: &mut Parameter) {
+    if parameter.name == "limit"
+        && let Some(RefOr::T(Schema::Object(number))) = &mut parameter.schema
+    {
+        number.minimum = Some(1.into());
+    }
     let form = match (&parameter.parameter_in, parameter.name.as_str()) {
         (ParameterIn::Header, "Idempotency-Key") => KEY_FORM.to_owned(),
         (ParameterIn::Path, "member_id") => format!("^mem_{ID_DIGITS}$"),

@@ -17,13 +17,14 @@ impl ChainVerifier {
     /// One entry, and the columns that stand beside it.
     pub fn entry(&mut self, entry: &AuditEntry, columns: &AuditColumns) {
         let (number, id, previous) = self.last.unwrap_or((0, TransactionId(0), Hash::default()));
-        if entry.number > number + 1 {
-            let others = entry.number - number - 2;
+        // Whatever number is stored there: this only compares.
+        if entry.number > number.saturating_add(1) {
+            let others = entry.number.saturating_sub(number).saturating_sub(2);
             let problem = match others {
                 0 => "is missing: it was deleted".to_owned(),
                 others => format!("is missing, with {others} after it: they were deleted"),
             };
-            self.wrong(number + 1, problem);
+            self.wrong(number.saturating_add(1), problem);
         } else if entry.number <= number {
             self.wrong(entry.number, format!("comes after entry {number}: entries count up from 1"));
         } else if entry.previous != previous {

@@ -1,6 +1,6 @@
 //! What ends an account: the merge into another account of the same person, and closing.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Command;
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, IdempotencyKey, id, receipt};
+use super::extract::{Body, IdempotencyKey, Path, id, receipt};
 use crate::AppState;
 use crate::problem::Problem;
 

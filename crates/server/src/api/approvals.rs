@@ -1,7 +1,7 @@
 //! What waits for another operator: the queue, the decisions, the limits, and the publication of programs.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guerdon_core::program::Bundle;
@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, Params};
+use super::extract::{Body, Params, Path};
 use crate::AppState;
 use crate::approvals::{self, Act, Approval, ApprovalPolicy, Permit, Stage};
 use crate::identity::actor::Actor;

@@ -51,10 +51,10 @@ struct AuditView {
     /// Why.
     reason: Option<String>,
     /// How it was before.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     before: Option<serde_json::Value>,
     /// How it is now.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     after: Option<serde_json::Value>,
 }
 
@@ -136,6 +136,7 @@ async fn export(
     actor: Actor,
     Params(params): Params<AuditParams>,
 ) -> Result<Response, Problem> {
+    page_limit(params.limit)?;
     let mut wanted = query(&params, SLICE)?;
     let mut event = actor.event(state.clock(), "audit.export", "audit");
     event.after = serde_json::json!({ "actor": params.actor, "action": params.action, "subject": params.subject,

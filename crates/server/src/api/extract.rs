@@ -26,6 +26,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = read(request.into_body()).await?;
+        // Every body is an object. A list would be taken for the fields in their order, and nobody means that.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::bad_request("invalid_json", "the body must be a JSON object"));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| Problem::bad_request("invalid_json", format!("the body does not fit: {error}")))
@@ -52,6 +56,19 @@ async fn read(mut body: HttpBody) -> Result<Vec<u8>, Problem> {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
     }
     Ok(bytes)
+}
+
+/// What stands in the path.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|rejection| Problem::bad_request("invalid_path", rejection.body_text()))
+    }
 }
 
 /// A query string.
@@ -92,6 +109,13 @@ fn read_key(headers: &HeaderMap) -> Result<String, Problem> {
 /// Reads an id from a path or query; an unfit one is a 404 with the id's own words.
 pub fn id<T: std::str::FromStr<Err = guerdon_core::id::InvalidId>>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|error: guerdon_core::id::InvalidId| Problem::not_found("invalid_id", error.to_string()))
+}
+
+/// Reads the cursor of a page, which is an id.
+pub fn cursor<T: std::str::FromStr<Err = guerdon_core::id::InvalidId>>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: guerdon_core::id::InvalidId| {
+        Problem::bad_request("invalid_query", format!("`after`: {error}; give the `next` of the page before"))
+    })
 }
 
 /// The size of a page: 50, or what is asked for.

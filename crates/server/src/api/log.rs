@@ -1,7 +1,7 @@
 //! The transparency log: its head, its keys, its leaves, and proofs.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use guerdon_core::hex;
 use guerdon_core::id::TransactionId;
@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Params, id};
+use super::extract::{Params, Path, id};
 use crate::AppState;
 use crate::problem::Problem;
 
@@ -168,6 +168,9 @@ async fn leaves(
     if !(1..=LEAVES).contains(&limit) {
         let detail = format!("`limit` must be 1 to {LEAVES}, not {limit}");
         return Err(Problem::bad_request("invalid_query", detail));
+    }
+    if i64::try_from(from).is_err() {
+        return Err(Problem::bad_request("invalid_query", format!("`from` must be below 2^63, not {from}")));
     }
     let rows = state.reader.log_leaves(from..from.saturating_add(limit)).await?;
     let view = |leaf: guerdon_store::read_log::LeafRow| LeafView {

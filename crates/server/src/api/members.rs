@@ -1,7 +1,7 @@
 //! Members: enrol, get, list, wallet, transactions, manual adjustment.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use guerdon_core::id::{MemberId, TransactionId};
 use guerdon_core::kernel::Command;
@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::approvals::{ApprovalView, waits};
-use super::extract::{Body, IdempotencyKey, Params, id, page_limit, receipt};
+use super::extract::{Body, IdempotencyKey, Params, Path, cursor, id, page_limit, receipt};
 use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
 use crate::approvals::{self, Act, Permit};
@@ -87,7 +87,7 @@ async fn list(
         let items = row.into_iter().map(|row| MemberView::open(&state, row)).collect::<Result<_, _>>()?;
         return Ok(Json(Page { items, next: None }));
     }
-    let after = params.after.as_deref().map(id::<MemberId>).transpose()?;
+    let after = params.after.as_deref().map(cursor::<MemberId>).transpose()?;
     let rows = state.reader.members(after, limit + 1).await?;
     Ok(Json(Page::cut(rows, limit, |row| row.id.to_string()).try_map(|row| MemberView::open(&state, row))?))
 }
@@ -133,7 +133,7 @@ async fn transactions(
 ) -> Result<Json<Page<TransactionView>>, Problem> {
     let limit = page_limit(params.limit)?;
     let member = id(&text)?;
-    let before = params.after.as_deref().map(id::<TransactionId>).transpose()?;
+    let before = params.after.as_deref().map(cursor::<TransactionId>).transpose()?;
     let rows = state.reader.transactions(member, before, limit + 1).await?;
     if rows.is_empty() && before.is_none() {
         return Err(unknown_member(&text));

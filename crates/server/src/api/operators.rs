@@ -1,7 +1,7 @@
 //! Operators and roles.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use guerdon_core::identity::{Grant, Permissions, Role, RoleName};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::Body;
+use super::extract::{Body, Path};
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::identity::operator::Operator;

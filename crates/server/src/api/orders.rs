@@ -1,7 +1,7 @@
 //! Orders: create, capture, release, refund, get.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::Command;
@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::accounts::Reason;
 use super::approvals::{ApprovalView, waits};
 use super::cards::named_member;
-use super::extract::{Body, IdempotencyKey, id, receipt};
+use super::extract::{Body, IdempotencyKey, Path, id, receipt};
 use super::views::OrderView;
 use crate::AppState;
 use crate::approvals::{self, Act, Permit};

@@ -1,10 +1,11 @@
 //! Rewards: list and get.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::extract::Path;
 use super::views::RewardView;
 use crate::AppState;
 use crate::problem::Problem;

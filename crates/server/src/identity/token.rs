@@ -52,7 +52,8 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    const ALL: [Self; 8] = [
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
         Self::Key,
         Self::Session,
         Self::Access,
