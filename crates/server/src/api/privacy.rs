@@ -1,7 +1,7 @@
 //! Members' data: revealing, export, consent, erasure, retention, registers.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guerdon_core::id::MemberId;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, id};
+use super::extract::{Body, Path, id};
 use crate::AppState;
 use crate::console::Frame;
 use crate::identity::actor::Actor;
