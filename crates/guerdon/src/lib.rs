@@ -10,3 +10,4 @@ mod open;
 mod pipeline;
 mod progress;
 pub mod secret;
+mod sso;

@@ -12,6 +12,7 @@ use guerdon_store::{EngineHandle, StoreError};
 
 use crate::identity::directory::Directory;
 use crate::identity::people::People;
+use crate::identity::sso::SingleSignOn;
 use crate::keys::SharedKeyring;
 use crate::messages::Post;
 use crate::outbound::Outbound;
@@ -31,6 +32,8 @@ pub struct AppState {
     pub post: Post,
     /// What signing in needs.
     pub people: Arc<People>,
+    /// The identity providers that vouch for operators.
+    pub sso: Arc<SingleSignOn>,
     /// The way of every call to other servers.
     pub outbound: Outbound,
 }

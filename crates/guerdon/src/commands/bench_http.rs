@@ -56,8 +56,8 @@ pub fn measure(
         let outbound = Outbound::new(OutboundOptions::default());
         let reader = Reader::open(folder).await?;
         let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
-        let (keyring, post) = (keyring.clone(), Post::default());
-        let state = AppState { engine: engine.handle(), reader, directory, keyring, people, post, outbound };
+        let (keyring, post, sso) = (keyring.clone(), Post::default(), Arc::default());
+        let state = AppState { engine: engine.handle(), reader, directory, keyring, people, sso, post, outbound };
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(guerdon_server::serve(
             listener,

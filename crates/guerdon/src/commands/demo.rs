@@ -24,6 +24,7 @@ use crate::import::{Mapping, MemberDirectory, Purchase, Purchases, Report, Step,
 use crate::messages::mailbox;
 use crate::open::{self, AnyStore, system_now};
 use crate::progress::{bar, grouped, money};
+use guerdon_server::identity::sso::SingleSignOn;
 
 /// The sample data travels in the binary, so that the demo runs wherever the binary does.
 const SALES: &[u8] = include_bytes!("../../../../data/online-retail/online_retail.csv.zst");
@@ -83,7 +84,14 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
             key
         }
     };
-    let serving = Serving { keyring, log_key, bootstrap: Some(bootstrap), messages: mailbox(), demo: true };
+    let serving = Serving {
+        keyring,
+        log_key,
+        bootstrap: Some(bootstrap),
+        messages: mailbox(),
+        sso: SingleSignOn::default(),
+        demo: true,
+    };
     serve(engine, &args.data, serving, &args.listen, edge)
 }
 

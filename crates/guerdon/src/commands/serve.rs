@@ -1,5 +1,6 @@
 //! `guerdon serve`: the API and the console over a data directory.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use guerdon_core::privacy::Keyring;
 use guerdon_core::proofs::SigningKey;
 use guerdon_server::edge::Edge;
 use guerdon_server::identity::setup;
+use guerdon_server::identity::sso::SingleSignOn;
 use guerdon_server::{
     AppOptions, AppState, Directory, People, Problem, PrometheusBuilder, SharedKeyring, app, keep_keys,
 };
@@ -22,6 +24,7 @@ use crate::edge::default_public_url;
 use crate::master_key::KeptKeys;
 use crate::messages::{MessageArgs, Messages};
 use crate::open::{self, AnyStore};
+use crate::sso::single_sign_on;
 
 /// How long the writer may take to end after the last request.
 const STOP_TIME: Duration = Duration::from_secs(10);
@@ -40,12 +43,16 @@ pub struct ServeArgs {
     listen: ListenArgs,
     #[command(flatten)]
     messages: MessageArgs,
+    /// The identity providers by which operators sign in; a TOML file, see docs/single-sign-on.md.
+    #[arg(long, env = "GUERDON_SSO", value_name = "FILE")]
+    sso: Option<PathBuf>,
 }
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let edge = edge(&args.listen)?;
     let messages = args.messages.open(args.listen.edge.outbound()?)?;
+    let sso = single_sign_on(args.sso.as_deref())?;
     let mut stores = args.data.open_writers()?;
     let log_key = stores.first_mut().map(|store| args.data.log_key(store)).transpose()?.flatten();
     if log_key.is_none() {
@@ -53,7 +60,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
         eprintln!("No key of the transparency log at {}: another server must sequence it.", file.display());
     }
     let keyring = stores.first_mut().map(|store| args.data.keyring(store)).transpose()?.context("no store is open")?;
-    let serving = Serving { keyring, log_key, bootstrap: bootstrap_key()?, messages, demo: false };
+    let serving = Serving { keyring, log_key, bootstrap: bootstrap_key()?, messages, sso, demo: false };
     serve(open::start(stores)?, &args.data, serving, &args.listen, edge)
 }
 
@@ -87,6 +94,8 @@ pub struct Serving {
     pub bootstrap: Option<String>,
     /// The way of every message.
     pub messages: Messages,
+    /// The identity providers.
+    pub sso: SingleSignOn,
     /// Whether whoever reads the screen is let in without a password.
     pub demo: bool,
 }
@@ -132,6 +141,7 @@ pub fn serve(
             people: Arc::new(People::new(edge.public_url.clone(), https, &brand, &serving.keyring)?),
             keyring: SharedKeyring::with_masters(serving.keyring, Box::new(KeptKeys(data.clone()))),
             post: post.clone(),
+            sso: Arc::new(serving.sso),
             outbound: listen.edge.outbound()?,
         };
         welcome(&state, serving.demo).await?;

@@ -15,6 +15,8 @@ pub struct Person {
     pub cookies: BTreeMap<String, String>,
     /// What the browser says of where a form came from; `None`: nothing.
     pub origin: Option<String>,
+    /// Where the last answer led to; empty: nowhere.
+    pub location: String,
 }
 
 /// The code that an authenticator app shows in `seconds` from now.
@@ -28,7 +30,7 @@ impl Person {
     pub fn new(server: &Server) -> Self {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let address = server.address.clone();
-        Self { origin: Some(address.clone()), address, client, cookies: BTreeMap::new() }
+        Self { origin: Some(address.clone()), address, client, cookies: BTreeMap::new(), location: String::new() }
     }
 
     async fn send(&mut self, request: reqwest::RequestBuilder) -> (u16, String) {
@@ -38,6 +40,8 @@ impl Person {
             request = request.header("origin", origin);
         }
         let response = request.send().await.unwrap();
+        let location = response.headers().get("location");
+        self.location = location.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
         for value in response.headers().get_all("set-cookie") {
             let text = value.to_str().unwrap();
             assert!(text.contains("HttpOnly") && text.contains("SameSite="), "{text}");

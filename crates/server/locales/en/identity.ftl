@@ -22,6 +22,10 @@ sign-in-wrong = That is not right. Check what you typed and try again.
 sign-in-over = This took too long, or was done already. Begin anew.
 sign-in-wait = Too many attempts. Try again in { $seconds } seconds.
 sign-in-wait-minutes = Too many attempts. Try again in { $minutes } minutes.
+sso-over = This took too long, or was done already. Begin anew.
+sso-cancelled = The sign-in was cancelled there. Begin anew, or sign in with your password.
+sso-unavailable = That way of signing in does not work at the moment. Try again later, or sign in with your password.
+sso-no-access = You are known there, but have no access here. Ask an administrator.
 sign-out = Sign out
 link-why = This link signs you in once.
 

@@ -22,6 +22,10 @@ sign-in-wrong = 输入有误，请检查后重试。
 sign-in-over = 操作超时或已完成，请重新开始。
 sign-in-wait = 尝试次数过多，请在 { $seconds } 秒后重试。
 sign-in-wait-minutes = 尝试次数过多，请在 { $minutes } 分钟后重试。
+sso-over = 操作超时或已完成，请重新开始。
+sso-cancelled = 登录已在对方页面取消，请重新开始，或使用密码登录。
+sso-unavailable = 该登录方式暂时不可用，请稍后重试，或使用密码登录。
+sso-no-access = 对方已确认您的身份，但您在此处没有访问权限，请联系管理员。
 sign-out = 退出登录
 link-why = 此链接可登录一次。
 

@@ -13,6 +13,7 @@ mod operators;
 mod overview;
 mod proofs;
 mod sign_in;
+mod sso;
 mod summary;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub fn pages() -> Pages {
         .get("/console/proofs", Needs::Operator, proofs::page)
         .get("/console/{*rest}", Needs::Operator, nowhere)
         .and(sign_in::pages())
+        .and(sso::pages())
         .and(account::pages())
         .and(approvals::pages())
         .and(audit::pages())

@@ -17,6 +17,7 @@ use crate::identity::operators;
 use crate::identity::password_policy::{LEAST_CHARACTERS, WeakPassword};
 use crate::identity::setup::{self, FormTrouble};
 use crate::identity::sign_in::{self, Cookies, Refused, Visitor, safe_next};
+use crate::identity::sso::Refusal;
 use crate::picture::svg_qr;
 use crate::problem::Problem;
 
@@ -57,6 +58,8 @@ struct Asked {
     next: Option<String>,
     #[serde(default)]
     token: Option<String>,
+    #[serde(default)]
+    trouble: Option<String>,
 }
 
 /// What was wrong, as a sentence of the page.
@@ -118,12 +121,15 @@ struct SignInPage {
 impl SignInPage {
     fn new(frame: Frame, state: &AppState, email: &str, next: String, trouble: Option<String>) -> Self {
         let passkeys = state.people.passkeys.is_some();
-        Self { frame, email: email.to_owned(), next, trouble, passkeys, sign_on: Vec::new() }
+        let sign_on = state.sso.ways(&next);
+        Self { frame, email: email.to_owned(), next, trouble, passkeys, sign_on }
     }
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Query(asked): Query<Asked>) -> Response {
-    render(&SignInPage::new(frame, &state, "", safe_next(asked.next.as_deref()), None))
+    let known = Refusal::SENTENCES.into_iter().find(|name| asked.trouble.as_deref() == Some(name));
+    let trouble = known.map(|name| frame.t(name));
+    render(&SignInPage::new(frame, &state, "", safe_next(asked.next.as_deref()), trouble))
 }
 
 #[derive(Deserialize)]

@@ -25,6 +25,7 @@ pub mod session;
 pub mod setup;
 pub mod sign_in;
 pub mod signature;
+pub mod sso;
 pub mod throttle;
 pub mod token;
 pub mod totp;

@@ -54,6 +54,9 @@ pub struct ExternalIdentity {
     pub issuer: String,
     /// The person's subject there.
     pub subject: String,
+    /// The roles that its claims gave last, of those in the operator's grants; the next sign-in puts others in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
 }
 
 /// A person who works on the program.

@@ -22,7 +22,7 @@ pub const INVITATION: &str = "invitation";
 /// How long an invitation holds, in milliseconds.
 const INVITATION_MS: i64 = 7 * 86_400_000;
 /// Operators of a program at the most, and grants of one.
-const MOST_OPERATORS: i64 = 1_000;
+pub const MOST_OPERATORS: i64 = 1_000;
 const MOST_GRANTS: usize = 50;
 const MOST_STORES: usize = 1_000;
 /// The record that changes with every owner, so that two acts cannot each take away the other's last owner.

@@ -1,0 +1,68 @@
+//! The way to an identity provider, and the way back.
+
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use crate::AppState;
+use crate::identity::access::{Needs, Pages};
+use crate::identity::actor::Actor;
+use crate::identity::sign_in::Visitor;
+use crate::identity::sso::{self, Answer, Refusal};
+
+/// Open to whoever wants to sign in. Both are plain links, because the policy of the pages lets no form lead elsewhere.
+pub fn pages() -> Pages {
+    Pages::default().get("/console/sso/{provider}", Needs::Nothing, begin).get(
+        "/console/sso/{provider}/callback",
+        Needs::Nothing,
+        callback,
+    )
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    next: Option<String>,
+}
+
+/// Back to the sign-in page, with the name of a sentence.
+fn refused(provider: &str, refusal: &Refusal) -> Response {
+    match refusal {
+        Refusal::Unknown | Refusal::Over => {}
+        Refusal::Trouble(_) => tracing::error!(?refusal, provider, "a single sign-on failed"),
+        refusal => tracing::warn!(?refusal, provider, "a single sign-on was refused"),
+    }
+    Redirect::to(&format!("/console/sign-in?trouble={}", refusal.sentence())).into_response()
+}
+
+async fn begin(State(state): State<AppState>, Path(provider): Path<String>, Query(asked): Query<Asked>) -> Response {
+    match sso::begin(&state, &provider, asked.next.as_deref()).await {
+        Ok((cookies, to)) => {
+            let mut response = Redirect::to(&to).into_response();
+            cookies.set(response.headers_mut());
+            response
+        }
+        Err(refusal) => refused(&provider, &refusal),
+    }
+}
+
+async fn callback(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(provider): Path<String>,
+    Query(answer): Query<Answer>,
+    headers: HeaderMap,
+) -> Response {
+    let visitor = Visitor { address: actor.address, headers: &headers };
+    let mut response = match sso::end(&state, &visitor, &provider, answer).await {
+        Ok((cookies, to)) => {
+            let mut response = Redirect::to(&to).into_response();
+            cookies.set(response.headers_mut());
+            response
+        }
+        Err(refusal) => refused(&provider, &refusal),
+    };
+    sso::forget(&state).set(response.headers_mut());
+    response
+}

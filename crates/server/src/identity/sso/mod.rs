@@ -1,0 +1,221 @@
+//! Single sign-on for operators by OpenID Connect: authorization code with PKCE. An attempt is a record of ten minutes,
+//! named by a cookie and used up by the first answer; the roles are what the provider's claims say at each sign-in.
+
+mod person;
+mod provider;
+mod settings;
+
+use axum::http::HeaderMap;
+use guerdon_store::{CommandError, Record, RecordChange, StoreError};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use url::form_urlencoded;
+use zeroize::Zeroizing;
+
+use super::guard::cookie;
+use super::session;
+use super::sign_in::{self, Attempt, Cookies, Refused, Visitor, safe_next};
+use super::token::{Token, TokenKind};
+use crate::AppState;
+use crate::problem::Problem;
+
+use provider::{Provider, Secrets};
+
+pub use settings::{Mapping, ProviderSettings, SsoSettings};
+
+/// The kind of the records of attempts.
+const SINGLE_SIGN_ON: &str = "single_sign_on";
+/// The cookie that names an attempt.
+const SSO_COOKIE: &str = "guerdon_sso";
+/// How long an attempt may take, in milliseconds.
+const ATTEMPT_MS: i64 = 10 * 60_000;
+/// Longest code that a provider may send.
+const CODE_BYTES: usize = 4_096;
+
+/// Why someone does not come in this way. The person reads a plain sentence; the details are for the log.
+#[derive(Debug)]
+pub enum Refusal {
+    /// There is no such provider.
+    Unknown,
+    /// The attempt has run out, was used before, or is another's.
+    Over,
+    /// The provider says that the person did not sign in.
+    Cancelled(String),
+    /// The provider cannot be asked.
+    Unavailable(String),
+    /// What the provider says cannot be believed.
+    Invalid(String),
+    /// The provider vouches for the person, and they have no access here.
+    NoAccess(&'static str),
+    /// The server cannot do it now.
+    Trouble(String),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Trouble(problem.detail)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error.to_string())
+    }
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Conflict => Self::Over,
+            error => Self::Trouble(error.to_string()),
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Trouble(problem) => problem.into(),
+            _ => Self::Over,
+        }
+    }
+}
+
+impl Refusal {
+    /// The names of the sentences that a person may read.
+    pub const SENTENCES: [&'static str; 4] = ["sso-over", "sso-cancelled", "sso-unavailable", "sso-no-access"];
+
+    /// The name of the sentence for this one.
+    pub fn sentence(&self) -> &'static str {
+        match self {
+            Self::Unknown | Self::Over => "sso-over",
+            Self::Cancelled(_) => "sso-cancelled",
+            Self::Unavailable(_) | Self::Invalid(_) | Self::Trouble(_) => "sso-unavailable",
+            Self::NoAccess(_) => "sso-no-access",
+        }
+    }
+}
+
+/// The providers.
+#[derive(Default)]
+pub struct SingleSignOn(Vec<Provider>);
+
+impl SingleSignOn {
+    /// With the providers of a file, each with its client's secret.
+    pub fn new(
+        settings: SsoSettings,
+        secret: impl Fn(&ProviderSettings) -> Result<Option<Zeroizing<String>>, String>,
+    ) -> Result<Self, String> {
+        settings.check()?;
+        let provider = |settings: ProviderSettings| {
+            let secret = secret(&settings).map_err(|problem| format!("provider `{}`: {problem}", settings.id))?;
+            Ok(Provider::new(settings, secret))
+        };
+        settings.providers.into_iter().map(provider).collect::<Result<_, String>>().map(Self)
+    }
+
+    fn find(&self, id: &str) -> Result<&Provider, Refusal> {
+        self.0.iter().find(|provider| provider.settings.id == id).ok_or(Refusal::Unknown)
+    }
+
+    /// The ways in for the sign-in page: path and name.
+    pub fn ways(&self, next: &str) -> Vec<(String, String)> {
+        let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+        let way = |provider: &Provider| {
+            let ProviderSettings { id, name, .. } = &provider.settings;
+            (format!("/console/sso/{id}?next={next}"), name.clone())
+        };
+        self.0.iter().map(way).collect()
+    }
+}
+
+/// An attempt between the way there and the way back.
+#[derive(Serialize, Deserialize)]
+struct UnderWay {
+    /// The provider that was asked: an answer in the name of another is not taken.
+    provider: String,
+    next: String,
+}
+
+/// What a provider sends back with the browser.
+#[derive(Debug, Default, Deserialize)]
+pub struct Answer {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    state: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    iss: Option<String>,
+}
+
+fn redirect_uri(state: &AppState, provider: &str) -> String {
+    state.people.link(&format!("/console/sso/{provider}/callback"))
+}
+
+/// Begins an attempt: the cookie for the browser, and where to send it.
+pub async fn begin(state: &AppState, provider: &str, next: Option<&str>) -> Result<(Cookies, String), Refusal> {
+    let provider = state.sso.find(provider)?;
+    let id = &provider.settings.id;
+    let token = Token::generate(TokenKind::OneTime);
+    let to = provider.begin(&state.outbound, &redirect_uri(state, id), &Secrets::of(&token)).await?;
+    let under_way = UnderWay { provider: id.clone(), next: safe_next(next) };
+    let record = Record::new(SINGLE_SIGN_ON, &token.digest(), "", &under_way)?;
+    let record = record.until(state.clock().plus_millis(ATTEMPT_MS));
+    state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await?;
+    let cookie = session::set_cookie(SSO_COOKIE, token.reveal(), state.people.https(), Some(ATTEMPT_MS / 1_000));
+    Ok((Cookies::new(vec![cookie]), to.to_string()))
+}
+
+/// Takes the cookie of an attempt away.
+pub fn forget(state: &AppState) -> Cookies {
+    Cookies::new(vec![session::set_cookie(SSO_COOKIE, "", state.people.https(), Some(0))])
+}
+
+/// Ends an attempt with what the provider has sent back: the cookies of the session, and where to go.
+pub async fn end(
+    state: &AppState,
+    visitor: &Visitor<'_>,
+    provider: &str,
+    answer: Answer,
+) -> Result<(Cookies, String), Refusal> {
+    let provider = state.sso.find(provider)?;
+    let (secrets, next) = use_up(state, visitor.headers, provider, &answer).await?;
+    if let Some(error) = answer.error {
+        return Err(Refusal::Cancelled(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
+    }
+    let code = answer.code.filter(|code| !code.is_empty() && code.len() <= CODE_BYTES).ok_or(Refusal::Over)?;
+    let redirect = redirect_uri(state, &provider.settings.id);
+    let proved = provider.prove(&state.outbound, &redirect, code, &secrets).await?;
+    let admitted = person::admit(state, visitor, &provider.settings, &proved).await?;
+    if provider.settings.proves_second_factor(&proved.claims) {
+        let cookies = sign_in::let_in(state, visitor, &admitted.id, &admitted.email, "sso", Vec::new()).await?;
+        return Ok((cookies, next));
+    }
+    let attempt = Attempt { proved: "sso".to_owned(), next, ..Attempt::default() };
+    Ok((sign_in::begin(state, &admitted.id, attempt).await?, "/console/sign-in/code".to_owned()))
+}
+
+/// Checks that an answer belongs to the attempt of this browser, and uses that up: a second answer finds nothing.
+async fn use_up(
+    state: &AppState,
+    headers: &HeaderMap,
+    provider: &Provider,
+    answer: &Answer,
+) -> Result<(Secrets, String), Refusal> {
+    let token = cookie(headers, SSO_COOKIE).and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
+    let token = token.ok_or(Refusal::Over)?;
+    let record = state.reader.record(SINGLE_SIGN_ON, &token.digest(), state.clock()).await?.ok_or(Refusal::Over)?;
+    let under_way: UnderWay = record.read()?;
+    let secrets = Secrets::of(&token);
+    let given = answer.state.as_deref().unwrap_or_default();
+    let same_state = bool::from(given.as_bytes().ct_eq(secrets.state.as_bytes()));
+    // RFC 9207: a provider that names itself must be the one that was asked.
+    let same_issuer = answer.iss.as_ref().is_none_or(|issuer| *issuer == provider.settings.issuer);
+    if !same_state || !same_issuer || under_way.provider != provider.settings.id {
+        return Err(Refusal::Over);
+    }
+    state.engine.write_records(vec![RecordChange::Delete(record)], Vec::new()).await?;
+    Ok((secrets, under_way.next))
+}
