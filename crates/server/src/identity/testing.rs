@@ -44,6 +44,7 @@ pub fn state(scratch: &Scratch, keyring: Keyring, post: Post) -> AppState {
         people: Arc::new(People::new(None, false, "Gift Club", &keyring).unwrap()),
         keyring: SharedKeyring::new(keyring),
         post,
+        sso: Arc::default(),
         outbound: Outbound::new(OutboundOptions::default()),
     }
 }
