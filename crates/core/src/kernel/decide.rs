@@ -203,7 +203,8 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let (kind, member) = (self.kind.name(), self.command.member_id);
-        let problem = format!("a {kind} at {at} would come before the latest transaction of {member} at {latest}");
+        let problem =
+            format!("`{kind}` at {at} would come before the latest transaction of {member}, which was at {latest}");
         Err(Refusal::new(RefusalCode::OutOfOrder, problem))
     }
 
