@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    audit, backup, bench, card, demo, import, init, inspect, keys, log_key, migrate, restore, serve, simulate, verify,
-    version,
+    api_key, audit, backup, bench, card, demo, import, init, inspect, keys, log_key, migrate, restore, serve, simulate,
+    verify, version,
 };
 use crate::edge::EdgeArgs;
 
@@ -81,6 +81,8 @@ enum Command {
     Card(card::CardArgs),
     /// Show which master key seals personal data, or take a new one into use.
     Keys(keys::KeysArgs),
+    /// Issue, list and revoke API keys, directly on the data.
+    ApiKey(api_key::ApiKeyArgs),
     /// Show an account in full.
     Inspect(inspect::InspectArgs),
     /// Measure durable redemptions beside the bare engine.
@@ -107,6 +109,7 @@ impl Cli {
             Command::LogKey(args) => log_key::run(&args),
             Command::Card(args) => card::run(&args),
             Command::Keys(args) => keys::run(&args),
+            Command::ApiKey(args) => api_key::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Simulate(args) => simulate::run(&args),

@@ -117,7 +117,7 @@ pub fn app(state: AppState, options: AppOptions) -> Router {
         tracing::error!(problem, "an operation declares no permission");
     }
     let pages = pages(options, description).declare(&mut routes);
-    let gate = Gate { state: state.clone(), routes: Arc::new(routes) };
+    let gate = Arc::new(Gate { state: state.clone(), routes });
     api.merge(pages)
         .route_layer(middleware::from_fn_with_state(gate, guard))
         .route("/livez", get(async || "ok"))

@@ -77,6 +77,16 @@ impl Access {
             || store.and_then(|store| self.stores.get(store)).is_some_and(|there| there.has(permission))
     }
 
+    /// One of some permissions that is not allowed in all of some stores; of no stores: in every one. Who gives
+    /// permissions on may lack none of them.
+    pub fn lacks(&self, permissions: Permissions, stores: &[String]) -> Option<Permission> {
+        let allowed = |permission| match stores {
+            [] => self.allows(permission, None),
+            stores => stores.iter().all(|store| self.allows(permission, Some(store))),
+        };
+        permissions.iter().find(|permission| !allowed(*permission))
+    }
+
     /// The stores to which a permission is limited; empty when it is not.
     pub fn stores_for(&self, permission: Permission) -> Vec<&str> {
         if self.anywhere.has(permission) {
@@ -116,5 +126,20 @@ mod tests {
         assert!(access.allows(Permission::AuditRead, None) && access.allows(Permission::AuditRead, Some("south")));
         assert_eq!(access.stores_for(Permission::ActivitiesWrite), ["north"]);
         assert!(access.stores_for(Permission::AuditRead).is_empty());
+    }
+
+    #[test]
+    fn nobody_gives_what_they_lack() {
+        let grants = [grant("service", "club", &["north", "east"]), grant("developer", "*", &[])];
+        let access = Access::of(&grants, "club", shipped);
+        let stores = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (write, read) = (Permission::ActivitiesWrite, Permission::ClientsRead);
+        let both: Permissions = [write, read].into_iter().collect();
+        assert_eq!(access.lacks(both, &stores(&["north"])), None);
+        assert_eq!(access.lacks(both, &stores(&["north", "east"])), None);
+        assert_eq!(access.lacks(both, &stores(&["north", "south"])), Some(write));
+        assert_eq!(access.lacks(both, &[]), Some(write));
+        assert_eq!(access.lacks([read].into_iter().collect(), &[]), None);
+        assert_eq!(access.lacks(Permissions::all(), &[]), Some(Permission::MembersRead));
     }
 }

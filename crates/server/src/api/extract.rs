@@ -38,7 +38,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
 /// Reads a body up to its limit. What is too large is read on and thrown away for a while: a connection that is closed
 /// on a sender makes it lose the answer.
-async fn read(mut body: HttpBody) -> Result<Vec<u8>, Problem> {
+pub async fn read(mut body: HttpBody) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {

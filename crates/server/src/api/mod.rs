@@ -2,13 +2,16 @@
 
 mod accounts;
 mod activities;
+mod api_keys;
 mod approvals;
 mod audit;
 mod cards;
-mod extract;
+mod clients;
+pub(crate) mod extract;
 mod keys;
 mod log;
 mod members;
+mod oauth;
 mod operators;
 mod orders;
 mod privacy;
@@ -37,4 +40,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(audit::router())
         .merge(approvals::router())
         .merge(privacy::router())
+        .merge(api_keys::router())
+        .merge(clients::router())
+        .merge(oauth::router())
 }

@@ -28,9 +28,9 @@ pub enum Needs {
     InStore(Permission),
 }
 
-/// What every route asks for, by method and matched path.
+/// What every route asks for, by matched path and method.
 #[derive(Debug, Default)]
-pub struct Routes(HashMap<(Method, String), Needs>);
+pub struct Routes(HashMap<String, Vec<(Method, Needs)>>);
 
 /// The word by which an operation of the API says that it is for operators or members themselves.
 const OPERATOR: &str = "operator";
@@ -45,12 +45,19 @@ impl Routes {
     pub fn needs(&self, method: &Method, path: &str) -> Option<Needs> {
         // Whoever may get a page may look at its head.
         let method = if *method == Method::HEAD { &Method::GET } else { method };
-        self.0.get(&(method.clone(), path.to_owned())).copied()
+        self.0.get(path)?.iter().find(|(known, _)| known == method).map(|(_, needs)| *needs)
+    }
+
+    /// Whether there is such a route, whatever method it takes.
+    pub fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path)
     }
 
     /// Adds what a page asks for.
     pub fn add(&mut self, method: Method, path: &str, needs: Needs) {
-        self.0.insert((method, path.to_owned()), needs);
+        let methods = self.0.entry(path.to_owned()).or_default();
+        methods.retain(|(known, _)| *known != method);
+        methods.push((method, needs));
     }
 
     /// Adds what the operations of an API description ask for. The message names an operation that does not say.
@@ -69,7 +76,8 @@ impl Routes {
 
     /// All of them, for tests.
     pub fn iter(&self) -> impl Iterator<Item = (&Method, &str, Needs)> {
-        self.0.iter().map(|((method, path), needs)| (method, path.as_str(), *needs))
+        let methods = self.0.iter().flat_map(|(path, methods)| methods.iter().map(move |known| (path, known)));
+        methods.map(|(path, (method, needs))| (method, path.as_str(), *needs))
     }
 }
 

@@ -1,12 +1,12 @@
 //! API keys as they are stored.
 
-use guerdon_core::identity::Permissions;
 use guerdon_core::time::Timestamp;
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::allowance::Allowance;
+
 /// The kind of their records; the id is the digest of the key, the subject `key_…`, so that a rotated key has two records
-/// while the old one still counts.
+/// while the old one still counts. The record's end is the key's.
 pub const API_KEY: &str = "api_key";
 
 /// An API key.
@@ -16,16 +16,14 @@ pub struct ApiKey {
     pub name: String,
     /// The visible beginning of the key, by which people tell it.
     pub prefix: String,
-    /// What it may do.
-    pub permissions: Permissions,
-    /// In which stores; empty: in all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stores: Vec<String>,
-    /// From which networks it may come; empty: from all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub networks: Vec<IpNet>,
+    /// What it may do, from where, and how often.
+    #[serde(flatten)]
+    pub allowance: Allowance,
     /// Since when.
     pub created_at: Timestamp,
     /// Who issued it.
     pub created_by: String,
+    /// When the secret was replaced; left out: it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Timestamp>,
 }

@@ -1,37 +1,55 @@
 //! Who is behind a credential: looked up once, and remembered for some seconds, which is how long another node may still
 //! take a credential that was revoked.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use guerdon_core::hex;
 use guerdon_core::identity::{Access, Permissions, Role, RoleName};
 use guerdon_core::time::Timestamp;
-use guerdon_store::{Record, StoreError};
-use ipnet::IpNet;
+use guerdon_store::{Record, RecordChange, StoreError};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::actor::{Actor, Who};
+use super::allowance::Allowance;
 use super::api_key::{API_KEY, ApiKey};
+use super::client::{ACCESS_TOKEN, AccessToken, CLIENT, Client, ClientState};
+use super::last_use::LastUses;
+use super::limit::{Limit, Limits};
 use super::operator::{OPERATOR, Operator, OperatorState};
+use super::rate::{Limited, RateHeaders};
 use super::session::{MEMBER_IDLE_MS, OPERATOR_IDLE_MS, SESSION, Session};
+use super::token::TokenKind;
+use super::traffic::Traffic;
+use super::usage::{FLUSH_EVERY, Usage, UsageQuota};
 use crate::AppState;
+use crate::problem::Problem;
 
 /// Credentials remembered at the most, and for how long.
 const REMEMBERED: u64 = 100_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+/// For how long a credential that was good is told from one that is guessed.
+const GOOD_FOR: Duration = Duration::from_secs(3_600);
 /// How often a session's last use is written, in milliseconds.
 const SEEN_EVERY_MS: i64 = 60_000;
 /// The kind of records of roles of one's own; the id is the name.
 pub const ROLE: &str = "role";
+/// The id of the key that the server was given by environment or file.
+pub const BOOTSTRAP_KEY: &str = "key_bootstrap";
 
 /// A secret as presented, by its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Presented {
-    /// `Authorization: Bearer …`
+    /// `Authorization: Bearer grd_key_…`
+    Key([u8; 32]),
+    /// `Authorization: Bearer grd_acc_…`
+    AccessToken([u8; 32]),
+    /// Another bearer: the key that the server was given, or nothing that is known.
     Bearer([u8; 32]),
     /// The cookie of an operator's session.
     OperatorSession([u8; 32]),
@@ -39,20 +57,74 @@ pub enum Presented {
     MemberSession([u8; 32]),
 }
 
+impl Presented {
+    /// What stands behind `Bearer`.
+    pub fn bearer(secret: &str) -> Self {
+        let digest = digest(secret);
+        if secret.starts_with(TokenKind::Key.prefix()) {
+            Self::Key(digest)
+        } else if secret.starts_with(TokenKind::Access.prefix()) {
+            Self::AccessToken(digest)
+        } else {
+            Self::Bearer(digest)
+        }
+    }
+
+    /// Whether a browser sends it by itself.
+    pub fn is_cookie(self) -> bool {
+        matches!(self, Self::OperatorSession(_) | Self::MemberSession(_))
+    }
+}
+
 /// What is known of a credential.
-#[derive(Debug, Clone)]
-struct Known {
+#[derive(Debug)]
+pub(super) struct Known {
     who: Who,
     access: Arc<Access>,
-    networks: Vec<IpNet>,
+    /// Of a program: from where it may come, and how often.
+    allowance: Option<Allowance>,
+    quota: UsageQuota,
     expires_at: Option<Timestamp>,
+}
+
+impl Known {
+    fn person(who: Who, access: Access, expires_at: Option<Timestamp>) -> Self {
+        Self { who, access: Arc::new(access), allowance: None, quota: UsageQuota::default(), expires_at }
+    }
+
+    /// The rate that it has of its own.
+    pub(super) fn rate(&self) -> Option<Limit> {
+        self.allowance.as_ref().and_then(|allowance| allowance.rate)
+    }
+
+    /// Counts a request of a program, unless its quota is used up.
+    pub(super) fn count(&self, state: &AppState, now: Timestamp) -> Result<Option<RateHeaders>, Limited> {
+        let (Who::Key { id } | Who::Client { id }) = &self.who else { return Ok(None) };
+        let counted = state.directory.usage.count(id, &self.quota, now);
+        state.directory.write_later(state);
+        counted
+    }
+
+    /// The one who acts.
+    pub(super) fn actor(&self, address: IpAddr) -> Actor {
+        Actor { who: self.who.clone(), address, access: Arc::clone(&self.access) }
+    }
 }
 
 /// The directory of credentials.
 pub struct Directory {
-    /// The digest of the key that the operator of the server has given it by environment or file.
-    bootstrap: Option<[u8; 32]>,
-    known: Cache<Presented, Option<Known>>,
+    /// The digest of the key that the operator of the server has given it by environment or file, and who that is.
+    bootstrap: Option<([u8; 32], Arc<Known>)>,
+    known: Cache<Presented, Option<Arc<Known>>>,
+    /// Counts what is forgotten, so that nothing is remembered that was looked up before.
+    forgotten: AtomicU64,
+    /// Credentials that were good within the hour.
+    good: Cache<Presented, ()>,
+    last_uses: LastUses,
+    usage: Usage,
+    /// Whether what was counted is about to be written.
+    writing: AtomicBool,
+    traffic: Traffic,
 }
 
 /// SHA-256 of a secret: what is stored and looked up instead of it.
@@ -61,15 +133,74 @@ pub fn digest(secret: &str) -> [u8; 32] {
 }
 
 impl Directory {
-    /// A directory; the bootstrap key may do everything.
+    /// A directory; the bootstrap key may do everything, as often as it wants to.
     pub fn new(bootstrap: Option<&str>) -> Self {
-        let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build();
-        Self { bootstrap: bootstrap.map(digest), known }
+        Self::with_limits(bootstrap, Limits::default())
+    }
+
+    /// A directory with other limits than those that ship.
+    pub fn with_limits(bootstrap: Option<&str>, limits: Limits) -> Self {
+        let known = Known {
+            allowance: Some(Allowance {
+                permissions: Permissions::all(),
+                stores: Vec::new(),
+                networks: Vec::new(),
+                rate: Some(Limit::Unlimited),
+            }),
+            ..Known::person(Who::Key { id: BOOTSTRAP_KEY.to_owned() }, Access::new(Permissions::all(), &[]), None)
+        };
+        Self {
+            bootstrap: bootstrap.map(|secret| (digest(secret), Arc::new(known))),
+            known: Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build(),
+            forgotten: AtomicU64::new(0),
+            good: Cache::builder().max_capacity(REMEMBERED).time_to_live(GOOD_FOR).build(),
+            last_uses: LastUses::default(),
+            usage: Usage::new(),
+            writing: AtomicBool::new(false),
+            traffic: Traffic::new(limits),
+        }
     }
 
     /// Forgets what is remembered on this node: something was revoked or changed.
     pub fn forget(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.known.invalidate_all();
+    }
+
+    /// Forgets one access token that was revoked.
+    pub fn forget_token(&self, secret: &str) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.known.invalidate(&Presented::bearer(secret));
+    }
+
+    /// When programs were last here.
+    pub fn last_uses(&self) -> &LastUses {
+        &self.last_uses
+    }
+
+    /// Lets what was counted be written some seconds from now. Nothing runs where nobody calls.
+    fn write_later(&self, state: &AppState) {
+        if self.writing.load(Ordering::Relaxed) || self.writing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let state = state.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(FLUSH_EVERY).await;
+            let directory = &state.directory;
+            directory.writing.store(false, Ordering::Relaxed);
+            let now = state.clock();
+            if let Err(error) = directory.usage.flush(&state.engine, &state.reader, now).await {
+                tracing::debug!(%error, "what programs use was not written; it waits for the next time");
+            }
+            if let Err(error) = directory.last_uses.flush(&state.engine, &state.reader, now).await {
+                tracing::debug!(%error, "when programs were here was not written");
+            }
+        });
+    }
+
+    /// What holds back who asks too often.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Who presents a credential from an address. `None`: nobody that is known, or no longer.
@@ -78,52 +209,121 @@ impl Directory {
         state: &AppState,
         presented: Presented,
         address: IpAddr,
-    ) -> Result<Option<Actor>, StoreError> {
-        if let (Some(bootstrap), Presented::Bearer(given)) = (&self.bootstrap, presented)
-            && bool::from(given.ct_eq(bootstrap))
-        {
-            let access = Arc::new(Access::new(Permissions::all(), &[]));
-            return Ok(Some(Actor { who: Who::Key { id: "key_bootstrap".to_owned() }, address, access }));
+    ) -> Result<Option<Actor>, Problem> {
+        Ok(self.look(state, presented, address, state.clock()).await?.map(|known| known.actor(address)))
+    }
+
+    /// What is known of a credential that comes from an address.
+    pub(super) async fn look(
+        &self,
+        state: &AppState,
+        presented: Presented,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Known>>, Problem> {
+        if let Some(bootstrap) = self.bootstrap(presented) {
+            return Ok(Some(Arc::clone(bootstrap)));
         }
-        let now = state.clock();
         let known = match self.known.get(&presented) {
             Some(known) => known,
-            None => {
-                let found = look_up(state, presented, now).await?;
-                self.known.insert(presented, found.clone());
-                found
-            }
+            None => self.look_up(state, presented, address, now).await?,
         };
-        let inside = |known: &Known| {
+        let inside = |known: &Arc<Known>| {
             known.expires_at.is_none_or(|end| end > now)
-                && (known.networks.is_empty() || known.networks.iter().any(|network| network.contains(&address)))
+                && known.allowance.as_ref().is_none_or(|allowance| allowance.admits(address))
         };
-        Ok(known.filter(inside).map(|known| Actor { who: known.who, address, access: known.access }))
+        Ok(known.filter(inside))
+    }
+
+    fn bootstrap(&self, presented: Presented) -> Option<&Arc<Known>> {
+        let (Presented::Key(given) | Presented::AccessToken(given) | Presented::Bearer(given)) = presented else {
+            return None;
+        };
+        let (digest, known) = self.bootstrap.as_ref()?;
+        bool::from(given.ct_eq(digest)).then_some(known)
+    }
+
+    /// Looks a credential up and remembers it. An address that has shown many that are not known waits.
+    async fn look_up(
+        &self,
+        state: &AppState,
+        presented: Presented,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Known>>, Problem> {
+        if matches!(presented, Presented::Bearer(_)) {
+            self.traffic.failed(address);
+            return Ok(None);
+        }
+        if !self.good.contains_key(&presented) {
+            self.traffic.may_try(address)?;
+        }
+        let before = self.forgotten.load(Ordering::SeqCst);
+        let found = find(state, presented, now).await?.map(Arc::new);
+        self.known.insert(presented, found.clone());
+        if self.forgotten.load(Ordering::SeqCst) != before {
+            self.known.invalidate(&presented);
+        }
+        match &found {
+            Some(known) => {
+                self.good.insert(presented, ());
+                if let Who::Key { id } | Who::Client { id } = &known.who
+                    && known.allowance.as_ref().is_some_and(|allowance| allowance.admits(address))
+                {
+                    self.last_uses.note(id, now);
+                }
+            }
+            None => {
+                self.good.invalidate(&presented);
+                self.traffic.failed(address);
+            }
+        }
+        Ok(found)
     }
 }
 
-async fn look_up(state: &AppState, presented: Presented, now: Timestamp) -> Result<Option<Known>, StoreError> {
+async fn find(state: &AppState, presented: Presented, now: Timestamp) -> Result<Option<Known>, Problem> {
     match presented {
-        Presented::Bearer(digest) => {
-            let found = state.reader.record(API_KEY, &hex::encode(&digest), now).await?;
-            found.map(|record| api_key(&record)).transpose()
-        }
+        Presented::Key(digest) => api_key(state, &hex::encode(&digest), now).await,
+        Presented::AccessToken(digest) => access_token(state, &hex::encode(&digest), now).await,
+        Presented::Bearer(_) => Ok(None),
         Presented::OperatorSession(digest) => session(state, &hex::encode(&digest), now, "opr_").await,
         Presented::MemberSession(digest) => session(state, &hex::encode(&digest), now, "mem_").await,
     }
 }
 
-fn api_key(record: &Record) -> Result<Known, StoreError> {
+async fn api_key(state: &AppState, id: &str, now: Timestamp) -> Result<Option<Known>, Problem> {
+    let Some(record) = state.reader.record(API_KEY, id, now).await? else { return Ok(None) };
     let key: ApiKey = record.read()?;
-    Ok(Known {
-        who: Who::Key { id: record.subject.clone() },
-        access: Arc::new(Access::new(key.permissions, &key.stores)),
-        networks: key.networks,
+    Ok(Some(Known {
+        access: Arc::new(key.allowance.access()),
+        allowance: Some(key.allowance),
+        quota: UsageQuota::default(),
         expires_at: record.expires_at,
-    })
+        who: Who::Key { id: record.subject },
+    }))
 }
 
-async fn session(state: &AppState, id: &str, now: Timestamp, owner: &str) -> Result<Option<Known>, StoreError> {
+/// A token does what it was narrowed to, as far as its client still may, and ends with it.
+async fn access_token(state: &AppState, id: &str, now: Timestamp) -> Result<Option<Known>, Problem> {
+    let Some(record) = state.reader.record(ACCESS_TOKEN, id, now).await? else { return Ok(None) };
+    let token: AccessToken = record.read()?;
+    let Some(found) = state.reader.record(CLIENT, &record.subject, now).await? else { return Ok(None) };
+    let client: Client = found.read()?;
+    if client.state != ClientState::Active {
+        return Ok(None);
+    }
+    let permissions = token.permissions.within(client.allowance.permissions);
+    Ok(Some(Known {
+        access: Arc::new(Access::new(permissions, &client.allowance.stores)),
+        allowance: Some(client.allowance),
+        quota: client.quota,
+        expires_at: record.expires_at,
+        who: Who::Client { id: record.subject },
+    }))
+}
+
+async fn session(state: &AppState, id: &str, now: Timestamp, owner: &str) -> Result<Option<Known>, Problem> {
     let Some(record) = state.reader.record(SESSION, id, now).await? else { return Ok(None) };
     if !record.subject.starts_with(owner) {
         return Ok(None);
@@ -138,11 +338,7 @@ async fn session(state: &AppState, id: &str, now: Timestamp, owner: &str) -> Res
     let subject = record.subject.clone();
     if session.seen_at.plus_millis(SEEN_EVERY_MS) < now {
         session.seen_at = now;
-        // When another request was faster it has written the same minute.
-        let seen = vec![guerdon_store::RecordChange::Put(record.with(&session)?)];
-        if let Err(error) = state.engine.write_records(seen, Vec::new()).await {
-            tracing::debug!(%error, "the last use of a session was not written");
-        }
+        write_seen(state, record, &session).await?;
     }
     let session = id.to_owned();
     let (who, access) = match member {
@@ -152,7 +348,16 @@ async fn session(state: &AppState, id: &str, now: Timestamp, owner: &str) -> Res
             None => return Ok(None),
         },
     };
-    Ok(Some(Known { who, access: Arc::new(access), networks: Vec::new(), expires_at }))
+    Ok(Some(Known::person(who, access, expires_at)))
+}
+
+async fn write_seen(state: &AppState, record: Record, session: &Session) -> Result<(), Problem> {
+    // When another request was faster it has written the same minute.
+    let seen = vec![RecordChange::Put(record.with(session)?)];
+    if let Err(error) = state.engine.write_records(seen, Vec::new()).await {
+        tracing::debug!(%error, "the last use of a session was not written");
+    }
+    Ok(())
 }
 
 /// What an operator may do now. `None`: there is none, or suspended.
@@ -162,7 +367,7 @@ pub async fn operator_access(state: &AppState, id: &str, now: Timestamp) -> Resu
     if operator.state != OperatorState::Active {
         return Ok(None);
     }
-    let mut own = std::collections::BTreeMap::new();
+    let mut own = BTreeMap::new();
     for grant in operator.grants.iter().filter(|grant| RoleName::from_name(&grant.role).is_none()) {
         if let Some(record) = state.reader.record(ROLE, &grant.role, now).await? {
             own.insert(grant.role.clone(), record.read::<Role>()?.permissions);

@@ -4,15 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::access::{Needs, Routes};
-use super::actor::{Actor, forbidden};
+use super::actor::{Actor, Who, forbidden};
 use super::directory::{Presented, digest};
+use super::rate::{Limited, RateHeaders};
 use super::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::AppState;
 use crate::console::{self, Frame, home};
@@ -20,66 +20,155 @@ use crate::edge::ClientAddress;
 use crate::problem::Problem;
 
 /// What the gate knows.
-#[derive(Clone)]
 pub struct Gate {
     /// The application.
     pub state: AppState,
     /// What each route asks for.
-    pub routes: Arc<Routes>,
+    pub routes: Routes,
+}
+
+/// What is looked at of a request: small, so that the way through the gate holds on to nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// What its route asks for.
+    pub needs: Needs,
+    /// From where it comes.
+    pub address: IpAddr,
+    /// The credential that it brings.
+    pub presented: Option<Presented>,
+    /// Whether a page of another site may have sent it, and it changes something.
+    pub suspicious: bool,
+}
+
+impl Asked {
+    /// What is looked at of a request for a route.
+    pub fn of(request: &Request, needs: Needs) -> Self {
+        let presented = presented(request.headers(), needs);
+        let of_browser = presented.is_some_and(Presented::is_cookie) || is_page(request);
+        Self {
+            needs,
+            address: client_address(request),
+            presented,
+            suspicious: of_browser && !request.method().is_safe() && !is_same_origin(request.headers()),
+        }
+    }
+}
+
+/// Who was let through.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Who.
+    pub actor: Actor,
+    /// How many requests they have left, where they are counted.
+    pub rate: Option<RateHeaders>,
+    /// How many of their day or month.
+    pub quota: Option<RateHeaders>,
+}
+
+/// Why a request was not let through, and how many the caller has left.
+#[derive(Debug)]
+pub struct Refused {
+    problem: Problem,
+    /// Who asked, where that is known.
+    actor: Option<Actor>,
+    rate: Option<RateHeaders>,
+}
+
+impl Refused {
+    /// Those of a day or month are used up, which another try does not change for long.
+    fn quota(limited: Limited) -> Self {
+        let Limited { headers, retry_after } = limited;
+        let detail = format!("the {} requests of this {} are used up; see Retry-After", headers.quota, headers.policy);
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", detail).after(retry_after);
+        Self { problem, actor: None, rate: Some(headers) }
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self { problem, actor: None, rate: None }
+    }
+}
+
+impl From<Limited> for Refused {
+    fn from(limited: Limited) -> Self {
+        Self { problem: limited.into(), actor: None, rate: Some(limited.headers) }
+    }
 }
 
 /// Lets a request through with its [`Actor`], or answers it.
-pub async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
-    let Some(needs) = gate.routes.needs(request.method(), &path) else {
+pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let Some(needs) = gate.routes.needs(request.method(), path) else {
         // A method that the route does not take is answered by the route itself.
-        if gate.routes.iter().any(|(_, known, _)| known == path) {
+        if gate.routes.has(path) {
             return next.run(request).await;
         }
         tracing::error!(path, "a route declares no permission; it is closed to everyone");
         return Problem::new(StatusCode::FORBIDDEN, "forbidden", "this page is closed").into_response();
     };
-    let (mut parts, body) = request.into_parts();
-    match admit(&gate, needs, &mut parts).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(problem) => refuse(&gate.state, problem, &mut parts, needs).await,
+    let asked = Asked::of(&request, needs);
+    match gate.admit(asked).await {
+        Ok(Admitted { actor, rate, quota }) => {
+            request.extensions_mut().insert(actor);
+            let mut response = next.run(request).await;
+            let headers = response.headers_mut();
+            [rate, quota].iter().flatten().for_each(|rate| rate.add_to(headers));
+            response
+        }
+        Err(refused) => refuse(&gate.state, refused, request, asked).await,
     }
 }
 
-/// Puts the actor into the request, or says why it is refused.
-async fn admit(gate: &Gate, needs: Needs, request: &mut Parts) -> Result<(), Problem> {
-    let address = client_address(request);
-    let presented = presented(&request.headers, needs);
-    let actor = match presented {
-        Some(presented) => gate.state.directory.identify(&gate.state, presented, address).await?,
-        None => None,
-    };
-    let known = actor.is_some();
-    let actor = actor.unwrap_or_else(|| Actor::anonymous(address));
-    request.extensions.insert(actor.clone());
-    if (actor.session().is_some() || is_page(request)) && !request.method.is_safe() && !is_same_origin(&request.headers)
-    {
+impl Gate {
+    /// Whether a request may pass, and as whom. Where the credential is remembered this waits for nothing.
+    pub async fn admit(&self, asked: Asked) -> Result<Admitted, Refused> {
+        let Self { state, .. } = self;
+        let now = state.clock();
+        let known = match asked.presented {
+            Some(presented) => state.directory.look(state, presented, asked.address, now).await?,
+            None => None,
+        };
+        let (actor, own) = match &known {
+            Some(known) => (known.actor(asked.address), known.rate()),
+            None => (Actor::anonymous(asked.address), None),
+        };
+        let rate = state.directory.traffic().count(&actor, own)?;
+        let quota = match &known {
+            Some(known) => known.count(state, now).map_err(Refused::quota)?,
+            None => None,
+        };
+        match check(&actor, asked) {
+            Ok(()) => Ok(Admitted { actor, rate, quota }),
+            Err(problem) => Err(Refused { problem, actor: Some(actor), rate }),
+        }
+    }
+}
+
+fn check(actor: &Actor, asked: Asked) -> Result<(), Problem> {
+    if asked.suspicious {
         let detail = "a form of another site cannot act here; open the page anew and try again";
         return Err(Problem::new(StatusCode::FORBIDDEN, "cross_site_request", detail));
     }
-    let allowed = match needs {
+    let allowed = match asked.needs {
         Needs::Nothing => true,
         Needs::Operator => actor.operator().is_some(),
         Needs::Member => actor.member().is_some(),
         Needs::Permission(permission) => actor.may(permission),
         Needs::InStore(permission) => actor.access.somewhere().has(permission),
     };
-    match (allowed, known, needs) {
+    let known = actor.who != Who::Anonymous;
+    match (allowed, known, asked.needs) {
         (true, _, _) => Ok(()),
         (false, true, Needs::Permission(permission) | Needs::InStore(permission)) => Err(forbidden(permission)),
         // Nobody known, or someone else than this page is for.
-        (false, _, _) => Err(unauthorized(presented.filter(|_| !known))),
+        (false, _, _) => Err(unauthorized(asked.presented.filter(|_| !known))),
     }
 }
 
 /// Whether a request is for a page, and so comes from a browser.
-fn is_page(request: &Parts) -> bool {
-    let path = request.uri.path();
+fn is_page(request: &Request) -> bool {
+    let path = request.uri().path();
     path.starts_with("/console") || path.starts_with("/portal")
 }
 
@@ -87,7 +176,7 @@ fn is_page(request: &Parts) -> bool {
 fn presented(headers: &HeaderMap, needs: Needs) -> Option<Presented> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
-        return scheme.eq_ignore_ascii_case("bearer").then(|| Presented::Bearer(digest(secret.trim())));
+        return scheme.eq_ignore_ascii_case("bearer").then(|| Presented::bearer(secret.trim()));
     }
     let member = || cookie(headers, MEMBER_COOKIE).map(|secret| Presented::MemberSession(digest(secret)));
     let operator = || cookie(headers, OPERATOR_COOKIE).map(|secret| Presented::OperatorSession(digest(secret)));
@@ -119,13 +208,15 @@ pub fn is_same_origin(headers: &HeaderMap) -> bool {
 }
 
 /// From where a request comes. One that came over no connection, as in tests, comes from nowhere.
-pub fn client_address(request: &Parts) -> IpAddr {
-    request.extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ClientAddress(address)| *address)
+pub fn client_address(request: &Request) -> IpAddr {
+    request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ClientAddress(address)| *address)
 }
 
 fn unauthorized(presented: Option<Presented>) -> Problem {
     let detail = match presented {
-        Some(Presented::Bearer(_)) => "the key or token is unknown, expired, revoked, or used from another network",
+        Some(Presented::Key(_) | Presented::AccessToken(_) | Presented::Bearer(_)) => {
+            "the key or token is unknown, expired, revoked, or used from another network"
+        }
         Some(_) => "the session has ended; sign in again",
         None => "send an API key as `Authorization: Bearer …`, or sign in",
     };
@@ -133,29 +224,51 @@ fn unauthorized(presented: Option<Presented>) -> Problem {
 }
 
 /// The answer to a refused request: a problem, or for a person's browser a page.
-async fn refuse(state: &AppState, problem: Problem, request: &mut Parts, needs: Needs) -> Response {
-    let status = problem.status;
-    if is_page(request) && request.method == Method::GET {
-        let path = request.uri.path().to_owned();
-        if status == StatusCode::UNAUTHORIZED.as_u16() {
-            let place = if needs == Needs::Member { "/portal/sign-in" } else { "/console/sign-in" };
-            let wanted = request.uri.path_and_query().map_or(path.as_str(), |whole| whole.as_str());
+async fn refuse(state: &AppState, refused: Refused, request: Request, asked: Asked) -> Response {
+    let Refused { problem, actor, rate } = refused;
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::FORBIDDEN);
+    if is_page(&request) && request.method() == Method::GET {
+        let path = request.uri().path();
+        if status == StatusCode::UNAUTHORIZED {
+            let place = if asked.needs == Needs::Member { "/portal/sign-in" } else { "/console/sign-in" };
+            let wanted = request.uri().path_and_query().map_or(path, |whole| whole.as_str());
             let next = utf8_percent_encode(wanted, NON_ALPHANUMERIC);
             return Redirect::to(&format!("{place}?next={next}")).into_response();
         }
-        if problem.code == "forbidden"
-            && let Ok(frame) = Frame::from_request_parts(request, state).await
-        {
-            return match frame.actor.operator().map(|_| home(&frame.actor)) {
-                // Whoever asks for the first page is shown the first one that is open to them.
-                Some(home) if path == "/console" && home != "/console" => Redirect::to(home).into_response(),
-                _ => console::forbidden(&frame),
-            };
+        if problem.code == "forbidden" {
+            return forbidden_page(state, actor, request).await;
         }
     }
     let mut response = problem.into_response();
-    if status == StatusCode::UNAUTHORIZED.as_u16() {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    let headers = response.headers_mut();
+    if let Some(challenge) = challenge(status, asked) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
+    rate.inspect(|rate| rate.add_to(headers));
     response
+}
+
+/// The page of somebody who may not see the one they asked for.
+async fn forbidden_page(state: &AppState, actor: Option<Actor>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    actor.and_then(|actor| parts.extensions.insert(actor));
+    let Ok(frame) = Frame::from_request_parts(&mut parts, state).await;
+    match frame.actor.operator().map(|_| home(&frame.actor)) {
+        // Whoever asks for the first page is shown the first one that is open to them.
+        Some(home) if parts.uri.path() == "/console" && home != "/console" => Redirect::to(home).into_response(),
+        _ => console::forbidden(&frame),
+    }
+}
+
+/// What RFC 6750 wants a program to be told.
+fn challenge(status: StatusCode, asked: Asked) -> Option<HeaderValue> {
+    let bearer = asked.presented.is_some_and(|presented| !presented.is_cookie());
+    match (status, asked.needs) {
+        (StatusCode::UNAUTHORIZED, _) if bearer => Some(HeaderValue::from_static("Bearer error=\"invalid_token\"")),
+        (StatusCode::UNAUTHORIZED, _) => Some(HeaderValue::from_static("Bearer")),
+        (StatusCode::FORBIDDEN, Needs::Permission(permission) | Needs::InStore(permission)) if bearer => {
+            HeaderValue::try_from(format!("Bearer error=\"insufficient_scope\", scope=\"{permission}\"")).ok()
+        }
+        _ => None,
+    }
 }

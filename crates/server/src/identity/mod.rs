@@ -3,11 +3,16 @@
 pub mod access;
 pub mod account;
 pub mod actor;
+pub mod allowance;
 pub mod api_key;
+pub mod client;
+pub mod clients;
 pub mod code;
 pub mod device;
 pub mod directory;
 pub mod guard;
+pub mod keys;
+pub mod last_use;
 pub mod limit;
 pub mod mac;
 pub mod member_session;
@@ -29,6 +34,7 @@ pub mod sso;
 pub mod throttle;
 pub mod token;
 pub mod totp;
+pub mod traffic;
 pub mod usage;
 
 #[cfg(test)]

@@ -122,18 +122,13 @@ pub async fn permissions_of(state: &AppState, role: &str) -> Result<Option<Permi
 
 /// Refuses what the actor does not have to give.
 pub fn check_within(actor: &Actor, permissions: Permissions, stores: &[String]) -> Result<(), Problem> {
-    let anywhere = [None];
-    let places: Vec<Option<&str>> = match stores {
-        [] => anywhere.to_vec(),
-        stores => stores.iter().map(|store| Some(store.as_str())).collect(),
-    };
-    for permission in permissions.iter() {
-        if !places.iter().all(|store| actor.access.allows(permission, *store)) {
+    match actor.access.lacks(permissions, stores) {
+        None => Ok(()),
+        Some(permission) => {
             let detail = format!("`{permission}` cannot be given by someone who does not have it");
-            return Err(Problem::new(StatusCode::FORBIDDEN, "beyond_own_permissions", detail));
+            Err(Problem::new(StatusCode::FORBIDDEN, "beyond_own_permissions", detail))
         }
     }
-    Ok(())
 }
 
 async fn require_owner(state: &AppState, actor: &Actor) -> Result<(), Problem> {
