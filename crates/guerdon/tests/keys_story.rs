@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use guerdon_server::identity::signature::{SignedParts, sign};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use support::{Server, client, gift_club, http_client, init};
@@ -390,6 +391,60 @@ async fn what_does_not_fit_is_refused_with_its_field() {
     assert_eq!(server.post("/v1/clients", "", request).await.0, 400);
     assert_eq!(server.get("/v1/clients/cli_unknown").await.1["code"], "unknown_client");
     assert_eq!(server.get(&format!("/v1/api-keys/{}", "k".repeat(300))).await.1["code"], "unknown_key");
+}
+
+/// A request signed as docs/signatures.md says.
+async fn signed(server: &Server, key: &str, secret: &str, nonce: &str, body: &str, sent: &str) -> (u16, Value) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let parts =
+        SignedParts { method: "POST", target: "/v1/activities", idempotency_key: "till-1", body: body.as_bytes() };
+    let signature = sign(secret.as_bytes(), now as i64, nonce, &parts);
+    let request = client(key).post(format!("{}/v1/activities", server.address)).body(sent.to_owned());
+    let request = request.header("idempotency-key", "till-1").header("guerdon-timestamp", now.to_string());
+    let request = request.header("guerdon-nonce", nonce).header("guerdon-signature", signature);
+    answer(request.send().await.unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_till_signs_what_it_sends_and_each_signature_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut server = serve(&folder);
+    let ann = server.member("ann", 0).await;
+    let request = json!({ "name": "Till", "permissions": ["activities:write"], "signed": true });
+    let (status, issued) = server.post("/v1/api-keys", "", request).await;
+    assert_eq!((status, &issued["signed"]), (201, &json!(true)));
+    let (key, secret) = (issued["key"].as_str().unwrap(), issued["signing_secret"].as_str().unwrap());
+    assert!(secret.starts_with("grd_sig_"));
+
+    let body = purchase(&ann, None).to_string();
+    let code = |(status, problem): (u16, Value)| (status, problem["code"].as_str().unwrap_or_default().to_owned());
+    let refused = |code: &str| (401, code.to_owned());
+    let bare = Caller::new(&server, key).post("/v1/activities", purchase(&ann, None)).await;
+    assert_eq!(code(bare), refused("signature_missing"));
+    let nonce = "0123456789abcdef";
+    let other = body.replace("5000", "9000");
+    assert_eq!(code(signed(&server, key, secret, nonce, &body, &other).await), refused("signature_invalid"));
+    let wrong = "grd_sig_wrong";
+    assert_eq!(code(signed(&server, key, wrong, nonce, &body, &body).await), refused("signature_invalid"));
+    assert_eq!(signed(&server, key, secret, nonce, &body, &body).await.0, 201);
+    assert_eq!(code(signed(&server, key, secret, nonce, &body, &body).await), refused("signature_replayed"));
+    // A retry is signed anew, and answered with the same receipt.
+    assert_eq!(signed(&server, key, secret, "fedcba9876543210", &body, &body).await.0, 200);
+    // What was heard before a restart is not taken after it.
+    server.kill();
+    let server = Server::start(&data);
+    assert_eq!(code(signed(&server, key, secret, nonce, &body, &body).await), refused("signature_replayed"));
+    // A new key comes with a new secret.
+    let path = format!("/v1/api-keys/{}/rotate", issued["id"].as_str().unwrap());
+    let (_, rotated) = server.post(&path, "", json!({ "overlap_seconds": 60 })).await;
+    let (newer, fresh) = (rotated["key"].as_str().unwrap(), rotated["signing_secret"].as_str().unwrap());
+    assert_eq!(
+        code(signed(&server, newer, secret, "nonce-000000000001", &body, &body).await),
+        refused("signature_invalid")
+    );
+    assert_eq!(signed(&server, newer, fresh, "nonce-000000000002", &body, &body).await.0, 200);
+    assert_eq!(signed(&server, key, secret, "nonce-000000000003", &body, &body).await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use guerdon_server::identity::keys::{self, Key, MOST_KEYS, NewKey};
 use guerdon_server::identity::last_use::LastUses;
 use guerdon_server::identity::limit::Limit;
 use guerdon_server::identity::operators::new_id;
+use guerdon_server::identity::token::Token;
 use guerdon_store::{RecordChange, Store};
 use serde_json::{Value, json};
 
@@ -63,6 +64,9 @@ struct CreateArgs {
     /// How often it may ask, such as `100/s burst 200` or `unlimited`. Left out: as often as the server lets every key.
     #[arg(long)]
     rate: Option<Limit>,
+    /// Its requests must be signed as well, for tills whose traffic passes through other hands (docs/signatures.md).
+    #[arg(long)]
+    signed: bool,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -100,15 +104,22 @@ fn create(args: &CreateArgs) -> Result<()> {
     if load(&args.data)?.len() >= MOST_KEYS {
         bail!("there are {MOST_KEYS} API keys, the most that is allowed; revoke those not in use");
     }
+    let (mut store, _) = args.data.open()?;
+    let keyring = args.data.keyring(&mut store)?;
     let id = new_id("key");
-    let (token, record) = new.draft(&id, "cli", system_now())?;
+    let (secrets, record) = new.draft(&id, "cli", system_now(), &keyring)?;
     let event = AuditEvent { after: keys::summary(&record.read()?, record.expires_at), ..event("api_key.create", &id) };
-    write(&args.data, vec![RecordChange::Put(record)], event)?;
+    write(&mut store, vec![RecordChange::Put(record)], event)?;
+    let (key, signing) = (secrets.token.reveal(), secrets.signing.as_ref().map(Token::reveal));
     if args.json {
-        println!("{}", json!({ "id": id, "key": token.reveal() }));
-    } else {
-        println!("{}", token.reveal());
-        eprintln!("This is the key {id}. Keep it: it cannot be shown again.");
+        println!("{}", json!({ "id": id, "key": key, "signing_secret": signing }));
+        return Ok(());
+    }
+    println!("{key}");
+    eprintln!("This is the key {id}. Keep it: it cannot be shown again.");
+    if let Some(secret) = signing {
+        println!("{secret}");
+        eprintln!("The second line is what its requests must be signed with.");
     }
     Ok(())
 }
@@ -126,7 +137,12 @@ fn new_key(args: &CreateArgs) -> Result<NewKey> {
     let allowance = Allowance::parse(&permissions, args.store.clone(), &args.network, args.rate);
     let now = system_now();
     let expires_at = args.expires_in_days.map(|days| now.plus_millis(days * DAY_MS));
-    let new = NewKey { name: args.name.clone(), allowance: allowance.map_err(anyhow::Error::msg)?, expires_at };
+    let new = NewKey {
+        name: args.name.clone(),
+        allowance: allowance.map_err(anyhow::Error::msg)?,
+        expires_at,
+        signed: args.signed,
+    };
     new.check(now).map_err(anyhow::Error::msg)?;
     Ok(new)
 }
@@ -170,7 +186,8 @@ fn revoke(args: &RevokeArgs) -> Result<()> {
     let key = load(&args.data)?.into_iter().find(|key| key.id == args.id);
     let key = key.with_context(|| format!("there is no API key {}; `guerdon api-key list` shows them", args.id))?;
     let event = AuditEvent { before: key.summary(), ..event("api_key.revoke", &key.id) };
-    write(&args.data, key.deletion(), event)?;
+    let (mut store, _) = args.data.open()?;
+    write(&mut store, key.deletion(), event)?;
     eprintln!("{} is revoked.", key.id);
     Ok(())
 }
@@ -201,8 +218,7 @@ fn load(data: &DataArgs) -> Result<Vec<Key>> {
     })
 }
 
-fn write(data: &DataArgs, changes: Vec<RecordChange>, event: AuditEvent) -> Result<()> {
-    let (mut store, _): (AnyStore, _) = data.open()?;
+fn write(store: &mut AnyStore, changes: Vec<RecordChange>, event: AuditEvent) -> Result<()> {
     let mut ids = IdGenerator::after(store.node()?, store.last_id()?);
     Ok(store.write_records(&changes, &[event], system_now(), &mut ids)?)
 }

@@ -15,8 +15,9 @@ use super::views::Page;
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::identity::allowance::Allowance;
-use crate::identity::keys::{self, Key, NewKey};
+use crate::identity::keys::{self, Key, NewKey, Secrets};
 use crate::identity::limit::Limit;
+use crate::identity::token::Token;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -49,6 +50,10 @@ struct KeyRequest {
     /// How often it may ask; left out: as often as the server lets every key.
     #[schema(value_type = Option<String>, example = "90/min burst 200")]
     rate: Option<Limit>,
+    /// Whether its requests must be signed as well, for tills and kiosks whose traffic passes through other hands; see
+    /// docs/signatures.md.
+    #[serde(default)]
+    signed: bool,
 }
 
 /// An API key, without the key itself.
@@ -72,6 +77,8 @@ pub struct KeyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "90/min burst 200")]
     rate: Option<Limit>,
+    /// Whether its requests must be signed.
+    signed: bool,
     /// Since when.
     created_at: String,
     /// Who issued it.
@@ -106,9 +113,20 @@ struct IssuedKey {
     /// The key itself. Keep it: it cannot be shown again.
     #[schema(example = "grd_key_…")]
     key: String,
+    /// What its requests must be signed with. Keep it as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_secret: Option<String>,
     /// What is known of it.
     #[serde(flatten)]
     view: KeyView,
+}
+
+impl IssuedKey {
+    fn new(key: Key, secrets: &Secrets) -> Self {
+        let reveal = |token: &Token| token.reveal().to_owned();
+        let signing_secret = secrets.signing.as_ref().map(reveal);
+        Self { key: reveal(&secrets.token), signing_secret, view: KeyView::new(key) }
+    }
 }
 
 impl KeyView {
@@ -121,6 +139,7 @@ impl KeyView {
             stores: stores.clone(),
             networks: key.key.allowance.network_names(),
             rate: *rate,
+            signed: key.key.signing.is_some(),
             created_at: text(key.key.created_at),
             rotated_at: key.key.rotated_at.map(text),
             expires_at: key.expires_at.map(text),
@@ -144,11 +163,10 @@ async fn issue(
     actor: Actor,
     Body(request): Body<KeyRequest>,
 ) -> Result<(StatusCode, Json<IssuedKey>), Problem> {
-    let KeyRequest { name, permissions, stores, networks, expires_at, rate } = request;
+    let KeyRequest { name, permissions, stores, networks, expires_at, rate, signed } = request;
     let allowance = Allowance::parse(&permissions, stores, &networks, rate).map_err(invalid)?;
-    let (key, token) = keys::issue(&state, &actor, &NewKey { name, allowance, expires_at }).await?;
-    let issued = IssuedKey { key: token.reveal().to_owned(), view: KeyView::new(key) };
-    Ok((StatusCode::CREATED, Json(issued)))
+    let (key, secrets) = keys::issue(&state, &actor, &NewKey { name, allowance, expires_at, signed }).await?;
+    Ok((StatusCode::CREATED, Json(IssuedKey::new(key, &secrets))))
 }
 
 /// All API keys, without the keys themselves.
@@ -210,7 +228,6 @@ async fn rotate(
     Body(rotation): Body<KeyRotation>,
 ) -> Result<(StatusCode, Json<IssuedKey>), Problem> {
     let KeyRotation { overlap_seconds, expires_at } = rotation;
-    let (key, token) = keys::rotate(&state, &actor, &id, overlap_seconds, expires_at).await?;
-    let issued = IssuedKey { key: token.reveal().to_owned(), view: KeyView::new(key) };
-    Ok((StatusCode::CREATED, Json(issued)))
+    let (key, secrets) = keys::rotate(&state, &actor, &id, overlap_seconds, expires_at).await?;
+    Ok((StatusCode::CREATED, Json(IssuedKey::new(key, &secrets))))
 }

@@ -9,6 +9,9 @@ use super::allowance::Allowance;
 /// while the old one still counts. The record's end is the key's.
 pub const API_KEY: &str = "api_key";
 
+/// What the keyring seals the signing secrets of keys for; the owner is the key.
+pub const SIGNING: &str = "request signing";
+
 /// An API key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKey {
@@ -19,6 +22,9 @@ pub struct ApiKey {
     /// What it may do, from where, and how often.
     #[serde(flatten)]
     pub allowance: Allowance,
+    /// The secret with which its requests must be signed, sealed; left out: they need no signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<String>,
     /// Since when.
     pub created_at: Timestamp,
     /// Who issued it.

@@ -14,13 +14,15 @@ use guerdon_store::{Record, RecordChange, StoreError};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::actor::{Actor, Who};
 use super::allowance::Allowance;
-use super::api_key::{API_KEY, ApiKey};
+use super::api_key::{API_KEY, ApiKey, SIGNING};
 use super::client::{ACCESS_TOKEN, AccessToken, CLIENT, Client, ClientState};
 use super::last_use::LastUses;
 use super::limit::{Limit, Limits};
+use super::nonces::Nonces;
 use super::operator::{OPERATOR, Operator, OperatorState};
 use super::rate::{Limited, RateHeaders};
 use super::session::{MEMBER_IDLE_MS, OPERATOR_IDLE_MS, SESSION, Session};
@@ -84,12 +86,14 @@ pub(super) struct Known {
     /// Of a program: from where it may come, and how often.
     allowance: Option<Allowance>,
     quota: UsageQuota,
+    /// What the requests of a key must be signed with.
+    signing: Option<Arc<Zeroizing<Vec<u8>>>>,
     expires_at: Option<Timestamp>,
 }
 
 impl Known {
     fn person(who: Who, access: Access, expires_at: Option<Timestamp>) -> Self {
-        Self { who, access: Arc::new(access), allowance: None, quota: UsageQuota::default(), expires_at }
+        Self { who, access: Arc::new(access), allowance: None, quota: UsageQuota::default(), signing: None, expires_at }
     }
 
     /// The rate that it has of its own.
@@ -103,6 +107,11 @@ impl Known {
         let counted = state.directory.usage.count(id, &self.quota, now);
         state.directory.write_later(state);
         counted
+    }
+
+    /// What its requests must be signed with.
+    pub(super) fn signing(&self) -> Option<Arc<Zeroizing<Vec<u8>>>> {
+        self.signing.clone()
     }
 
     /// The one who acts.
@@ -125,6 +134,7 @@ pub struct Directory {
     /// Whether what was counted is about to be written.
     writing: AtomicBool,
     traffic: Traffic,
+    nonces: Nonces,
 }
 
 /// SHA-256 of a secret: what is stored and looked up instead of it.
@@ -158,6 +168,7 @@ impl Directory {
             usage: Usage::new(),
             writing: AtomicBool::new(false),
             traffic: Traffic::new(limits),
+            nonces: Nonces::new(),
         }
     }
 
@@ -201,6 +212,11 @@ impl Directory {
     /// What holds back who asks too often.
     pub fn traffic(&self) -> &Traffic {
         &self.traffic
+    }
+
+    /// The nonces of signed requests.
+    pub fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     /// Who presents a credential from an address. `None`: nobody that is known, or no longer.
@@ -295,10 +311,13 @@ async fn find(state: &AppState, presented: Presented, now: Timestamp) -> Result<
 async fn api_key(state: &AppState, id: &str, now: Timestamp) -> Result<Option<Known>, Problem> {
     let Some(record) = state.reader.record(API_KEY, id, now).await? else { return Ok(None) };
     let key: ApiKey = record.read()?;
+    let open = |sealed: &str| state.keys().open_secret(SIGNING, &record.subject, sealed).map(Arc::new);
+    let signing = key.signing.as_deref().map(open).transpose().map_err(StoreError::from)?;
     Ok(Some(Known {
         access: Arc::new(key.allowance.access()),
         allowance: Some(key.allowance),
         quota: UsageQuota::default(),
+        signing,
         expires_at: record.expires_at,
         who: Who::Key { id: record.subject },
     }))
@@ -318,6 +337,7 @@ async fn access_token(state: &AppState, id: &str, now: Timestamp) -> Result<Opti
         access: Arc::new(Access::new(permissions, &client.allowance.stores)),
         allowance: Some(client.allowance),
         quota: client.quota,
+        signing: None,
         expires_at: record.expires_at,
         who: Who::Client { id: record.subject },
     }))

@@ -8,12 +8,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
 
 use super::access::{Needs, Routes};
 use super::actor::{Actor, Who, forbidden};
 use super::directory::{Presented, digest};
 use super::rate::{Limited, RateHeaders};
 use super::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
+use super::signed;
 use crate::AppState;
 use crate::console::{self, Frame, home};
 use crate::edge::ClientAddress;
@@ -63,6 +65,8 @@ pub struct Admitted {
     pub rate: Option<RateHeaders>,
     /// How many of their day or month.
     pub quota: Option<RateHeaders>,
+    /// What the request must be signed with, where its key must sign.
+    pub signing: Option<Arc<Zeroizing<Vec<u8>>>>,
 }
 
 /// Why a request was not let through, and how many the caller has left.
@@ -97,7 +101,7 @@ impl From<Limited> for Refused {
 }
 
 /// Lets a request through with its [`Actor`], or answers it.
-pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+pub async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let Some(needs) = gate.routes.needs(request.method(), path) else {
         // A method that the route does not take is answered by the route itself.
@@ -109,9 +113,18 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
     };
     let asked = Asked::of(&request, needs);
     match gate.admit(asked).await {
-        Ok(Admitted { actor, rate, quota }) => {
-            request.extensions_mut().insert(actor);
-            let mut response = next.run(request).await;
+        Ok(Admitted { actor, rate, quota, signing }) => {
+            let checked = match signing {
+                None => Ok(request),
+                Some(secret) => signed::check(&gate.state, &actor.name(), &secret, request).await,
+            };
+            let mut response = match checked {
+                Ok(mut request) => {
+                    request.extensions_mut().insert(actor);
+                    next.run(request).await
+                }
+                Err(problem) => problem.into_response(),
+            };
             let headers = response.headers_mut();
             [rate, quota].iter().flatten().for_each(|rate| rate.add_to(headers));
             response
@@ -139,7 +152,7 @@ impl Gate {
             None => None,
         };
         match check(&actor, asked) {
-            Ok(()) => Ok(Admitted { actor, rate, quota }),
+            Ok(()) => Ok(Admitted { actor, rate, quota, signing: known.and_then(|known| known.signing()) }),
             Err(problem) => Err(Refused { problem, actor: Some(actor), rate }),
         }
     }

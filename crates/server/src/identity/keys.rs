@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use guerdon_core::limits;
+use guerdon_core::privacy::Keyring;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{Record, RecordChange, RecordQuery, StoreError};
 use serde_json::{Value, json};
 
 use super::actor::Actor;
 use super::allowance::Allowance;
-use super::api_key::{API_KEY, ApiKey};
+use super::api_key::{API_KEY, ApiKey, SIGNING};
 use super::operators::{check_within, new_id};
-use super::token::{Token, TokenKind};
+use super::token::{Token, TokenKind, random_bytes};
 use crate::AppState;
 use crate::problem::Problem;
 
@@ -35,6 +36,30 @@ pub struct NewKey {
     pub allowance: Allowance,
     /// Until when; left out: without end.
     pub expires_at: Option<Timestamp>,
+    /// Whether its requests must be signed as well.
+    pub signed: bool,
+}
+
+/// The secrets of a key, to be shown once.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    /// The key itself.
+    pub token: Token,
+    /// What its requests must be signed with.
+    pub signing: Option<Token>,
+}
+
+impl Secrets {
+    fn generate(signed: bool) -> Self {
+        let signing = signed.then(|| Token::generate(TokenKind::Signing));
+        Self { token: Token::generate(TokenKind::Key), signing }
+    }
+
+    /// The signing secret as it is stored.
+    fn sealed(&self, id: &str, keyring: &Keyring) -> Result<Option<String>, StoreError> {
+        let seal = |secret: &Token| keyring.seal_secret(SIGNING, id, secret.reveal().as_bytes(), random_bytes());
+        Ok(self.signing.as_ref().map(seal).transpose()?)
+    }
 }
 
 impl NewKey {
@@ -45,19 +70,27 @@ impl NewKey {
     }
 
     /// The key and its record.
-    pub fn draft(&self, id: &str, by: &str, now: Timestamp) -> Result<(Token, Record), StoreError> {
-        let token = Token::generate(TokenKind::Key);
+    pub fn draft(
+        &self,
+        id: &str,
+        by: &str,
+        now: Timestamp,
+        keyring: &Keyring,
+    ) -> Result<(Secrets, Record), StoreError> {
+        let secrets = Secrets::generate(self.signed);
+        let token = &secrets.token;
         let key = ApiKey {
             name: self.name.trim().to_owned(),
             prefix: token.hint().to_owned(),
             allowance: self.allowance.clone(),
+            signing: secrets.sealed(id, keyring)?,
             created_at: now,
             created_by: by.to_owned(),
             rotated_at: None,
         };
         let mut record = Record::new(API_KEY, &token.digest(), id, &key)?;
         record.expires_at = self.expires_at;
-        Ok((token, record))
+        Ok((secrets, record))
     }
 }
 
@@ -125,7 +158,7 @@ pub fn summary(key: &ApiKey, expires_at: Option<Timestamp>) -> Value {
     json!({
         "name": key.name, "prefix": key.prefix, "permissions": key.allowance.permissions,
         "stores": key.allowance.stores, "networks": key.allowance.network_names(), "rate": key.allowance.rate,
-        "expires_at": expires_at,
+        "signed": key.signing.is_some(), "expires_at": expires_at,
     })
 }
 
@@ -181,8 +214,8 @@ pub(super) fn invalid(detail: String) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
 }
 
-/// Issues a key. The token is to be shown once.
-pub async fn issue(state: &AppState, actor: &Actor, new: &NewKey) -> Result<(Key, Token), Problem> {
+/// Issues a key. Its secrets are to be shown once.
+pub async fn issue(state: &AppState, actor: &Actor, new: &NewKey) -> Result<(Key, Secrets), Problem> {
     let now = state.clock();
     new.check(now).map_err(invalid)?;
     check_given(actor, &new.allowance)?;
@@ -191,11 +224,11 @@ pub async fn issue(state: &AppState, actor: &Actor, new: &NewKey) -> Result<(Key
         return Err(Problem::new(StatusCode::CONFLICT, "too_many_keys", detail));
     }
     let id = new_id("key");
-    let (token, record) = new.draft(&id, &actor.name(), now)?;
+    let (secrets, record) = new.draft(&id, &actor.name(), now, &state.keys())?;
     let mut event = actor.event(now, "api_key.create", &id);
     event.after = summary(&record.read()?, record.expires_at);
     state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await?;
-    Ok((find(state, &id).await?, token))
+    Ok((find(state, &id).await?, secrets))
 }
 
 /// Gives a key a new secret. The old one ends after the overlap.
@@ -205,7 +238,7 @@ pub async fn rotate(
     id: &str,
     overlap_seconds: i64,
     expires_at: Option<Timestamp>,
-) -> Result<(Key, Token), Problem> {
+) -> Result<(Key, Secrets), Problem> {
     let now = state.clock();
     check_overlap(overlap_seconds).map_err(invalid)?;
     check_end(expires_at, now).map_err(invalid)?;
@@ -217,9 +250,14 @@ pub async fn rotate(
             format!("{MOST_SECRETS} secrets of this key still count; wait until one ends, or rotate without overlap");
         return Err(Problem::new(StatusCode::CONFLICT, "too_many_secrets", detail));
     }
-    let token = Token::generate(TokenKind::Key);
-    let rotated = ApiKey { prefix: token.hint().to_owned(), rotated_at: Some(now), ..key.key.clone() };
-    let mut record = Record::new(API_KEY, &token.digest(), id, &rotated)?;
+    let secrets = Secrets::generate(key.key.signing.is_some());
+    let rotated = ApiKey {
+        prefix: secrets.token.hint().to_owned(),
+        signing: secrets.sealed(id, &state.keys())?,
+        rotated_at: Some(now),
+        ..key.key.clone()
+    };
+    let mut record = Record::new(API_KEY, &secrets.token.digest(), id, &rotated)?;
     record.expires_at = expires_at.or(key.expires_at);
     let end = now.plus_millis(overlap_seconds * 1_000);
     let mut changes: Vec<RecordChange> = match overlap_seconds {
@@ -232,7 +270,7 @@ pub async fn rotate(
     event.after = json!({ "prefix": rotated.prefix, "overlap_seconds": overlap_seconds });
     state.engine.write_records(changes, vec![event]).await?;
     state.directory.forget();
-    Ok((find(state, id).await?, token))
+    Ok((find(state, id).await?, secrets))
 }
 
 /// An overlap that is too long would make two keys of one.
@@ -260,7 +298,10 @@ pub async fn revoke(state: &AppState, actor: &Actor, id: &str) -> Result<(), Pro
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use guerdon_core::identity::Permission;
+    use guerdon_core::privacy::{MasterKey, SECRETS_RANDOM};
 
     use super::*;
 
@@ -268,25 +309,38 @@ mod tests {
 
     fn new() -> NewKey {
         let allowance = Allowance::parse(&["activities:write"], vec!["north".to_owned()], &[], None).unwrap();
-        NewKey { name: " Till 3 ".to_owned(), allowance, expires_at: None }
+        NewKey { name: " Till 3 ".to_owned(), allowance, expires_at: None, signed: false }
+    }
+
+    fn keyring() -> Keyring {
+        Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0
+    }
+
+    fn draft(new: &NewKey, id: &str, at: Timestamp) -> (Secrets, Record) {
+        new.draft(id, "opr_1", at, &keyring()).unwrap()
     }
 
     #[test]
     fn a_record_holds_the_digest_and_never_the_key() {
-        let (token, record) = new().draft("key_1", "opr_1", NOW).unwrap();
+        let (secrets, record) = draft(&NewKey { signed: true, ..new() }, "key_1", NOW);
+        let (token, signing) = (secrets.token, secrets.signing.unwrap());
+        assert!(!record.body.contains(&signing.reveal()[12..]));
         assert_eq!((record.id.as_str(), record.subject.as_str()), (token.digest().as_str(), "key_1"));
         assert!(!record.body.contains(&token.reveal()[12..]));
         let key: ApiKey = record.read().unwrap();
         assert_eq!((key.name.as_str(), key.prefix.as_str()), ("Till 3", token.hint()));
         assert!(key.allowance.permissions.has(Permission::ActivitiesWrite));
+        let opened = keyring().open_secret(SIGNING, "key_1", &key.signing.clone().unwrap()).unwrap();
+        assert_eq!(opened.as_slice(), signing.reveal().as_bytes());
+        assert!(!format!("{:?}", Secrets { token: token.clone(), signing: None }).contains(&token.reveal()[12..]));
         assert!(!summary(&key, None).to_string().contains(&token.reveal()[12..]));
     }
 
     #[test]
     fn the_records_of_a_rotated_key_are_one_key() {
-        let (_, first) = new().draft("key_1", "opr_1", NOW).unwrap();
-        let (_, other) = new().draft("key_0", "opr_1", NOW.plus_millis(1)).unwrap();
-        let (_, second) = new().draft("key_1", "opr_1", NOW).unwrap();
+        let (_, first) = draft(&new(), "key_1", NOW);
+        let (_, other) = draft(&new(), "key_0", NOW.plus_millis(1));
+        let (_, second) = draft(&new(), "key_1", NOW);
         let rotated = ApiKey { rotated_at: Some(NOW.plus_millis(5)), ..second.read().unwrap() };
         let second = second.with(&rotated).unwrap();
         let old = ending(&first, NOW.plus_millis(9));

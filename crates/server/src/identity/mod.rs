@@ -31,6 +31,7 @@ pub mod setup;
 pub mod sign_in;
 pub mod signature;
 pub mod sso;
+pub mod signed;
 pub mod throttle;
 pub mod token;
 pub mod totp;
