@@ -38,7 +38,7 @@ impl Traffic {
             Who::Client { id } => self.limits.client(id),
             Who::Operator { id, .. } => self.limits.operator(id),
             Who::Member { id, .. } => self.limits.member(id.0),
-            Who::Anonymous => self.limits.address(actor.address),
+            Who::Anonymous | Who::System => self.limits.address(actor.address),
         };
         self.limits.check(subject, own)
     }
