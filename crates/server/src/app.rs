@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use guerdon_core::identity::Permission;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -19,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::edge::{PublicUrl, SecurityContact, well_known};
 use crate::identity::access::{Needs, Pages, Routes};
+use crate::identity::actor::Actor;
 use crate::identity::guard::{Gate, guard};
 use crate::identity::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::messages::Mailbox;
@@ -109,6 +110,16 @@ pub fn routes() -> Result<Routes, String> {
 
 /// Builds the application.
 pub fn app(state: AppState, options: AppOptions) -> Router {
+    build(state, options, None)
+}
+
+/// The application without its gate, where everyone is one and the same: for the benchmark, which measures what the gate
+/// costs. Never to be served to anyone else.
+pub fn app_without_gate(state: AppState, everyone: Actor) -> Router {
+    build(state, AppOptions::default(), Some(everyone))
+}
+
+fn build(state: AppState, options: AppOptions, everyone: Option<Actor>) -> Router {
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi()).merge(api::router()).split_for_parts();
     let description = describe::complete(description);
     let mut routes = Routes::default();
@@ -118,8 +129,12 @@ pub fn app(state: AppState, options: AppOptions) -> Router {
     }
     let pages = pages(options, description).declare(&mut routes);
     let gate = Arc::new(Gate { state: state.clone(), routes });
-    api.merge(pages)
-        .route_layer(middleware::from_fn_with_state(gate, guard))
+    let routes = api.merge(pages);
+    let routes = match everyone {
+        None => routes.route_layer(middleware::from_fn_with_state(gate, guard)),
+        Some(everyone) => routes.route_layer(Extension(everyone)),
+    };
+    routes
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(ready))
         .fallback(async || Problem::not_found("not_found", "there is no such page; /docs lists the API"))

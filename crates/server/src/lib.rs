@@ -21,7 +21,7 @@ mod sequencer;
 mod serve;
 mod state;
 
-pub use app::{AppOptions, app, openapi, routes};
+pub use app::{AppOptions, app, app_without_gate, openapi, routes};
 pub use identity::access::{Needs, Routes};
 pub use identity::directory::Directory;
 pub use identity::people::People;

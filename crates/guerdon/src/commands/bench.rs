@@ -28,7 +28,7 @@ use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::init::GIFT_CLUB;
-use super::{bench_http, bench_log, bench_postgres};
+use super::{bench_auth, bench_http, bench_log, bench_postgres};
 use crate::open::system_now;
 use crate::pipeline::Pipeline;
 use crate::progress::bar;
@@ -63,6 +63,9 @@ pub struct BenchArgs {
     /// Measure through the API on loopback, instead of in-process.
     #[arg(long)]
     http: bool,
+    /// Measure what the gate costs: --http in turns without it and with a key and its limits, and a check by itself.
+    #[arg(long, requires = "http")]
+    auth: bool,
     /// Members.
     #[arg(long, default_value_t = 200_000)]
     members: usize,
@@ -184,7 +187,14 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         (StoreKind::Sqlite, true) => {
             let store = SqliteStore::open(DataDir::create(folder.path())?)?;
             let Prepared { engine, draw, keyring } = prepare(store, &bundle, args)?;
-            vec![bench_http::measure(engine, keyring, folder.path(), draw, args.redemptions, args.connections)?]
+            let (redemptions, connections) = (args.redemptions, args.connections);
+            if args.auth {
+                let cost = bench_auth::measure(engine, keyring, folder.path(), draw, redemptions, connections)?;
+                print(&cost.results, args.json)?;
+                print_checks(&cost, args.json);
+                return Ok(ExitCode::SUCCESS);
+            }
+            vec![bench_http::measure(engine, keyring, folder.path(), draw, redemptions, connections)?]
         }
     };
     print(&results, args.json)?;
@@ -370,6 +380,16 @@ fn bare_run(folder: &Path, draw: &mut Draw, redemptions: usize) -> Result<(Measu
 const RECEIPT_BYTES: usize = 390;
 
 #[expect(clippy::float_arithmetic, reason = "ratios for people, not points")]
+fn print_checks(cost: &bench_auth::Cost, json: bool) {
+    let bench_auth::Cost { check_ns, gate_ns, .. } = cost;
+    if json {
+        println!("{}", serde_json::json!({ "permission_check_ns": check_ns, "gate_ns": gate_ns }));
+        return;
+    }
+    println!("permission check: {check_ns} ns");
+    println!("the whole way through the gate, with a remembered key: {gate_ns} ns");
+}
+
 fn print(results: &[Measured], json: bool) -> Result<()> {
     // Each second one is measured against the one before it.
     let ratios: Vec<f64> =

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use axum::Router;
 use bytes::Bytes;
 use guerdon_core::privacy::Keyring;
 use guerdon_server::edge::Edge;
@@ -30,7 +31,28 @@ const KEY: &str = "the key of the benchmark";
 /// Bodies prepared before the clock starts, so that the client costs little beside the server.
 struct Requests {
     bodies: Vec<Bytes>,
+    /// The number of the first one, which makes the idempotency keys.
+    first: usize,
     next: AtomicUsize,
+    authorization: String,
+}
+
+/// Clients and a server that talk over loopback.
+pub struct Loopback {
+    /// What the handlers share.
+    pub state: AppState,
+    /// Keep-alive connections.
+    pub connections: usize,
+    draw: Draw,
+    sent: usize,
+}
+
+/// Redemptions that were made, in what time, and the microseconds of each.
+pub struct Round {
+    /// From the first request to the last answer.
+    pub time: Duration,
+    /// Of each request.
+    pub micros: Histogram<u64>,
 }
 
 /// Redeems through `POST /v1/orders`.
@@ -38,38 +60,64 @@ pub fn measure(
     engine: Engine<SqliteStore>,
     keyring: Keyring,
     folder: &Path,
-    mut draw: Draw,
+    draw: Draw,
     redemptions: usize,
     connections: usize,
 ) -> Result<Measured> {
-    let bodies = (0..redemptions).map(|_| {
-        let (member, reward) = draw.next();
-        Bytes::from(serde_json::json!({ "member_id": member, "reward_id": reward }).to_string())
-    });
-    let requests = Arc::new(Requests { bodies: bodies.collect(), next: AtomicUsize::new(0) });
-    let keyring = SharedKeyring::new(keyring);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let measured = runtime.block_on(async {
+        let mut loopback = Loopback::new(&engine, keyring, folder, draw, connections).await?;
+        let app = app(loopback.state.clone(), AppOptions::default());
+        let Round { time, micros } = loopback.redeem(app, KEY, redemptions).await?;
+        let what = format!("API over SQLite, {connections} connections");
+        anyhow::Ok(Measured::new(&what, redemptions, time, &micros))
+    })?;
+    drop(runtime);
+    drop(engine.stop()?);
+    Ok(measured)
+}
+
+impl Loopback {
+    /// A server over an engine.
+    pub async fn new(
+        engine: &Engine<SqliteStore>,
+        keyring: Keyring,
+        folder: &Path,
+        draw: Draw,
+        connections: usize,
+    ) -> Result<Self> {
+        let people = Arc::new(People::new(None, false, "Bench", &keyring)?);
+        let state = AppState {
+            engine: engine.handle(),
+            reader: Reader::open(folder).await?,
+            directory: Arc::new(Directory::new(Some(KEY))),
+            keyring: SharedKeyring::new(keyring),
+            people,
+            post: Post::default(),
+            sso: Arc::default(),
+            outbound: Outbound::new(OutboundOptions::default()),
+        };
+        Ok(Self { state, connections, draw, sent: 0 })
+    }
+
+    /// Redeems so often through an application.
+    pub async fn redeem(&mut self, app: Router, key: &str, redemptions: usize) -> Result<Round> {
+        let bodies = (0..redemptions).map(|_| {
+            let (member, reward) = self.draw.next();
+            Bytes::from(serde_json::json!({ "member_id": member, "reward_id": reward }).to_string())
+        });
+        let (bodies, authorization) = (bodies.collect(), format!("Bearer {key}"));
+        let requests = Arc::new(Requests { bodies, first: self.sent, next: AtomicUsize::new(0), authorization });
+        self.sent += redemptions;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let directory = Arc::new(Directory::new(Some(KEY)));
-        let outbound = Outbound::new(OutboundOptions::default());
-        let reader = Reader::open(folder).await?;
-        let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
-        let (keyring, post, sso) = (keyring.clone(), Post::default(), Arc::default());
-        let state = AppState { engine: engine.handle(), reader, directory, keyring, people, sso, post, outbound };
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(guerdon_server::serve(
-            listener,
-            app(state.clone(), AppOptions::default()),
-            Edge::default(),
-            state,
-            Some(bench_key()),
-            stopped,
-        ));
+        let state = self.state.clone();
+        let server = guerdon_server::serve(listener, app, Edge::default(), state, Some(bench_key()), stopped);
+        let server = tokio::spawn(server);
         let started = Instant::now();
         let mut clients = Vec::new();
-        for _ in 0..connections {
+        for _ in 0..self.connections {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             clients.push(tokio::spawn(client(stream, Arc::clone(&requests))));
@@ -81,12 +129,8 @@ pub fn measure(
         let time = started.elapsed();
         let _ = stop.send(true);
         server.await?;
-        let what = format!("API over SQLite, {connections} connections");
-        anyhow::Ok(Measured::new(&what, redemptions, time, &micros))
-    })?;
-    drop(runtime);
-    drop(engine.stop()?);
-    Ok(measured)
+        Ok(Round { time, micros })
+    }
 }
 
 async fn client(stream: TcpStream, requests: Arc<Requests>) -> Result<Histogram<u64>> {
@@ -97,7 +141,7 @@ async fn client(stream: TcpStream, requests: Arc<Requests>) -> Result<Histogram<
         let number = requests.next.fetch_add(1, Ordering::Relaxed);
         let Some(body) = requests.bodies.get(number) else { break };
         let asked = Instant::now();
-        redeem(&mut sender, number, body.clone()).await?;
+        redeem(&mut sender, &requests, number, body.clone()).await?;
         micros.record(u64::try_from(asked.elapsed().as_micros())?)?;
     }
     drop(sender);
@@ -105,10 +149,11 @@ async fn client(stream: TcpStream, requests: Arc<Requests>) -> Result<Histogram<
     Ok(micros)
 }
 
-async fn redeem(sender: &mut SendRequest<Full<Bytes>>, number: usize, body: Bytes) -> Result<()> {
+async fn redeem(sender: &mut SendRequest<Full<Bytes>>, requests: &Requests, number: usize, body: Bytes) -> Result<()> {
+    let number = requests.first + number;
     let request = Request::post("/v1/orders")
         .header("host", "localhost")
-        .header("authorization", format!("Bearer {KEY}"))
+        .header("authorization", requests.authorization.as_str())
         .header("content-type", "application/json")
         .header("idempotency-key", format!("bench-{number}"))
         .body(Full::new(body))?;

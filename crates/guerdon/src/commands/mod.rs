@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod audit;
 pub mod backup;
 pub mod bench;
+mod bench_auth;
 mod bench_http;
 mod bench_log;
 mod bench_postgres;

@@ -121,7 +121,7 @@ trouble-forbidden = You may not see this page
 trouble-forbidden-message = Your roles do not include it. Ask an administrator.
 
 problem-already_invited = This address belongs to an operator already.
-problem-beyond_own_permissions = Nobody can give a role that holds more than their own.
+problem-beyond_own_permissions = Nobody can give what they may not do themselves.
 problem-owners_only = Only an owner may make, change or suspend an owner.
 problem-not_oneself = Another operator must do this.
 problem-last_owner = This is the last owner who can sign in. Make another one first.

@@ -118,7 +118,7 @@ trouble-forbidden = 您无权查看此页面
 trouble-forbidden-message = 您的角色不包含此权限，请联系管理员。
 
 problem-already_invited = 此邮箱已属于一位操作员。
-problem-beyond_own_permissions = 不能授予超出自己权限的角色。
+problem-beyond_own_permissions = 不能授予自己没有的权限。
 problem-owners_only = 只有所有者可以设立、更改或停用所有者。
 problem-not_oneself = 此操作须由另一位操作员完成。
 problem-last_owner = 这是最后一位可登录的所有者，请先设立另一位。

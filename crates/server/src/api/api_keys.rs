@@ -9,13 +9,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::clients::{UsedView, invalid, used_by};
+use super::clients::{UsedView, used_by};
 use super::extract::Body;
 use super::views::Page;
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::identity::allowance::Allowance;
-use crate::identity::keys::{self, Key, NewKey, Secrets};
+use crate::identity::keys::{self, Key, NewKey, Secrets, invalid};
 use crate::identity::limit::Limit;
 use crate::identity::token::Token;
 use crate::problem::Problem;

@@ -17,6 +17,7 @@ use crate::identity::actor::Actor;
 use crate::identity::allowance::Allowance;
 use crate::identity::client::{ClientSecret, ClientState};
 use crate::identity::clients::{self, ClientTerms, Known};
+use crate::identity::keys::invalid;
 use crate::identity::limit::Limit;
 use crate::identity::usage::{Usage, UsageQuota, Used};
 use crate::problem::Problem;
@@ -29,10 +30,6 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(rotate))
         .routes(routes!(suspend))
         .routes(routes!(resume))
-}
-
-pub(super) fn invalid(detail: String) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
 }
 
 /// What a partner's program may do.

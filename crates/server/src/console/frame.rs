@@ -35,6 +35,8 @@ pub enum Place {
     Approvals,
     /// The audit log.
     Audit,
+    /// Programs that call.
+    Keys,
     /// One's own account.
     Account,
 }
@@ -43,6 +45,7 @@ pub enum Place {
 const SETTINGS: &[(Place, &str, &str, Permission)] = &[
     (Place::Approvals, "/console/approvals", "nav-approvals", Permission::ApprovalsRead),
     (Place::Operators, "/console/operators", "nav-operators", Permission::OperatorsRead),
+    (Place::Keys, "/console/keys", "nav-keys", Permission::ClientsRead),
     (Place::Audit, "/console/audit", "nav-audit", Permission::AuditRead),
 ];
 

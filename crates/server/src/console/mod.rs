@@ -7,6 +7,8 @@ mod explain;
 mod format;
 mod frame;
 mod history;
+mod key_form;
+mod keys;
 mod member;
 mod members;
 mod operators;
@@ -54,6 +56,7 @@ pub fn pages() -> Pages {
         .and(approvals::pages())
         .and(audit::pages())
         .and(operators::pages())
+        .and(keys::pages())
         .around(|router| {
             router
                 .layer(Extension(Arc::<summary::Cache>::default()))

@@ -210,7 +210,8 @@ pub fn check_given(actor: &Actor, allowance: &Allowance) -> Result<(), Problem> 
     check_within(actor, allowance.permissions, &allowance.stores)
 }
 
-pub(super) fn invalid(detail: String) -> Problem {
+/// The problem of a field that does not fit.
+pub fn invalid(detail: String) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
 }
 
