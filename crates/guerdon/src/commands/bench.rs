@@ -379,7 +379,6 @@ fn bare_run(folder: &Path, draw: &mut Draw, redemptions: usize) -> Result<(Measu
 /// The length of a redemption's receipt.
 const RECEIPT_BYTES: usize = 390;
 
-#[expect(clippy::float_arithmetic, reason = "ratios for people, not points")]
 fn print_checks(cost: &bench_auth::Cost, json: bool) {
     let bench_auth::Cost { check_ns, gate_ns, .. } = cost;
     if json {
@@ -390,6 +389,7 @@ fn print_checks(cost: &bench_auth::Cost, json: bool) {
     println!("the whole way through the gate, with a remembered key: {gate_ns} ns");
 }
 
+#[expect(clippy::float_arithmetic, reason = "ratios for people, not points")]
 fn print(results: &[Measured], json: bool) -> Result<()> {
     // Each second one is measured against the one before it.
     let ratios: Vec<f64> =
