@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, IdempotencyKey, Path, id, receipt};
+use super::extract::{Body, IdempotencyKey, Path, id, receipt_of_act};
 use crate::AppState;
+use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -38,13 +39,16 @@ struct MergeRequest {
         (status = 422, body = Problem)))]
 async fn merge(
     State(state): State<AppState>,
+    actor: Actor,
     Path(text): Path<String>,
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<MergeRequest>,
 ) -> Result<Response, Problem> {
     let (into, from): (MemberId, MemberId) = (id(&text)?, id(&request.from)?);
     let command = Command::merge(from, into, &key, state.engine.now(), &request.reason)?;
-    receipt(state.engine.submit_one(command).await)
+    let mut event = actor.event(state.clock(), "member.merge", &into.to_string());
+    (event.reason, event.before) = (request.reason, serde_json::json!({ "from": from }));
+    receipt_of_act(&state, event, state.engine.submit_one(command).await).await
 }
 
 /// A reason.
@@ -66,10 +70,14 @@ pub(super) struct Reason {
         (status = 422, body = Problem)))]
 async fn close(
     State(state): State<AppState>,
+    actor: Actor,
     Path(text): Path<String>,
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<Reason>,
 ) -> Result<Response, Problem> {
-    let command = Command::close(id(&text)?, &key, state.engine.now(), &request.reason)?;
-    receipt(state.engine.submit_one(command).await)
+    let member: MemberId = id(&text)?;
+    let command = Command::close(member, &key, state.engine.now(), &request.reason)?;
+    let mut event = actor.event(state.clock(), "member.close", &member.to_string());
+    event.reason = request.reason;
+    receipt_of_act(&state, event, state.engine.submit_one(command).await).await
 }

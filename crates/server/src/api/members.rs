@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::approvals::{ApprovalView, waits};
-use super::extract::{Body, IdempotencyKey, Params, Path, cursor, id, page_limit, receipt};
+use super::extract::{Body, IdempotencyKey, Params, Path, cursor, id, page_limit, receipt, receipt_of_act};
 use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
 use crate::approvals::{self, Act, Permit};
@@ -189,6 +189,10 @@ async fn adjust(
     };
     match approvals::ask(&state, &actor, act, &adjustment.reason, Some(&key)).await? {
         Permit::Waits(id) => waits(&state, &id).await,
-        Permit::Now => receipt(state.engine.submit_one(command).await),
+        Permit::Now => {
+            let mut event = actor.event(state.clock(), "member.adjust", &member.to_string());
+            event.reason = adjustment.reason;
+            receipt_of_act(&state, event, state.engine.submit_one(command).await).await
+        }
     }
 }

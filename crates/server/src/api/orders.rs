@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::accounts::Reason;
 use super::approvals::{ApprovalView, waits};
 use super::cards::named_member;
-use super::extract::{Body, IdempotencyKey, Path, id, receipt};
+use super::extract::{Body, IdempotencyKey, Path, id, receipt, receipt_of_act};
 use super::views::OrderView;
 use crate::AppState;
 use crate::approvals::{self, Act, Permit};
@@ -146,6 +146,10 @@ async fn refund(
     };
     match approvals::ask(&state, &actor, act, &request.reason, Some(&key)).await? {
         Permit::Waits(id) => waits(&state, &id).await,
-        Permit::Now => receipt(state.engine.submit_one(command).await),
+        Permit::Now => {
+            let mut event = actor.event(state.clock(), "order.refund", &order.id.to_string());
+            event.reason = request.reason;
+            receipt_of_act(&state, event, state.engine.submit_one(command).await).await
+        }
     }
 }
