@@ -21,7 +21,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 
 /// What a till needs to check cards offline.
 #[derive(Serialize, ToSchema)]
-struct KeyView {
+struct CardKeyView {
     /// What the texts of cards begin with.
     #[schema(example = "GD1")]
     format: &'static str,
@@ -37,10 +37,10 @@ struct KeyView {
 
 /// Get the public key of membership cards, with which a till checks them offline.
 #[utoipa::path(get, path = "/v1/cards/key", tag = "cards", security(()),
-    responses((status = 200, body = KeyView)))]
-async fn key(State(state): State<AppState>) -> Json<KeyView> {
+    responses((status = 200, body = CardKeyView)))]
+async fn key(State(state): State<AppState>) -> Json<CardKeyView> {
     let public_key = CardKey::of(&state.keys()).public().to_string();
-    Json(KeyView { format: "GD1", algorithm: "Ed25519", public_key, step_seconds: STEP_SECONDS })
+    Json(CardKeyView { format: "GD1", algorithm: "Ed25519", public_key, step_seconds: STEP_SECONDS })
 }
 
 /// A card as it was read.

@@ -53,7 +53,7 @@ struct ClientRequest {
     #[schema(value_type = Option<String>, example = "90/min burst 200")]
     rate: Option<Limit>,
     /// Requests of a day and of a month (UTC) at the most; left out: any number.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::extract::object")]
     #[schema(value_type = Object, example = json!({"per_day": 100_000, "per_month": 2_000_000}))]
     quota: UsageQuota,
 }

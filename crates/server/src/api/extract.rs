@@ -12,6 +12,7 @@ use guerdon_core::limits;
 use guerdon_store::Outcome;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::AppState;
@@ -155,4 +156,10 @@ pub async fn receipt_of_act(state: &AppState, mut event: AuditEvent, outcome: Ou
         }
     }
     receipt(outcome)
+}
+
+/// A field that must be an object: serde would take a list of its values as well.
+pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let fields = serde_json::Map::deserialize(deserializer)?;
+    serde_json::from_value(Value::Object(fields)).map_err(serde::de::Error::custom)
 }
