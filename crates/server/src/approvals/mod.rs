@@ -245,8 +245,8 @@ async fn write(
     Ok(state.engine.write_records(vec![RecordChange::Put(record.with(approval)?)], events).await?)
 }
 
-/// Does what was approved, and writes down what came of it. Every act may be done again without harm, so that one that was
-/// cut off between approval and outcome is simply carried out again.
+/// Does what was approved, and writes down what came of it. Every act may be done again without harm. One that is cut off
+/// between approval and outcome stays approved; nothing carries it out again yet, so it must be asked for anew.
 pub async fn carry_out(state: &AppState, actor: &Actor, id: &str) -> Result<Approval, Problem> {
     let (record, mut approval) = find(state, id).await?;
     if !matches!(approval.stage, Stage::Approved | Stage::Failed) {
