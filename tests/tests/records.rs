@@ -214,7 +214,7 @@ fn a_publication_is_told_with_what_it_changed<B: Backend>() {
     let act = |at| event("opr_1", "program.publish", "program", at);
     let publish = |store: &mut B::Store, bundle: &Bundle, at| {
         let mut ids = ids(store);
-        publish_as(store, bundle, act(at), &mut ids)
+        publish_as(store, bundle, at, act(at), &mut ids)
     };
     let first = publish(&mut store, &bundle(), today()).unwrap();
     assert!(!first.added.is_empty());

@@ -129,7 +129,7 @@ pub fn publish(store: &mut AnyStore, bundle: &Bundle) -> Result<Published> {
     let subject = format!("program {}", bundle.program.id);
     let event = cli_event("program.publish", &subject, serde_json::Value::Null);
     let mut ids = id_generator(store)?;
-    Ok(publish_as(store, bundle, event, &mut ids)?)
+    Ok(publish_as(store, bundle, event.at, event, &mut ids)?)
 }
 
 /// Starts the engine of open stores, with the clock of their data.

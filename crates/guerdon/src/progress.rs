@@ -11,6 +11,12 @@ pub fn bar(what: &str, total: u64) -> ProgressBar {
     bar
 }
 
+/// Shows how far it is, and goes on.
+pub fn show(bar: &ProgressBar, done: u64) -> bool {
+    bar.set_position(done);
+    true
+}
+
 /// A number with thousands separators.
 pub fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use guerdon::import::{Format, read_rows};
+use guerdon_import::{Format, Source, read_rows};
 use guerdon_tests::fuzz::{Guarded, within};
 use parquet::basic::Compression;
 use parquet::file::properties::WriterVersion;
@@ -20,8 +20,9 @@ fn refused(name: &str, bytes: &[u8], columns: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path: PathBuf = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    let format = Format::of(&path).unwrap();
-    let (result, held) = within(usize::MAX, || read_rows(&path, format, columns, &mut |_, _| Ok(())));
+    let format = Format::of(name).unwrap();
+    let (result, held) =
+        within(usize::MAX, || read_rows(&Source::open(&path).unwrap(), format, columns, &mut |_, _| Ok(())));
     assert!(held < 32 << 20, "{held} bytes were held");
     format!("{:#}", result.unwrap_err())
 }

@@ -74,7 +74,8 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
     let id = leaves[0]["transaction_id"].as_str().unwrap();
     let (status, inclusion) = server.get(&format!("/v1/log/inclusion?transaction_id={id}")).await;
     assert_eq!((status, &inclusion["leaf_index"]), (200, &json!(0)));
-    assert!(guerdon(&["verify", "--data-dir", text(&data)]).1.contains(" 1 audit entries"));
+    // Five adjustments by a person stand beside it.
+    assert!(guerdon(&["verify", "--data-dir", text(&data)]).1.contains(" 6 audit entries"));
 
     // A member's proof is checked on its own, and not when a figure in it was changed.
     let (_, page) = server.get(&format!("/v1/members/{ann}/transactions")).await;

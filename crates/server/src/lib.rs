@@ -9,6 +9,7 @@ mod console;
 mod describe;
 pub mod edge;
 pub mod identity;
+mod imports;
 mod keys;
 pub mod language;
 pub mod messages;

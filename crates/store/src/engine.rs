@@ -262,14 +262,21 @@ impl EngineHandle {
         &self,
         work: impl FnOnce(&mut dyn Store, &mut IdGenerator) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, CommandError> {
-        let (answer, result) = oneshot::channel();
-        let errand: Errand = Box::new(move |store, ids| drop(answer.send(work(store, ids))));
+        let (errand, result) = errand(work);
         let first = self.queues.first().ok_or_else(stopped)?;
-        first.send(Message::Errand(errand)).await.map_err(|_| stopped())?;
-        result.await.map_err(|_| stopped())?.map_err(|error| match error {
-            StoreError::Conflict => CommandError::Conflict,
-            error => CommandError::Unavailable(error.to_string()),
-        })
+        first.send(errand).await.map_err(|_| stopped())?;
+        settled(result.await.map_err(|_| stopped())?)
+    }
+
+    /// Runs background work as [`EngineHandle::run`] does, from a thread that may block.
+    pub fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, CommandError> {
+        let (errand, result) = errand(move |store, _| work(store));
+        let first = self.queues.first().ok_or_else(stopped)?;
+        first.blocking_send(errand).map_err(|_| stopped())?;
+        settled(result.blocking_recv().map_err(|_| stopped())?)
     }
 
     /// Lets happen what is due at `now` on at most `limit` accounts. Returns on how many something happened.
@@ -287,6 +294,22 @@ impl EngineHandle {
         }
         Ok(done)
     }
+}
+
+/// Background work for a writer, and where what comes of it arrives.
+fn errand<T: Send + 'static>(
+    work: impl FnOnce(&mut dyn Store, &mut IdGenerator) -> Result<T, StoreError> + Send + 'static,
+) -> (Message, oneshot::Receiver<Result<T, StoreError>>) {
+    let (answer, result) = oneshot::channel();
+    (Message::Errand(Box::new(move |store, ids| drop(answer.send(work(store, ids))))), result)
+}
+
+fn settled<T>(result: Result<T, StoreError>) -> Result<T, CommandError> {
+    result.map_err(|error| match error {
+        StoreError::Conflict => CommandError::Conflict,
+        StoreError::Refused(refusal) => CommandError::Refused(refusal),
+        error => CommandError::Unavailable(error.to_string()),
+    })
 }
 
 /// The machine's clock.

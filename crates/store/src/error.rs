@@ -1,5 +1,7 @@
 //! What can go wrong with a store.
 
+use guerdon_core::kernel::Refusal;
+
 /// An error of a store; the message says what to do where something can be done.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -16,6 +18,9 @@ pub enum StoreError {
     /// The store refused a row: a defect.
     #[error("the store refused a row: {0}")]
     Rejected(String),
+    /// What was asked for cannot be, whoever asks: the words say why.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The data directory cannot be used as it is.
     #[error("{0}")]
     Unusable(String),

@@ -117,9 +117,10 @@ impl EngineHandle {
         self.run_with_ids(move |store, ids: &mut IdGenerator| store.write_records(&changes, &events, now, ids)).await
     }
 
-    /// Publishes a program file as an act of someone; see [`publish_as`](crate::publish_as).
+    /// Publishes a program file as an act of someone, by the program's time; see [`publish_as`](crate::publish_as).
     pub async fn publish(&self, bundle: Bundle, event: AuditEvent) -> Result<Published, CommandError> {
-        self.run_with_ids(move |store, ids| publish_as(store, &bundle, event, ids)).await
+        let now = self.now();
+        self.run_with_ids(move |store, ids| publish_as(store, &bundle, now, event, ids)).await
     }
 
     /// Deletes at most `limit` records that have expired. Returns how many.

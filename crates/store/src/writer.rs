@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId};
-use guerdon_core::kernel::{Changes, Footprint, Loaded};
+use guerdon_core::kernel::{Changes, Footprint, Loaded, Refusal, RefusalCode};
 use guerdon_core::ledger::{Verifier, VerifyReport};
 use guerdon_core::program::{Bundle, Document, Program};
 use guerdon_core::proofs::{TileId, Tiles};
@@ -269,15 +269,16 @@ pub fn publish(store: &mut dyn Store, bundle: &Bundle, now: Timestamp) -> Result
     publish_with(store, bundle, now, None, &mut IdGenerator::new(0))
 }
 
-/// The same as an act of someone, at the moment of the event. The event is written when something has changed, and says
-/// what; ids are those of the engine, or of [`id_generator`] where none runs.
+/// The same as an act of someone. The event is written when something has changed, and says what; ids are those of the
+/// engine, or of [`id_generator`] where none runs.
 pub fn publish_as(
     store: &mut dyn Store,
     bundle: &Bundle,
+    now: Timestamp,
     event: AuditEvent,
     ids: &mut IdGenerator,
 ) -> Result<Published, StoreError> {
-    publish_with(store, bundle, event.at, Some(event), ids)
+    publish_with(store, bundle, now, Some(event), ids)
 }
 
 fn publish_with(
@@ -288,7 +289,7 @@ fn publish_with(
     ids: &mut IdGenerator,
 ) -> Result<Published, StoreError> {
     let existing = store.documents()?;
-    let wanted = bundle.documents().map_err(StoreError::Unusable)?;
+    let wanted = bundle.documents().map_err(refused)?;
     let newest = |kind: &str, id: &str| {
         existing.iter().filter(|known| known.kind == kind && known.id == id).max_by_key(|known| known.version)
     };
@@ -315,7 +316,7 @@ fn publish_with(
         if gone && before.state == "active" {
             if before.kind == "currency" {
                 let problem = format!("currency `{}` cannot be removed: wallets may hold it", before.id);
-                return Err(StoreError::Unusable(problem));
+                return Err(refused(problem));
             }
             published.retired.push(format!("{} {}", before.kind, before.id));
             let (version, state) = (before.version + 1, "retired".to_owned());
@@ -331,6 +332,10 @@ fn publish_with(
     Ok(published)
 }
 
+fn refused(problem: String) -> StoreError {
+    Refusal::new(RefusalCode::InvalidRequest, problem).into()
+}
+
 fn check_same_program(before: &Document, bundle: &Bundle) -> Result<(), StoreError> {
     let known: guerdon_core::program::ProgramSettings =
         serde_json::from_str(&before.body).map_err(|error| StoreError::Unusable(error.to_string()))?;
@@ -339,7 +344,7 @@ fn check_same_program(before: &Document, bundle: &Bundle) -> Result<(), StoreErr
     {
         return Ok(());
     }
-    Err(StoreError::Unusable(format!(
+    Err(refused(format!(
         "the data directory holds the program `{}` ({}, {}); its id, money and time zone cannot change. \
          Choose another directory for `{}`",
         known.id, known.money, known.time_zone, bundle.program.id
@@ -359,7 +364,7 @@ fn check_stock_unchanged(before: &Document, after: &Document) -> Result<(), Stor
     if was == is {
         return Ok(());
     }
-    Err(StoreError::Unusable(format!(
+    Err(refused(format!(
         "reward `{}`: its initial stock was published as {was:?} and cannot be rewritten to {is:?}; \
          offer the new units as another reward",
         after.id

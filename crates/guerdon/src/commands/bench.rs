@@ -18,6 +18,7 @@ use guerdon_core::privacy::{Keyring, MasterKey};
 use guerdon_core::program::Bundle;
 use guerdon_core::proofs::SigningKey;
 use guerdon_core::rewards::Reward;
+use guerdon_import::Pipeline;
 use guerdon_store::{
     BareEngine, DataDir, Engine, EngineHandle, Outcome, RamStore, Sequenced, SqliteStore, Store, publish, sequence,
     start_keyring, start_log,
@@ -28,9 +29,8 @@ use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::init::GIFT_CLUB;
-use super::{bench_auth, bench_http, bench_log, bench_postgres};
+use super::{bench_auth, bench_http, bench_log, bench_postgres, bench_privacy};
 use crate::open::system_now;
-use crate::pipeline::Pipeline;
 use crate::progress::bar;
 
 /// Points of each member, in one lot: enough for every redemption of a run.
@@ -66,6 +66,9 @@ pub struct BenchArgs {
     /// Measure what the gate costs: --http in turns without it and with a key and its limits, and a check by itself.
     #[arg(long, requires = "http")]
     auth: bool,
+    /// Measure what privacy costs: --http without and beside a rotation of the master key, and erasures.
+    #[arg(long, requires = "http", conflicts_with = "auth")]
+    privacy: bool,
     /// Members.
     #[arg(long, default_value_t = 200_000)]
     members: usize,
@@ -156,6 +159,11 @@ impl Draw {
         Self { weights: vec![1], ..self.part(0) }
     }
 
+    /// The members.
+    pub fn members(&self) -> &[MemberId] {
+        &self.members
+    }
+
     /// A member and a reward.
     pub fn next(&mut self) -> (MemberId, String) {
         let member = self.members.get(self.random.random_range(0..self.members.len())).copied();
@@ -192,6 +200,12 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
                 let cost = bench_auth::measure(engine, keyring, folder.path(), draw, redemptions, connections)?;
                 print(&cost.results, args.json)?;
                 print_checks(&cost, args.json);
+                return Ok(ExitCode::SUCCESS);
+            }
+            if args.privacy {
+                let cost = bench_privacy::measure(engine, keyring, folder.path(), draw, redemptions, connections)?;
+                print(&cost.results, args.json)?;
+                print_privacy(&cost, args.json);
                 return Ok(ExitCode::SUCCESS);
             }
             vec![bench_http::measure(engine, keyring, folder.path(), draw, redemptions, connections)?]
@@ -261,7 +275,8 @@ pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchAr
         for _ in 0..count {
             let (id, now) = (handle.new_member_id(), handle.now());
             members.push(id);
-            commands.push(Command::enrol(&keyring, rand::random(), id, &id.to_string(), now, &Profile::default())?);
+            let profile = if args.privacy { bench_privacy::profile(members.len()) } else { Profile::default() };
+            commands.push(Command::enrol(&keyring, rand::random(), id, &id.to_string(), now, &profile)?);
             commands.push(Command::adjust(id, "opening", now, CurrencyId(1), POINTS, "bench")?);
         }
         for outcome in handle.submit_blocking(commands).blocking_receive() {
@@ -387,6 +402,18 @@ fn print_checks(cost: &bench_auth::Cost, json: bool) {
     }
     println!("permission check: {check_ns} ns");
     println!("the whole way through the gate, with a remembered key: {gate_ns} ns");
+}
+
+fn print_privacy(cost: &bench_privacy::Cost, json: bool) {
+    let bench_privacy::Cost { rotated_per_second, erasure_micros, .. } = cost;
+    let (p50, longest) = (erasure_micros.value_at_quantile(0.5), erasure_micros.max());
+    if json {
+        let erasure = serde_json::json!({ "p50_us": p50, "longest_us": longest, "count": erasure_micros.len() });
+        println!("{}", serde_json::json!({ "rotated_per_second": rotated_per_second, "erasure": erasure }));
+        return;
+    }
+    println!("keys wrapped anew: {rotated_per_second} members a second");
+    println!("erasure of one member: p50 {p50} µs, the longest of {} {longest} µs", erasure_micros.len());
 }
 
 #[expect(clippy::float_arithmetic, reason = "ratios for people, not points")]

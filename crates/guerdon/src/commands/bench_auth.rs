@@ -17,7 +17,7 @@ use guerdon_server::identity::allowance::Allowance;
 use guerdon_server::identity::guard::{Asked, Gate};
 use guerdon_server::identity::keys::NewKey;
 use guerdon_server::identity::limit::{Limit, Per};
-use guerdon_server::{AppOptions, AppState, app, app_without_gate, routes};
+use guerdon_server::{AppOptions, AppState, SharedKeyring, app, app_without_gate, routes};
 use guerdon_store::{Engine, RecordChange, SqliteStore};
 use hdrhistogram::Histogram;
 
@@ -53,7 +53,7 @@ pub fn measure(
 ) -> Result<Cost> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let cost = runtime.block_on(async {
-        let mut loopback = Loopback::new(&engine, keyring, folder, draw, connections).await?;
+        let mut loopback = Loopback::new(&engine, SharedKeyring::new(keyring), folder, draw, connections).await?;
         let key = real_key(&loopback.state).await?;
         let (mut open, mut guarded) = (Sum::new()?, Sum::new()?);
         for _ in 0..ROUNDS {

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use super::bench::{Draw, Measured, bench_key};
 
 /// The key that the clients bring.
-const KEY: &str = "the key of the benchmark";
+pub const KEY: &str = "the key of the benchmark";
 
 /// Bodies prepared before the clock starts, so that the client costs little beside the server.
 struct Requests {
@@ -66,7 +66,7 @@ pub fn measure(
 ) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let measured = runtime.block_on(async {
-        let mut loopback = Loopback::new(&engine, keyring, folder, draw, connections).await?;
+        let mut loopback = Loopback::new(&engine, SharedKeyring::new(keyring), folder, draw, connections).await?;
         let app = app(loopback.state.clone(), AppOptions::default());
         let Round { time, micros } = loopback.redeem(app, KEY, redemptions).await?;
         let what = format!("API over SQLite, {connections} connections");
@@ -81,17 +81,17 @@ impl Loopback {
     /// A server over an engine.
     pub async fn new(
         engine: &Engine<SqliteStore>,
-        keyring: Keyring,
+        keyring: SharedKeyring,
         folder: &Path,
         draw: Draw,
         connections: usize,
     ) -> Result<Self> {
-        let people = Arc::new(People::new(None, false, "Bench", &keyring)?);
+        let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
         let state = AppState {
             engine: engine.handle(),
             reader: Reader::open(folder).await?,
             directory: Arc::new(Directory::new(Some(KEY))),
-            keyring: SharedKeyring::new(keyring),
+            keyring,
             people,
             post: Post::default(),
             sso: Arc::default(),

@@ -12,18 +12,20 @@ use guerdon_core::ledger::LedgerAccount;
 use guerdon_core::privacy::Keyring;
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::time::{Day, Timestamp};
+use guerdon_import::{
+    Mapping, MemberDirectory, Purchase, Purchases, Report, Source, Step, purchase_steps, read_purchases,
+    run as run_steps,
+};
 use guerdon_server::identity::token::{Token, TokenKind};
 use guerdon_store::read::Flow;
 use guerdon_store::{EngineHandle, load_program, sequence, verify};
 
-use super::import::purchase_steps;
 use super::init::GIFT_CLUB;
 use super::serve::{Serving, bootstrap_key, edge, serve};
 use crate::cli::{DataArgs, ListenArgs};
-use crate::import::{Mapping, MemberDirectory, Purchase, Purchases, Report, Step, read_purchases, run as run_steps};
 use crate::messages::mailbox;
 use crate::open::{self, AnyStore, system_now};
-use crate::progress::{bar, grouped, money};
+use crate::progress::{bar, grouped, money, show};
 use guerdon_server::identity::sso::SingleSignOn;
 
 /// The sample data travels in the binary, so that the demo runs wherever the binary does.
@@ -95,24 +97,24 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     serve(engine, &args.data, serving, &args.listen, edge)
 }
 
-fn replay(mut store: AnyStore, keyring: &Keyring, program: &Program) -> Result<(AnyStore, Replay)> {
+fn replay(store: AnyStore, keyring: &Keyring, program: &Program) -> Result<(AnyStore, Replay)> {
     let started = Instant::now();
     let mapping = Mapping::parse(MAPPING)?;
     let folder = tempfile::tempdir().context("a temporary folder for the sample data")?;
     let file: PathBuf = folder.path().join("online_retail.csv.zst");
     std::fs::write(&file, SALES).context("unpacking the sample data")?;
     let reading = bar("reading", 541_909);
-    let found = read_purchases(program, &mapping, &file, &|rows| reading.set_position(rows))?;
+    let found = read_purchases(program, &mapping, &Source::open(&file)?, &|rows| reading.set_position(rows))?;
     reading.finish_and_clear();
     let Purchases { purchases, rows, rows_without_member, problems } = found;
-    let numbers = purchases.iter().map(|purchase| purchase.member.as_str());
-    let members = MemberDirectory::load(&mut store, keyring, numbers)?;
     let last_day = purchases.last().map(|purchase| program.calendar.day_of(purchase.at)).unwrap_or_default();
     let engine = open::start(vec![store])?;
     let handle = engine.handle();
+    let numbers = purchases.iter().map(|purchase| purchase.member.as_str());
+    let members = MemberDirectory::load(&handle, keyring, numbers)?;
     let replaying = bar("replaying", purchases.len() as u64);
     let steps = Shoppers::new(&handle, keyring, purchases, members);
-    let mut report = run_steps(&handle, steps, &|done| replaying.set_position(done))?;
+    let mut report = run_steps(&handle, steps, &|done| show(&replaying, done))?;
     replaying.finish_and_clear();
     report.problems.extend(problems);
     drop(handle);

@@ -8,18 +8,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 use guerdon_core::audit::AuditEvent;
-use guerdon_core::kernel::Command;
-use guerdon_core::members::Profile;
 use guerdon_core::privacy::Keyring;
-use guerdon_core::time::EARLIEST;
-use guerdon_store::{DryRunStore, Engine, EngineHandle, Store, write_records};
+use guerdon_core::program::Program;
+use guerdon_import::{Found, Kind, Mapping, Report, RowProblem, Source};
+use guerdon_store::{DryRunStore, Engine, Store, write_records};
 
 use crate::cli::DataArgs;
-use crate::import::{
-    Kind, Mapping, MemberDirectory, Purchase, Report, RowProblem, Step, read_members, read_purchases, run as run_steps,
-};
 use crate::open;
-use crate::progress::{bar, grouped};
+use crate::progress::{bar, grouped, show};
 
 /// Arguments of `import`.
 #[derive(Args)]
@@ -50,9 +46,9 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
     let keyring = args.data.keyring(&mut store)?;
     let offset = open::clock_offset(&mut store)?.unwrap_or(0);
     let report = if args.dry_run {
-        import(DryRunStore::new(store), &keyring, program, &mapping, &args.file, offset)?.0
+        import(DryRunStore::new(store), &keyring, &program, &mapping, &args.file, offset)?.0
     } else {
-        let (report, mut store) = import(store, &keyring, program, &mapping, &args.file, offset)?;
+        let (report, mut store) = import(store, &keyring, &program, &mapping, &args.file, offset)?;
         write_records(&mut store, &[], &[event(&mapping, &args.file, &report)], open::system_now())?;
         report
     };
@@ -68,48 +64,23 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
 }
 
 fn import<S: Store + 'static>(
-    mut store: S,
+    store: S,
     keyring: &Keyring,
-    program: std::sync::Arc<guerdon_core::program::Program>,
+    program: &Program,
     mapping: &Mapping,
     file: &Path,
     clock_offset: i64,
 ) -> Result<(Report, S)> {
     let reading = indicatif::ProgressBar::new_spinner();
-    let progress = |rows| reading.set_message(format!("reading: {rows} rows"));
-    match mapping.kind {
-        Kind::Members => {
-            let members = read_members(mapping, file, &progress)?;
-            let engine = Engine::start(store)?;
-            let handle = engine.handle();
-            handle.set_clock_offset(clock_offset);
-            let bar = bar("importing members", members.len() as u64);
-            let steps = members.into_iter().map(|(row, profile)| member_step(&handle, keyring, row, &profile));
-            let report = run_steps(&handle, steps, &|done| bar.set_position(done))?;
-            drop(handle);
-            Ok((report, engine.stop()?))
-        }
-        Kind::Purchases => {
-            let found = read_purchases(&program, mapping, file, &progress)?;
-            let numbers = found.purchases.iter().map(|purchase| purchase.member.as_str());
-            let mut members = MemberDirectory::load(&mut store, keyring, numbers)?;
-            let engine = Engine::start(store)?;
-            let handle = engine.handle();
-            handle.set_clock_offset(clock_offset);
-            let bar = bar("importing purchases", found.purchases.len() as u64);
-            let enrol = mapping.enrol_unknown_members;
-            let steps = found
-                .purchases
-                .into_iter()
-                .flat_map(|purchase| purchase_steps(&handle, keyring, &mut members, purchase, enrol));
-            let mut report = run_steps(&handle, steps, &|done| bar.set_position(done))?;
-            drop(handle);
-            let store = engine.stop()?;
-            report.problems.extend(found.problems);
-            report.problems.sort_by_key(|problem| problem.row);
-            Ok((report, store))
-        }
-    }
+    let source = Source::open(file)?;
+    let found = Found::read(program, mapping, &source, &|rows| reading.set_message(format!("reading: {rows} rows")))?;
+    let engine = Engine::start(store)?;
+    let handle = engine.handle();
+    handle.set_clock_offset(clock_offset);
+    let bar = bar("importing", found.count());
+    let report = found.send(&handle, keyring, mapping, &|done| show(&bar, done))?;
+    drop(handle);
+    Ok((report, engine.stop()?))
 }
 
 /// What the audit log says about an import: how much of what, and the name of the file.
@@ -125,55 +96,6 @@ fn event(mapping: &Mapping, file: &Path, report: &Report) -> AuditEvent {
         "refused": report.problems.len(),
     });
     open::cli_event("data.import", subject, after)
-}
-
-fn member_step(engine: &EngineHandle, keyring: &Keyring, row: u64, profile: &Profile) -> Step {
-    let key = format!("import:{}", profile.external_id.as_deref().unwrap_or_default());
-    let command = match &profile.external_id {
-        Some(_) => Command::enrol(keyring, rand::random(), engine.new_member_id(), &key, engine.now(), profile),
-        None => Err(guerdon_core::kernel::Refusal::new(
-            guerdon_core::kernel::RefusalCode::InvalidRequest,
-            "`external_id` is empty",
-        )),
-    };
-    Step { row: Some(row), what: "member", command: command.map(|command| command.from_channel("import")) }
-}
-
-/// The commands of one purchase or return: its enrolment when the member is unknown, and the activity.
-pub fn purchase_steps(
-    engine: &EngineHandle,
-    keyring: &Keyring,
-    members: &mut MemberDirectory,
-    purchase: Purchase,
-    enrol_unknown: bool,
-) -> Vec<Step> {
-    let mut steps = Vec::with_capacity(2);
-    let row = Some(purchase.row);
-    let member = match members.get(&purchase.member) {
-        Some(member) => member,
-        None => {
-            let id = engine.new_member_id();
-            if enrol_unknown {
-                members.insert(&purchase.member, id);
-                steps.push(enrol_step(keyring, &purchase, id, row));
-            }
-            id
-        }
-    };
-    let what = if purchase.activity.is_return() { "return" } else { "purchase" };
-    let key = format!("{what}:{}", purchase.number);
-    let command = Command::record(&engine.program(), member, &key, &purchase.activity, engine.now(), EARLIEST);
-    let command = command.map(|command| command.from_channel("import").with_reference(Some(purchase.number.clone())));
-    steps.push(Step { row, what, command });
-    steps
-}
-
-fn enrol_step(keyring: &Keyring, purchase: &Purchase, id: guerdon_core::id::MemberId, row: Option<u64>) -> Step {
-    let profile =
-        Profile { external_id: Some(purchase.member.clone()), country: purchase.country.clone(), ..Profile::default() };
-    let key = format!("import:{}", purchase.member);
-    let command = Command::enrol(keyring, rand::random(), id, &key, purchase.at, &profile);
-    Step { row, what: "member", command: command.map(|command| command.from_channel("import")) }
 }
 
 fn write_report(path: &Path, problems: &[RowProblem]) -> Result<()> {

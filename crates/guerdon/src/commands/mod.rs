@@ -8,6 +8,7 @@ mod bench_auth;
 mod bench_http;
 mod bench_log;
 mod bench_postgres;
+mod bench_privacy;
 pub mod card;
 
 pub mod demo;

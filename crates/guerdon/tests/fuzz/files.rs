@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use guerdon::import::{Format, Kind, Mapping, Purchases, read_members, read_purchases, read_rows};
 use guerdon_core::program::{Bundle, Program};
+use guerdon_import::{Format, Kind, Mapping, Purchases, Source, read_members, read_purchases, read_rows};
 
 use crate::{behaviour, programs, text};
 
@@ -34,7 +34,8 @@ pub fn compressed(bytes: &[u8]) -> Vec<u8> {
 /// Reads the input as a file of a kind, as purchases and as members.
 pub fn rows(extension: &'static str) -> impl FnMut(&[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let file: PathBuf = folder.path().join(format!("rows.{extension}"));
+    let name = format!("rows.{extension}");
+    let file: PathBuf = folder.path().join(&name);
     let program = program();
     let (purchases, members) = (Mapping::parse(PURCHASES).unwrap(), Mapping::parse(MEMBERS).unwrap());
     assert!((purchases.kind, members.kind) == (Kind::Purchases, Kind::Members));
@@ -42,14 +43,15 @@ pub fn rows(extension: &'static str) -> impl FnMut(&[u8]) -> String {
         // Kept alive by this closure.
         assert!(folder.path().is_dir());
         std::fs::write(&file, input).unwrap();
-        let found = behaviour(read_purchases(&program, &purchases, &file, &|_| ()), |found| summary(&found));
-        let members = Mapping { format: Some(Format::of(&file).unwrap()), ..members.clone() };
-        let listed = behaviour(read_members(&members, &file, &|_| ()), |listed| {
+        let source = || Source::open(&file).unwrap();
+        let found = behaviour(read_purchases(&program, &purchases, &source(), &|_| ()), |found| summary(&found));
+        let members = Mapping { format: Some(Format::of(&name).unwrap()), ..members.clone() };
+        let listed = behaviour(read_members(&members, &source(), &|_| ()), |listed| {
             let sound = listed.iter().filter(|(_, profile)| profile.validate().is_ok()).count();
             format!("{} members, sound: {}", listed.len().min(3), sound.min(3))
         });
         let columns =
-            behaviour(read_rows(&file, Format::of(&file).unwrap(), &[], &mut |_, _| Ok(())), |()| String::new());
+            behaviour(read_rows(&source(), Format::of(&name).unwrap(), &[], &mut |_, _| Ok(())), |()| String::new());
         format!("{found}; {listed}; {columns}")
     }
 }

@@ -141,6 +141,7 @@ approval-asked = Asked for by { $who }, { $when }
 approval-note = A word to whoever asked
 approval-approve = Approve
 approval-reject = Reject
+approval-again = Carry out again
 approval-own = You asked for this, so another operator decides.
 approval-no-right = Your roles do not include this act, so another operator decides.
 approval-what = What

@@ -138,6 +138,7 @@ approval-asked = { $who } 于 { $when } 提出
 approval-note = 给申请人的留言
 approval-approve = 批准
 approval-reject = 驳回
+approval-again = 再次执行
 approval-own = 由您提出，须由另一位操作员决定。
 approval-no-right = 您的角色不包含此操作，须由其他操作员决定。
 approval-what = 事项

@@ -22,6 +22,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(list))
         .routes(routes!(get))
         .routes(routes!(decide))
+        .routes(routes!(carry_out_again))
         .routes(routes!(policy, put_policy))
         .routes(routes!(publish))
 }
@@ -134,6 +135,21 @@ async fn decide(
     Ok(Json(view(&id, approval)))
 }
 
+/// Carry out once more what was approved, where it was cut off (`approved`) or could not be done (`failed`). Nothing is
+/// done twice.
+#[utoipa::path(post, path = "/v1/approvals/{approval_id}/carry-out", tag = "approvals",
+    security(("key" = ["approvals:decide"])), params(("approval_id" = String, Path)),
+    responses((status = 200, body = ApprovalView), (status = 403, description = "`four_eyes`", body = Problem),
+        (status = 404, body = Problem), (status = 409, description = "`not_approved`", body = Problem)))]
+async fn carry_out_again(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<String>,
+) -> Result<Json<ApprovalView>, Problem> {
+    let approval = approvals::carry_out_again(&state, &actor, &id).await?;
+    Ok(Json(view(&id, approval)))
+}
+
 /// From where on an act waits.
 #[utoipa::path(get, path = "/v1/approval-policy", tag = "approvals", security(("key" = ["approvals:read"])),
     responses((status = 200, body = ApprovalPolicy)))]
@@ -198,10 +214,9 @@ async fn publish(
     match approvals::ask(&state, &actor, act, &publication.reason, None).await? {
         Permit::Waits(id) => waits(&state, &id).await,
         Permit::Now => {
-            let mut event = actor.event(state.clock(), "program.publish", &state.program().settings.id);
-            let published = approvals::publish_program(&state, &publication.program).await?;
-            (event.reason, event.after) = (publication.reason, published.clone());
-            state.engine.write_records(Vec::new(), vec![event]).await?;
+            let mut event = actor.event(state.clock(), "program.publish", "");
+            event.reason = publication.reason;
+            let published = approvals::publish_program(&state, &publication.program, event).await?;
             Ok(Json(published).into_response())
         }
     }

@@ -8,6 +8,7 @@ mod audit;
 mod cards;
 mod clients;
 pub(crate) mod extract;
+mod imports;
 mod keys;
 mod log;
 mod members;
@@ -39,6 +40,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(operators::router())
         .merge(audit::router())
         .merge(approvals::router())
+        .merge(imports::router())
         .merge(privacy::router())
         .merge(api_keys::router())
         .merge(clients::router())

@@ -2,18 +2,19 @@
 //! under the idempotency key of the request, and a program that is published already is not published again.
 
 use axum::http::StatusCode;
+use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::{MemberId, OrderId};
 use guerdon_core::identity::Permission;
 use guerdon_core::kernel::Command;
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::program::Bundle;
-use guerdon_store::publish;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Approval, ApprovalPolicy, put_policy};
 use crate::AppState;
-use crate::identity::actor::Actor;
+use crate::identity::actor::{Actor, Who};
+use crate::imports;
 use crate::problem::Problem;
 
 /// A sensitive act.
@@ -60,6 +61,13 @@ pub enum Act {
         /// The export, `exp_…`.
         export: String,
     },
+    /// Send a file that was uploaded through the kernel.
+    Import {
+        /// The import, `imp_…`.
+        import: String,
+        /// How many rows it has.
+        rows: i64,
+    },
     /// Change the limits of this list.
     Policy {
         /// The limits from then on.
@@ -75,6 +83,7 @@ impl Act {
             Self::Refund { .. } => Permission::OrdersRefund,
             Self::Publish { .. } => Permission::ProgramWrite,
             Self::Reveal { .. } => Permission::MembersReveal,
+            Self::Import { .. } => Permission::ImportsWrite,
             Self::Policy { .. } => Permission::OperatorsWrite,
         }
     }
@@ -90,6 +99,14 @@ impl Act {
         }
     }
 
+    /// Clears away what was kept for an act that is never to be done.
+    pub(super) async fn give_up(&self, state: &AppState) -> Result<(), Problem> {
+        match self {
+            Self::Import { import, .. } => imports::reject(state, import).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Does it.
     pub(super) async fn carry_out(&self, state: &AppState, approval: &Approval) -> Result<Value, Problem> {
         match self {
@@ -101,17 +118,25 @@ impl Act {
             Self::Refund { member, owner, order, reason, key, .. } => {
                 submit(state, Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?).await
             }
-            Self::Publish { program } => publish_program(state, program).await,
+            Self::Publish { program } => {
+                let mut event = decider(approval).event(state.clock(), "program.publish", "");
+                approval.reason.clone_into(&mut event.reason);
+                publish_program(state, program, event).await
+            }
             Self::Reveal { export, .. } => crate::privacy::bulk::release(state, export).await,
+            Self::Import { import, .. } => imports::release(state, import).await,
             Self::Policy { policy } => {
-                let decider = approval.decided_by.clone().unwrap_or_default();
-                let who = crate::identity::actor::Who::Operator { id: decider, session: String::new() };
-                let actor = Actor { who, ..Actor::anonymous([0, 0, 0, 0].into()) };
-                put_policy(state, &actor, policy).await?;
+                put_policy(state, &decider(approval), policy).await?;
                 Ok(json!(policy))
             }
         }
     }
+}
+
+/// Who has approved, for what is carried out in his name.
+fn decider(approval: &Approval) -> Actor {
+    let id = approval.decided_by.clone().unwrap_or_default();
+    Actor { who: Who::Operator { id, session: String::new() }, ..Actor::system() }
 }
 
 async fn submit(state: &AppState, command: Command) -> Result<Value, Problem> {
@@ -120,11 +145,11 @@ async fn submit(state: &AppState, command: Command) -> Result<Value, Problem> {
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string()))
 }
 
-/// Publishes a program file.
-pub async fn publish_program(state: &AppState, program: &str) -> Result<Value, Problem> {
+/// Publishes a program file, and tells of it in the same transaction. The event gets its subject here.
+pub async fn publish_program(state: &AppState, program: &str, event: AuditEvent) -> Result<Value, Problem> {
     let invalid = |problem: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_program", problem);
     let bundle = Bundle::parse(program).map_err(invalid)?;
-    let now = state.engine.now();
-    let published = state.engine.run(move |store| publish(store, &bundle, now)).await?;
+    let subject = format!("program {}", bundle.program.id);
+    let published = state.engine.publish(bundle, AuditEvent { subject, ..event }).await?;
     Ok(json!({ "added": published.added, "retired": published.retired }))
 }

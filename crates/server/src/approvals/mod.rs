@@ -208,6 +208,27 @@ pub async fn decide(state: &AppState, actor: &Actor, id: &str, approve: bool, no
         limits::check_text("note", note, limits::TEXT_CHARS).map_err(invalid)?;
     }
     let (record, mut approval) = find(state, id).await?;
+    let decider = second_person(actor, &approval)?;
+    if approval.stage != Stage::Waiting {
+        let detail = format!("this was {} already", approval.stage.name());
+        return Err(Problem::new(StatusCode::CONFLICT, "decided_already", detail));
+    }
+    let now = state.clock();
+    approval.stage = if approve { Stage::Approved } else { Stage::Rejected };
+    (approval.decided_by, approval.decided_at) = (Some(decider), Some(now));
+    note.clone_into(&mut approval.note);
+    let mut event = actor.event(now, if approve { "approval.approve" } else { "approval.reject" }, id);
+    (event.reason, event.after) = (note.to_owned(), approval.act.facts());
+    write(state, record, &approval, vec![event]).await?;
+    if approve {
+        return carry_out(state, actor, id).await;
+    }
+    approval.act.give_up(state).await?;
+    Ok(approval)
+}
+
+/// The operator who decides: another person than the one who asked, who may do the act.
+fn second_person(actor: &Actor, approval: &Approval) -> Result<String, Problem> {
     let Some(decider) = actor.operator() else {
         let detail = "a person must decide this: sign in as an operator";
         return Err(Problem::new(StatusCode::FORBIDDEN, "operators_only", detail));
@@ -217,21 +238,14 @@ pub async fn decide(state: &AppState, actor: &Actor, id: &str, approve: bool, no
         return Err(Problem::new(StatusCode::FORBIDDEN, "four_eyes", detail));
     }
     let permission = approval.act.permission();
-    if !actor.may(permission) {
-        return Err(forbidden(permission));
-    }
-    if approval.stage != Stage::Waiting {
-        let detail = format!("this was {} already", approval.stage.name());
-        return Err(Problem::new(StatusCode::CONFLICT, "decided_already", detail));
-    }
-    let now = state.clock();
-    approval.stage = if approve { Stage::Approved } else { Stage::Rejected };
-    (approval.decided_by, approval.decided_at) = (Some(decider.to_owned()), Some(now));
-    note.clone_into(&mut approval.note);
-    let mut event = actor.event(now, if approve { "approval.approve" } else { "approval.reject" }, id);
-    (event.reason, event.after) = (note.to_owned(), approval.act.facts());
-    write(state, record, &approval, vec![event]).await?;
-    if approve { carry_out(state, actor, id).await } else { Ok(approval) }
+    if actor.may(permission) { Ok(decider.to_owned()) } else { Err(forbidden(permission)) }
+}
+
+/// Does once more what was approved and then cut off or refused. It was approved already, but takes the same two people.
+pub async fn carry_out_again(state: &AppState, actor: &Actor, id: &str) -> Result<Approval, Problem> {
+    let (_, approval) = find(state, id).await?;
+    second_person(actor, &approval)?;
+    carry_out(state, actor, id).await
 }
 
 async fn write(
@@ -245,9 +259,9 @@ async fn write(
     Ok(state.engine.write_records(vec![RecordChange::Put(record.with(approval)?)], events).await?)
 }
 
-/// Does what was approved, and writes down what came of it. Every act may be done again without harm. One that is cut off
-/// between approval and outcome stays approved; nothing carries it out again yet, so it must be asked for anew.
-pub async fn carry_out(state: &AppState, actor: &Actor, id: &str) -> Result<Approval, Problem> {
+/// Does what was approved, and writes down what came of it. Every act may be done again without harm: one that is cut off
+/// between approval and outcome stays approved, and is carried out again.
+async fn carry_out(state: &AppState, actor: &Actor, id: &str) -> Result<Approval, Problem> {
     let (record, mut approval) = find(state, id).await?;
     if !matches!(approval.stage, Stage::Approved | Stage::Failed) {
         let detail = format!("this is {}, not approved", approval.stage.name());

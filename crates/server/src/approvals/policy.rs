@@ -26,11 +26,19 @@ pub struct ApprovalPolicy {
     pub publish: bool,
     /// Exports with the personal fields of more members than this.
     pub reveal_members: Option<i64>,
+    /// Imports of files with more rows than this.
+    pub import_rows: Option<i64>,
 }
 
 impl Default for ApprovalPolicy {
     fn default() -> Self {
-        Self { adjust_points: Some(10_000), refund_points: Some(10_000), publish: true, reveal_members: Some(20) }
+        Self {
+            adjust_points: Some(10_000),
+            refund_points: Some(10_000),
+            publish: true,
+            reveal_members: Some(20),
+            import_rows: Some(100),
+        }
     }
 }
 
@@ -43,6 +51,7 @@ impl ApprovalPolicy {
             Act::Refund { points, .. } => above(self.refund_points, *points),
             Act::Publish { .. } => self.publish,
             Act::Reveal { members, .. } => above(self.reveal_members, *members),
+            Act::Import { rows, .. } => above(self.import_rows, *rows),
             // The limits themselves always take two.
             Act::Policy { .. } => true,
         }
@@ -53,6 +62,7 @@ impl ApprovalPolicy {
             ("adjust_points", self.adjust_points),
             ("refund_points", self.refund_points),
             ("reveal_members", self.reveal_members),
+            ("import_rows", self.import_rows),
         ] {
             if limit.is_some_and(|limit| !(0..=limits::AMOUNT).contains(&limit)) {
                 return Err(format!("`{name}` must be 0 to {}, or null for no limit", limits::AMOUNT));

@@ -32,6 +32,8 @@ struct Line {
     note: String,
     /// Whether who looks may decide it.
     open: bool,
+    /// Whether who looks may carry it out once more.
+    stuck: bool,
     /// Why not, where it waits.
     closed_because: Option<String>,
 }
@@ -59,6 +61,10 @@ fn what(frame: &Frame, act: &Act) -> String {
         Act::Publish { .. } => frame.t("approval-publish"),
         Act::Reveal { members, .. } => {
             frame.say("approval-reveal", [("members", super::format::number(*members).into())])
+        }
+        Act::Import { rows, .. } => {
+            let rows = super::format::number(*rows);
+            frame.say("approval-import", [("rows", rows.into())])
         }
         Act::Policy { .. } => frame.t("approval-policy"),
     }
@@ -99,6 +105,7 @@ async fn line(frame: &Frame, state: &AppState, id: &str, approval: &Approval) ->
         stage: frame.t(&format!("approval-stage-{}", approval.stage.name())),
         note,
         open: waiting && closed.is_none(),
+        stuck: matches!(approval.stage, Stage::Approved | Stage::Failed) && closed.is_none(),
         closed_because: closed.filter(|_| waiting).map(|key| frame.t(key)),
     }
 }
@@ -131,7 +138,11 @@ async fn decide(
     Path(id): Path<String>,
     Form(form): Form<DecisionForm>,
 ) -> Result<Response, PageError> {
-    match approvals::decide(&state, &frame.actor, &id, form.act == "approve", &form.note).await {
+    let decided = match form.act.as_str() {
+        "again" => approvals::carry_out_again(&state, &frame.actor, &id).await,
+        act => approvals::decide(&state, &frame.actor, &id, act == "approve", &form.note).await,
+    };
+    match decided {
         Ok(_) => Ok(Redirect::to("/console/approvals").into_response()),
         Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
         Err(problem) => {

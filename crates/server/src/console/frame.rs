@@ -33,6 +33,8 @@ pub enum Place {
     Operators,
     /// What waits for another operator.
     Approvals,
+    /// Files of purchases or members.
+    Imports,
     /// The audit log.
     Audit,
     /// Programs that call.
@@ -44,6 +46,7 @@ pub enum Place {
 /// The pages under “Settings”: place, address, the key of the words, and the permission that opens them.
 const SETTINGS: &[(Place, &str, &str, Permission)] = &[
     (Place::Approvals, "/console/approvals", "nav-approvals", Permission::ApprovalsRead),
+    (Place::Imports, "/console/imports", "nav-imports", Permission::ImportsWrite),
     (Place::Operators, "/console/operators", "nav-operators", Permission::OperatorsRead),
     (Place::Keys, "/console/keys", "nav-keys", Permission::ClientsRead),
     (Place::Audit, "/console/audit", "nav-audit", Permission::AuditRead),

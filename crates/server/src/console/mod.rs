@@ -7,6 +7,7 @@ mod explain;
 mod format;
 mod frame;
 mod history;
+mod imports;
 mod key_form;
 mod keys;
 mod member;
@@ -54,6 +55,7 @@ pub fn pages() -> Pages {
         .and(sso::pages())
         .and(account::pages())
         .and(approvals::pages())
+        .and(imports::pages())
         .and(audit::pages())
         .and(operators::pages())
         .and(keys::pages())

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use guerdon_core::limits;
 use serde::Deserialize;
 
-use super::parquet_rows::read_parquet;
+use crate::mapping::Mapping;
+use crate::parquet_rows::read_parquet;
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -31,75 +32,121 @@ const FILE_BYTES: u64 = 16 << 30;
 
 impl Format {
     /// The format that a file's name tells, apart from `.zst`.
-    pub fn of(path: &Path) -> Result<Self> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    pub fn of(name: &str) -> Result<Self> {
+        let shown = name;
+        let name = name.to_lowercase();
         let name = name.strip_suffix(".zst").unwrap_or(&name);
         match name.rsplit('.').next() {
             Some("csv") => Ok(Self::Csv),
             Some("jsonl" | "ndjson") => Ok(Self::JsonLines),
             Some("parquet") => Ok(Self::Parquet),
-            _ => bail!("cannot tell the format of {}; name it in the mapping: format = \"csv\"", path.display()),
+            _ => bail!("cannot tell the format of {shown}; name it in the mapping: format = \"csv\""),
         }
+    }
+}
+
+/// An open file, and the name that tells how it is written.
+pub struct Source {
+    name: String,
+    file: File,
+    most_rows: u64,
+    most_bytes: u64,
+}
+
+impl Source {
+    /// Opens a file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        Ok(Self::named(&path.display().to_string(), file))
+    }
+
+    /// A file that is open, under the name that its sender gave it.
+    pub fn named(name: &str, file: File) -> Self {
+        Self { name: name.to_owned(), file, most_rows: limits::IMPORT_ROWS, most_bytes: FILE_BYTES }
+    }
+
+    /// The same file, of which no more rows, and no more bytes once it is decompressed, are read.
+    pub fn at_most(self, rows: u64, bytes: u64) -> Self {
+        Self { most_rows: rows, most_bytes: bytes, ..self }
+    }
+
+    /// How it is written: as the mapping says, or as its name does.
+    pub(crate) fn format(&self, mapping: &Mapping) -> Result<Format> {
+        mapping.format.map_or_else(|| Format::of(&self.name), Ok)
+    }
+
+    /// Refuses more rows than are read at once.
+    pub(crate) fn check_count(&self, rows: u64) -> Result<()> {
+        if rows > self.most_rows {
+            bail!("the file has more than {} rows, which is as many as are read at once; split it", self.most_rows);
+        }
+        Ok(())
+    }
+
+    /// From its beginning.
+    pub(crate) fn rewound(&self) -> Result<File> {
+        let mut file = self.file.try_clone()?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(file)
     }
 }
 
 /// Calls `sink` with the number (1 for the first line of a text file) and the values of `columns` for each row. A value
 /// that is not there is empty. A file that is cut off or damaged is an error that names the place.
 pub fn read_rows(
-    path: &Path,
+    source: &Source,
     format: Format,
     columns: &[&str],
     sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>,
 ) -> Result<()> {
-    let open = || File::open(path).with_context(|| format!("cannot open {}", path.display()));
-    let result = match format {
-        Format::Csv => read_csv(decompressed(path, open()?)?, columns, sink),
-        Format::JsonLines => read_json_lines(decompressed(path, open()?)?, columns, sink),
-        Format::Parquet => read_parquet(open()?, columns, sink),
+    let mut count = 0;
+    let mut counted = |line: u64, values: &[&str]| {
+        count += 1;
+        source.check_count(count)?;
+        sink(line, values)
     };
-    result.with_context(|| format!("cannot read {}", path.display()))
+    let result = match format {
+        Format::Csv => read_csv(decompressed(source)?, columns, &mut counted),
+        Format::JsonLines => read_json_lines(decompressed(source)?, columns, &mut counted),
+        Format::Parquet => read_parquet(source, columns, &mut counted),
+    };
+    result.with_context(|| format!("cannot read {}", source.name))
 }
 
-/// Bytes that may still be read of a row and of a file, shared by who reads and who begins the next row.
-#[derive(Clone)]
-struct Allowance(Rc<Cell<u64>>, Rc<Cell<u64>>);
+/// Bytes that may still be read of a row, shared by who reads and who begins the next row.
+type Allowance = Rc<Cell<u64>>;
 
 /// A text file whose rows and whose whole have an end, however small it is compressed.
 struct Limited {
     inner: Box<dyn Read>,
-    allowance: Allowance,
+    row: Allowance,
+    /// Bytes that may still be read of the file, and how many those were.
+    left: u64,
+    most: u64,
 }
 
 impl Read for Limited {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let Allowance(row, file) = &self.allowance;
-        let count = self.inner.read(buffer)?;
-        let left = |of: &Cell<u64>, what: &str| {
-            let left = of.get().checked_sub(count as u64);
-            of.set(left.ok_or_else(|| std::io::Error::other(format!("{what}; is a quote not closed?")))?);
-            std::io::Result::Ok(())
+        let count = self.inner.read(buffer)? as u64;
+        let left = |of: u64, what: &dyn Fn() -> String| {
+            of.checked_sub(count).ok_or_else(|| std::io::Error::other(format!("{}; is a quote not closed?", what())))
         };
-        left(row, "a row is longer than 1 MiB")?;
-        left(file, "the file is longer than 16 GiB when decompressed; split it")?;
-        Ok(count)
+        self.row.set(left(self.row.get(), &|| "a row is longer than 1 MiB".to_owned())?);
+        let most = self.most;
+        self.left = left(self.left, &|| format!("the file is longer than {most} bytes when decompressed; split it"))?;
+        Ok(usize::try_from(count).unwrap_or(buffer.len()))
     }
 }
 
-fn decompressed(path: &Path, file: File) -> Result<(Limited, Allowance)> {
-    let compressed = path.extension().is_some_and(|extension| extension == "zst");
+fn decompressed(source: &Source) -> Result<Limited> {
+    let compressed = source.name.to_lowercase().ends_with(".zst");
+    let file = source.rewound()?;
     let inner: Box<dyn Read> = if compressed { Box::new(zstd::Decoder::new(file)?) } else { Box::new(file) };
-    let allowance = Allowance(Rc::new(Cell::new(ROW_BYTES)), Rc::new(Cell::new(FILE_BYTES)));
-    Ok((Limited { inner, allowance: allowance.clone() }, allowance))
+    let row = Rc::new(Cell::new(ROW_BYTES));
+    Ok(Limited { inner, row, left: source.most_bytes, most: source.most_bytes })
 }
 
-fn check_count(rows: u64) -> Result<()> {
-    if rows > limits::IMPORT_ROWS {
-        bail!("the file has more than {} rows, which is as many as are read at once; split it", limits::IMPORT_ROWS);
-    }
-    Ok(())
-}
-
-pub(super) fn find_columns(columns: &[&str], available: &[String]) -> Result<Vec<usize>> {
+pub(crate) fn find_columns(columns: &[&str], available: &[String]) -> Result<Vec<usize>> {
     let missing: Vec<&str> =
         columns.iter().copied().filter(|column| !available.iter().any(|known| known == column)).collect();
     if !missing.is_empty() {
@@ -108,17 +155,14 @@ pub(super) fn find_columns(columns: &[&str], available: &[String]) -> Result<Vec
     Ok(columns.iter().filter_map(|column| available.iter().position(|known| known == column)).collect())
 }
 
-fn read_csv(
-    (file, Allowance(row, _)): (Limited, Allowance),
-    columns: &[&str],
-    sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>,
-) -> Result<()> {
+fn read_csv(file: Limited, columns: &[&str], sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>) -> Result<()> {
+    let row = Rc::clone(&file.row);
     let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 18).from_reader(file);
     let header: Vec<String> =
         reader.headers()?.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
     let indexes = find_columns(columns, &header)?;
     let mut record = csv::StringRecord::new();
-    let (mut line, mut count) = (1, 0);
+    let mut line = 1;
     row.set(ROW_BYTES);
     while reader.read_record(&mut record).with_context(|| format!("after line {line}"))? {
         line = record.position().map_or(line + 1, csv::Position::line);
@@ -126,24 +170,18 @@ fn read_csv(
         for (value, index) in values.iter_mut().zip(&indexes) {
             *value = record.get(*index).unwrap_or_default();
         }
-        count += 1;
-        check_count(count)?;
         sink(line, values.get(..columns.len()).unwrap_or_default())?;
         row.set(ROW_BYTES);
     }
     Ok(())
 }
 
-fn read_json_lines(
-    (file, Allowance(row, _)): (Limited, Allowance),
-    columns: &[&str],
-    sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>,
-) -> Result<()> {
+fn read_json_lines(file: Limited, columns: &[&str], sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>) -> Result<()> {
+    let row = Rc::clone(&file.row);
     let mut reader = BufReader::new(file);
     let mut text = String::new();
     for number in 1.. {
         text.clear();
-        check_count(number)?;
         row.set(ROW_BYTES);
         if reader.by_ref().take(ROW_BYTES).read_line(&mut text).with_context(|| format!("line {number}"))? == 0 {
             break;

@@ -1,19 +1,16 @@
 //! Members from the rows of a file.
 
-use std::path::Path;
-
 use anyhow::Result;
 use guerdon_core::members::Profile;
 
-use super::mapping::Mapping;
-use super::rows::{Format, read_rows};
+use crate::mapping::Mapping;
+use crate::rows::{Source, read_rows};
 
 /// Reads a file of members: the row's number and the profile.
-pub fn read_members(mapping: &Mapping, path: &Path, progress: &dyn Fn(u64)) -> Result<Vec<(u64, Profile)>> {
+pub fn read_members(mapping: &Mapping, source: &Source, progress: &dyn Fn(u64)) -> Result<Vec<(u64, Profile)>> {
     let (fields, columns) = mapping.fields_and_columns();
-    let format = mapping.format.map_or_else(|| Format::of(path), Ok)?;
     let mut members = Vec::new();
-    read_rows(path, format, &columns, &mut |line, values| {
+    read_rows(source, source.format(mapping)?, &columns, &mut |line, values| {
         let mut profile = Profile::default();
         for (field, value) in fields.iter().zip(values) {
             let value = Some(value.trim().to_owned()).filter(|value| !value.is_empty());

@@ -7,18 +7,22 @@ use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Command, Footprint, Refusal};
 use guerdon_core::members::{MemberRef, RefKind};
 use guerdon_core::privacy::Keyring;
-use guerdon_store::{CommandError, EngineHandle, Outcome, Store};
+use guerdon_store::{CommandError, EngineHandle, Outcome};
 use rustc_hash::FxHashMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::pipeline::Pipeline;
 
 /// Commands sent as one job, and jobs on their way at once.
 const JOB_COMMANDS: usize = 512;
 const JOBS_AHEAD: usize = 4;
+/// References looked up at once.
+const LOOK_UPS: usize = 10_000;
+
+const AGAIN: &str = "What was accepted before is safe; run the same import again to go on";
 
 /// A row that was refused.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RowProblem {
     /// Its number in the file; 1 is the first line, also when that is a header.
     pub row: u64,
@@ -64,22 +68,24 @@ impl Report {
                 }
             }
             Err(error) => {
-                bail!("stopped: {error}. What was accepted before is safe; run the same import again to go on")
+                bail!("stopped: {error}. {AGAIN}")
             }
         }
         Ok(())
     }
 }
 
-/// Sends the steps in order and reports. `progress` hears how many are done.
-pub fn run(engine: &EngineHandle, steps: impl Iterator<Item = Step>, progress: &dyn Fn(u64)) -> Result<Report> {
+/// Sends the steps in order and reports. `progress` hears how many are done, and says whether to go on.
+pub fn run(engine: &EngineHandle, steps: impl Iterator<Item = Step>, progress: &dyn Fn(u64) -> bool) -> Result<Report> {
     let mut report = Report::default();
     let mut pipeline = Pipeline::new(engine);
     let (mut labels, mut commands) = (Vec::new(), Vec::new());
     let mut done = 0;
     let mut hear = |report: &mut Report, labels: Vec<(Option<u64>, &'static str)>, outcomes: Vec<Outcome>| {
         done += outcomes.len() as u64;
-        progress(done);
+        if !progress(done) {
+            bail!("stopped when asked to. {AGAIN}");
+        }
         labels.into_iter().zip(outcomes).try_for_each(|((row, what), outcome)| report.add(row, what, outcome))
     };
     for step in steps {
@@ -108,16 +114,20 @@ pub struct MemberDirectory {
 }
 
 impl MemberDirectory {
-    /// Looks up all numbers at once.
-    pub fn load<'a>(store: &mut dyn Store, keyring: &Keyring, numbers: impl Iterator<Item = &'a str>) -> Result<Self> {
-        let mut references: FxHashMap<MemberRef, &str> = FxHashMap::default();
+    /// Looks up all numbers, in slices between the engine's batches.
+    pub fn load<'a>(engine: &EngineHandle, keyring: &Keyring, numbers: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let mut numbers_of: FxHashMap<MemberRef, &str> = FxHashMap::default();
         for number in numbers {
-            references.insert(keyring.reference(RefKind::ExternalId, number), number);
+            numbers_of.insert(keyring.reference(RefKind::ExternalId, number), number);
         }
-        let footprint = Footprint { references: references.keys().cloned().collect(), ..Footprint::default() };
-        let loaded = store.prefetch(&footprint)?;
-        let found = loaded.references.iter();
-        let known = found.filter_map(|(reference, id)| Some(((*references.get(reference)?).to_owned(), *id))).collect();
+        let references: Vec<MemberRef> = numbers_of.keys().cloned().collect();
+        let mut known = FxHashMap::default();
+        for slice in references.chunks(LOOK_UPS) {
+            let footprint = Footprint { references: slice.to_vec(), ..Footprint::default() };
+            let loaded = engine.run_blocking(move |store| store.prefetch(&footprint))?;
+            let found = loaded.references.iter();
+            known.extend(found.filter_map(|(reference, id)| Some(((*numbers_of.get(reference)?).to_owned(), *id))));
+        }
         Ok(Self { known })
     }
 

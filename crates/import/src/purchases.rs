@@ -1,7 +1,5 @@
 //! Purchases and returns from the lines of a file: one activity for each number, at its earliest time.
 
-use std::path::Path;
-
 use anyhow::Result;
 use guerdon_core::earning::{Activity, ActivityLine, round_half_away};
 use guerdon_core::limits;
@@ -10,9 +8,9 @@ use guerdon_core::time::{Calendar, Timestamp};
 use rust_decimal::Decimal;
 use rustc_hash::FxHashMap;
 
-use super::mapping::Mapping;
-use super::rows::{Format, read_rows};
-use super::run::RowProblem;
+use crate::mapping::Mapping;
+use crate::rows::{Source, read_rows};
+use crate::run::RowProblem;
 
 /// One activity as put together from its rows.
 #[derive(Debug)]
@@ -83,7 +81,12 @@ impl Row<'_> {
 }
 
 /// Reads a file of purchases. An activity with a refused row is refused whole: a part of it would earn wrongly.
-pub fn read_purchases(program: &Program, mapping: &Mapping, path: &Path, progress: &dyn Fn(u64)) -> Result<Purchases> {
+pub fn read_purchases(
+    program: &Program,
+    mapping: &Mapping,
+    source: &Source,
+    progress: &dyn Fn(u64),
+) -> Result<Purchases> {
     let (fields, columns) = mapping.fields_and_columns();
     let calendar = match &mapping.time_zone {
         Some(zone) => Calendar::new(zone).map_err(anyhow::Error::msg)?,
@@ -97,8 +100,7 @@ pub fn read_purchases(program: &Program, mapping: &Mapping, path: &Path, progres
         by_number: FxHashMap::default(),
         found: Purchases::default(),
     };
-    let format = mapping.format.map_or_else(|| Format::of(path), Ok)?;
-    read_rows(path, format, &columns, &mut |line, values| {
+    read_rows(source, source.format(mapping)?, &columns, &mut |line, values| {
         builder.add(line, values);
         if builder.found.rows.is_multiple_of(10_000) {
             progress(builder.found.rows);

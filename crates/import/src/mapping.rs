@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::rows::Format;
+use crate::rows::Format;
 
 /// What the rows are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

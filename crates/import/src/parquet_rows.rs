@@ -1,7 +1,6 @@
 //! Rows of a Parquet file that nobody vouches for: what it announces is checked before the library that reads it is let at
 //! it, and what makes that library panic is an error.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -12,12 +11,13 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::schema::types::Type;
 
-use super::parquet_pages::check_pages;
+use crate::parquet_pages::check_pages;
+use crate::rows::Source;
 
-/// Calls `sink` for each row, as [`super::read_rows`] does.
-pub fn read_parquet(file: File, columns: &[&str], sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>) -> Result<()> {
+/// Calls `sink` for each row, as [`crate::read_rows`] does.
+pub fn read_parquet(source: &Source, columns: &[&str], sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>) -> Result<()> {
     let mut failure = None;
-    let read = catch_unwind(AssertUnwindSafe(|| read(file, columns, sink, &mut failure)));
+    let read = catch_unwind(AssertUnwindSafe(|| read(source, columns, sink, &mut failure)));
     match (read, failure) {
         (_, Some(error)) => Err(error),
         (Ok(result), None) => result,
@@ -26,11 +26,12 @@ pub fn read_parquet(file: File, columns: &[&str], sink: &mut dyn FnMut(u64, &[&s
 }
 
 fn read(
-    file: File,
+    source: &Source,
     columns: &[&str],
     sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>,
     failure: &mut Option<anyhow::Error>,
 ) -> Result<()> {
+    let file = source.rewound()?;
     let reader = SerializedFileReader::new(file.try_clone()?).context("not a whole Parquet file")?;
     let metadata = reader.metadata();
     let wanted = wanted(metadata.file_metadata().schema(), columns)?;
@@ -42,9 +43,7 @@ fn read(
             check_pages(&file, column).with_context(|| format!("column {}", column.column_path().string()))?;
         }
     }
-    if rows > limits::IMPORT_ROWS {
-        bail!("the file has {rows} rows; at most {} are read at once, so split it", limits::IMPORT_ROWS);
-    }
+    source.check_count(rows)?;
     if columns.is_empty() {
         return (1..=rows).try_for_each(|row| sink(row, &[]));
     }
@@ -68,7 +67,7 @@ fn read(
 /// The part of the schema that holds the columns.
 fn wanted(schema: &Type, columns: &[&str]) -> Result<Type> {
     let available: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
-    super::rows::find_columns(columns, &available)?;
+    crate::rows::find_columns(columns, &available)?;
     let fields: Vec<Arc<Type>> =
         schema.get_fields().iter().filter(|field| columns.contains(&field.name())).cloned().collect();
     if let Some(nested) = fields.iter().find(|field| !field.is_primitive()) {
