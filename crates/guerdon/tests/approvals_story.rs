@@ -38,18 +38,8 @@ async fn a_large_refund_waits_for_another_person() {
 async fn two_people(server: &Server) -> (Person, Person) {
     let mut olga = Person::new(server);
     olga.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
-    let fred = invite(server, "fred@example.org", "Fred", "finance").await;
+    let fred = Person::invited(server, "fred@example.org", "Fred", "finance").await;
     (olga, fred)
-}
-
-async fn invite(server: &Server, email: &str, name: &str, role: &str) -> Person {
-    let body = json!({ "email": email, "name": name, "grants": [{ "role": role }] });
-    let (status, invited) = server.post("/v1/operators", "", body).await;
-    assert_eq!(status, 201, "{invited}");
-    let link = invited["link"].as_str().unwrap().split_once("/console").unwrap().1.to_owned();
-    let mut person = Person::new(server);
-    person.accept(&format!("/console{link}"), name, "four quiet winter harbours").await;
-    person
 }
 
 async fn available(server: &Server, member: &str) -> i64 {
@@ -97,7 +87,7 @@ async fn of_two_who_decide_at_once_one_does() {
     let folder = tempfile::tempdir().unwrap();
     let server = served(&folder).await;
     let (mut olga, mut fred) = two_people(&server).await;
-    let mut greta = invite(&server, "greta@example.org", "Greta", "finance").await;
+    let mut greta = Person::invited(&server, "greta@example.org", "Greta", "finance").await;
     let ann = server.member("ann", 0).await;
     let large = json!({ "points": 20_000, "reason": "a grave mistake of ours" });
     let (_, waiting) = fred.json(&format!("/v1/members/{ann}/adjustments"), &large).await;
@@ -134,7 +124,7 @@ async fn rules_are_published_by_one_and_approved_by_another() {
     let folder = tempfile::tempdir().unwrap();
     let server = served(&folder).await;
     let (mut olga, _) = two_people(&server).await;
-    let mut mark = invite(&server, "mark@example.org", "Mark", "marketing").await;
+    let mut mark = Person::invited(&server, "mark@example.org", "Mark", "marketing").await;
     let broken = json!({ "program": "[program]\nid = 7", "reason": "spring" });
     let (status, problem) = mark.json("/v1/program", &broken).await;
     assert_eq!((status, problem["code"].as_str()), (422, Some("invalid_program")), "{problem}");
@@ -153,4 +143,31 @@ async fn rules_are_published_by_one_and_approved_by_another() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     panic!("the new price is not in force");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_and_failed_is_carried_out_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, mut fred) = two_people(&server).await;
+    let ann = server.member("ann", 100).await;
+    let path = format!("/v1/members/{ann}/adjustments");
+    let (_, waiting) = fred.json(&path, &json!({ "points": -20_000, "reason": "given twice" })).await;
+    let id = waiting["id"].as_str().unwrap();
+    let (status, failed) = olga.json(&format!("/v1/approvals/{id}/decision"), &json!({ "approve": true })).await;
+    assert_eq!((status, failed["stage"].as_str()), (200, Some("failed")), "{failed}");
+    assert_eq!(failed["outcome"]["code"], "insufficient_points", "{failed}");
+    assert!(olga.get("/console/approvals").await.1.contains("Carry out again"));
+    assert!(!fred.get("/console/approvals").await.1.contains("Carry out again"), "not by who asked");
+    let again = format!("/v1/approvals/{id}/carry-out");
+    let (status, problem) = fred.json(&again, &json!({})).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("four_eyes")), "{problem}");
+    let more = json!({ "points": 30_000, "reason": "bought since" });
+    assert_eq!(server.post(&path, "more", more).await.0, 201, "the bootstrap key needs nobody");
+    let (status, done) = olga.json(&again, &json!({})).await;
+    assert_eq!((status, done["stage"].as_str()), (200, Some("done")), "{done}");
+    assert_eq!(available(&server, &ann).await, 10_100);
+    let (status, problem) = olga.json(&again, &json!({})).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("not_approved")), "{problem}");
+    assert_eq!(available(&server, &ann).await, 10_100, "and not twice");
 }

@@ -33,6 +33,17 @@ impl Person {
         Self { origin: Some(address.clone()), address, client, cookies: BTreeMap::new(), location: String::new() }
     }
 
+    /// An operator who was invited with a role, and is signed in.
+    pub async fn invited(server: &Server, email: &str, name: &str, role: &str) -> Self {
+        let body = serde_json::json!({ "email": email, "name": name, "grants": [{ "role": role }] });
+        let (status, invited) = server.post("/v1/operators", "", body).await;
+        assert_eq!(status, 201, "{invited}");
+        let link = invited["link"].as_str().unwrap().split_once("/console").unwrap().1.to_owned();
+        let mut person = Self::new(server);
+        person.accept(&format!("/console{link}"), name, "four quiet winter harbours").await;
+        person
+    }
+
     async fn send(&mut self, request: reqwest::RequestBuilder) -> (u16, String) {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = request.header("cookie", cookies.join("; "));
@@ -80,6 +91,32 @@ impl Person {
         );
         let request = self.client.post(format!("{}{path}", self.address)).header("idempotency-key", key);
         self.send_json(request, body).await
+    }
+
+    /// Uploads a file with a form, as a browser does.
+    pub async fn upload(
+        &mut self,
+        path: &str,
+        key: &str,
+        fields: &[(&str, &str)],
+        (file_name, file): (&str, &[u8]),
+    ) -> (u16, Value) {
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let field = format!("--edge\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(field.as_bytes());
+        }
+        let head = format!(
+            "--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
+             content-type: application/octet-stream\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(file);
+        body.extend_from_slice(b"\r\n--edge--\r\n");
+        let request = self.client.post(format!("{}{path}", self.address)).header("idempotency-key", key);
+        let request = request.header("content-type", "multipart/form-data; boundary=edge").body(body);
+        let (status, text) = self.send(request).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     pub async fn put(&mut self, path: &str, body: &Value) -> (u16, Value) {
