@@ -88,6 +88,30 @@ impl Server {
         (server, archive)
     }
 
+    /// Takes connections over TLS from now on, with a certificate and its key in PEM.
+    pub fn use_tls(&self, certificate: &str, key: &str) {
+        for (name, pem) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.directory.join("data").join(name);
+            std::fs::write(&path, pem).expect("written");
+            assert!(Command::new("chmod").arg("600").arg(&path).status().expect("chmod").success());
+            if is_root() {
+                assert!(Command::new("chown").arg("postgres").arg(&path).status().expect("chown").success());
+            }
+        }
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+
+    /// Lets nobody in from now on who comes without TLS, but for the tests' own tools.
+    pub fn only_tls(&self) {
+        let file = self.directory.join("data/pg_hba.conf");
+        let rules = "hostssl all all 127.0.0.1/32 trust\nhost postgres all 127.0.0.1/32 trust\n";
+        std::fs::write(&file, rules).expect("written");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+
     /// Takes a base backup, to be recovered later.
     pub fn backup(&self) -> Self {
         let backup = Self::place();

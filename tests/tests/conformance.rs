@@ -500,9 +500,9 @@ fn publishing_twice_changes_nothing<B: Backend>() {
     assert!(second.added.is_empty() && second.retired.is_empty(), "{second:?}");
     assert_eq!(store.documents().unwrap(), documents);
     let moved = PROGRAM.replace("Europe/London", "Europe/Paris");
-    assert!(matches!(publish(&mut store, &Bundle::parse(&moved).unwrap(), today()), Err(StoreError::Unusable(_))));
+    assert!(matches!(publish(&mut store, &Bundle::parse(&moved).unwrap(), today()), Err(StoreError::Refused(_))));
     let restocked = PROGRAM.replace("stock = 100", "stock = 200");
-    assert!(matches!(publish(&mut store, &Bundle::parse(&restocked).unwrap(), today()), Err(StoreError::Unusable(_))));
+    assert!(matches!(publish(&mut store, &Bundle::parse(&restocked).unwrap(), today()), Err(StoreError::Refused(_))));
     assert_eq!(store.documents().unwrap(), documents);
     drop((store, keep));
 }
@@ -576,9 +576,11 @@ fn a_callers_key_cannot_stop_a_tick<B: Backend>() {
     let member = house.member();
     let visit = house.record(member, &custom("check_in", today()));
     house.accepted(&visit);
-    // A key of the program's own clock is not for callers.
-    let sly = Command::adjust(member, "tick:3", today(), CurrencyId(1), 1, "sly").unwrap_err();
-    assert_eq!(sly.code, RefusalCode::InvalidRequest);
+    // Keys of the program's own clock, of merges and of erasures are not for callers.
+    for key in ["tick:3", "merge:3", "erase:erasure 1"] {
+        let sly = Command::adjust(member, key, today(), CurrencyId(1), 1, "sly").unwrap_err();
+        assert_eq!(sly.code, RefusalCode::InvalidRequest);
+    }
     house.tick(at("2026-03-12T00:00:00Z"));
     assert_eq!(house.account(member).available(), 5);
     house.close();

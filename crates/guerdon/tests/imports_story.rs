@@ -48,7 +48,7 @@ async fn purchases_of(server: &Server, number: &str) -> usize {
     let members = server.get(&format!("/v1/members?external_id={number}")).await.1;
     let Some(id) = members["items"][0]["id"].as_str().or(members[0]["id"].as_str()) else { return 0 };
     let page = server.get(&format!("/v1/members/{id}/transactions?limit=200")).await.1;
-    page["items"].as_array().unwrap().iter().filter(|row| row["kind"] == "record").count()
+    page["items"].as_array().unwrap().iter().filter(|row| row["kind"] == "activity").count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +135,9 @@ async fn what_cannot_be_read_is_refused_at_once() {
     // In little, something that unfolds without an end.
     let mut bomb = zstd::Encoder::new(Vec::new(), 3).unwrap();
     std::io::Write::write_all(&mut bomb, purchases(2).as_bytes()).unwrap();
-    (0..600).for_each(|_| std::io::Write::write_all(&mut bomb, &b"R9,C1,2026-03-01T10:00:00Z,1\n".repeat(1 << 15)).unwrap());
+    (0..600).for_each(|_| {
+        std::io::Write::write_all(&mut bomb, &b"R9,C1,2026-03-01T10:00:00Z,1\n".repeat(1 << 15)).unwrap()
+    });
     let (status, words) = refused("tills.csv.zst", &bomb.finish().unwrap(), MAPPING, "tills").await;
     assert!(status == 422 && words.contains("split it"), "{status} {words}");
     assert_eq!(server.get("/v1/imports").await.1, serde_json::json!([]), "nothing is kept of them");

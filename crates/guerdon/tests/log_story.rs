@@ -101,7 +101,7 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
     let framed = folder.path().join("framed");
     copy(&data, &framed);
     let database = Connection::open(framed.join("guerdon.db")).unwrap();
-    let sql = "UPDATE audit SET actor = 'opr_bob', body = replace(body, '\"cli\"', '\"opr_bob\"')";
+    let sql = "UPDATE audit SET actor = 'opr_bob', body = replace(body, '\"cli\"', '\"opr_bob\"') WHERE number = 1";
     assert_eq!(database.execute(sql, []).unwrap(), 1);
     drop(database);
     let (code, out, _) = guerdon(&["verify", "--data-dir", text(&framed)]);

@@ -16,6 +16,8 @@ use crate::AppState;
 const SLICE: usize = 500;
 /// How often the worker looks whether there is something to do.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long the worker rests between two slices, in times of what the slice took: callers come first.
+const REST: u32 = 3;
 /// How long to wait after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -143,8 +145,8 @@ pub(crate) async fn view(state: &AppState) -> Result<RotationView, StoreError> {
 pub async fn keep_keys(state: AppState, mut stop: watch::Receiver<bool>) {
     loop {
         let wait = match round(&state).await {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => EVERY,
+            Ok(Some(busy)) => busy * REST,
+            Ok(None) => EVERY,
             Err(error) => {
                 let problem = error.to_string();
                 tracing::warn!(problem, "the master key in use cannot be taken over, or the rotation to it is held up");
@@ -160,10 +162,10 @@ pub async fn keep_keys(state: AppState, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Does what there is to do. True: there may be more.
-async fn round(state: &AppState) -> Result<bool, CommandError> {
+/// Does what there is to do. Returns how long it took where there may be more.
+async fn round(state: &AppState) -> Result<Option<Duration>, CommandError> {
     let Some(stored) = state.reader.keyring().await.map_err(|error| unavailable(error.to_string()))? else {
-        return Ok(false);
+        return Ok(None);
     };
     if stored.current() != state.keys().current_id() {
         let new = state.keyring.masters()?.find(stored.current()).map_err(unavailable)?;
@@ -172,18 +174,19 @@ async fn round(state: &AppState) -> Result<bool, CommandError> {
         tracing::info!(master_key = stored.current(), "the master key was rotated");
     }
     if stored.master_keys.len() < 2 {
-        return Ok(false);
+        return Ok(None);
     }
     let started = Instant::now();
     let keyring = state.keys();
     let rotated = state.engine.run(move |store| rotate(store, &keyring, SLICE, &mut rand::random)).await?;
+    let busy = started.elapsed();
     match rotated {
-        Rotated::Elsewhere => Ok(false),
+        Rotated::Elsewhere => Ok(None),
         Rotated::Members(count) => {
             metrics::counter!("guerdon_rotated_members_total").increment(count as u64);
             state.keyring.work(|work| {
                 work.done += count as u64;
-                work.busy += started.elapsed();
+                work.busy += busy;
                 work.problem = None;
             });
             // The last round has retired the old key; whoever holds the file drops it.
@@ -191,8 +194,8 @@ async fn round(state: &AppState) -> Result<bool, CommandError> {
             if now.is_some_and(|now| now.master_keys.len() == 1) {
                 state.keyring.masters()?.drop_before(state.keys().current_id()).map_err(unavailable)?;
             }
-            Ok(true)
+            Ok(Some(busy))
         }
-        Rotated::All => Ok(false),
+        Rotated::All => Ok(None),
     }
 }

@@ -22,7 +22,7 @@ pub use dry_run::DryRunStore;
 pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresStore, stays_here_or_says};
 pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
     stored_keyring,

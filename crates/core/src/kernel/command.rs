@@ -113,6 +113,8 @@ pub struct Command {
     pub request_digest: [u8; 32],
     /// Where it came from.
     pub channel: String,
+    /// Who sent it: the id of an API key, a client or an operator.
+    pub actor: Option<String>,
     /// The caller's own number.
     pub reference: Option<String>,
     /// When it happens.
@@ -131,6 +133,7 @@ impl Command {
             idempotency_key: key.to_owned(),
             request_digest: Sha256::digest(&bytes).into(),
             channel: "api".to_owned(),
+            actor: None,
             reference: None,
             at,
             action,
@@ -264,7 +267,7 @@ impl Command {
     /// Erases a member.
     pub fn erase(member_id: MemberId, key: &str, at: Timestamp) -> Result<Self, Refusal> {
         check_key(key)?;
-        Ok(Self::new(member_id, key, at, Action::Erase, &"erase"))
+        Ok(Self::new(member_id, &format!("{ERASE_PREFIX}{key}"), at, Action::Erase, &"erase"))
     }
 
     /// Closes an account.
@@ -278,6 +281,12 @@ impl Command {
     pub fn tick(member_id: MemberId, version: i64, at: Timestamp) -> Self {
         let command = Self::new(member_id, &format!("{TICK_PREFIX}{version}"), at, Action::Tick, &"tick");
         command.from_channel("system")
+    }
+
+    /// The same command with whoever sent it, whom the receipt names.
+    pub fn by(mut self, actor: String) -> Self {
+        self.actor = Some(actor);
+        self
     }
 
     /// The same command from another channel.
@@ -301,6 +310,8 @@ impl Command {
 
 /// Keys of the program's own clock; callers may not use them, or they could stand in its way.
 const TICK_PREFIX: &str = "tick:";
+/// How the key of an erasure begins; a caller's key must not, or it could stand in the way of one.
+const ERASE_PREFIX: &str = "erase:";
 /// Keys of the entries on accounts that end in a merge; followed by the id of the other entry.
 pub(super) const MERGE_PREFIX: &str = "merge:";
 
@@ -309,7 +320,7 @@ fn unsealed(error: PrivacyError) -> Refusal {
 }
 
 fn check_key(key: &str) -> Result<(), Refusal> {
-    if let Some(prefix) = [TICK_PREFIX, MERGE_PREFIX].into_iter().find(|prefix| key.starts_with(prefix)) {
+    if let Some(prefix) = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX].into_iter().find(|prefix| key.starts_with(prefix)) {
         let problem = format!("an Idempotency-Key must not begin with `{prefix}`");
         return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
     }

@@ -150,6 +150,7 @@ impl<'a> Draft<'a> {
             member_id: command.member_id,
             kind,
             at: command.at,
+            actor: command.actor.clone(),
             points: -account.available(),
             explanation: Vec::new(),
             forgiven: 0,

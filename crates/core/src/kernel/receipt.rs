@@ -47,6 +47,9 @@ pub struct Receipt {
     pub kind: TransactionKind,
     /// When it happened.
     pub at: Timestamp,
+    /// Who sent the command: the id of an API key, a client or an operator, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// The change of the points that the member can spend now.
     pub points: i64,
     /// Which rule gave or took how much, and why.

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use guerdon_store::stays_here_or_says;
 use percent_encoding::percent_decode_str;
 
 use crate::cli::DataArgs;
@@ -92,6 +93,8 @@ fn private(folder: &Path) -> Result<()> {
 /// A tool of PostgreSQL, with its password in the environment, where other users do not see it.
 pub fn tool(name: &str, url: &str) -> Command {
     let mut command = Command::new(name);
+    // Its default falls back to clear text; what the URL says goes before.
+    command.env("PGSSLMODE", if stays_here_or_says(url) { "prefer" } else { "require" });
     let authority = url.find("://").map_or(0, |at| at + 3);
     let end = url.get(authority..).and_then(|rest| rest.find(['/', '?'])).map_or(url.len(), |at| authority + at);
     let user = url.get(authority..end).and_then(|text| text.rsplit_once('@')).map(|(user, _)| user);

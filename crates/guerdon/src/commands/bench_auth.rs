@@ -73,24 +73,27 @@ pub fn measure(
 }
 
 /// Rounds put together.
-struct Sum {
+pub struct Sum {
     count: usize,
     time: Duration,
     micros: Histogram<u64>,
 }
 
 impl Sum {
-    fn new() -> Result<Self> {
+    /// Nothing yet.
+    pub fn new() -> Result<Self> {
         Ok(Self { count: 0, time: Duration::ZERO, micros: Histogram::new(3)? })
     }
 
-    fn add(&mut self, round: Round, count: usize) -> Result<()> {
+    /// Adds a round.
+    pub fn add(&mut self, round: Round, count: usize) -> Result<()> {
         self.count += count;
         self.time += round.time;
         Ok(self.micros.add(round.micros)?)
     }
 
-    fn measured(&self, what: &str) -> Measured {
+    /// What came of all.
+    pub fn measured(&self, what: &str) -> Measured {
         Measured::new(what, self.count, self.time, &self.micros)
     }
 }

@@ -35,7 +35,12 @@ impl Person {
 
     /// An operator who was invited with a role, and is signed in.
     pub async fn invited(server: &Server, email: &str, name: &str, role: &str) -> Self {
-        let body = serde_json::json!({ "email": email, "name": name, "grants": [{ "role": role }] });
+        Self::invited_with(server, email, name, serde_json::json!([{ "role": role }])).await
+    }
+
+    /// The same with any grants.
+    pub async fn invited_with(server: &Server, email: &str, name: &str, grants: Value) -> Self {
+        let body = serde_json::json!({ "email": email, "name": name, "grants": grants });
         let (status, invited) = server.post("/v1/operators", "", body).await;
         assert_eq!(status, 201, "{invited}");
         let link = invited["link"].as_str().unwrap().split_once("/console").unwrap().1.to_owned();

@@ -45,7 +45,7 @@ async fn merge(
     Body(request): Body<MergeRequest>,
 ) -> Result<Response, Problem> {
     let (into, from): (MemberId, MemberId) = (id(&text)?, id(&request.from)?);
-    let command = Command::merge(from, into, &key, state.engine.now(), &request.reason)?;
+    let command = Command::merge(from, into, &key, state.engine.now(), &request.reason)?.by(actor.name());
     let mut event = actor.event(state.clock(), "member.merge", &into.to_string());
     (event.reason, event.before) = (request.reason, serde_json::json!({ "from": from }));
     receipt_of_act(&state, event, state.engine.submit_one(command).await).await
@@ -76,7 +76,7 @@ async fn close(
     Body(request): Body<Reason>,
 ) -> Result<Response, Problem> {
     let member: MemberId = id(&text)?;
-    let command = Command::close(member, &key, state.engine.now(), &request.reason)?;
+    let command = Command::close(member, &key, state.engine.now(), &request.reason)?.by(actor.name());
     let mut event = actor.event(state.clock(), "member.close", &member.to_string());
     event.reason = request.reason;
     receipt_of_act(&state, event, state.engine.submit_one(command).await).await

@@ -89,7 +89,7 @@ async fn prepare(state: &AppState, actor: &Actor, key: &str, request: ActivityRe
     let program = state.program();
     let oldest = now.plus_millis(-program.settings.backdating_days * 86_400_000);
     let command = Command::record(&program, member, key, &request.activity, now, oldest)?;
-    Ok(command.with_reference(request.reference))
+    Ok(command.with_reference(request.reference).by(actor.name()))
 }
 
 /// Up to 1,000 activities.

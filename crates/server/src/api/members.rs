@@ -42,6 +42,7 @@ pub(super) fn unknown_member(text: &str) -> Problem {
         (status = 409, description = "`already_enrolled`", body = Problem), (status = 422, body = Problem)))]
 async fn enrol(
     State(state): State<AppState>,
+    actor: Actor,
     IdempotencyKey(key): IdempotencyKey,
     Body(profile): Body<Profile>,
 ) -> Result<Response, Problem> {
@@ -53,7 +54,7 @@ async fn enrol(
         state.engine.now(),
         &profile,
     )?;
-    receipt(state.engine.submit_one(command).await)
+    receipt(state.engine.submit_one(command.by(actor.name())).await)
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -179,7 +180,8 @@ async fn adjust(
     })?;
     let (member, now) = (id(&text)?, state.engine.now());
     // Checked before anyone is asked.
-    let command = Command::adjust(member, &key, now, currency.id, adjustment.points, &adjustment.reason)?;
+    let command =
+        Command::adjust(member, &key, now, currency.id, adjustment.points, &adjustment.reason)?.by(actor.name());
     let act = Act::Adjust {
         member,
         currency: currency.id.0,

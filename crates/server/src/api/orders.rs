@@ -59,6 +59,7 @@ struct OrderRequest {
         (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
 async fn create(
     State(state): State<AppState>,
+    actor: Actor,
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<OrderRequest>,
 ) -> Result<Response, Problem> {
@@ -66,7 +67,7 @@ async fn create(
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let quantity = request.quantity.unwrap_or(1);
     let command = Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
-    receipt(state.engine.submit_one(command).await)
+    receipt(state.engine.submit_one(command.by(actor.name())).await)
 }
 
 async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
@@ -91,12 +92,13 @@ async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<
         (status = 409, description = "`order_not_held`", body = Problem)))]
 async fn capture(
     State(state): State<AppState>,
+    actor: Actor,
     Path(text): Path<String>,
     IdempotencyKey(key): IdempotencyKey,
 ) -> Result<Response, Problem> {
     let order = find(&state, &text).await?;
     let command = Command::capture(order.member_id, &key, state.engine.now(), order.id)?;
-    receipt(state.engine.submit_one(command).await)
+    receipt(state.engine.submit_one(command.by(actor.name())).await)
 }
 
 /// Release an order: give back what it holds.
@@ -107,12 +109,13 @@ async fn capture(
         (status = 409, description = "`order_not_held`", body = Problem)))]
 async fn release(
     State(state): State<AppState>,
+    actor: Actor,
     Path(text): Path<String>,
     IdempotencyKey(key): IdempotencyKey,
 ) -> Result<Response, Problem> {
     let order = find(&state, &text).await?;
     let command = Command::release(order.member_id, &key, state.engine.now(), order.id)?;
-    receipt(state.engine.submit_one(command).await)
+    receipt(state.engine.submit_one(command.by(actor.name())).await)
 }
 
 /// Refund a captured order: give the points back to the lots from which they came, where they are good for a week at the
@@ -135,7 +138,8 @@ async fn refund(
     // The points go to the account that goes on, when that of the order was merged.
     let resolved = state.reader.resolve(order.member_id).await?;
     let member = resolved.map_or(order.member_id, |(member, _)| member);
-    let command = Command::refund(member, order.member_id, &key, state.engine.now(), order.id, &request.reason)?;
+    let command =
+        Command::refund(member, order.member_id, &key, state.engine.now(), order.id, &request.reason)?.by(actor.name());
     let act = Act::Refund {
         member,
         owner: order.member_id,

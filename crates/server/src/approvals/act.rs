@@ -113,10 +113,11 @@ impl Act {
             Self::Adjust { member, currency, points, reason, key } => {
                 let currency = CurrencyId(*currency);
                 let command = Command::adjust(*member, key, state.engine.now(), currency, *points, reason)?;
-                submit(state, command).await
+                submit(state, command.by(approval.requested_by.clone())).await
             }
             Self::Refund { member, owner, order, reason, key, .. } => {
-                submit(state, Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?).await
+                let command = Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?;
+                submit(state, command.by(approval.requested_by.clone())).await
             }
             Self::Publish { program } => {
                 let mut event = decider(approval).event(state.clock(), "program.publish", "");

@@ -11,6 +11,7 @@ mod record;
 mod store;
 mod write;
 
+pub use hosts::stays_here_or_says;
 pub(crate) use hosts::urls;
 pub use store::PostgresStore;
 
@@ -18,13 +19,23 @@ use sqlx::error::ErrorKind;
 
 use crate::StoreError;
 
+fn not_trusted(message: &str) -> StoreError {
+    StoreError::Unusable(format!(
+        "{message}. A database on another machine is reached over TLS with a certificate that this machine trusts: give \
+         its authority with sslrootcert=FILE in the URL, or say sslmode=disable where the network itself keeps others out"
+    ))
+}
+
 /// Maps an error of the server to what the caller can do about it. Codes:
 /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
 fn store_error(error: sqlx::Error) -> StoreError {
     let message = error.to_string();
     let sqlx::Error::Database(database) = &error else {
         return match error {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            sqlx::Error::Tls(_) => not_trusted(&message),
+            // The library says so of a certificate that it does not accept.
+            sqlx::Error::Io(inner) if inner.kind() == std::io::ErrorKind::InvalidData => not_trusted(&message),
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
                 StoreError::Disconnected(message)
             }
             _ => StoreError::Rejected(message),
