@@ -99,7 +99,7 @@ async fn a_file_waits_for_another_person_and_is_sent_once() {
     let audit = server.get("/v1/audit?action=import.").await.1.to_string();
     assert!(["import.upload", "import.done"].iter().all(|action| audit.contains(action)), "{audit}");
     let page = fred.get("/console/imports").await.1;
-    assert!(page.contains("large.csv") && page.contains("290 accepted, 10 known already, 0 refused"), "{page}");
+    assert!(page.contains("large.csv") && page.contains("380 accepted, 10 known already, 0 refused"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

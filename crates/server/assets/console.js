@@ -1,4 +1,4 @@
-// The console's own script: light or dark, and the pictures. Loaded in the head, so that the page never flashes.
+// The console's own script: light or dark, the menu, and the pictures. Loaded in the head, so that the page never flashes.
 "use strict";
 
 (() => {
@@ -61,6 +61,19 @@
       chart.setOption(flowOptions(JSON.parse(element.dataset.flowChart)), true);
     }
   }
+
+  // An open menu closes with Escape, or when something else is clicked.
+  function closeMenus(except) {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (menu.contains(except)) continue;
+      if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+      menu.open = false;
+    }
+  }
+  document.addEventListener("click", (event) => closeMenus(event.target));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") closeMenus(null);
+  });
 
   document.addEventListener("DOMContentLoaded", () => {
     drawCharts();

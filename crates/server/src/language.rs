@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{LanguageIdentifier, Loader, langid};
+use guerdon_core::identity::RoleName;
 
 fluent_templates::static_loader! {
     static LOCALES = {
@@ -44,7 +45,8 @@ impl Language {
         }
     }
 
-    fn from_tag(tag: &str) -> Option<Self> {
+    /// The language of a BCP 47 tag, when it is one of ours.
+    pub fn from_tag(tag: &str) -> Option<Self> {
         match tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase().as_str() {
             "en" => Some(Self::English),
             "zh" => Some(Self::Chinese),
@@ -55,6 +57,11 @@ impl Language {
     /// The language that a query string asks for: `lang=zh-CN`.
     pub fn in_query(query: &str) -> Option<Self> {
         query.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Self::from_tag)
+    }
+
+    /// The language that a browser asks for without an address: by its cookie, else by its own words.
+    pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
+        Self::in_cookies(headers).or_else(|| Self::in_accept_language(headers))
     }
 
     fn in_cookies(headers: &HeaderMap) -> Option<Self> {
@@ -97,6 +104,14 @@ impl Language {
         LOCALES.try_lookup(self.locale(), key)
     }
 
+    /// The name of a role: of one that ships in this language, else its own.
+    pub fn role(self, name: &str) -> String {
+        match RoleName::from_name(name) {
+            Some(role) => self.say(&format!("role-{}", role.name())),
+            None => name.to_owned(),
+        }
+    }
+
     /// The sentence of a key with its places filled.
     pub fn say_with<const N: usize>(self, key: &str, arguments: [Argument<'_>; N]) -> String {
         self.say_all(key, arguments)
@@ -126,8 +141,7 @@ impl<S: Sync> FromRequestParts<S> for Language {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::in_query(parts.uri.query().unwrap_or_default())
-            .or_else(|| Self::in_cookies(&parts.headers))
-            .or_else(|| Self::in_accept_language(&parts.headers))
+            .or_else(|| Self::of_headers(&parts.headers))
             .unwrap_or(Self::English))
     }
 }

@@ -1,5 +1,6 @@
 //! The hands of Guerdon: the HTTP API, the console and the background workers.
 
+mod acts;
 mod api;
 mod app;
 mod approvals;

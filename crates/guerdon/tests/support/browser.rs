@@ -60,9 +60,9 @@ pub async fn browser(profile: &std::path::Path) -> (Driver, Client) {
 
 /// Keeps a screenshot under `target/screenshots` for people to look at.
 pub async fn screenshot(client: &Client, name: &str) {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(format!("{name}.png")), client.screenshot().await.unwrap()).unwrap();
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("screenshots/{name}.png"));
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, client.screenshot().await.unwrap()).unwrap();
 }
 
 /// What a person reads. A page that is being replaced is waited for.
@@ -94,19 +94,44 @@ pub async fn add_authenticator(client: &Client) {
 
 /// Gives the page the width of a small phone, which no window can have.
 pub async fn small_phone(client: &Client) {
-    client.issue_cmd(SmallPhone).await.unwrap();
+    size(client, 360, 740).await;
+}
+
+/// Gives the page a size.
+pub async fn size(client: &Client, width: i64, height: i64) {
+    client.issue_cmd(Size { width, height }).await.unwrap();
+}
+
+/// How far a page sticks out at the side.
+pub async fn sideways(client: &Client) -> i64 {
+    let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
+}
+
+/// Keeps a screenshot of a page in its whole length, at a width.
+pub async fn whole_page(client: &Client, width: i64, name: &str) {
+    let script = "return document.documentElement.scrollHeight";
+    let height = client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap();
+    size(client, width, height.clamp(700, 6_000)).await;
+    screenshot(client, name).await;
+    size(client, width, 800).await;
 }
 
 #[derive(Debug)]
-struct SmallPhone;
+struct Size {
+    width: i64,
+    height: i64,
+}
 
-impl WebDriverCompatibleCommand for SmallPhone {
+impl WebDriverCompatibleCommand for Size {
     fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
         base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
     }
 
     fn method_and_body(&self, _: &url::Url) -> (hyper::Method, Option<String>) {
-        let metrics = json!({ "width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true });
+        let is_phone = self.width < 500;
+        let metrics = json!({ "width": self.width, "height": self.height,
+            "deviceScaleFactor": if is_phone { 2 } else { 1 }, "mobile": is_phone });
         let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
         (hyper::Method::POST, Some(command.to_string()))
     }

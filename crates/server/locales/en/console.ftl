@@ -5,7 +5,7 @@ skip-to-content = Skip to the content
 navigation = Console
 nav-overview = Overview
 nav-members = Members
-nav-proofs = Proofs
+nav-proofs = Proofs of the ledger
 nav-api = API
 nav-settings = Settings
 languages = Language
@@ -193,3 +193,30 @@ proof-head-size = Transactions
 proof-head-at = Signed
 proof-head-root = Fingerprint
 proof-key = Public key
+
+nav-group-control = Oversight
+nav-group-access = Access
+nav-group-data = Personal data
+nav-group-programs = For developers
+nav-roles = Roles
+nav-consents = Consent texts
+nav-registers = Registers
+nav-retention = Retention
+nav-erasures = Erasure
+language-name-english = English
+language-name-chinese = 中文
+save = Save
+cancel = Cancel
+optional = (optional)
+unit-days = days
+never-happened = never yet
+versions-title = History
+change-told = { $when }, by { $who }
+days = { $count ->
+    [one] one day
+   *[other] { $count } days
+}
+who-system = the server itself
+who-cli = the command line
+who-key-bootstrap = the server’s own key
+problem-as-said = { $detail }

@@ -86,7 +86,8 @@ operators-title = Operators
 operators-none = There are no operators yet.
 operators-invite = Invite an operator
 operators-invite-go = Invite
-operators-invited = { $email } is invited. Pass on this link yourself; it works once, for seven days:
+operators-invited = The invitation is made. Pass on this link yourself; it works once, for seven days:
+operators-invited-sent = The invitation is on its way to { $email }. You can also pass on this link yourself; it works once, for seven days:
 operator-role = Role
 operator-roles = Roles
 operator-stores = Stores, separated by commas
@@ -172,3 +173,41 @@ reveal-go = Show in full
 export-title = Everything about your membership
 export-data = The same data for programs: data.json in this archive.
 consents-title = Your consents
+
+roles-title = Roles
+roles-about = A role is a set of permissions. Operators are given roles, each for all stores or for some.
+roles-own = Roles of your own
+roles-none = There are none yet. The built-in roles below may be enough.
+roles-shipped = Built-in roles
+role-shipped = built in, cannot be changed
+role-make = Make a role
+role-make-go = Make the role
+role-name = Name
+role-name-hint = Lower-case letters, digits and hyphens. It cannot be changed later.
+role-name-taken = There is a role of this name already. Choose another name.
+role-description = What it is for
+role-may = What it may do
+role-give-note = You see what you may do yourself: nobody gives what they lack.
+role-change-note = A change counts at once for everyone who has the role.
+role-beyond = You cannot change this role: it needs someone who may do all of this.
+role-delete = Delete the role
+role-delete-about = Nobody has this role. Once it is deleted it cannot be given any more.
+role-delete-held = Operators have this role. Give them another one first.
+role-holders = { $count ->
+    [0] nobody has it
+    [one] one operator has it
+   *[other] { $count } operators have it
+}
+role-permissions-count = { $count ->
+    [one] one permission
+   *[other] { $count } permissions
+}
+role-owner-about = Everything, and the only one who makes owners.
+role-administrator-about = Everything but making owners.
+role-marketing-about = Rules, campaigns and what they bring.
+role-catalogue-about = Rewards, and what they cost.
+role-service-about = Members at the counter and on the phone.
+role-finance-about = Balances, refunds and what they cost.
+role-auditor-about = Sees everything, changes nothing.
+role-developer-about = Keys, partners and metrics.
+problem-role_in_use = Operators have this role. Give them another one first.

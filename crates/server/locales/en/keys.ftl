@@ -88,3 +88,10 @@ permission-audit-export = Export the audit log
 permission-privacy-read = See consents, registers and retention
 permission-privacy-write = Keep registers, consent texts and retention
 permission-metrics-read = Read metrics
+
+permission-group-members = Members
+permission-group-orders = Orders and rewards
+permission-group-program = Program and figures
+permission-group-control = Approvals and audit
+permission-group-access = Operators and keys
+permission-group-data = Personal data

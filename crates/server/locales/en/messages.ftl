@@ -27,17 +27,10 @@ message-alert-other = Was it not you? Sign out that device and choose a new pass
 message-alert-link = Look at your devices
 message-alert-phone = New sign-in to { $program } at { $time } from { $device }. Not you? Sign out that device: { $link }
 
-message-export-subject = Your data from { $program } are ready
-message-export-title = Your data are ready
-message-export-text = Everything that { $program } keeps about you was put together as you asked.
-message-export-link = Fetch your data
-message-export-until = You find them there until { $until }, after signing in.
-message-export-phone = Your data from { $program } are ready until { $until }: { $link }
-
 message-erasure-subject = Your account with { $program } will be erased
 message-erasure-title = Your account will be erased
-message-erasure-text = As you asked, everything personal in your account with { $program } will be erased for ever at { $at }. Your points end with it.
-message-erasure-other = Have you changed your mind, or was it not you? Until then you can call it off.
+message-erasure-text = Everything personal in your account with { $program } will be erased for ever at { $at }. Your points end with it.
+message-erasure-other = Do you want to keep your account? Until then you can call it off.
 message-erasure-link = Keep my account
 message-erasure-phone = Your account with { $program } will be erased at { $at }. To keep it: { $link }
 

@@ -83,7 +83,8 @@ operators-title = 操作员
 operators-none = 尚无操作员。
 operators-invite = 邀请操作员
 operators-invite-go = 邀请
-operators-invited = 已邀请 { $email }。请自行转交此链接；七天内有效，仅可使用一次：
+operators-invited = 邀请已生成。请自行转交此链接；七天内有效，仅可使用一次：
+operators-invited-sent = 邀请邮件已发往 { $email }。您也可以自行转交此链接；七天内有效，仅可使用一次：
 operator-role = 角色
 operator-roles = 角色
 operator-stores = 门店（用逗号分隔）
@@ -169,3 +170,37 @@ reveal-go = 完整显示
 export-title = 您的全部会员资料
 export-data = 供程序使用的相同数据：压缩包中的 data.json。
 consents-title = 您的授权
+
+roles-title = 角色
+roles-about = 角色是一组权限。每位操作员可被授予若干角色，适用于全部或部分门店。
+roles-own = 自定义角色
+roles-none = 暂无。下方的内置角色可能已经够用。
+roles-shipped = 内置角色
+role-shipped = 内置，不可更改
+role-make = 新建角色
+role-make-go = 新建
+role-name = 名称
+role-name-hint = 小写字母、数字和连字符，之后不可更改。
+role-name-taken = 已有同名角色，请另选名称。
+role-description = 用途
+role-may = 权限
+role-give-note = 此处只列出您自己拥有的权限：不能授予自己没有的权限。
+role-change-note = 更改立即对所有拥有此角色的操作员生效。
+role-beyond = 您无法更改此角色：须由拥有其全部权限的操作员更改。
+role-delete = 删除角色
+role-delete-about = 没有操作员使用此角色。删除后将无法再授予。
+role-delete-held = 仍有操作员使用此角色，请先为其更换角色。
+role-holders = { $count ->
+    [0] 无人使用
+   *[other] { $count } 位操作员
+}
+role-permissions-count = { $count } 项权限
+role-owner-about = 拥有全部权限，也只有所有者可以设立所有者。
+role-administrator-about = 除设立所有者外的全部权限。
+role-marketing-about = 规则、活动及其效果。
+role-catalogue-about = 礼品及其价格。
+role-service-about = 门店与电话中的会员服务。
+role-finance-about = 余额、退款及其成本。
+role-auditor-about = 可查看全部内容，不可更改。
+role-developer-about = 密钥、合作伙伴与指标。
+problem-role_in_use = 仍有操作员使用此角色，请先为其更换角色。

@@ -88,3 +88,10 @@ permission-audit-export = 导出审计日志
 permission-privacy-read = 查看同意、登记册和保留期限
 permission-privacy-write = 维护登记册、同意文本和保留期限
 permission-metrics-read = 读取指标
+
+permission-group-members = 会员
+permission-group-orders = 订单与礼品
+permission-group-program = 计划与数据
+permission-group-control = 审批与审计
+permission-group-access = 操作员与密钥
+permission-group-data = 个人信息

@@ -27,17 +27,10 @@ message-alert-other = 不是您本人操作？请立即退出该设备并更换�
 message-alert-link = 查看您的设备
 message-alert-phone = 【{ $program }】{ $time } 有新设备（{ $device }）登录。不是您本人？请退出该设备：{ $link }
 
-message-export-subject = 您在{ $program }的数据已准备好
-message-export-title = 您的数据已准备好
-message-export-text = 已按您的要求整理好{ $program }保存的关于您的全部数据。
-message-export-link = 获取数据
-message-export-until = 请在 { $until } 前登录获取。
-message-export-phone = 【{ $program }】您的数据已准备好，{ $until } 前有效：{ $link }
-
 message-erasure-subject = 您在{ $program }的账户将被删除
 message-erasure-title = 您的账户将被删除
-message-erasure-text = 按您的要求，您在{ $program }账户中的全部个人信息将于 { $at } 永久删除，积分同时失效。
-message-erasure-other = 改变了主意，或者不是您本人操作？在此之前您可以撤销。
+message-erasure-text = 您在{ $program }账户中的全部个人信息将于 { $at } 永久删除，积分同时失效。
+message-erasure-other = 想保留账户？在此之前可以撤销。
 message-erasure-link = 保留我的账户
 message-erasure-phone = 【{ $program }】您的账户将于 { $at } 被删除。如需保留：{ $link }
 

@@ -3,14 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::Command;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, IdempotencyKey, Path, id, receipt_of_act};
+use super::extract::{Body, IdempotencyKey, Path, id, receipt};
 use crate::AppState;
+use crate::acts::{self, By};
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -45,10 +45,8 @@ async fn merge(
     Body(request): Body<MergeRequest>,
 ) -> Result<Response, Problem> {
     let (into, from): (MemberId, MemberId) = (id(&text)?, id(&request.from)?);
-    let command = Command::merge(from, into, &key, state.engine.now(), &request.reason)?.by(actor.name());
-    let mut event = actor.event(state.clock(), "member.merge", &into.to_string());
-    (event.reason, event.before) = (request.reason, serde_json::json!({ "from": from }));
-    receipt_of_act(&state, event, state.engine.submit_one(command).await).await
+    let by = By { actor: &actor, key: &key, channel: "api", reason: &request.reason };
+    receipt(Ok(acts::merge(&state, &by, from, into).await?))
 }
 
 /// A reason.
@@ -76,8 +74,6 @@ async fn close(
     Body(request): Body<Reason>,
 ) -> Result<Response, Problem> {
     let member: MemberId = id(&text)?;
-    let command = Command::close(member, &key, state.engine.now(), &request.reason)?.by(actor.name());
-    let mut event = actor.event(state.clock(), "member.close", &member.to_string());
-    event.reason = request.reason;
-    receipt_of_act(&state, event, state.engine.submit_one(command).await).await
+    let by = By { actor: &actor, key: &key, channel: "api", reason: &request.reason };
+    receipt(Ok(acts::close(&state, &by, member).await?))
 }

@@ -7,15 +7,15 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use guerdon_core::audit::AuditEvent;
 use guerdon_core::limits;
 use guerdon_store::Outcome;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::AppState;
+use crate::acts::Done;
 use crate::problem::Problem;
 
 /// Largest body of a request, in bytes, and how much of a larger one is read before the connection is cut.
@@ -143,19 +143,12 @@ pub fn receipt(outcome: Outcome) -> Result<Response, Problem> {
     Ok((StatusCode::CREATED, json, reply.receipt).into_response())
 }
 
-/// The same for an act of administration: once it is done, the audit log says who did it, and names its transaction.
-pub async fn receipt_of_act(state: &AppState, mut event: AuditEvent, outcome: Outcome) -> Result<Response, Problem> {
-    if let Ok(reply) = &outcome
-        && !reply.replayed
-    {
-        let receipt: Value = serde_json::from_str(&reply.receipt).unwrap_or_default();
-        event.after = json!({ "transaction_id": receipt.get("transaction_id"), "points": receipt.get("points") });
-        if let Err(error) = state.engine.write_records(Vec::new(), vec![event]).await {
-            // The act stands in the journal; who did it is in this line at least.
-            tracing::error!(%error, "an act of administration was done, but the audit log does not say so");
-        }
+/// The same for an act that may wait for another operator: 202, and where to look.
+pub async fn done(state: &AppState, done: Done) -> Result<Response, Problem> {
+    match done {
+        Done::Now(reply) => receipt(Ok(reply)),
+        Done::Waits(id) => super::approvals::waits(state, &id).await,
     }
-    receipt(outcome)
 }
 
 /// A field that must be an object: serde would take a list of its values as well.

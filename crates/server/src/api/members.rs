@@ -11,11 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::approvals::{ApprovalView, waits};
-use super::extract::{Body, IdempotencyKey, Params, Path, cursor, id, page_limit, receipt, receipt_of_act};
+use super::approvals::ApprovalView;
+use super::extract::{Body, IdempotencyKey, Params, Path, cursor, done, id, page_limit, receipt};
 use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
-use crate::approvals::{self, Act, Permit};
+use crate::acts::{self, By};
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -168,33 +168,7 @@ async fn adjust(
     IdempotencyKey(key): IdempotencyKey,
     Body(adjustment): Body<Adjustment>,
 ) -> Result<Response, Problem> {
-    let program = state.program();
-    let currency = match &adjustment.currency {
-        None => program.currencies.first(),
-        Some(code) => program.currency_by_code(code),
-    };
-    let currency = currency.ok_or_else(|| {
-        let known: Vec<&str> = program.currencies.iter().map(|currency| currency.code.as_str()).collect();
-        let detail = format!("`currency` must be one of {}", known.join(", "));
-        Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "unknown_currency", detail)
-    })?;
-    let (member, now) = (id(&text)?, state.engine.now());
-    // Checked before anyone is asked.
-    let command =
-        Command::adjust(member, &key, now, currency.id, adjustment.points, &adjustment.reason)?.by(actor.name());
-    let act = Act::Adjust {
-        member,
-        currency: currency.id.0,
-        points: adjustment.points,
-        reason: adjustment.reason.clone(),
-        key: key.clone(),
-    };
-    match approvals::ask(&state, &actor, act, &adjustment.reason, Some(&key)).await? {
-        Permit::Waits(id) => waits(&state, &id).await,
-        Permit::Now => {
-            let mut event = actor.event(state.clock(), "member.adjust", &member.to_string());
-            event.reason = adjustment.reason;
-            receipt_of_act(&state, event, state.engine.submit_one(command).await).await
-        }
-    }
+    let by = By { actor: &actor, key: &key, channel: "api", reason: &adjustment.reason };
+    let adjusted = acts::adjust(&state, &by, id(&text)?, adjustment.currency.as_deref(), adjustment.points).await?;
+    done(&state, adjusted).await
 }

@@ -12,8 +12,10 @@ use utoipa_axum::routes;
 use super::extract::{Body, Path};
 use crate::AppState;
 use crate::identity::actor::Actor;
+use crate::identity::invitations;
 use crate::identity::operator::Operator;
 use crate::identity::operators::{self, OperatorChange};
+use crate::language::Language;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -95,10 +97,9 @@ struct InvitationView {
     id: String,
     /// The link to pass on: it works once, for seven days.
     link: String,
-}
-
-fn link(state: &AppState, token: &crate::identity::token::Token) -> String {
-    state.people.link(&format!("/console/invitation?token={}", token.reveal()))
+    /// Where it was sent by e-mail, in the language of `Accept-Language`; left out where the server sends none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_to: Option<String>,
 }
 
 /// Invite an operator.
@@ -109,10 +110,12 @@ fn link(state: &AppState, token: &crate::identity::token::Token) -> String {
 async fn invite(
     State(state): State<AppState>,
     actor: Actor,
+    language: Language,
     Body(request): Body<InvitationRequest>,
 ) -> Result<(StatusCode, Json<InvitationView>), Problem> {
     let invited = operators::invite(&state, &actor, &request.email, &request.name, request.grants).await?;
-    let view = InvitationView { link: link(&state, &invited.token), id: invited.id };
+    let sent_to = invitations::send(&state, &actor, language, &invited.id, &invited.token).await;
+    let view = InvitationView { link: invitations::link(&state, &invited.token), id: invited.id, sent_to };
     Ok((StatusCode::CREATED, Json(view)))
 }
 
@@ -157,6 +160,7 @@ struct ChangedView {
 async fn change(
     State(state): State<AppState>,
     actor: Actor,
+    language: Language,
     Path(id): Path<String>,
     Body(request): Body<ChangeRequest>,
 ) -> Result<Json<ChangedView>, Problem> {
@@ -168,7 +172,10 @@ async fn change(
     };
     let token = operators::change(&state, &actor, &id, wanted, &request.reason).await?;
     let (record, operator) = operators::find(&state, &id).await?;
-    let link = token.map(|token| link(&state, &token));
+    if let Some(token) = &token {
+        invitations::send(&state, &actor, language, &id, token).await;
+    }
+    let link = token.map(|token| invitations::link(&state, &token));
     Ok(Json(ChangedView { operator: view(&record.id, operator), link }))
 }
 

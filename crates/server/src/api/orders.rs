@@ -12,12 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::accounts::Reason;
-use super::approvals::{ApprovalView, waits};
+use super::approvals::ApprovalView;
 use super::cards::named_member;
-use super::extract::{Body, IdempotencyKey, Path, id, receipt, receipt_of_act};
+use super::extract::{Body, IdempotencyKey, Path, done, id, receipt};
 use super::views::OrderView;
 use crate::AppState;
-use crate::approvals::{self, Act, Permit};
+use crate::acts::{self, By};
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -135,25 +135,6 @@ async fn refund(
     Body(request): Body<Reason>,
 ) -> Result<Response, Problem> {
     let order = find(&state, &text).await?;
-    // The points go to the account that goes on, when that of the order was merged.
-    let resolved = state.reader.resolve(order.member_id).await?;
-    let member = resolved.map_or(order.member_id, |(member, _)| member);
-    let command =
-        Command::refund(member, order.member_id, &key, state.engine.now(), order.id, &request.reason)?.by(actor.name());
-    let act = Act::Refund {
-        member,
-        owner: order.member_id,
-        order: order.id,
-        points: order.points,
-        reason: request.reason.clone(),
-        key: key.clone(),
-    };
-    match approvals::ask(&state, &actor, act, &request.reason, Some(&key)).await? {
-        Permit::Waits(id) => waits(&state, &id).await,
-        Permit::Now => {
-            let mut event = actor.event(state.clock(), "order.refund", &order.id.to_string());
-            event.reason = request.reason;
-            receipt_of_act(&state, event, state.engine.submit_one(command).await).await
-        }
-    }
+    let by = By { actor: &actor, key: &key, channel: "api", reason: &request.reason };
+    done(&state, acts::refund(&state, &by, &order).await?).await
 }

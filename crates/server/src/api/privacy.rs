@@ -329,7 +329,7 @@ struct EntryView {
 }
 
 fn which(text: &str) -> Result<Register, Problem> {
-    Register::ALL.into_iter().find(|register| register.name() == text).ok_or_else(|| {
+    Register::from_name(text).ok_or_else(|| {
         Problem::not_found("unknown_register", "the registers are processing, impact_assessment and sharing")
     })
 }

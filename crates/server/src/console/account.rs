@@ -8,8 +8,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::frame::{Frame, OrPage, PageError, Place, render};
+use super::frame::{Frame, render};
+use super::nav::Place;
+use super::prove;
 use super::sign_in::{RecoveryPage, form_words};
+use super::trouble::{OrPage, PageError};
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::account::{self, Own};
@@ -129,7 +132,7 @@ pub(crate) fn browser(agent: &str) -> String {
 async fn fresh(state: &AppState, actor: &Actor) -> Result<Own, Response> {
     match account::own(state, actor).await {
         Ok(own) if own.fresh => Ok(own),
-        Ok(_) => Err(Redirect::to("/console/sign-in?next=%2Fconsole%2Faccount").into_response()),
+        Ok(_) => Err(prove::lead(HERE)),
         Err(problem) => Err(problem.into_response()),
     }
 }
@@ -138,7 +141,7 @@ fn back(outcome: Result<(), Refused>) -> Response {
     match outcome {
         Ok(()) => Redirect::to(HERE).into_response(),
         Err(Refused::Trouble(problem)) => problem.into_response(),
-        Err(_) => Redirect::to("/console/sign-in?next=%2Fconsole%2Faccount").into_response(),
+        Err(_) => prove::lead(HERE),
     }
 }
 

@@ -8,11 +8,13 @@ use guerdon_core::identity::Permission;
 use guerdon_core::ledger::CurrencyId;
 use serde::Deserialize;
 
-use super::frame::{Frame, PageError, Place, render};
+use super::frame::{Frame, render};
+use super::nav::Place;
+use super::operators;
+use super::trouble::{OrPage, PageError};
 use crate::AppState;
 use crate::approvals::{self, Act, Approval, Stage};
 use crate::identity::access::{Needs, Pages};
-use crate::identity::operators;
 
 /// The pages of the queue.
 pub fn pages() -> Pages {
@@ -70,18 +72,36 @@ fn what(frame: &Frame, act: &Act) -> String {
     }
 }
 
-/// What a person is called: an operator's name, or the id.
-async fn name(state: &AppState, id: &str) -> String {
-    match operators::find(state, id).await {
-        Ok((_, operator)) => operator.name,
-        Err(_) => id.to_owned(),
+/// What waits for another operator, as it is told where it belongs.
+pub(super) struct Waiting {
+    /// What is to be done.
+    pub what: String,
+    /// Who asked for it, and when.
+    pub asked: String,
+}
+
+/// What waits of some kind, newest first.
+pub(super) async fn waiting(
+    frame: &Frame,
+    state: &AppState,
+    wanted: impl Fn(&Act) -> bool,
+) -> Result<Vec<Waiting>, PageError> {
+    let mut found = Vec::new();
+    for (_, approval) in approvals::list(state, Some(Stage::Waiting)).await.or_page(frame)? {
+        if wanted(&approval.act) {
+            found.push(Waiting { what: what(frame, &approval.act), asked: asked(frame, state, &approval).await });
+        }
     }
+    Ok(found)
+}
+
+async fn asked(frame: &Frame, state: &AppState, approval: &Approval) -> String {
+    let who = operators::name(state, frame, &approval.requested_by).await;
+    let when = frame.clock_time(approval.requested_at);
+    frame.say("approval-asked", [("who", who.into()), ("when", when.into())])
 }
 
 async fn line(frame: &Frame, state: &AppState, id: &str, approval: &Approval) -> Line {
-    let who = name(state, &approval.requested_by).await;
-    let when = frame.clock_time(approval.requested_at);
-    let asked = frame.say("approval-asked", [("who", who.into()), ("when", when.into())]);
     let own = frame.actor.operator().is_some_and(|me| me == approval.person || me == approval.requested_by);
     let may = frame.actor.may(Permission::ApprovalsDecide) && frame.actor.may(approval.act.permission());
     let waiting = approval.stage == Stage::Waiting;
@@ -94,14 +114,14 @@ async fn line(frame: &Frame, state: &AppState, id: &str, approval: &Approval) ->
     };
     let mut note = approval.note.clone();
     if let Some(decider) = &approval.decided_by {
-        let who = name(state, decider).await;
+        let who = operators::name(state, frame, decider).await;
         note = if note.is_empty() { who } else { format!("{who}: {note}") };
     }
     Line {
         id: id.to_owned(),
         what: what(frame, &approval.act),
         reason: approval.reason.clone(),
-        asked,
+        asked: asked(frame, state, approval).await,
         stage: frame.t(&format!("approval-stage-{}", approval.stage.name())),
         note,
         open: waiting && closed.is_none(),

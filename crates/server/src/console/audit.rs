@@ -8,7 +8,9 @@ use guerdon_core::identity::Permission;
 use guerdon_store::AuditQuery;
 use serde::Deserialize;
 
-use super::frame::{Frame, OrPage, PageError, Place, render};
+use super::frame::{Frame, render};
+use super::nav::Place;
+use super::trouble::{OrPage, PageError};
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 

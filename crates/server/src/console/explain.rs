@@ -1,6 +1,7 @@
 //! Explains a transaction in sentences: what it was, and which rule gave or took which points and why.
 
 use guerdon_core::earning::Outcome;
+use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{OrderReceipt, Receipt};
 use guerdon_core::ledger::{CurrencyId, TransactionKind};
 use guerdon_core::redemption::OrderState;
@@ -22,6 +23,8 @@ pub struct Explanation {
     pub change: String,
     /// The points that can be spent afterwards.
     pub balance: String,
+    /// The order that it is about.
+    pub order: Option<OrderId>,
 }
 
 /// Explains a stored transaction; one whose receipt cannot be read keeps at least its kind.
@@ -31,7 +34,8 @@ pub fn explain(frame: &Frame, row: &TransactionRow) -> Explanation {
         Err(error) => {
             tracing::warn!(%error, transaction = %row.id, "a receipt cannot be read");
             let title = frame.t(&format!("kind-{}", row.kind.name()));
-            Explanation { title, sentences: Vec::new(), points: 0, change: String::new(), balance: String::new() }
+            let (change, balance) = (String::new(), String::new());
+            Explanation { title, sentences: Vec::new(), points: 0, change, balance, order: None }
         }
     }
 }
@@ -53,6 +57,7 @@ pub fn explain_receipt(frame: &Frame, receipt: &Receipt) -> Explanation {
         points: receipt.points,
         change,
         balance: balance.map(|balance| frame.number(currency, balance.available)).unwrap_or_default(),
+        order: receipt.order.as_ref().map(|order| order.id),
     }
 }
 

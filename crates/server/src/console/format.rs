@@ -31,6 +31,19 @@ pub fn decimal(value: i64, digits: u32) -> String {
     text
 }
 
+/// A number as people type it, in smallest units: `parse("1,234.5", 2)` is `123450`. `None`: it is none, or is finer than
+/// the smallest unit.
+pub fn parse(text: &str, digits: u32) -> Option<i64> {
+    let plain: String = text.trim().chars().filter(|c| !matches!(c, ',' | '，' | ' ')).collect();
+    let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
+    let width = usize::try_from(digits).ok()?;
+    let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > width || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    format!("{whole}{fraction:0<width$}").parse().ok()
+}
+
 /// A change with its sign: `+132`, `−500`, `0`.
 pub fn signed(value: i64, digits: u32) -> String {
     let text = decimal(value, digits);
@@ -64,6 +77,16 @@ pub fn share(part: i64, whole: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_read_as_people_type_them() {
+        assert_eq!(parse(" 1,234 ", 0), Some(1_234));
+        assert_eq!(parse("1,234.5", 2), Some(123_450));
+        assert_eq!(parse("0.05", 2), Some(5));
+        for wrong in ["", ".", ".5", "-5", "1.5", "1e3", "٣", "99999999999999999999"] {
+            assert_eq!(parse(wrong, 0), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn thousands_stand_apart() {

@@ -1,66 +1,25 @@
-//! What surrounds every page: the program's name, the language, and the pages for what went wrong.
+//! What surrounds every page: the program's name, the language, who looks, and how figures and names are shown.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use guerdon_core::identity::{Grant, Permission, RoleName};
+use guerdon_core::identity::{Grant, Permission};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
-use guerdon_store::StoreError;
 
 use super::format;
+use super::nav::Place;
+use super::trouble::PageError;
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::language::{Argument, Language};
 use crate::problem::Problem;
-
-/// The place in the navigation where a page belongs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The program at a glance.
-    Overview,
-    /// Members.
-    Members,
-    /// The transparency log.
-    Proofs,
-    /// Operators.
-    Operators,
-    /// What waits for another operator.
-    Approvals,
-    /// Files of purchases or members.
-    Imports,
-    /// The audit log.
-    Audit,
-    /// Programs that call.
-    Keys,
-    /// One's own account.
-    Account,
-}
-
-/// The pages under “Settings”: place, address, the key of the words, and the permission that opens them.
-const SETTINGS: &[(Place, &str, &str, Permission)] = &[
-    (Place::Approvals, "/console/approvals", "nav-approvals", Permission::ApprovalsRead),
-    (Place::Imports, "/console/imports", "nav-imports", Permission::ImportsWrite),
-    (Place::Operators, "/console/operators", "nav-operators", Permission::OperatorsRead),
-    (Place::Keys, "/console/keys", "nav-keys", Permission::ClientsRead),
-    (Place::Audit, "/console/audit", "nav-audit", Permission::AuditRead),
-];
-
-/// A link in the navigation.
-pub struct SettingsLink {
-    /// Where it leads.
-    pub address: &'static str,
-    /// What it says.
-    pub words: String,
-    /// Whether it is this page.
-    pub current: bool,
-}
 
 /// What a page needs besides its own content. Templates read it.
 #[derive(Clone)]
@@ -85,20 +44,9 @@ impl Frame {
         Self { place: Some(place), ..self }
     }
 
-    /// The pages under “Settings” that who looks may open.
-    pub fn settings(&self) -> Vec<SettingsLink> {
-        let open = SETTINGS.iter().filter(|(_, _, _, permission)| self.actor.may(*permission));
-        let link = |(place, address, key, _): &(Place, &'static str, &str, Permission)| SettingsLink {
-            address,
-            words: self.t(key),
-            current: self.place == Some(*place),
-        };
-        open.map(link).collect()
-    }
-
-    /// Whether the page is one of those under “Settings”.
-    pub fn in_settings(&self) -> bool {
-        SETTINGS.iter().any(|(place, ..)| self.place == Some(*place))
+    /// Where the page belongs.
+    pub fn place(&self) -> Option<Place> {
+        self.place
     }
 
     /// The words of a key.
@@ -139,21 +87,6 @@ impl Frame {
     /// Which time zone the page's times are in.
     pub fn zone_note(&self) -> String {
         self.say("colophon", [("zone", self.program.settings.time_zone.as_str().into())])
-    }
-
-    /// Whether the page belongs to the overview.
-    pub fn in_overview(&self) -> bool {
-        self.place == Some(Place::Overview)
-    }
-
-    /// Whether the page belongs to the members.
-    pub fn in_members(&self) -> bool {
-        self.place == Some(Place::Members)
-    }
-
-    /// For the navigation.
-    pub fn in_proofs(&self) -> bool {
-        self.place == Some(Place::Proofs)
     }
 
     /// Whether the page is in Chinese.
@@ -200,10 +133,7 @@ impl Frame {
 
     /// The name of a role: of one that ships in the page's language, else its own.
     pub fn role(&self, name: &str) -> String {
-        match RoleName::from_name(name) {
-            Some(role) => self.t(&format!("role-{}", role.name())),
-            None => name.to_owned(),
-        }
+        self.language.role(name)
     }
 
     /// A grant in words: `Service in North, South`.
@@ -217,8 +147,16 @@ impl Frame {
 
     /// A problem in the page's language, where there are words for its code; else as the API says it.
     pub fn problem(&self, problem: &Problem) -> String {
-        let key = format!("problem-{}", problem.code);
-        self.language.say_if_known(&key).unwrap_or_else(|| problem.detail.clone())
+        let known = self.language.say_if_known(&format!("problem-{}", problem.code));
+        known.unwrap_or_else(|| self.say_text("problem-as-said", "detail", &problem.detail))
+    }
+
+    /// What was wrong with a form, as a sentence of its page; a page of its own where it was not the form.
+    pub fn trouble(&self, problem: &Problem) -> Result<String, PageError> {
+        if problem.status >= 500 || problem.status == 404 {
+            return Err(PageError::of(self, problem));
+        }
+        Ok(self.problem(problem))
     }
 
     /// Whether a signed-in operator looks at the page.
@@ -236,9 +174,14 @@ impl Frame {
         self.actor.access.somewhere().has(Permission::MembersRead)
     }
 
-    /// Whether the page is one's own account.
-    pub fn in_account(&self) -> bool {
-        self.place == Some(Place::Account)
+    /// Whether orders are open to who looks.
+    pub fn may_see_orders(&self) -> bool {
+        self.actor.may(Permission::OrdersRead)
+    }
+
+    /// Whether the queue of approvals is open to who looks.
+    pub fn may_see_approvals(&self) -> bool {
+        self.actor.may(Permission::ApprovalsRead)
     }
 
     /// The name of an earning rule in its latest version, or its id when there is no such rule any more.
@@ -259,77 +202,6 @@ impl FromRequestParts<AppState> for Frame {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
         let language = Language::from_request_parts(parts, state).await?;
         Ok(Self::new(state.program(), language, Actor::from_request_parts(parts, state).await?))
-    }
-}
-
-/// Something that went wrong, as a page in the frame. What the store says goes to the log, never to the page.
-pub struct PageError {
-    frame: Frame,
-    status: StatusCode,
-    key: &'static str,
-}
-
-impl PageError {
-    /// There is no such page.
-    pub fn not_found(frame: &Frame) -> Self {
-        Self { frame: frame.clone(), status: StatusCode::NOT_FOUND, key: "trouble-no-page" }
-    }
-
-    /// A link that was used or is too old.
-    pub fn link_over(frame: &Frame) -> Self {
-        Self { frame: frame.clone(), status: StatusCode::GONE, key: "trouble-link" }
-    }
-
-    /// A page that the roles of who looks do not open.
-    pub fn forbidden(frame: &Frame) -> Self {
-        Self { frame: frame.clone(), status: StatusCode::FORBIDDEN, key: "trouble-forbidden" }
-    }
-
-    /// The store cannot be read.
-    pub fn store(frame: &Frame) -> Self {
-        Self { frame: frame.clone(), status: StatusCode::SERVICE_UNAVAILABLE, key: "trouble-store" }
-    }
-
-    /// There is no such member.
-    pub fn unknown_member(frame: &Frame) -> Self {
-        Self { frame: frame.clone(), status: StatusCode::NOT_FOUND, key: "trouble-no-member" }
-    }
-}
-
-/// Turns a failed query into a page.
-pub trait OrPage<T> {
-    /// The value, or the page that says that the store cannot be read.
-    fn or_page(self, frame: &Frame) -> Result<T, PageError>;
-}
-
-impl<T> OrPage<T> for Result<T, StoreError> {
-    fn or_page(self, frame: &Frame) -> Result<T, PageError> {
-        self.map_err(|error| {
-            tracing::error!(%error, "a query of the console failed");
-            PageError::store(frame)
-        })
-    }
-}
-
-#[derive(Template)]
-#[template(path = "console/trouble.html")]
-struct TroublePage {
-    frame: Frame,
-    status: u16,
-    title: String,
-    message: String,
-}
-
-impl IntoResponse for PageError {
-    fn into_response(self) -> Response {
-        let message = self.frame.t(&format!("{}-message", self.key));
-        let page =
-            TroublePage { title: self.frame.t(self.key), status: self.status.as_u16(), message, frame: self.frame };
-        let mut response = (self.status, render(&page)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
     }
 }
 

@@ -8,7 +8,9 @@ use guerdon_store::read::TransactionRow;
 use serde::Deserialize;
 
 use super::explain::{Explanation, explain};
-use super::frame::{Frame, OrPage, PageError, Place, render};
+use super::frame::{Frame, render};
+use super::nav::Place;
+use super::trouble::{OrPage, PageError};
 use crate::AppState;
 
 /// Transactions of one page.

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::format;
-use super::frame::{Frame, PageError, Place, render};
+use super::frame::{Frame, PageError, render};
+use super::nav::Place;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::operators::{self, new_id};

@@ -8,8 +8,11 @@ use guerdon_core::identity::Permission;
 use guerdon_core::time::Timestamp;
 use serde::Deserialize;
 
-use super::frame::{Frame, PageError, Place, render};
+use super::frame::{Frame, render};
 use super::key_form::KeyForm;
+use super::nav::Place;
+use super::permissions::{self, Group};
+use super::trouble::PageError;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::allowance::Allowance;
@@ -50,20 +53,13 @@ struct Line {
     is_active: bool,
 }
 
-/// A permission to choose.
-struct Choice {
-    name: &'static str,
-    words: String,
-    chosen: bool,
-}
-
 #[derive(Template)]
 #[template(path = "console/keys.html")]
 struct ListPage {
     frame: Frame,
     keys: Vec<Line>,
     clients: Vec<Line>,
-    choices: Vec<Choice>,
+    groups: Vec<Group>,
     may_issue: bool,
     shown: Vec<Shown>,
     typed: KeyForm,
@@ -99,11 +95,6 @@ fn client_line(frame: &Frame, known: &Known) -> Line {
     }
 }
 
-/// A permission in words.
-fn permission(frame: &Frame, permission: Permission) -> String {
-    frame.t(&format!("permission-{}", permission.name().replace(':', "-")))
-}
-
 async fn list(frame: Frame, State(state): State<AppState>) -> Result<Response, PageError> {
     show_list(frame, &state, Vec::new(), KeyForm::default(), None).await
 }
@@ -118,16 +109,11 @@ async fn show_list(
     let frame = frame.at(Place::Keys);
     let keys = keys::list(state).await.map_err(|_| PageError::store(&frame))?;
     let clients = clients::list(state).await.map_err(|_| PageError::store(&frame))?;
-    let may_give = frame.actor.access.somewhere();
-    let choices = may_give.iter().map(|one| Choice {
-        name: one.name(),
-        words: permission(&frame, one),
-        chosen: typed.permissions.iter().any(|chosen| chosen == one.name()),
-    });
+    let chosen = permissions::parse(typed.permissions.iter().map(String::as_str));
     Ok(render(&ListPage {
         keys: keys.iter().map(|key| key_line(&frame, key)).collect(),
         clients: clients.iter().map(|known| client_line(&frame, known)).collect(),
-        choices: choices.collect(),
+        groups: permissions::groups(&frame, frame.actor.access.somewhere(), chosen),
         may_issue: frame.actor.may(Permission::ClientsWrite),
         shown,
         typed,
@@ -176,7 +162,7 @@ struct OnePage {
     title: String,
     address: String,
     facts: Vec<(String, String)>,
-    permissions: Vec<(String, &'static str)>,
+    groups: Vec<Group>,
     used: Vec<Used>,
     is_partner: bool,
     is_suspended: bool,
@@ -192,9 +178,8 @@ impl OnePage {
         used.retain(|used| used.period.len() == "2026-01-31".len());
         used.reverse();
         used.truncate(USED_DAYS);
-        let permissions = allowance.permissions.iter().map(|one| (permission(&frame, one), one.name()));
         Ok(Self {
-            permissions: permissions.collect(),
+            groups: permissions::groups(&frame, allowance.permissions, allowance.permissions),
             facts: limits(&frame, allowance),
             may_change: frame.actor.may(Permission::ClientsWrite),
             title: String::new(),

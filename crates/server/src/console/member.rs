@@ -8,13 +8,19 @@ use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
 use guerdon_core::members::Profile;
 use guerdon_core::time::Timestamp;
+use guerdon_store::read::MemberRow;
 use serde::Deserialize;
 
-use super::frame::{Frame, OrPage, PageError, Place, render};
+use super::approvals;
+use super::erasures::asked;
+use super::frame::{Frame, render};
 use super::history::{self, Cursor, History};
+use super::nav::Place;
 use super::summary::display_name;
+use super::trouble::{OrPage, PageError};
 use crate::AppState;
-use crate::privacy;
+use crate::approvals::Act;
+use crate::privacy::{self, erasure};
 
 struct LotRow {
     points: String,
@@ -44,6 +50,10 @@ struct MemberPage {
     name: String,
     facts: Vec<(String, String)>,
     may_reveal: bool,
+    acts: Vec<(&'static str, String)>,
+    /// What waits for another operator.
+    waiting: Vec<approvals::Waiting>,
+    erasure: Option<ErasureView>,
     wallets: Vec<WalletView>,
     history: History,
 }
@@ -74,6 +84,66 @@ pub async fn reveal(
     show(frame, &state, &text, &Cursor::default(), Some(&form.reason)).await
 }
 
+/// A member, whichever account they live on now.
+pub(super) struct Subject {
+    /// The id.
+    pub id: MemberId,
+    /// The name by which lists show them, masked.
+    pub name: String,
+    /// The account.
+    pub account: Account,
+    /// The row.
+    pub row: MemberRow,
+}
+
+/// The member of an id.
+pub(super) async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<Subject, PageError> {
+    let unknown = || PageError::unknown_member(frame);
+    let id: MemberId = text.parse().map_err(|_| unknown())?;
+    let (id, account) = state.reader.resolve(id).await.or_page(frame)?.ok_or_else(unknown)?;
+    let row = state.reader.member(id).await.or_page(frame)?.ok_or_else(unknown)?;
+    let name = display_name(id, &state.profile(&row).or_page(frame)?.unwrap_or_default());
+    Ok(Subject { id, name, account, row })
+}
+
+/// Whether something that waits for another operator is about a member.
+fn concerns(act: &Act, id: MemberId) -> bool {
+    match act {
+        Act::Adjust { member, .. } => *member == id,
+        Act::Refund { member, owner, .. } => *member == id || *owner == id,
+        Act::Publish { .. } | Act::Reveal { .. } | Act::Policy { .. } => false,
+    }
+}
+
+/// What who looks may do with the account: the end of the address, and what it is called.
+fn acts(frame: &Frame, is_active: bool, is_erased: bool) -> Vec<(&'static str, String)> {
+    let acts = [
+        ("adjust", Permission::MembersAdjust, is_active),
+        ("merge", Permission::MembersMerge, is_active),
+        ("close", Permission::MembersClose, is_active),
+        ("erase", Permission::MembersErase, true),
+    ];
+    let open = |(_, permission, there): &(&str, Permission, bool)| *there && frame.actor.may(*permission);
+    let named = |(name, _, _): (&'static str, Permission, bool)| (name, frame.t(&format!("act-{name}")));
+    if is_erased { Vec::new() } else { acts.into_iter().filter(open).map(named).collect() }
+}
+
+/// A request for erasure, as it is told on the page: when it is carried out, and who asked.
+async fn erasure(frame: &Frame, state: &AppState, id: MemberId) -> Result<Option<ErasureView>, PageError> {
+    let Some((_, erasure)) = erasure::find(state, id).await.or_page(frame)? else { return Ok(None) };
+    Ok(Some(ErasureView {
+        due: frame.say_text("erasure-due", "when", &frame.clock_time(erasure.due_at)),
+        asked: asked(frame, state, &erasure).await,
+        may_withdraw: frame.actor.may(Permission::MembersErase),
+    }))
+}
+
+struct ErasureView {
+    due: String,
+    asked: String,
+    may_withdraw: bool,
+}
+
 async fn show(
     frame: Frame,
     state: &AppState,
@@ -82,10 +152,7 @@ async fn show(
     reason: Option<&str>,
 ) -> Result<Response, PageError> {
     let frame = frame.at(Place::Members);
-    let id: MemberId = text.parse().map_err(|_| PageError::unknown_member(&frame))?;
-    let (id, account) =
-        state.reader.resolve(id).await.or_page(&frame)?.ok_or_else(|| PageError::unknown_member(&frame))?;
-    let row = state.reader.member(id).await.or_page(&frame)?.ok_or_else(|| PageError::unknown_member(&frame))?;
+    let Subject { id, name, account, row } = find(state, &frame, text).await?;
     let now = state.engine.now();
     let shown = match reason {
         Some(reason) => privacy::reveal(state, &frame.actor, &row, reason).await,
@@ -100,9 +167,13 @@ async fn show(
     }
     facts.extend(life(&frame, &account));
     let history = history::read(state, &frame, id, cursor).await?;
+    let is_erased = row.stored.erased_at.is_some();
     let page = MemberPage {
         id,
-        name: display_name(id, &profile),
+        name: if reason.is_some() { profile.name.unwrap_or(name) } else { name },
+        acts: acts(&frame, account.status == AccountStatus::Active, is_erased),
+        waiting: approvals::waiting(&frame, state, |act| concerns(act, id)).await?,
+        erasure: erasure(&frame, state, id).await?,
         may_reveal: reason.is_none() && frame.actor.access.somewhere().has(Permission::MembersReveal),
         facts,
         wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),

@@ -10,8 +10,10 @@ use guerdon_store::read::MemberRow;
 use serde::Deserialize;
 
 use super::format;
-use super::frame::{Frame, OrPage, PageError, Place, render};
+use super::frame::{Frame, render};
+use super::nav::Place;
 use super::summary::display_name;
+use super::trouble::{OrPage, PageError};
 use crate::AppState;
 
 /// Members of one page.
@@ -97,14 +99,15 @@ pub async fn search(
     if query.is_empty() {
         return Ok(Redirect::to("/console/members").into_response());
     }
-    if let Some(id) = find(&state, &query).await.or_page(&frame)? {
+    if let Some(id) = lookup(&state, &query).await.or_page(&frame)? {
         return Ok(Redirect::to(&format!("/console/members/{id}")).into_response());
     }
     let notice = Some(frame.say("search-nothing", [("query", query.as_str().into())]));
     Ok(render(&MembersPage { frame, query, notice, members: Vec::new(), first: false, next: None }))
 }
 
-async fn find(state: &AppState, query: &str) -> Result<Option<MemberId>, StoreError> {
+/// The member whose id, number, e-mail address or phone number a text is.
+pub(super) async fn lookup(state: &AppState, query: &str) -> Result<Option<MemberId>, StoreError> {
     if let Ok(id) = query.parse::<MemberId>()
         && state.reader.member(id).await?.is_some()
     {

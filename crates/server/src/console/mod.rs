@@ -1,8 +1,12 @@
 //! The console: server-rendered pages for operators.
 
 mod account;
+mod acts;
 mod approvals;
 mod audit;
+mod changes;
+mod consents;
+mod erasures;
 mod explain;
 mod format;
 mod frame;
@@ -12,12 +16,21 @@ mod key_form;
 mod keys;
 mod member;
 mod members;
+mod merge;
+mod nav;
 mod operators;
+mod orders;
 mod overview;
+mod permissions;
 mod proofs;
+mod prove;
+mod registers;
+mod retention;
+mod roles;
 mod sign_in;
 mod sso;
 mod summary;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -31,7 +44,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::identity::access::{Needs, Pages};
 use crate::language::Language;
-use frame::PageError;
+use trouble::PageError;
 
 pub(crate) use account::browser;
 pub(crate) use explain::explain as explain_row;
@@ -54,11 +67,19 @@ pub fn pages() -> Pages {
         .and(sign_in::pages())
         .and(sso::pages())
         .and(account::pages())
+        .and(acts::pages())
+        .and(merge::pages())
+        .and(orders::pages())
         .and(approvals::pages())
         .and(imports::pages())
         .and(audit::pages())
         .and(operators::pages())
+        .and(roles::pages())
         .and(keys::pages())
+        .and(consents::pages())
+        .and(registers::pages())
+        .and(retention::pages())
+        .and(erasures::pages())
         .around(|router| {
             router
                 .layer(Extension(Arc::<summary::Cache>::default()))

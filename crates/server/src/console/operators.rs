@@ -7,9 +7,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::identity::{Grant, Permission, RoleName};
 use serde::Deserialize;
 
-use super::frame::{Frame, PageError, Place, render};
+use super::frame::{Frame, render};
+use super::nav::Place;
+use super::trouble::PageError;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
+use crate::identity::invitations;
 use crate::identity::operator::{Operator, OperatorState};
 use crate::identity::operators::{self, OperatorChange};
 use crate::identity::session;
@@ -42,9 +45,25 @@ struct ListPage {
     operators: Vec<Line>,
     roles: Vec<(String, String)>,
     may_invite: bool,
-    invited: Option<(String, String)>,
+    invited: Option<Invited>,
     typed: InviteForm,
     trouble: Option<String>,
+}
+
+/// Someone who was invited: what became of it in a sentence, and the link to pass on.
+struct Invited {
+    told: String,
+    link: String,
+}
+
+/// Sends an invitation where that can be done, and says so.
+async fn pass_on(frame: &Frame, state: &AppState, id: &str, token: &Token) -> Invited {
+    let sent = invitations::send(state, &frame.actor, frame.language, id, token).await;
+    let told = match sent {
+        Some(email) => frame.say_text("operators-invited-sent", "email", &email),
+        None => frame.t("operators-invited"),
+    };
+    Invited { told, link: invitations::link(state, token) }
 }
 
 fn line(frame: &Frame, id: &str, operator: &Operator) -> Line {
@@ -56,6 +75,17 @@ fn line(frame: &Frame, id: &str, operator: &Operator) -> Line {
         roles: roles.join(" · "),
         state: frame.t(&format!("operator-{}", operator.state.name())),
         is_active: operator.state == OperatorState::Active,
+    }
+}
+
+/// What someone is called who acts: an operator's name, the system in words, else the id.
+pub(super) async fn name(state: &AppState, frame: &Frame, id: &str) -> String {
+    match id {
+        "system" | "cli" | "key_bootstrap" => frame.t(&format!("who-{}", id.replace('_', "-"))),
+        id if id.starts_with("opr_") => {
+            operators::find(state, id).await.map_or_else(|_| id.to_owned(), |(_, one)| one.name)
+        }
+        id => id.to_owned(),
     }
 }
 
@@ -74,7 +104,7 @@ async fn list(frame: Frame, State(state): State<AppState>) -> Result<Response, P
 async fn show_list(
     frame: Frame,
     state: &AppState,
-    invited: Option<(String, String)>,
+    invited: Option<Invited>,
     typed: InviteForm,
     trouble: Option<String>,
 ) -> Result<Response, PageError> {
@@ -104,11 +134,6 @@ fn stores(text: &str) -> Vec<String> {
     text.split([',', '，', '\n']).map(str::trim).filter(|store| !store.is_empty()).map(str::to_owned).collect()
 }
 
-/// The address that an invitation leads to.
-fn invitation_link(state: &AppState, token: &Token) -> String {
-    state.people.link(&format!("/console/invitation?token={}", token.reveal()))
-}
-
 async fn invite(
     frame: Frame,
     State(state): State<AppState>,
@@ -117,8 +142,8 @@ async fn invite(
     let grants = vec![Grant { role: form.role.clone(), program: "*".to_owned(), stores: stores(&form.stores) }];
     match operators::invite(&state, &frame.actor, &form.email, &form.name, grants).await {
         Ok(invited) => {
-            let link = invitation_link(&state, &invited.token);
-            show_list(frame, &state, Some((form.email, link)), InviteForm::default(), None).await
+            let invited = pass_on(&frame, &state, &invited.id, &invited.token).await;
+            show_list(frame, &state, Some(invited), InviteForm::default(), None).await
         }
         Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
         Err(problem) => {
@@ -140,7 +165,7 @@ struct OperatorPage {
     roles: Vec<(String, String)>,
     suspended: bool,
     may_change: bool,
-    link: Option<String>,
+    invited: Option<Invited>,
     trouble: Option<String>,
 }
 
@@ -152,7 +177,7 @@ async fn show(
     frame: Frame,
     state: &AppState,
     id: &str,
-    link: Option<String>,
+    invited: Option<Invited>,
     trouble: Option<String>,
 ) -> Result<Response, PageError> {
     let frame = frame.at(Place::Operators);
@@ -179,7 +204,7 @@ async fn show(
         chosen: operator.grants.first().map(|grant| grant.role.clone()).unwrap_or_default(),
         grants: operator.grants,
         may_change,
-        link,
+        invited,
         trouble,
         frame,
     };
@@ -214,7 +239,10 @@ async fn change(
         _ => return Err(PageError::not_found(&frame)),
     };
     match operators::change(&state, &frame.actor, &id, wanted, &form.reason).await {
-        Ok(Some(token)) => show(frame, &state, &id, Some(invitation_link(&state, &token)), None).await,
+        Ok(Some(token)) => {
+            let invited = pass_on(&frame, &state, &id, &token).await;
+            show(frame, &state, &id, Some(invited), None).await
+        }
         Ok(None) => Ok(Redirect::to(&format!("/console/operators/{id}")).into_response()),
         Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
         Err(problem) => {

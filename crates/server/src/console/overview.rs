@@ -10,8 +10,10 @@ use serde_json::json;
 
 use super::explain::{Explanation, explain};
 use super::format;
-use super::frame::{Frame, OrPage, PageError, Place, render};
+use super::frame::{Frame, render};
+use super::nav::Place;
 use super::summary::{Cache, Month, Summary};
+use super::trouble::{OrPage, PageError};
 use crate::AppState;
 
 struct Card {

@@ -7,7 +7,9 @@ use guerdon_core::hex;
 use guerdon_core::proofs::{endorsed_keys, open_head};
 
 use super::format;
-use super::frame::{Frame, OrPage, PageError, Place, render};
+use super::frame::{Frame, render};
+use super::nav::Place;
+use super::trouble::{OrPage, PageError};
 use crate::AppState;
 
 #[derive(Template)]

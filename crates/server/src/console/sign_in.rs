@@ -9,7 +9,8 @@ use guerdon_core::identity::Permission;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::frame::{Frame, PageError, render};
+use super::frame::{Frame, render};
+use super::trouble::PageError;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;

@@ -11,6 +11,7 @@ pub mod code;
 pub mod device;
 pub mod directory;
 pub mod guard;
+pub mod invitations;
 pub mod keys;
 pub mod last_use;
 pub mod limit;

@@ -20,7 +20,7 @@ use crate::problem::Problem;
 /// The kind of the records of invitations; the id is the token's digest, the subject the operator.
 pub const INVITATION: &str = "invitation";
 /// How long an invitation holds, in milliseconds.
-const INVITATION_MS: i64 = 7 * 86_400_000;
+pub const INVITATION_MS: i64 = 7 * 86_400_000;
 /// Operators of a program at the most, and grants of one.
 pub const MOST_OPERATORS: i64 = 1_000;
 const MOST_GRANTS: usize = 50;

@@ -22,6 +22,9 @@ use super::throttle::{Admitted, Attempt as Guess};
 use super::token::{Token, TokenKind};
 use super::totp::TotpSecret;
 use crate::AppState;
+use crate::console::browser;
+use crate::language::Language;
+use crate::messages::{Address, Notice};
 use crate::problem::Problem;
 
 /// The kind of the records of attempts.
@@ -33,6 +36,8 @@ const DEVICE_COOKIE: &str = "guerdon_device";
 const DEVICE_COOKIE_S: i64 = 31_536_000;
 /// How long an attempt may take, in milliseconds.
 const SIGN_IN_MS: i64 = 10 * 60_000;
+/// How the first sign-in of an account is proved begins with one of these: every device is new then.
+const FIRST: [&str; 2] = ["setup", "invitation"];
 /// What the keyring seals secrets of authenticator apps for.
 const AUTHENTICATOR: &str = "authenticator";
 
@@ -398,6 +403,9 @@ pub async fn let_in(
         error => Refused::Trouble(error.into()),
     })?;
     state.directory.forget();
+    if visitor.guess(state, email, now).device.is_none() && !FIRST.iter().any(|first| method.starts_with(first)) {
+        alert(state, visitor, email, now);
+    }
     let https = state.people.https();
     let device = state.people.devices.renew(cookie(visitor.headers, DEVICE_COOKIE), &email.to_lowercase(), now);
     Ok(Cookies(vec![
@@ -405,6 +413,18 @@ pub async fn let_in(
         session::set_cookie(SIGN_IN_COOKIE, "", https, Some(0)),
         session::set_cookie(DEVICE_COOKIE, &device, https, Some(DEVICE_COOKIE_S)),
     ]))
+}
+
+/// Tells an operator that a device signed in which was not seen before.
+fn alert(state: &AppState, visitor: &Visitor<'_>, email: &str, now: Timestamp) {
+    let link = state.people.link("/console/account");
+    let Some(to) = Address::email(email).ok().filter(|_| link.starts_with("http")) else { return };
+    let language = Language::of_headers(visitor.headers).unwrap_or(Language::English);
+    let agent = visitor.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let program = state.program();
+    let (time, device, address) = (program.calendar.show(now), browser(agent), visitor.address.to_string());
+    let notice = Notice::SignInAlert { time: &time, device: &device, address: &address, link: &link };
+    state.post.notify(&notice, language, program.settings.name.get(language.tag()), to);
 }
 
 /// Ends the session of a browser.

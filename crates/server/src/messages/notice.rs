@@ -66,13 +66,6 @@ pub enum Notice<'a> {
         /// Where the devices are listed.
         link: &'a str,
     },
-    /// The data of a member are ready to be fetched.
-    ExportReady {
-        /// Where, behind a sign-in.
-        link: &'a str,
-        /// Until when.
-        until: &'a str,
-    },
     /// The data of a member will be erased.
     ErasureScheduled {
         /// When.
@@ -121,7 +114,6 @@ impl Notice<'_> {
             Self::Code { .. } => "code",
             Self::Invitation { .. } => "invitation",
             Self::SignInAlert { .. } => "alert",
-            Self::ExportReady { .. } => "export",
             Self::ErasureScheduled { .. } => "erasure",
         }
     }
@@ -156,7 +148,6 @@ impl Notice<'_> {
                 key,
                 [("time", time.into()), ("device", device.into()), ("address", address.into()), ("link", link.into())],
             ),
-            Self::ExportReady { link, until } => words.say_with(key, [("link", link.into()), ("until", until.into())]),
             Self::ErasureScheduled { at, link } => words.say_with(key, [("at", at.into()), ("link", link.into())]),
         }
     }
@@ -187,13 +178,6 @@ impl Notice<'_> {
                 link: linked(link),
                 after: Vec::new(),
             },
-            Self::ExportReady { link, .. } => Parts {
-                title,
-                before: all(&["message-export-text"]),
-                code: None,
-                link: linked(link),
-                after: all(&["message-export-until"]),
-            },
             Self::ErasureScheduled { link, .. } => Parts {
                 title,
                 before: all(&["message-erasure-text", "message-erasure-other"]),
@@ -215,7 +199,6 @@ impl Notice<'_> {
             code(CodePurpose::Recovery),
             Notice::Invitation { inviter: "Ann", role: "service", link, until: "2026-03-12 09:30" },
             Notice::SignInAlert { time: "2026-03-10 09:30", device: "Firefox, Android", address: "203.0.113.7", link },
-            Notice::ExportReady { link, until: "2026-03-17 09:30" },
             Notice::ErasureScheduled { at: "2026-04-09 09:30", link },
         ]
     }

@@ -10,8 +10,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Channel, Message, SendError, Sender};
+use super::{Address, Channel, Message, Notice, SendError, Sender};
 use crate::identity::token::random_bytes;
+use crate::language::Language;
 
 /// Messages that may wait.
 const PLACES: usize = 1_000;
@@ -86,6 +87,20 @@ impl Post {
         };
         tokio::spawn(deliver(Arc::clone(&self.0), sender, message, place));
         Ok(())
+    }
+
+    /// Tells someone something, where that can be done. Whoever tells it goes on in any case: the same stands on a page.
+    pub fn notify(&self, notice: &Notice<'_>, language: Language, program: &str, to: Address) -> bool {
+        if !self.takes(to.channel()) {
+            return false;
+        }
+        let kind = notice.kind();
+        let message = notice.compose(language, program, to).map_err(|error| error.to_string());
+        let sent = message.and_then(|message| self.send(message).map_err(|error| error.to_string()));
+        if let Err(error) = &sent {
+            tracing::warn!(kind, error, "a notice was not sent");
+        }
+        sent.is_ok()
     }
 
     /// Waits until every message is on its way or given up, but not longer than `time`.

@@ -88,10 +88,10 @@ pub async fn put_purpose(state: &AppState, actor: &Actor, id: &str, mut wanted: 
     if id.is_empty() || id.len() > 64 || !id.bytes().all(fits) {
         return Err(invalid("a purpose's id has 1 to 64 lower-case letters, digits and underscores"));
     }
-    for (field, text) in [("name", &wanted.name), ("text", &wanted.text)] {
-        for language in ["en", "zh"] {
-            limits::check_text(field, text.get(language), 5_000).map_err(invalid)?;
-        }
+    for language in ["en", "zh"] {
+        limits::check_text("name", wanted.name.get(language), 5_000).map_err(invalid)?;
+        // A text may have paragraphs.
+        limits::check_text("text", &wanted.text.get(language).replace('\n', " "), 5_000).map_err(invalid)?;
     }
     let before = purpose(state, id).await?;
     if before.is_none() && purposes(state).await?.len() as i64 >= MOST_PURPOSES {

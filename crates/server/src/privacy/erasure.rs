@@ -6,6 +6,7 @@ use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Command;
 use guerdon_core::limits;
 use guerdon_core::time::Timestamp;
+use guerdon_store::read::MemberRow;
 use guerdon_store::{CommandError, Record, RecordChange, RecordQuery};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +15,8 @@ use super::{consent, invalid, member};
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::identity::session;
+use crate::language::Language;
+use crate::messages::{Address, Notice};
 use crate::problem::Problem;
 
 /// The kind of the records of requests; the id is the member.
@@ -57,7 +60,22 @@ pub async fn request(state: &AppState, actor: &Actor, id: MemberId, reason: &str
     (event.reason, event.after) = (reason.to_owned(), json!({ "due_at": erasure.due_at }));
     let record = Record::new(ERASURE, &row.id.to_string(), "", &erasure)?;
     state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await?;
+    tell(state, &row, &erasure);
     Ok(erasure)
+}
+
+/// Tells the member, where there is a way: it may not have been they who asked.
+fn tell(state: &AppState, row: &MemberRow, erasure: &Erasure) {
+    let link = state.people.link("/portal/privacy");
+    let Some(profile) = state.profile(row).ok().flatten().filter(|_| link.starts_with("http")) else { return };
+    let email = profile.email.as_deref().and_then(|email| Address::email(email).ok());
+    let phone = || profile.phone.as_deref().and_then(|phone| Address::phone(phone).ok());
+    let Some(to) = email.or_else(phone) else { return };
+    let language = profile.language.as_deref().and_then(Language::from_tag).unwrap_or(Language::English);
+    let program = state.program();
+    let at = program.calendar.show(erasure.due_at);
+    let notice = Notice::ErasureScheduled { at: &at, link: &link };
+    state.post.notify(&notice, language, program.settings.name.get(language.tag()), to);
 }
 
 /// The request of a member.
@@ -65,6 +83,14 @@ pub async fn find(state: &AppState, id: MemberId) -> Result<Option<(Record, Eras
     let Some(record) = state.reader.record(ERASURE, &id.to_string(), state.clock()).await? else { return Ok(None) };
     let erasure = record.read()?;
     Ok(Some((record, erasure)))
+}
+
+/// The requests that wait, behind a member's id, at most so many.
+pub async fn list(state: &AppState, after: Option<String>, limit: i64) -> Result<Vec<(MemberId, Erasure)>, Problem> {
+    let query = RecordQuery { kind: ERASURE.to_owned(), subject: None, after, limit };
+    let records = state.reader.records(&query, state.clock()).await?;
+    let found = records.iter().filter_map(|record| Some((record.id.parse::<MemberId>().ok()?, record)));
+    found.map(|(id, record)| Ok((id, record.read()?))).collect()
 }
 
 /// Takes a request back.

@@ -45,6 +45,11 @@ impl Register {
             Self::Sharing => "sharing",
         }
     }
+
+    /// The register of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|register| register.name() == name)
+    }
 }
 
 /// An entry of a register.
@@ -137,6 +142,11 @@ pub async fn put(
     event.after = json!(kept);
     state.engine.write_records(vec![RecordChange::Put(record.with(&kept)?)], vec![event]).await?;
     Ok(id)
+}
+
+/// An entry of a register.
+pub async fn get(state: &AppState, register: Register, id: &str) -> Result<Kept, Problem> {
+    Ok(find(state, register, id).await?.read()?)
 }
 
 async fn find(state: &AppState, register: Register, id: &str) -> Result<Record, Problem> {

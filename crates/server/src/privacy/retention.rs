@@ -13,7 +13,8 @@ use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
-const POLICY: &str = "retention_policy";
+/// The kind and the id of its record, and the subject of its changes in the audit log.
+pub const POLICY: &str = "retention_policy";
 const DAY_MS: i64 = 86_400_000;
 /// Members that are looked at in one round of the job.
 const ROUND: i64 = 1_000;

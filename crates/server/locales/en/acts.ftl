@@ -1,0 +1,61 @@
+# What is done to accounts and orders by hand.
+
+acts-title = Change this account
+act-adjust = Adjust the balance
+act-adjust-about = The member sees the change and the reason in their history. A large one waits for another operator.
+act-adjust-go = Adjust
+act-direction = What to do
+act-add = Add
+act-take = Take away
+act-currency = Wallet
+act-points-wrong = Give the points as a number above zero, such as 250.
+act-merge = Merge into another account
+act-merge-go = Merge the accounts
+act-close = Close the account
+act-close-about = The points that are left are forfeited, and the member can neither earn nor redeem any more. Open orders must be captured or cancelled first.
+act-close-go = Close for ever
+act-no-way-back = There is no way back.
+act-erase = Erase the member
+act-erase-about = Everything personal is destroyed in { $days } days. Until then the request can be taken back. The ledger stays whole and names nobody.
+act-erase-points = The points that are left then are forfeited.
+act-erase-go = Ask for erasure
+prove-first = This is grave: prove first that it is you.
+
+merge-about = For two accounts of one person. This account ends; its points, their expiry, its numbers and its history go to the other one.
+merge-find = Which account goes on?
+merge-ends = This one ends
+merge-goes-on = This one goes on
+merge-what = Merge these two?
+merge-what-about = The points keep the days on which they expire. Both numbers lead to the account that goes on.
+merge-sure = I have compared both: they belong to one person.
+merge-not-sure = Compare both accounts, and say that they belong to one person.
+merge-with-itself = This is the same account. Find the other one.
+merge-not-active = That account is closed or erased, so nothing can be merged into it.
+
+order-points = Points
+order-made = Ordered
+order-changed = Last changed
+order-held = set aside
+order-captured = captured
+order-released = cancelled
+order-refunded = refunded
+order-to-member = To the member
+order-refund = Refund the order
+order-refund-about = The points go back to the lots from which they came, good for a week at the least, and the units to the stock. A large refund waits for another operator.
+order-refund-go = Refund
+history-order = order
+
+waits-for-another = Waits for another operator:
+waits-look = Look at the queue
+
+problem-insufficient_points = The account does not have so many points.
+problem-wallet_limit = The wallet would hold more points than is allowed.
+problem-invalid_amount = That is no possible number of points.
+problem-member_closed = This account is closed.
+problem-member_merged = This account was merged into another one.
+problem-member_erased = The personal data of this member were erased.
+problem-open_orders = There are open orders. Capture or cancel them first.
+problem-order_not_captured = Only a captured order can be refunded. Look at it again.
+problem-idempotency_mismatch = This form was sent before with something else in it. Open it anew.
+problem-rejected = Another operator has rejected this.
+problem-too_many_waiting = Too much waits for another operator already. Decide some of it first.

@@ -1,0 +1,115 @@
+//! What operators do to accounts by hand: adjust, refund, merge, close. One place for the API and the console; each act asks
+//! whether another operator must agree, and leaves its event in the audit log.
+
+use axum::http::StatusCode;
+use guerdon_core::audit::AuditEvent;
+use guerdon_core::id::MemberId;
+use guerdon_core::kernel::Command;
+use guerdon_core::kernel::Reply;
+use guerdon_core::redemption::Order;
+use guerdon_store::Outcome;
+use serde_json::{Value, json};
+
+use crate::AppState;
+use crate::approvals::{self, Act, Permit};
+use crate::identity::actor::Actor;
+use crate::problem::Problem;
+
+/// By whom, under which idempotency key, over which channel, and why.
+pub struct By<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// A repetition of the request has the same.
+    pub key: &'a str,
+    /// `api` or `console`.
+    pub channel: &'static str,
+    /// As the member and the audit log read it.
+    pub reason: &'a str,
+}
+
+/// What became of an act.
+pub enum Done {
+    /// It was done.
+    Now(Reply),
+    /// It waits under this id for another operator.
+    Waits(String),
+}
+
+/// Corrects a balance by hand; in the program's first currency when none is named.
+pub async fn adjust(
+    state: &AppState,
+    by: &By<'_>,
+    member: MemberId,
+    currency: Option<&str>,
+    points: i64,
+) -> Result<Done, Problem> {
+    let program = state.program();
+    let named = match currency {
+        None => program.currencies.first(),
+        Some(code) => program.currency_by_code(code),
+    };
+    let currency = named.ok_or_else(|| {
+        let known: Vec<&str> = program.currencies.iter().map(|currency| currency.code.as_str()).collect();
+        let detail = format!("`currency` must be one of {}", known.join(", "));
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_currency", detail)
+    })?;
+    // Checked before anyone is asked.
+    let command = Command::adjust(member, by.key, state.engine.now(), currency.id, points, by.reason)?;
+    let (reason, key) = (by.reason.to_owned(), by.key.to_owned());
+    let act = Act::Adjust { member, currency: currency.id.0, points, reason, key };
+    ask(state, by, act, command, by.event(state, "member.adjust", &member.to_string())).await
+}
+
+/// Refunds a captured order. The points go to the account that goes on, when that of the order was merged.
+pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done, Problem> {
+    let resolved = state.reader.resolve(order.member_id).await?;
+    let (owner, member) = (order.member_id, resolved.map_or(order.member_id, |(member, _)| member));
+    let command = Command::refund(member, owner, by.key, state.engine.now(), order.id, by.reason)?;
+    let (reason, key) = (by.reason.to_owned(), by.key.to_owned());
+    let act = Act::Refund { member, owner, order: order.id, points: order.points, reason, key };
+    ask(state, by, act, command, by.event(state, "order.refund", &order.id.to_string())).await
+}
+
+/// Merges the account of `from` into that of `into`, which goes on.
+pub async fn merge(state: &AppState, by: &By<'_>, from: MemberId, into: MemberId) -> Result<Reply, Problem> {
+    let command = Command::merge(from, into, by.key, state.engine.now(), by.reason)?;
+    let mut event = by.event(state, "member.merge", &into.to_string());
+    event.before = json!({ "from": from });
+    submit(state, by, command, event).await
+}
+
+/// Closes an account for ever.
+pub async fn close(state: &AppState, by: &By<'_>, member: MemberId) -> Result<Reply, Problem> {
+    let command = Command::close(member, by.key, state.engine.now(), by.reason)?;
+    submit(state, by, command, by.event(state, "member.close", &member.to_string())).await
+}
+
+impl By<'_> {
+    fn event(&self, state: &AppState, action: &str, subject: &str) -> AuditEvent {
+        let mut event = self.actor.event(state.clock(), action, subject);
+        self.reason.clone_into(&mut event.reason);
+        event
+    }
+}
+
+async fn ask(state: &AppState, by: &By<'_>, act: Act, command: Command, event: AuditEvent) -> Result<Done, Problem> {
+    match approvals::ask(state, by.actor, act, by.reason, Some(by.key)).await? {
+        Permit::Waits(id) => Ok(Done::Waits(id)),
+        Permit::Now => submit(state, by, command, event).await.map(Done::Now),
+    }
+}
+
+/// Does it. Once it is done, the audit log says who did it, and names its transaction.
+async fn submit(state: &AppState, by: &By<'_>, command: Command, mut event: AuditEvent) -> Result<Reply, Problem> {
+    let outcome: Outcome = state.engine.submit_one(command.from_channel(by.channel).by(by.actor.name())).await;
+    let reply = outcome?;
+    if !reply.replayed {
+        let receipt: Value = serde_json::from_str(&reply.receipt).unwrap_or_default();
+        event.after = json!({ "transaction_id": receipt.get("transaction_id"), "points": receipt.get("points") });
+        if let Err(error) = state.engine.write_records(Vec::new(), vec![event]).await {
+            // The act stands in the journal; who did it is in this line at least.
+            tracing::error!(%error, "an act of administration was done, but the audit log does not say so");
+        }
+    }
+    Ok(reply)
+}
