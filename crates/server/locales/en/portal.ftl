@@ -39,6 +39,19 @@ portal-join-no-name = Give your name, in at most 500 characters.
 portal-join-birth-date-wrong = Give the date of birth as year, month and day, such as 1990-05-17, or leave it out.
 portal-join-text-changed = A text has changed in the meantime. Please read it again.
 
+portal-nav-profile = Profile
+portal-profile-about = About you
+portal-profile-prove = To change anything here, prove that it is you.
+portal-profile-language = Language
+portal-profile-save = Save
+portal-profile-saved = Saved.
+portal-profile-changed = Your profile was changed elsewhere in the meantime. Please look at it again.
+portal-profile-addresses = How you sign in
+portal-profile-no-address = none
+portal-profile-new-address = New e-mail address or phone number
+portal-profile-new-address-hint = We send a code to it. Once you have typed that in, it takes the place of the old one, and your other devices are signed out. Your old address is told.
+portal-profile-address-taken = This address belongs to another account. Ask in the shop to have the two accounts merged.
+
 portal-no-points = You have no points yet.
 portal-pending = { $points } to come
 

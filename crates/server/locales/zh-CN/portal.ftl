@@ -36,6 +36,19 @@ portal-join-no-name = 请填写姓名，最多 500 个字符。
 portal-join-birth-date-wrong = 请按年-月-日填写出生日期，如 1990-05-17，或留空。
 portal-join-text-changed = 条款文字已更新，请重新阅读。
 
+portal-nav-profile = 资料
+portal-profile-about = 个人信息
+portal-profile-prove = 修改前请先验证身份。
+portal-profile-language = 语言
+portal-profile-save = 保存
+portal-profile-saved = 已保存。
+portal-profile-changed = 您的资料刚刚在别处被修改，请重新查看。
+portal-profile-addresses = 登录方式
+portal-profile-no-address = 未填写
+portal-profile-new-address = 新的电子邮箱或手机号码
+portal-profile-new-address-hint = 我们会向其发送验证码。输入验证码后，它将取代原来的，您的其他设备将退出登录，原邮箱或手机会收到通知。
+portal-profile-address-taken = 该邮箱或号码属于另一个账户，请到门店合并两个账户。
+
 portal-no-points = 您还没有积分。
 portal-pending = 待生效：{ $points }
 

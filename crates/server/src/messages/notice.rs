@@ -66,6 +66,15 @@ pub enum Notice<'a> {
         /// Where the devices are listed.
         link: &'a str,
     },
+    /// The e-mail address or phone number of an account is another one.
+    AddressChanged {
+        /// Which: `email` or `phone`.
+        field: &'a str,
+        /// When.
+        time: &'a str,
+        /// Where it stands now.
+        link: &'a str,
+    },
     /// The data of a member are ready to be fetched.
     ExportReady {
         /// Where, behind a sign-in.
@@ -121,6 +130,7 @@ impl Notice<'_> {
             Self::Code { .. } => "code",
             Self::Invitation { .. } => "invitation",
             Self::SignInAlert { .. } => "alert",
+            Self::AddressChanged { .. } => "address",
             Self::ExportReady { .. } => "export",
             Self::ErasureScheduled { .. } => "erasure",
         }
@@ -156,6 +166,9 @@ impl Notice<'_> {
                 key,
                 [("time", time.into()), ("device", device.into()), ("address", address.into()), ("link", link.into())],
             ),
+            Self::AddressChanged { field, time, link } => {
+                words.say_with(key, [("field", field.into()), ("time", time.into()), ("link", link.into())])
+            }
             Self::ExportReady { link, until } => words.say_with(key, [("link", link.into()), ("until", until.into())]),
             Self::ErasureScheduled { at, link } => words.say_with(key, [("at", at.into()), ("link", link.into())]),
         }
@@ -183,6 +196,13 @@ impl Notice<'_> {
             Self::SignInAlert { link, .. } => Parts {
                 title,
                 before: all(&["message-alert-text", "message-alert-when", "message-alert-other"]),
+                code: None,
+                link: linked(link),
+                after: Vec::new(),
+            },
+            Self::AddressChanged { link, .. } => Parts {
+                title,
+                before: all(&["message-address-text", "message-address-other"]),
                 code: None,
                 link: linked(link),
                 after: Vec::new(),
@@ -215,6 +235,7 @@ impl Notice<'_> {
             code(CodePurpose::Recovery),
             Notice::Invitation { inviter: "Ann", role: "service", link, until: "2026-03-12 09:30" },
             Notice::SignInAlert { time: "2026-03-10 09:30", device: "Firefox, Android", address: "203.0.113.7", link },
+            Notice::AddressChanged { field: "phone", time: "2026-03-10 09:30", link },
             Notice::ExportReady { link, until: "2026-03-17 09:30" },
             Notice::ErasureScheduled { at: "2026-04-09 09:30", link },
         ]

@@ -1,10 +1,12 @@
 //! The member portal: points, card and privacy, for members themselves, on their phones.
 
+mod address;
 mod card;
 mod join;
 mod own;
 mod points;
 mod privacy;
+mod profile;
 mod sign_in;
 mod trouble;
 
@@ -26,6 +28,8 @@ pub fn pages() -> Pages {
         .get("/portal/{*rest}", Needs::Member, nowhere)
         .and(sign_in::pages())
         .and(join::pages())
+        .and(profile::pages())
+        .and(address::pages())
         .and(privacy::pages())
         .around(|router| router.layer(middleware::from_fn(surround)).layer(CompressionLayer::new()))
 }

@@ -77,7 +77,7 @@ struct SendForm {
 }
 
 /// What was wrong, as a sentence of the page, or a page of its own.
-fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalError> {
+pub(super) fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalError> {
     match error {
         CodeError::TooMany(seconds) if *seconds > 90 => {
             Ok(frame.say("portal-code-wait-minutes", [("minutes", seconds.div_ceil(60).into())]))
@@ -94,7 +94,7 @@ fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalError> {
     }
 }
 
-fn refusal(page: Response, error: &CodeError) -> Response {
+pub(super) fn refusal(page: Response, error: &CodeError) -> Response {
     match error {
         CodeError::TooMany(seconds) => {
             (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], page).into_response()
@@ -103,7 +103,7 @@ fn refusal(page: Response, error: &CodeError) -> Response {
     }
 }
 
-fn address(text: &str) -> Result<Address, String> {
+pub(super) fn address(text: &str) -> Result<Address, String> {
     if text.contains('@') { Address::email(text) } else { Address::phone(text) }
 }
 
@@ -159,13 +159,23 @@ async fn start(frame: &Frame, state: &AppState, to: &Address) -> Result<Started,
 
 #[derive(Template)]
 #[template(path = "portal/code.html")]
-struct CodePage {
-    frame: Frame,
-    place: &'static str,
+pub(super) struct CodePage {
+    pub(super) frame: Frame,
+    pub(super) place: &'static str,
+    /// Where the forms lead: `…/code` and `…/resend` below it.
+    pub(super) base: &'static str,
+    /// Where another address is given.
+    pub(super) other: &'static str,
     /// Masked.
-    to: String,
-    next: String,
-    trouble: Option<String>,
+    pub(super) to: String,
+    pub(super) next: String,
+    pub(super) trouble: Option<String>,
+}
+
+/// The page of a code that signs in.
+fn code_form(frame: Frame, to: &Address, next: String, trouble: Option<String>) -> Response {
+    let (base, to) = ("/portal/sign-in", masked(to));
+    render(&CodePage { frame, place: "", base, other: base, to, next, trouble })
 }
 
 /// The address of the challenge that the browser holds. `None`: there is none, or no more.
@@ -178,7 +188,7 @@ async fn pending(frame: &Frame, state: &AppState, headers: &HeaderMap) -> Result
     }
 }
 
-fn masked(address: &Address) -> String {
+pub(super) fn masked(address: &Address) -> String {
     match address.channel() {
         Channel::Email => mask::email(address.as_str()),
         Channel::Phone => mask::phone(address.as_str()),
@@ -193,7 +203,7 @@ async fn code_page(
 ) -> Result<Response, PortalError> {
     let next = safe_next(asked.next.as_deref());
     match pending(&frame, &state, &headers).await? {
-        Some(address) => Ok(render(&CodePage { to: masked(&address), frame, place: "", next, trouble: None })),
+        Some(address) => Ok(code_form(frame, &address, next, None)),
         None => Ok(Redirect::to("/portal/sign-in").into_response()),
     }
 }
@@ -217,7 +227,7 @@ async fn resend(
         Ok(started) => Ok(go(&[challenge_cookie(&state, &started)], &code_place(&next))),
         Err(error) => {
             let trouble = Some(words(&frame, &error)?);
-            Ok(refusal(render(&CodePage { to: masked(&to), frame, place: "", next, trouble }), &error))
+            Ok(refusal(code_form(frame, &to, next, trouble), &error))
         }
     }
 }
@@ -242,7 +252,7 @@ async fn check(
         Err(error) => {
             let trouble = Some(words(&frame, &error)?);
             let page = match pending(&frame, &state, &headers).await? {
-                Some(to) => render(&CodePage { to: masked(&to), frame, place: "", next, trouble }),
+                Some(to) => code_form(frame, &to, next, trouble),
                 None => render(&SignInPage { frame, place: "", next, to: String::new(), trouble }),
             };
             return Ok(refusal(page, &error));
