@@ -3,11 +3,13 @@
 mod address;
 mod card;
 mod join;
+mod links;
 mod own;
 mod points;
 mod privacy;
 mod profile;
 mod sign_in;
+mod sso;
 mod trouble;
 
 use axum::extract::Request;
@@ -27,6 +29,8 @@ pub fn pages() -> Pages {
         .get("/portal/card/picture", Needs::Member, card::picture)
         .get("/portal/{*rest}", Needs::Member, nowhere)
         .and(sign_in::pages())
+        .and(sso::pages())
+        .and(links::pages())
         .and(join::pages())
         .and(profile::pages())
         .and(address::pages())

@@ -11,6 +11,7 @@ use guerdon_core::privacy::mask;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::links::{LinkLine, lines};
 use super::own::{is_fresh, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
@@ -106,6 +107,7 @@ struct ProfilePage {
     facts: Vec<(String, String)>,
     addresses: Vec<(String, String)>,
     languages: Vec<(String, String)>,
+    links: Vec<LinkLine>,
     to: String,
     prove: &'static str,
     saved: bool,
@@ -144,6 +146,7 @@ async fn show(frame: Frame, state: &AppState, wrong: Wrong, saved: bool) -> Resu
         facts: if fresh { Vec::new() } else { masked(&frame, &profile) },
         addresses: addresses(&frame, &profile),
         languages: languages(&frame, &about.language),
+        links: if fresh { lines(&frame, state, &own).await.or_trouble(&frame)? } else { Vec::new() },
         about,
         to: wrong.to,
         prove: PROVE,

@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::join;
+use super::join::{self, Proven};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::{Frame, render};
@@ -21,6 +21,7 @@ use crate::identity::guard::cookie;
 use crate::identity::member_session;
 use crate::identity::session::set_cookie;
 use crate::identity::sign_in::{Cookies, Visitor};
+use crate::identity::sso::{Face, Refusal};
 use crate::messages::{Address, Channel, CodePurpose};
 
 /// The cookie that holds the token of a challenge.
@@ -53,6 +54,7 @@ pub fn safe_next(next: Option<&str>) -> String {
 #[derive(Deserialize)]
 struct Asked {
     next: Option<String>,
+    trouble: Option<String>,
 }
 
 #[derive(Template)]
@@ -63,11 +65,19 @@ struct SignInPage {
     next: String,
     to: String,
     trouble: Option<String>,
+    sign_on: Vec<(String, String)>,
 }
 
-async fn page(frame: Frame, Query(asked): Query<Asked>) -> Response {
+fn sign_in_form(frame: Frame, state: &AppState, next: String, to: String, trouble: Option<String>) -> Response {
+    let sign_on = state.sso.ways(Face::Portal, &next);
+    render(&SignInPage { frame, place: "", next, to, trouble, sign_on })
+}
+
+async fn page(frame: Frame, State(state): State<AppState>, Query(asked): Query<Asked>) -> Response {
     let next = safe_next(asked.next.as_deref());
-    render(&SignInPage { frame, place: "", next, to: String::new(), trouble: None })
+    let known = Refusal::SENTENCES.into_iter().find(|name| asked.trouble.as_deref() == Some(name));
+    let trouble = known.map(|name| frame.t(&format!("portal-{name}")));
+    sign_in_form(frame, &state, next, String::new(), trouble)
 }
 
 #[derive(Deserialize)]
@@ -137,7 +147,7 @@ async fn send(
     let next = safe_next(form.next.as_deref());
     let again = |frame: Frame, trouble: String| {
         let to = form.to.chars().take(254).collect();
-        render(&SignInPage { frame, place: "", next: next.clone(), to, trouble: Some(trouble) })
+        sign_in_form(frame, &state, next.clone(), to, Some(trouble))
     };
     let Ok(to) = address(&form.to) else {
         let trouble = frame.t("portal-address-wrong");
@@ -253,7 +263,7 @@ async fn check(
             let trouble = Some(words(&frame, &error)?);
             let page = match pending(&frame, &state, &headers).await? {
                 Some(to) => code_form(frame, &to, next, trouble),
-                None => render(&SignInPage { frame, place: "", next, to: String::new(), trouble }),
+                None => sign_in_form(frame, &state, next, String::new(), trouble),
             };
             return Ok(refusal(page, &error));
         }
@@ -264,7 +274,8 @@ async fn check(
     };
     let reference = state.keys().reference(kind, &address.normal());
     let Some(member) = state.reader.member_by_reference(&reference).await.or_trouble(&frame)? else {
-        let proof = join::keep(&state, &address, &next).await.or_trouble(&frame)?;
+        let proven = Proven::Address(address.channel(), address.as_str().to_owned());
+        let proof = join::keep(&state, &proven, &next).await.or_trouble(&frame)?;
         return Ok(go(&[no_challenge(&state), proof], "/portal/join"));
     };
     let found = state.reader.resolve(member).await.or_trouble(&frame)?;
