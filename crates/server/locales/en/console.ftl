@@ -94,6 +94,13 @@ column-available = Available
 column-last-activity = Last activity
 
 profile-title = Profile
+profile-change = Change the profile
+profile-change-hint = What is there is shown masked. A field that you leave empty stays as it is. The member is told when an address changes.
+profile-remove = Remove
+profile-reason = Why? The audit log keeps it
+profile-save = Save
+profile-no-reason = Say why, in at most 500 characters.
+profile-changed = The profile was changed by somebody else in the meantime. Look at it again.
 fact-external-id = Number
 fact-email = E-mail
 fact-phone = Phone

@@ -171,3 +171,5 @@ reveal-go = Show in full
 export-title = Everything about your membership
 export-data = The same data for programs: data.json in this archive.
 consents-title = Your consents
+
+device-unknown = Unknown device

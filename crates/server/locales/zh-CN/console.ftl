@@ -78,6 +78,13 @@ column-available = 可用积分
 column-last-activity = 最近活动
 
 profile-title = 资料
+profile-change = 修改个人资料
+profile-change-hint = 现有内容以掩码显示。留空的项目保持不变。联系方式更改时会通知会员。
+profile-remove = 移除
+profile-reason = 原因（记入审计日志）
+profile-save = 保存
+profile-no-reason = 请填写原因，最多 500 个字符。
+profile-changed = 资料刚刚被他人修改，请重新查看。
 fact-external-id = 编号
 fact-email = 邮箱
 fact-phone = 手机号

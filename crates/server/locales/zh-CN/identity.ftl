@@ -168,3 +168,5 @@ reveal-go = 完整显示
 export-title = 您的全部会员资料
 export-data = 供程序使用的相同数据：压缩包中的 data.json。
 consents-title = 您的授权
+
+device-unknown = 未知设备

@@ -39,7 +39,7 @@ async fn change(
     headers: HeaderMap,
     Body(patch): Body<Map<String, Value>>,
 ) -> Result<Response, Problem> {
-    let wish = Wish { member: id(&text)?, key: &key, channel: "api", patch: &patch, seen: seen(&headers)? };
+    let wish = Wish { member: id(&text)?, key: &key, channel: "api", patch: &patch, seen: seen(&headers)?, reason: "" };
     let changed = profile::change(&state, &actor, wish).await?;
     receipt(Ok(changed.reply))
 }

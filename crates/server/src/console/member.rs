@@ -44,6 +44,7 @@ struct MemberPage {
     name: String,
     facts: Vec<(String, String)>,
     may_reveal: bool,
+    may_change: bool,
     wallets: Vec<WalletView>,
     history: History,
 }
@@ -104,6 +105,7 @@ async fn show(
         id,
         name: display_name(id, &profile),
         may_reveal: reason.is_none() && frame.actor.access.somewhere().has(Permission::MembersReveal),
+        may_change: account.status == AccountStatus::Active && frame.actor.may(Permission::MembersWrite),
         facts,
         wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
         history,

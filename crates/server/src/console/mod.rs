@@ -13,6 +13,7 @@ mod member;
 mod members;
 mod operators;
 mod overview;
+mod profile;
 mod proofs;
 mod sign_in;
 mod sso;
@@ -32,7 +33,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::language::Language;
 use frame::PageError;
 
-pub(crate) use account::browser;
+pub(crate) use account::device;
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts};
@@ -52,6 +53,7 @@ pub fn pages() -> Pages {
         .get("/console/{*rest}", Needs::Operator, nowhere)
         .and(sign_in::pages())
         .and(sso::pages())
+        .and(profile::pages())
         .and(account::pages())
         .and(approvals::pages())
         .and(audit::pages())

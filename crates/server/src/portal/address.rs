@@ -171,7 +171,7 @@ async fn take(
 ) -> Result<Changed, Problem> {
     let key = format!("portal address {digest}");
     let patch = Map::from_iter([(new.channel().name().to_owned(), Value::from(new.as_str()))]);
-    let wish = Wish { member, key: &key, channel: "portal", patch: &patch, seen: None };
+    let wish = Wish { member, key: &key, channel: "portal", patch: &patch, seen: None, reason: "" };
     profile::change(state, &frame.actor, wish).await
 }
 

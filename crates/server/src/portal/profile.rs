@@ -197,8 +197,8 @@ async fn save(frame: Frame, State(state): State<AppState>, Form(form): Form<Abou
     let seen = hex::decode(&about.version);
     // The version is the key: the same form sent twice changes once.
     let key = format!("portal profile {}", seen.map(|seen| hex::encode(&seen)).unwrap_or_default());
-    let wish =
-        Wish { member: own.id, key: &key, channel: "portal", patch: &patch, seen: Some(seen.unwrap_or_default()) };
+    let seen = Some(seen.unwrap_or_default());
+    let wish = Wish { member: own.id, key: &key, channel: "portal", patch: &patch, seen, reason: "" };
     match profile::change(&state, &frame.actor, wish).await {
         Err(problem) if ["profile_changed", "idempotency_mismatch"].contains(&problem.code.as_str()) => {
             let trouble = Some(frame.t("portal-profile-changed"));

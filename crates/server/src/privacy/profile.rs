@@ -34,6 +34,8 @@ pub struct Wish<'a> {
     pub patch: &'a Map<String, Value>,
     /// The version that the caller has seen, and means; `None`: the patch holds for any.
     pub seen: Option<[u8; 32]>,
+    /// Why, for the audit log; empty: not said.
+    pub reason: &'a str,
 }
 
 /// What was changed.
@@ -65,7 +67,7 @@ pub async fn change(state: &AppState, actor: &Actor, wish: Wish<'_>) -> Result<C
             {
                 tries += 1;
             }
-            outcome => return done(state, actor, wish.member, before, outcome?).await,
+            outcome => return done(state, actor, wish, before, outcome?).await,
         }
     }
 }
@@ -73,14 +75,15 @@ pub async fn change(state: &AppState, actor: &Actor, wish: Wish<'_>) -> Result<C
 async fn done(
     state: &AppState,
     actor: &Actor,
-    member: MemberId,
+    wish: Wish<'_>,
     before: Profile,
     reply: Reply,
 ) -> Result<Changed, Problem> {
     let receipt: Receipt = serde_json::from_str(&reply.receipt)
         .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the receipt cannot be read"))?;
     if !reply.replayed {
-        let mut event = actor.event(state.clock(), "member.profile", &member.to_string());
+        let mut event = actor.event(state.clock(), "member.profile", &wish.member.to_string());
+        wish.reason.clone_into(&mut event.reason);
         event.after = json!({ "transaction_id": receipt.transaction_id, "fields": receipt.fields });
         if let Err(error) = state.engine.write_records(Vec::new(), vec![event]).await {
             // The change stands in the journal; who made it is in this line at least.
