@@ -878,7 +878,8 @@ mod sqlite_only {
 fn an_empty_footprint_loads_nothing() {
     let (mut store, _keep) = Sqlite::fresh();
     let store: &mut dyn Store = &mut store;
-    let Loaded { accounts, committed, orders, stock, references } = store.prefetch(&Footprint::default()).unwrap();
-    let rows = accounts.len() + committed.len() + orders.len() + stock.len() + references.len();
+    let Loaded { accounts, committed, orders, stock, references, profiles } =
+        store.prefetch(&Footprint::default()).unwrap();
+    let rows = accounts.len() + committed.len() + orders.len() + stock.len() + references.len() + profiles.len();
     assert_eq!(rows, 0);
 }

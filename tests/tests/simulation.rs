@@ -50,7 +50,7 @@ fn seeds_keep_every_invariant() {
     assert!(summary.crashes > SEEDS && summary.sold_out > SEEDS / 4, "{summary:?}");
     assert!(summary.conflicts > SEEDS && summary.ghosts > SEEDS / 10 && summary.logged > 10 * SEEDS, "{summary:?}");
     assert!(summary.merged > SEEDS / 4 && summary.closed > SEEDS / 10 && summary.refunded > SEEDS / 4, "{summary:?}");
-    assert!(summary.expired > 0 && summary.forgiven > 0, "{summary:?}");
+    assert!(summary.renumbered > SEEDS / 4 && summary.expired > 0 && summary.forgiven > 0, "{summary:?}");
 }
 
 #[test]
@@ -64,6 +64,7 @@ fn each_planted_bug_is_found() {
         Bug::RoundedUp,
         Bug::MergedTooEarly,
         Bug::RefundedTwice,
+        Bug::ProfileOverwritten,
     ] {
         let found = with(bug, || (0..SEEDS_TO_FIND).find_map(|seed| run(seed).err().map(|problem| (seed, problem))));
         let (seed, problem) = found.unwrap_or_else(|| panic!("{SEEDS_TO_FIND} seeds did not find {bug:?}"));

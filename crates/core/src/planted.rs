@@ -18,6 +18,8 @@ pub enum Bug {
     MergedTooEarly,
     /// A refund can be had twice.
     RefundedTwice,
+    /// A profile is put in the place of one that nobody has read.
+    ProfileOverwritten,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -169,7 +169,7 @@ async fn a_key_can_do_what_it_was_given() {
     init(&data, &gift_club(10));
     let server = Server::start(&data);
     let ann = server.member("ann", 10).await;
-    for permission in Permission::ALL {
+    for &permission in Permission::ALL {
         let key = key_with(&server, &[permission.name()]).await;
         let caller = Caller::new(&server, Some(&key), None);
         for route in routes().iter().filter(|route| route.permission() == Some(permission) && !route.is_page()) {

@@ -79,6 +79,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::MemberClosed
             | RefusalCode::MemberMerged
             | RefusalCode::MemberErased
+            | RefusalCode::ProfileChanged
             | RefusalCode::OpenOrders
             | RefusalCode::OrderNotCaptured => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -8,10 +8,11 @@ use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Command, Footprint, Refusal};
 use guerdon_core::ledger::{Account, CurrencyId};
 use guerdon_core::members::Profile;
-use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM};
+use guerdon_core::privacy::{Keyring, MasterKey, NONCE, SEAL_RANDOM, SECRETS_RANDOM, SealedProfile};
 use guerdon_core::program::Bundle;
 use guerdon_core::time::Timestamp;
 use guerdon_store::Store;
+use serde_json::Map;
 
 /// The program of all whole-system tests.
 pub const PROGRAM: &str = r#"
@@ -141,6 +142,17 @@ pub fn test_keyring() -> &'static Keyring {
 /// A command that enrols a member, sealed with the same bytes each time: a seed replays a run exactly.
 pub fn enrol(member: MemberId, key: &str, at: Timestamp, profile: &Profile) -> Result<Command, Refusal> {
     Command::enrol(test_keyring(), [3; SEAL_RANDOM], member, key, at, profile)
+}
+
+/// The profile of a member whom the brand knows by a number, as [`enrol`] and [`renumber`] seal it.
+pub fn sealed(member: MemberId, external_id: &str) -> SealedProfile {
+    test_keyring().seal_profile(member, &profile(external_id), [3; SEAL_RANDOM]).expect("a sealed profile")
+}
+
+/// A command that gives a member another number, over a profile in which the client has read `read`.
+pub fn renumber(member: MemberId, key: &str, at: Timestamp, read: &str, external_id: &str) -> Result<Command, Refusal> {
+    let patch = Map::from_iter([("external_id".to_owned(), external_id.into())]);
+    Command::change_profile(test_keyring(), [3; NONCE], member, key, at, &sealed(member, read), &patch)
 }
 
 /// The account of a member, when there is one.

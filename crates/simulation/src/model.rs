@@ -41,6 +41,8 @@ pub(crate) struct Member {
     pub(crate) version: i64,
     latest: i64,
     pub(crate) status: Status,
+    /// The brand's number for the member.
+    pub(crate) external: String,
     /// Who was merged into this account, in order.
     merged_from: Vec<i64>,
 }
@@ -158,7 +160,9 @@ impl Model {
             && let Some(answer) = self.answered(want)
         {
             return match outcome {
-                _ if answer.request != want.what => refused(outcome, "idempotency_mismatch", summary),
+                _ if !answer.request.is_the_same_request(&want.what) => {
+                    refused(outcome, "idempotency_mismatch", summary)
+                }
                 Ok(reply) if reply.replayed && reply.receipt == answer.receipt => {
                     summary.replayed += 1;
                     Ok(())
@@ -201,6 +205,7 @@ impl Model {
         summary.accepted += 1;
         summary.merged += u64::from(matches!(want.what, What::Merge { .. }));
         summary.closed += u64::from(want.what == What::Close);
+        summary.renumbered += u64::from(matches!(want.what, What::Renumber { .. }));
         summary.refunded += u64::from(matches!(want.what, What::Refund(_)));
         summary.expired += said.expired;
         summary.forgiven += said.forgiven;
@@ -229,6 +234,12 @@ impl Model {
             Some(Status::Merged(into)) => self.survivor(into),
             _ => member,
         }
+    }
+
+    /// The numbers that lead to a member.
+    fn led_to(&self, member: i64) -> Vec<String> {
+        let led = self.externals.iter().filter(|(_, owner)| self.survivor(**owner) == member);
+        led.map(|(external, _)| external.clone()).collect()
     }
 
     pub(crate) fn is_active(&self, member: i64) -> bool {
@@ -288,7 +299,8 @@ impl Model {
             }
             self.externals.insert(external.clone(), want.member);
             self.enrolments.insert(want.key.clone(), want.member);
-            self.members.insert(want.member, Member { version: 1, latest: want.at, ..Member::default() });
+            let external = external.clone();
+            self.members.insert(want.member, Member { version: 1, latest: want.at, external, ..Member::default() });
             return Ok(Said::default());
         }
         if let What::Merge { from } = want.what
@@ -296,6 +308,7 @@ impl Model {
         {
             return self.merge(from, want);
         }
+        let led: Vec<String> = self.led_to(want.member);
         let Some(member) = self.members.get_mut(&want.member) else { return Err("unknown_member") };
         if !matches!(want.what, What::Capture(_) | What::Release(_) | What::Refund(_) | What::Tick) {
             member.must_be_active()?;
@@ -405,6 +418,19 @@ impl Model {
                 member.lifetime[1] -= order.points;
                 said.points = order.points;
                 order.state = "refunded";
+            }
+            What::Renumber { read, external } => {
+                if member.external != *read {
+                    return Err("profile_changed");
+                }
+                if self.externals.contains_key(external) && !led.contains(external) {
+                    return Err("already_enrolled");
+                }
+                if read != external {
+                    self.externals.remove(read);
+                    self.externals.entry(external.clone()).or_insert(want.member);
+                }
+                member.external.clone_from(external);
             }
             What::Close => {
                 member.must_be_settled()?;

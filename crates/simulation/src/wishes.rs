@@ -6,7 +6,7 @@ use guerdon_core::kernel::{Command, Refusal};
 use guerdon_core::time::{EARLIEST, Timestamp};
 use guerdon_store::Store;
 
-use crate::fixtures::{POINTS, TEA, VOUCHER, basket, custom, enrol, paid, profile};
+use crate::fixtures::{POINTS, TEA, VOUCHER, basket, custom, enrol, paid, profile, renumber};
 use crate::world::{DAY, MEMBERS, World};
 
 /// SplitMix64: a seed must replay the same for ever, so no generator of a library that may change.
@@ -37,18 +37,50 @@ impl Dice {
 /// A wish of a client, in the terms of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
-    Enrol { external: String },
-    Purchase { plain: i64, christmas: i64, at: i64 },
-    Return { amount: i64, at: i64 },
-    CheckIn { at: i64 },
-    Redeem { reward: String, quantity: i64, capture: bool },
+    Enrol {
+        external: String,
+    },
+    Purchase {
+        plain: i64,
+        christmas: i64,
+        at: i64,
+    },
+    Return {
+        amount: i64,
+        at: i64,
+    },
+    CheckIn {
+        at: i64,
+    },
+    Redeem {
+        reward: String,
+        quantity: i64,
+        capture: bool,
+    },
     Capture(i64),
     Release(i64),
     Refund(i64),
     Adjust(i64),
-    Merge { from: i64 },
+    Merge {
+        from: i64,
+    },
     Close,
+    /// Another number in the profile that the client has read.
+    Renumber {
+        read: String,
+        external: String,
+    },
     Tick,
+}
+
+impl What {
+    /// Whether two requests with one key are one request. What a client had read is no part of it.
+    pub(crate) fn is_the_same_request(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Renumber { external, .. }, Self::Renumber { external: other, .. }) => external == other,
+            _ => self == other,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -193,6 +225,12 @@ impl<S: Store> World<S> {
                 return Want { member, key, at: self.now, what: What::Merge { from }, dry: false };
             }
             82..83 => What::Close,
+            83..86 => {
+                let known = self.model.members.get(&member).filter(|_| self.dice.percent(90));
+                let read = known.map(|known| known.external.clone());
+                let read = read.unwrap_or_else(|| format!("C-{}", self.dice.below(MEMBERS * 4)));
+                What::Renumber { read, external: format!("C-{}", self.dice.below(MEMBERS * 4)) }
+            }
             76..88 => match self.dice.between(-600, 6_000) {
                 0 => What::Adjust(1),
                 points => What::Adjust(points),
@@ -232,6 +270,7 @@ impl<S: Store> World<S> {
                 Command::refund(member, MemberId(owner), key, at, OrderId(*order), "for the simulation")?
             }
             What::Merge { from } => Command::merge(MemberId(*from), member, key, at, "for the simulation")?,
+            What::Renumber { read, external } => renumber(member, key, at, read, external)?,
             What::Close => Command::close(member, key, at, "for the simulation")?,
             What::Adjust(points) => Command::adjust(member, key, at, POINTS, *points, "for the simulation")?,
             What::Tick => {

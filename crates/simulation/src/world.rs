@@ -14,7 +14,7 @@ use guerdon_core::proofs::SigningKey;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{RamStore, Store, StoreError, load_program, publish, sequence, start_log, verify};
 
-use crate::fixtures::{POINTS, PROGRAM, VOUCHER, stored_account, test_keyring};
+use crate::fixtures::{POINTS, PROGRAM, VOUCHER, sealed, stored_account, test_keyring};
 use crate::model::{Model, Row};
 use crate::wishes::{Dice, Want};
 
@@ -54,6 +54,8 @@ pub struct Summary {
     pub merged: u64,
     /// Accounts that were closed.
     pub closed: u64,
+    /// Profiles that were changed.
+    pub renumbered: u64,
     /// Orders that were refunded.
     pub refunded: u64,
     /// Points that expired.
@@ -76,6 +78,7 @@ impl Summary {
             sold_out: self.sold_out + other.sold_out,
             merged: self.merged + other.merged,
             closed: self.closed + other.closed,
+            renumbered: self.renumbered + other.renumbered,
             refunded: self.refunded + other.refunded,
             expired: self.expired + other.expired,
             forgiven: self.forgiven + other.forgiven,
@@ -368,16 +371,29 @@ impl<S: Store> World<S> {
         Ok(())
     }
 
-    /// Every member is found by the number that was given first, whatever was merged.
+    /// Every member is found by the number that was given, whatever was merged, and by none that was taken away.
     fn compare_references(&mut self) -> Result<(), String> {
-        for (external, member) in &self.model.externals {
-            let reference = test_keyring().reference(RefKind::ExternalId, external);
+        for external in (0..MEMBERS * 4).map(|number| format!("C-{number}")) {
+            let reference = test_keyring().reference(RefKind::ExternalId, &external);
             let footprint = Footprint { references: vec![reference.clone()], ..Footprint::default() };
             let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
             let found = loaded.references.get(&reference).map(|member| member.0);
-            let expected = self.model.survivor(*member);
-            if found != Some(expected) {
-                return Err(format!("{external} leads to {found:?}, in the model to {expected}"));
+            let expected = self.model.externals.get(&external).map(|member| self.model.survivor(*member));
+            if found != expected {
+                return Err(format!("{external} leads to {found:?}, in the model to {expected:?}"));
+            }
+        }
+        self.compare_profiles()
+    }
+
+    fn compare_profiles(&mut self) -> Result<(), String> {
+        let profiles = self.model.members.keys().map(|member| MemberId(*member)).collect();
+        let footprint = Footprint { profiles, ..Footprint::default() };
+        let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
+        for (member, state) in &self.model.members {
+            let member = MemberId(*member);
+            if loaded.profiles.get(&member) != Some(&sealed(member, &state.external).version()) {
+                return Err(format!("{member} has another profile than that with {}", state.external));
             }
         }
         Ok(())

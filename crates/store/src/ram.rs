@@ -90,15 +90,19 @@ impl RamStore {
                 return Err(StoreError::Conflict);
             }
         }
+        let mut freed = BTreeSet::new();
         for decision in &changes.decisions {
             let transaction = &decision.transaction;
             if self.keys.contains_key(&(transaction.member_id, transaction.idempotency_key.clone())) {
                 return Err(StoreError::Conflict);
             }
-            let mut references = decision.member.iter().flat_map(|member| &member.references);
-            if references.any(|reference| self.references.contains_key(reference)) {
+            let references = decision.member.iter().flat_map(|member| &member.references);
+            let added = decision.profile.iter().flat_map(|profile| &profile.added);
+            if references.chain(added).any(|one| self.references.contains_key(one) && !freed.contains(one)) {
                 return Err(StoreError::Conflict);
             }
+            // What one command frees, a later one may take.
+            freed.extend(decision.profile.iter().flat_map(|profile| &profile.removed));
         }
         let sealed = changes.decisions.iter().filter_map(|decision| Some(&decision.member.as_ref()?.sealed));
         check_wrapped(self.meta.get(KEYRING).map(String::as_str), sealed.map(|sealed| sealed.key_id.as_str()))?;
@@ -163,6 +167,11 @@ impl Store for RamStore {
                 loaded.references.insert(reference.clone(), *member);
             }
         }
+        for member in &footprint.profiles {
+            if let Some(sealed) = self.members.get(member).and_then(|row| row.sealed.as_ref()) {
+                loaded.profiles.insert(*member, sealed.version());
+            }
+        }
         Ok(loaded)
     }
 
@@ -178,6 +187,13 @@ impl Store for RamStore {
                 let sealed: SealedProfile = new.sealed.clone();
                 self.members.insert(member, StoredMember { sealed: Some(sealed), erased_at: None });
                 self.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
+            }
+            if let Some(new) = &decision.profile {
+                if let Some(sealed) = self.members.get_mut(&member).and_then(|row| row.sealed.as_mut()) {
+                    sealed.ciphertext.clone_from(&new.ciphertext);
+                }
+                self.references.retain(|reference, led| *led != member || !new.removed.contains(reference));
+                self.references.extend(new.added.iter().cloned().map(|reference| (reference, member)));
             }
             if let Some(from) = decision.takes_references_of {
                 let led = self.references.iter_mut().filter(|(reference, led)| reference.kind.moves() && **led == from);

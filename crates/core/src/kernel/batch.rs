@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::command::{Action, Command};
-use super::decide::{Decision, decide};
+use super::decide::{Decision, NewProfile, decide};
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{IdGenerator, MemberId, OrderId};
 use crate::ledger::Account;
 use crate::members::MemberRef;
 use crate::planted::{self, Bug};
+use crate::privacy::profile_version;
 use crate::program::Program;
 use crate::redemption::Order;
 use crate::rewards::{StockChange, StockLevel};
@@ -29,6 +30,8 @@ pub struct Footprint {
     pub rewards: Vec<String>,
     /// References to members.
     pub references: Vec<MemberRef>,
+    /// Profiles, of which the version is looked at.
+    pub profiles: Vec<MemberId>,
 }
 
 /// A transaction that was committed under an idempotency key.
@@ -53,6 +56,8 @@ pub struct Loaded {
     pub stock: FxHashMap<String, StockLevel>,
     /// References that are taken.
     pub references: FxHashMap<MemberRef, MemberId>,
+    /// The versions of profiles that are there.
+    pub profiles: FxHashMap<MemberId, [u8; 32]>,
 }
 
 /// The answer to an accepted command.
@@ -94,7 +99,10 @@ pub struct Changes {
 impl Changes {
     /// Whether members share more than stock, so that the changes hold together or not at all.
     pub fn are_inseparable(&self) -> bool {
-        self.decisions.iter().any(|decision| decision.takes_references_of.is_some())
+        let frees_or_takes = |new: &NewProfile| !new.removed.is_empty() || !new.added.is_empty();
+        self.decisions.iter().any(|decision| {
+            decision.takes_references_of.is_some() || decision.profile.as_ref().is_some_and(frees_or_takes)
+        })
     }
 
     /// Takes out what belongs to some members. The rest stands as it is: members share nothing but stock, and of that
@@ -128,6 +136,10 @@ impl Footprint {
                 Action::Enrol(enrolment) => {
                     footprint.references.extend(enrolment.references.iter().cloned());
                     continue;
+                }
+                Action::ChangeProfile(change) => {
+                    footprint.references.extend(change.added.iter().cloned());
+                    footprint.profiles.push(command.member_id);
                 }
                 Action::Redeem { reward_id, .. } => {
                     if rewards.insert(reward_id.as_str()) {
@@ -211,6 +223,7 @@ impl Loaded {
         self.orders.extend(other.orders);
         self.stock.extend(other.stock);
         self.references.extend(other.references);
+        self.profiles.extend(other.profiles);
     }
 }
 
@@ -295,9 +308,17 @@ impl<'a> Batch<'a> {
         });
         if let Some(new) = &decision.member {
             self.loaded.references.extend(new.references.iter().cloned().map(|reference| (reference, member)));
+            self.loaded.profiles.insert(member, new.sealed.version());
+        }
+        if let Some(new) = &decision.profile {
+            let removed = |reference: &MemberRef, led: MemberId| led == member && new.removed.contains(reference);
+            self.loaded.references.retain(|reference, led| !removed(reference, *led));
+            self.loaded.references.extend(new.added.iter().cloned().map(|reference| (reference, member)));
+            self.loaded.profiles.insert(member, profile_version(&new.ciphertext));
         }
         if !decision.erased.is_empty() {
             self.loaded.references.retain(|_, led| !decision.erased.contains(led));
+            self.loaded.profiles.retain(|member, _| !decision.erased.contains(member));
         }
         if let Some(from) = decision.takes_references_of {
             let led =

@@ -1,6 +1,7 @@
 //! Commands: who wants what, when, under which idempotency key.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Refusal, RefusalCode};
@@ -9,7 +10,7 @@ use crate::id::{MemberId, OrderId};
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::members::{MemberRef, Profile, RefKind};
-use crate::privacy::{Keyring, PrivacyError, SEAL_RANDOM, SealedProfile};
+use crate::privacy::{Keyring, NONCE, PrivacyError, SEAL_RANDOM, SealedProfile};
 use crate::program::Program;
 use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
 
@@ -44,11 +45,28 @@ impl Enrolment {
     }
 }
 
+/// A profile as it is to be, sealed before it comes here, and what it was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileChange {
+    /// The [`SealedProfile::version`] that was read: the change is refused when it is another by now.
+    pub read: [u8; 32],
+    /// The new profile under the key that the member has.
+    pub ciphertext: Vec<u8>,
+    /// References that lead to the member no longer.
+    pub removed: Vec<MemberRef>,
+    /// References that lead to the member from now on.
+    pub added: Vec<MemberRef>,
+    /// The names of the fields that differ.
+    pub fields: Vec<&'static str>,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Enrol a new member under the command's `member_id`.
     Enrol(Box<Enrolment>),
+    /// Put a changed profile in the place of the one that was read.
+    ChangeProfile(Box<ProfileChange>),
     /// Record an activity.
     Record(Box<PreparedActivity>),
     /// Create an order: set points and stock aside; `capture` spends them at once.
@@ -89,11 +107,10 @@ pub enum Action {
         /// Why.
         reason: String,
     },
-    /// End the account; the points that are left are forfeited.
     /// Destroy what is known of the person: the key, the profile, the references. Points that are left are forfeited; the
     /// journal stays.
     Erase,
-    /// Close an account.
+    /// End the account; the points that are left are forfeited.
     Close {
         /// Why.
         reason: String,
@@ -160,6 +177,37 @@ impl Command {
         // Keyed: a phone number must not be guessed from the digest of its request.
         let request_digest = keyring.digest("request", &request);
         Ok(Self { request_digest, ..Self::new(member_id, key, at, Action::Enrol(Box::new(enrolment)), &()) })
+    }
+
+    /// Changes a member's profile by a JSON merge patch of the sealed one that was read; both are opened and sealed here,
+    /// on the caller's thread.
+    pub fn change_profile(
+        keyring: &Keyring,
+        nonce: [u8; NONCE],
+        member_id: MemberId,
+        key: &str,
+        at: Timestamp,
+        sealed: &SealedProfile,
+        patch: &Map<String, Value>,
+    ) -> Result<Self, Refusal> {
+        check_key(key)?;
+        let before = keyring.open_profile(member_id, sealed).map_err(unsealed)?;
+        let invalid = |problem| Refusal::new(RefusalCode::InvalidRequest, problem);
+        let after = before.patched(patch).map_err(invalid)?;
+        after.validate().map_err(invalid)?;
+        let (was, is) = (keyring.references(&before), keyring.references(&after));
+        let change = ProfileChange {
+            read: sealed.version(),
+            ciphertext: keyring.reseal_profile(member_id, sealed, &after, nonce).map_err(unsealed)?,
+            removed: was.iter().filter(|reference| !is.contains(reference)).cloned().collect(),
+            added: is.iter().filter(|reference| !was.contains(reference)).cloned().collect(),
+            fields: before.differences(&after),
+        };
+        let request = serde_json::to_vec(&("profile", patch)).unwrap_or_default();
+        // Keyed, as that of an enrolment.
+        let request_digest = keyring.digest("request", &request);
+        let action = Action::ChangeProfile(Box::new(change));
+        Ok(Self { request_digest, ..Self::new(member_id, key, at, action, &()) })
     }
 
     /// Records an activity: validates it and evaluates its rules. `now` is the moment of the call; `oldest` the
@@ -286,6 +334,14 @@ impl Command {
     /// The same command with whoever sent it, whom the receipt names.
     pub fn by(mut self, actor: String) -> Self {
         self.actor = Some(actor);
+        self
+    }
+
+    /// The same change of a profile, to be made only over the version that the caller has read.
+    pub fn over(mut self, version: [u8; 32]) -> Self {
+        if let Action::ChangeProfile(change) = &mut self.action {
+            change.read = version;
+        }
         self
     }
 

@@ -27,6 +27,18 @@ pub struct NewMember {
     pub references: Vec<MemberRef>,
 }
 
+/// A profile to be stored in the place of another. Only the ciphertext is written: the member's key stays as it is, also
+/// where a rotation of the master key wraps it anew at the same moment.
+#[derive(Debug, Clone)]
+pub struct NewProfile {
+    /// The profile under the member's key.
+    pub ciphertext: Vec<u8>,
+    /// References that lead to the member no longer.
+    pub removed: Vec<MemberRef>,
+    /// References that lead to the member from now on, and led to nobody before.
+    pub added: Vec<MemberRef>,
+}
+
 /// Everything that an accepted command changes.
 #[derive(Debug, Clone)]
 pub struct Decision {
@@ -36,6 +48,8 @@ pub struct Decision {
     pub transaction: Transaction,
     /// A member to be stored.
     pub member: Option<NewMember>,
+    /// A profile to be stored in the place of the member's.
+    pub profile: Option<NewProfile>,
     /// An activity to be stored: its id, kind and body.
     pub activity: Option<(ActivityId, String, String)>,
     /// An order made or changed.
@@ -60,6 +74,7 @@ pub(super) struct Draft<'a> {
     transfers: Vec<Transfer>,
     pub(super) receipt: Receipt,
     member: Option<NewMember>,
+    pub(super) profile: Option<NewProfile>,
     activity: Option<(ActivityId, String, String)>,
     pub(super) order: Option<Order>,
     pub(super) stock: Option<(String, StockChange)>,
@@ -92,6 +107,7 @@ pub(super) fn decide(
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
+        Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
         Action::Record(activity) => draft.record(activity, ActivityId(ids.next(now)))?,
         Action::Redeem { reward_id, quantity, capture } => {
             draft.redeem(reward_id, *quantity, *capture, loaded, OrderId(ids.next(now)))?;
@@ -112,9 +128,22 @@ pub(super) fn unknown_member(member: MemberId) -> Refusal {
     Refusal::new(RefusalCode::UnknownMember, format!("there is no member {member}; enrol the member first"))
 }
 
+/// The refusal of a reference that leads to another member.
+pub(super) fn taken(reference: &MemberRef, other: MemberId) -> Refusal {
+    let problem = format!("this {} belongs to member {other} already", reference.kind.name());
+    Refusal::new(RefusalCode::AlreadyEnrolled, problem)
+}
+
 /// Whether an action begins something. What was begun before is settled on every account.
 fn needs_active(action: &Action) -> bool {
-    matches!(action, Action::Record(_) | Action::Redeem { .. } | Action::Adjust { .. } | Action::Close { .. })
+    matches!(
+        action,
+        Action::ChangeProfile(_)
+            | Action::Record(_)
+            | Action::Redeem { .. }
+            | Action::Adjust { .. }
+            | Action::Close { .. }
+    )
 }
 
 /// Refuses what only an active account does.
@@ -134,6 +163,7 @@ impl<'a> Draft<'a> {
     pub(super) fn new(program: &'a Program, command: &'a Command, account: Account, id: TransactionId) -> Self {
         let kind = match command.action {
             Action::Enrol(_) => TransactionKind::Enrol,
+            Action::ChangeProfile(_) => TransactionKind::Profile,
             Action::Record(_) => TransactionKind::Activity,
             Action::Redeem { .. } => TransactionKind::Redeem,
             Action::Capture(_) => TransactionKind::Capture,
@@ -158,6 +188,7 @@ impl<'a> Draft<'a> {
             expired: 0,
             forfeited: 0,
             reason: None,
+            fields: Vec::new(),
             activity: None,
             order: None,
             status: None,
@@ -173,6 +204,7 @@ impl<'a> Draft<'a> {
             transfers: Vec::new(),
             receipt,
             member: None,
+            profile: None,
             activity: None,
             order: None,
             stock: None,
@@ -224,11 +256,8 @@ impl<'a> Draft<'a> {
 
     fn enrol(&mut self, enrolment: &Enrolment, loaded: &Loaded) -> Result<(), Refusal> {
         let Enrolment { sealed, references, .. } = enrolment;
-        for reference in references {
-            if let Some(other) = loaded.references.get(reference) {
-                let problem = format!("this {} belongs to member {other} already", reference.kind.name());
-                return Err(Refusal::new(RefusalCode::AlreadyEnrolled, problem));
-            }
+        if let Some((reference, other)) = references.iter().find_map(|one| loaded.references.get_key_value(one)) {
+            return Err(taken(reference, *other));
         }
         for currency in &self.program.currencies {
             self.account.wallet_mut(currency.id);
@@ -360,6 +389,7 @@ impl<'a> Draft<'a> {
             account: self.account,
             transaction,
             member: self.member,
+            profile: self.profile,
             activity: self.activity,
             order: self.order,
             stock: self.stock,

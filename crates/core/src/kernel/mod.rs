@@ -5,11 +5,12 @@ mod command;
 mod decide;
 mod life;
 mod orders;
+mod profile;
 mod receipt;
 mod refusal;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
-pub use command::{Action, Command, Enrolment, PreparedActivity};
-pub use decide::{Decision, NewMember};
+pub use command::{Action, Command, Enrolment, PreparedActivity, ProfileChange};
+pub use decide::{Decision, NewMember, NewProfile};
 pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
 pub use refusal::{Refusal, RefusalCode};

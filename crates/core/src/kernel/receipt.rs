@@ -70,6 +70,9 @@ pub struct Receipt {
     /// Why a balance was adjusted, an account closed or merged, an order refunded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Which fields of the profile were changed: their names, never what stands in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
     /// The activity, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<ActivityReceipt>,

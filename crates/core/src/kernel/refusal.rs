@@ -44,6 +44,8 @@ pub enum RefusalCode {
     MemberMerged,
     /// The member was erased.
     MemberErased,
+    /// The profile was changed since it was read.
+    ProfileChanged,
     /// Orders of the member are held: they must be captured or released first.
     OpenOrders,
     /// Only a captured order can be refunded.
@@ -75,6 +77,7 @@ impl RefusalCode {
             Self::MemberClosed => "member_closed",
             Self::MemberMerged => "member_merged",
             Self::MemberErased => "member_erased",
+            Self::ProfileChanged => "profile_changed",
             Self::OpenOrders => "open_orders",
             Self::OrderNotCaptured => "order_not_captured",
             Self::KeysUnavailable => "keys_unavailable",

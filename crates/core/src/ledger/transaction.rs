@@ -101,6 +101,8 @@ pub enum TransactionKind {
     Refund = 10,
     /// What was known of the member was destroyed, and the points forfeited.
     Erase = 11,
+    /// The member's profile was changed.
+    Profile = 12,
 }
 
 impl TransactionKind {
@@ -118,6 +120,7 @@ impl TransactionKind {
             Self::Merge,
             Self::Refund,
             Self::Erase,
+            Self::Profile,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == code)
@@ -142,6 +145,7 @@ impl TransactionKind {
             Self::Merge => "merge",
             Self::Refund => "refund",
             Self::Erase => "erase",
+            Self::Profile => "profile",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod card;
 mod card_number;
+mod patch;
 
 pub use card::{CardError, CardKey, CardPublicKey, STEP_SECONDS, verify_card};
 pub use card_number::{card_number, grouped_card_number, parse_card_number};

@@ -34,6 +34,18 @@ pub struct SealedProfile {
     pub ciphertext: Vec<u8>,
 }
 
+impl SealedProfile {
+    /// Tells whether the profile is still the one that was read. The same under every master key.
+    pub fn version(&self) -> [u8; 32] {
+        profile_version(&self.ciphertext)
+    }
+}
+
+/// The version of a profile by its ciphertext, which has a nonce of its own each time.
+pub fn profile_version(ciphertext: &[u8]) -> [u8; 32] {
+    Sha256::digest(ciphertext).into()
+}
+
 /// The master keys at hand, the one in use, and the program's own secrets. Never prints a key.
 pub struct Keyring {
     masters: Vec<Arc<dyn KeyWrap>>,

@@ -11,7 +11,7 @@ mod master;
 mod secret;
 
 pub use cipher::{open, seal};
-pub use keyring::{Keyring, SEAL_RANDOM, SECRETS_RANDOM, SealedProfile};
+pub use keyring::{Keyring, SEAL_RANDOM, SECRETS_RANDOM, SealedProfile, profile_version};
 pub use master::{KeyWrap, MasterKey};
 
 /// Bytes of a nonce.

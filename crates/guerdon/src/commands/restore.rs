@@ -73,7 +73,7 @@ fn restore_directory(folder: &Path, data: &Path, until: Option<Timestamp>) -> Re
     std::fs::File::open(work.join(DATABASE_FILE))?.sync_all()?;
     std::fs::rename(work.join(DATABASE_FILE), &to).with_context(|| to.display().to_string())?;
     std::fs::remove_dir_all(&work).with_context(|| work.display().to_string())?;
-    if let Some(Rewound { transactions, members, records }) = rewound {
+    if let Some(Rewound { transactions, members, profiles, records }) = rewound {
         let count = |number: usize| grouped(i64::try_from(number).unwrap_or(i64::MAX));
         println!(
             "Taken back: {} transactions and {} members from after that moment. The transparency log ends there as well: \
@@ -81,6 +81,12 @@ fn restore_directory(folder: &Path, data: &Path, until: Option<Timestamp>) -> Re
             count(transactions),
             count(members)
         );
+        if profiles > 0 {
+            println!(
+                "The profiles of {} members were changed after that moment and stay as they are in the backup.",
+                grouped(profiles)
+            );
+        }
         if records > 0 {
             println!(
                 "{} records of administration (operators, keys, consents and the like) and the audit log are as in the backup.",

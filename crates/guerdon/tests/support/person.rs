@@ -49,6 +49,14 @@ impl Person {
         person
     }
 
+    /// Posts a form as from a page that a browser shows.
+    pub async fn post_from(&mut self, page: &str, path: &str, form: &[(&str, &str)]) -> (u16, String) {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self.client.post(format!("{}{path}", self.address)).body(body);
+        let request = request.header("referer", format!("{}{page}", self.address));
+        self.send(request.header("content-type", "application/x-www-form-urlencoded")).await
+    }
+
     async fn send(&mut self, request: reqwest::RequestBuilder) -> (u16, String) {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = request.header("cookie", cookies.join("; "));

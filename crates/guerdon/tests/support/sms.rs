@@ -38,16 +38,21 @@ impl Gateway {
 
     /// The code in the message after `seen` others; its number is checked.
     pub async fn code(&self, seen: usize, to: &str) -> String {
+        let (number, text) = self.message(seen).await;
+        assert_eq!(number, to);
+        let mut digits = text.split(|c: char| !c.is_ascii_digit());
+        digits.find(|digits| digits.len() == 6).unwrap().to_owned()
+    }
+
+    /// The message after `seen` others: its number, and its text.
+    pub async fn message(&self, seen: usize) -> (String, String) {
         for _ in 0..200 {
             if let Some(message) = self.messages.lock().unwrap().get(seen) {
-                assert_eq!(message["to"], to);
-                let text = message["text"].as_str().unwrap();
-                let mut digits = text.split(|c: char| !c.is_ascii_digit());
-                return digits.find(|digits| digits.len() == 6).unwrap().to_owned();
+                return (message["to"].as_str().unwrap().to_owned(), message["text"].as_str().unwrap().to_owned());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("no message came to {to}");
+        panic!("no message came");
     }
 }
 

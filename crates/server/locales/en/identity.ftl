@@ -211,3 +211,4 @@ role-finance-about = Balances, refunds and what they cost.
 role-auditor-about = Sees everything, changes nothing.
 role-developer-about = Keys, partners and metrics.
 problem-role_in_use = Operators have this role. Give them another one first.
+device-unknown = Unknown device

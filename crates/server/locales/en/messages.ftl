@@ -27,6 +27,22 @@ message-alert-other = Was it not you? Sign out that device and choose a new pass
 message-alert-link = Look at your devices
 message-alert-phone = New sign-in to { $program } at { $time } from { $device }. Not you? Sign out that device: { $link }
 
+message-address-subject = { $field ->
+    [email] The e-mail address of your account with { $program } was changed
+   *[other] The phone number of your account with { $program } was changed
+}
+message-address-title = Your account has another address
+message-address-text = { $field ->
+    [email] At { $time } another e-mail address was entered for your account with { $program }.
+   *[other] At { $time } another phone number was entered for your account with { $program }.
+}
+message-address-other = Was it not you? Sign in while you still can and change it back, or ask for help at once.
+message-address-link = Look at your account
+message-address-phone = { $field ->
+    [email] The e-mail address of your account with { $program } was changed at { $time }. Not you? { $link }
+   *[other] The phone number of your account with { $program } was changed at { $time }. Not you? { $link }
+}
+
 message-erasure-subject = Your account with { $program } will be erased
 message-erasure-title = Your account will be erased
 message-erasure-text = Everything personal in your account with { $program } will be erased for ever at { $at }. Your points end with it.

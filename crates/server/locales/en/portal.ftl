@@ -15,6 +15,11 @@ portal-address-wrong = This is neither an e-mail address such as ann@example.org
 portal-no-email = Codes cannot be sent by e-mail here. Use your phone number.
 portal-no-phone = Codes cannot be sent to phones here. Use your e-mail address.
 
+portal-sso-over = This took too long, or was done already. Begin anew.
+portal-sso-cancelled = The sign-in was cancelled there. Begin anew, or have a code sent.
+portal-sso-unavailable = That way of signing in does not work at the moment. Try again later, or have a code sent.
+portal-sso-no-access = That account does not lead to a membership here. Sign in or join with a code.
+
 portal-code-title = Your code
 portal-code-label = The six digits that we sent to { $address }
 portal-code-hint = The code is good for ten minutes. Never pass it on to anyone: nobody from us asks for it.
@@ -32,12 +37,30 @@ portal-code-wait-minutes = Too many codes were asked for. Try again in { $minute
 
 portal-join-title = Join
 portal-join-why = { $address } is proved. Tell us who you are, and you are a member.
+portal-join-by = { $provider } has told us that it is you. Tell us the rest, and you are a member.
 portal-join-birth-date = Date of birth (optional)
 portal-join-consents = Every box is optional. You can change your mind at any time under “Privacy”.
 portal-join-go = Join
 portal-join-no-name = Give your name, in at most 500 characters.
 portal-join-birth-date-wrong = Give the date of birth as year, month and day, such as 1990-05-17, or leave it out.
 portal-join-text-changed = A text has changed in the meantime. Please read it again.
+
+portal-nav-profile = Profile
+portal-profile-about = About you
+portal-profile-prove = To change anything here, prove that it is you.
+portal-profile-language = Language
+portal-profile-save = Save
+portal-profile-saved = Saved.
+portal-profile-changed = Your profile was changed elsewhere in the meantime. Please look at it again.
+portal-profile-addresses = How you sign in
+portal-profile-no-address = none
+portal-profile-new-address = New e-mail address or phone number
+portal-profile-new-address-hint = We send a code to it. Once you have typed that in, it takes the place of the old one, and your other devices are signed out. Your old address is told.
+portal-profile-address-taken = This address belongs to another account. Ask in the shop to have the two accounts merged.
+
+portal-link-since = Since { $date }
+portal-link-remove = Remove
+portal-link-only = This is your only way to sign in. Give an e-mail address or phone number first.
 
 portal-no-points = You have no points yet.
 portal-pending = { $points } to come

@@ -204,3 +204,4 @@ role-finance-about = 余额、退款及其成本。
 role-auditor-about = 可查看全部内容，不可更改。
 role-developer-about = 密钥、合作伙伴与指标。
 problem-role_in_use = 仍有操作员使用此角色，请先为其更换角色。
+device-unknown = 未知设备

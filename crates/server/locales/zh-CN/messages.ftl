@@ -27,6 +27,22 @@ message-alert-other = 不是您本人操作？请立即退出该设备并更换�
 message-alert-link = 查看您的设备
 message-alert-phone = 【{ $program }】{ $time } 有新设备（{ $device }）登录。不是您本人？请退出该设备：{ $link }
 
+message-address-subject = { $field ->
+    [email] 您在{ $program }账户的电子邮箱已更改
+   *[other] 您在{ $program }账户的手机号码已更改
+}
+message-address-title = 您的联系方式已更改
+message-address-text = { $field ->
+    [email] { $time }，您在{ $program }账户的电子邮箱被更改。
+   *[other] { $time }，您在{ $program }账户的手机号码被更改。
+}
+message-address-other = 不是您本人操作？请尽快登录改回，或立即联系我们。
+message-address-link = 查看我的账户
+message-address-phone = { $field ->
+    [email] 【{ $program }】您的电子邮箱已于 { $time } 更改。非本人操作请登录查看：{ $link }
+   *[other] 【{ $program }】您的手机号码已于 { $time } 更改。非本人操作请登录查看：{ $link }
+}
+
 message-erasure-subject = 您在{ $program }的账户将被删除
 message-erasure-title = 您的账户将被删除
 message-erasure-text = 您在{ $program }账户中的全部个人信息将于 { $at } 永久删除，积分同时失效。

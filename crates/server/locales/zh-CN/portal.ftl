@@ -15,6 +15,11 @@ portal-address-wrong = 请输入有效的电子邮箱（如 ann@example.org）�
 portal-no-email = 此处无法通过电子邮件发送验证码，请使用手机号码。
 portal-no-phone = 此处无法向手机发送验证码，请使用电子邮箱。
 
+portal-sso-over = 操作超时或已完成，请重新开始。
+portal-sso-cancelled = 登录已在对方页面取消，请重新开始，或使用验证码登录。
+portal-sso-unavailable = 该登录方式暂时不可用，请稍后重试，或使用验证码登录。
+portal-sso-no-access = 该账号未对应任何会员，请使用验证码登录或加入。
+
 portal-code-title = 输入验证码
 portal-code-label = 发送至 { $address } 的六位数字
 portal-code-hint = 验证码十分钟内有效。请勿告诉任何人，我们的工作人员不会向您索要。
@@ -29,12 +34,30 @@ portal-code-wait-minutes = 获取验证码过于频繁，请在 { $minutes } 分
 
 portal-join-title = 加入会员
 portal-join-why = { $address } 已验证。填写以下信息即可成为会员。
+portal-join-by = { $provider } 已确认您的身份。填写以下信息即可成为会员。
 portal-join-birth-date = 出生日期（选填）
 portal-join-consents = 以上均为选填，您随时可以在“隐私”页面更改。
 portal-join-go = 加入
 portal-join-no-name = 请填写姓名，最多 500 个字符。
 portal-join-birth-date-wrong = 请按年-月-日填写出生日期，如 1990-05-17，或留空。
 portal-join-text-changed = 条款文字已更新，请重新阅读。
+
+portal-nav-profile = 资料
+portal-profile-about = 个人信息
+portal-profile-prove = 修改前请先验证身份。
+portal-profile-language = 语言
+portal-profile-save = 保存
+portal-profile-saved = 已保存。
+portal-profile-changed = 您的资料刚刚在别处被修改，请重新查看。
+portal-profile-addresses = 登录方式
+portal-profile-no-address = 未填写
+portal-profile-new-address = 新的电子邮箱或手机号码
+portal-profile-new-address-hint = 我们会向其发送验证码。输入验证码后，它将取代原来的，您的其他设备将退出登录，原邮箱或手机会收到通知。
+portal-profile-address-taken = 该邮箱或号码属于另一个账户，请到门店合并两个账户。
+
+portal-link-since = 自 { $date } 起
+portal-link-remove = 移除
+portal-link-only = 这是您唯一的登录方式，请先填写电子邮箱或手机号码。
 
 portal-no-points = 您还没有积分。
 portal-pending = 待生效：{ $points }

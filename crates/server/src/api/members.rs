@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
+use guerdon_core::hex;
 use guerdon_core::id::{MemberId, TransactionId};
 use guerdon_core::kernel::Command;
 use guerdon_core::members::{Profile, RefKind};
@@ -96,11 +98,15 @@ async fn list(
 /// Get a member. The id of a member who was merged finds the one who goes on.
 #[utoipa::path(get, path = "/v1/members/{member_id}", tag = "members",
     security(("key" = ["members:read@store"])), params(("member_id" = String, Path)),
-    responses((status = 200, body = MemberView), (status = 404, body = Problem)))]
-async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<MemberView>, Problem> {
+    responses((status = 200, body = MemberView, headers(("ETag" = String,
+        description = "The version of the profile, for the `If-Match` of a change; not there when it was erased"))),
+        (status = 404, body = Problem)))]
+async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Response, Problem> {
     let (member, _) = state.reader.resolve(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
     let row = state.reader.member(member).await?.ok_or_else(|| unknown_member(&text))?;
-    Ok(Json(MemberView::open(&state, row)?))
+    let version = row.stored.sealed.as_ref().map(|sealed| hex::encode(&sealed.version()));
+    let tag = version.map(|version| [(ETAG, format!("\"{version}\""))]);
+    Ok((tag, Json(MemberView::open(&state, row)?)).into_response())
 }
 
 /// The wallets of a member, with lots and what expires next.

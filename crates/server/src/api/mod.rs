@@ -16,6 +16,7 @@ mod oauth;
 mod operators;
 mod orders;
 mod privacy;
+mod profile;
 mod rewards;
 mod views;
 
@@ -30,6 +31,7 @@ pub(crate) use views::wallets;
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(members::router())
+        .merge(profile::router())
         .merge(accounts::router())
         .merge(activities::router())
         .merge(rewards::router())

@@ -19,6 +19,7 @@ use crate::identity::account::{self, Own};
 use crate::identity::actor::Actor;
 use crate::identity::session;
 use crate::identity::sign_in::Refused;
+use crate::language::Language;
 use crate::problem::Problem;
 
 const HERE: &str = "/console/account";
@@ -80,7 +81,7 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
     let sessions = session::list(state, &record.id).await.or_page(&frame)?;
     let line = |(record, session): &(guerdon_store::Record, session::Session)| SessionLine {
         id: record.id.clone(),
-        agent: browser(&session.agent),
+        agent: device(frame.language, &session.agent),
         address: session.address.clone(),
         method: session.method.clone(),
         began: frame.clock_time(session.created_at),
@@ -108,8 +109,13 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
     Ok(render(&page))
 }
 
+/// A browser as it is shown; one that said nothing of itself has a name as well.
+pub(crate) fn device(language: Language, agent: &str) -> String {
+    Some(browser(agent)).filter(|name| !name.trim().is_empty()).unwrap_or_else(|| language.say("device-unknown"))
+}
+
 /// A browser in two words, as far as its own words tell: `Chrome, Linux`.
-pub(crate) fn browser(agent: &str) -> String {
+fn browser(agent: &str) -> String {
     let known =
         |words: &[(&str, &'static str)]| words.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
     let name = known(&[("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);

@@ -89,6 +89,7 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
         TransactionKind::Enrol => frame.t("kind-enrol"),
         TransactionKind::Close => frame.t("title-close"),
         TransactionKind::Erase => frame.t("title-erase"),
+        TransactionKind::Profile => frame.t("title-profile"),
         TransactionKind::Merge => match &receipt.merge {
             Some(merge) if merge.from == receipt.member_id => {
                 frame.say("title-merged-into", [("member", merge.into.to_string().into())])

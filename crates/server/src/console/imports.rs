@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::format;
-use super::frame::{Frame, PageError, render};
+use super::frame::{Frame, render};
 use super::nav::Place;
+use super::trouble::PageError;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::operators::{self, new_id};

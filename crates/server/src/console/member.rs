@@ -54,6 +54,7 @@ struct MemberPage {
     /// What waits for another operator.
     waiting: Vec<approvals::Waiting>,
     erasure: Option<ErasureView>,
+    may_change: bool,
     wallets: Vec<WalletView>,
     history: History,
 }
@@ -111,7 +112,7 @@ fn concerns(act: &Act, id: MemberId) -> bool {
     match act {
         Act::Adjust { member, .. } => *member == id,
         Act::Refund { member, owner, .. } => *member == id || *owner == id,
-        Act::Publish { .. } | Act::Reveal { .. } | Act::Policy { .. } => false,
+        Act::Publish { .. } | Act::Reveal { .. } | Act::Import { .. } | Act::Policy { .. } => false,
     }
 }
 
@@ -175,6 +176,7 @@ async fn show(
         waiting: approvals::waiting(&frame, state, |act| concerns(act, id)).await?,
         erasure: erasure(&frame, state, id).await?,
         may_reveal: reason.is_none() && frame.actor.access.somewhere().has(Permission::MembersReveal),
+        may_change: account.status == AccountStatus::Active && frame.actor.may(Permission::MembersWrite),
         facts,
         wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
         history,

@@ -22,6 +22,7 @@ mod operators;
 mod orders;
 mod overview;
 mod permissions;
+mod profile;
 mod proofs;
 mod prove;
 mod registers;
@@ -46,7 +47,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::language::Language;
 use trouble::PageError;
 
-pub(crate) use account::browser;
+pub(crate) use account::device;
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts};
@@ -66,6 +67,7 @@ pub fn pages() -> Pages {
         .get("/console/{*rest}", Needs::Operator, nowhere)
         .and(sign_in::pages())
         .and(sso::pages())
+        .and(profile::pages())
         .and(account::pages())
         .and(acts::pages())
         .and(merge::pages())

@@ -18,7 +18,7 @@ use crate::identity::operators;
 use crate::identity::password_policy::{LEAST_CHARACTERS, WeakPassword};
 use crate::identity::setup::{self, FormTrouble};
 use crate::identity::sign_in::{self, Cookies, Refused, Visitor, safe_next};
-use crate::identity::sso::Refusal;
+use crate::identity::sso::{Face, Refusal};
 use crate::picture::svg_qr;
 use crate::problem::Problem;
 
@@ -122,7 +122,7 @@ struct SignInPage {
 impl SignInPage {
     fn new(frame: Frame, state: &AppState, email: &str, next: String, trouble: Option<String>) -> Self {
         let passkeys = state.people.passkeys.is_some();
-        let sign_on = state.sso.ways(&next);
+        let sign_on = state.sso.ways(Face::Console, &next);
         Self { frame, email: email.to_owned(), next, trouble, passkeys, sign_on }
     }
 }

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;
-use crate::identity::sign_in::Visitor;
-use crate::identity::sso::{self, Answer, Refusal};
+use crate::identity::sign_in::{Visitor, safe_next};
+use crate::identity::sso::{self, Answer, Face, Refusal};
 
 /// Open to whoever wants to sign in. Both are plain links, because the policy of the pages lets no form lead elsewhere.
 pub fn pages() -> Pages {
@@ -36,8 +36,14 @@ fn refused(provider: &str, refusal: &Refusal) -> Response {
     Redirect::to(&format!("/console/sign-in?trouble={}", refusal.sentence())).into_response()
 }
 
-async fn begin(State(state): State<AppState>, Path(provider): Path<String>, Query(asked): Query<Asked>) -> Response {
-    match sso::begin(&state, &provider, asked.next.as_deref()).await {
+async fn begin(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(provider): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let (next, anew) = (safe_next(asked.next.as_deref()), actor.operator().is_some());
+    match sso::begin(&state, Face::Console, &provider, next, anew).await {
         Ok((cookies, to)) => {
             let mut response = Redirect::to(&to).into_response();
             cookies.set(response.headers_mut());

@@ -240,15 +240,13 @@ fn unauthorized(presented: Option<Presented>) -> Problem {
 async fn refuse(state: &AppState, refused: Refused, request: Request, asked: Asked) -> Response {
     let Refused { problem, actor, rate } = refused;
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::FORBIDDEN);
-    if is_page(&request) && request.method() == Method::GET {
-        let path = request.uri().path();
+    if is_page(&request) && leads_to_a_page(&request) {
         if status == StatusCode::UNAUTHORIZED {
             let place = if asked.needs == Needs::Member { "/portal/sign-in" } else { "/console/sign-in" };
-            let wanted = request.uri().path_and_query().map_or(path, |whole| whole.as_str());
-            let next = utf8_percent_encode(wanted, NON_ALPHANUMERIC);
+            let next = utf8_percent_encode(wanted(&request), NON_ALPHANUMERIC).to_string();
             return Redirect::to(&format!("{place}?next={next}")).into_response();
         }
-        if problem.code == "forbidden" {
+        if problem.code == "forbidden" && request.method() == Method::GET {
             return forbidden_page(state, actor, request).await;
         }
     }
@@ -259,6 +257,26 @@ async fn refuse(state: &AppState, refused: Refused, request: Request, asked: Ask
     }
     rate.inspect(|rate| rate.add_to(headers));
     response
+}
+
+/// Whether the browser shows the answer as a page: to what was asked for by a link or a form, not by a script.
+fn leads_to_a_page(request: &Request) -> bool {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let form = text("content-type").is_none_or(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    request.method() == Method::GET || (form && text("hx-request").is_none())
+}
+
+/// Where somebody wants to be after signing in: the page that they asked for, or the one whose form they have sent. What
+/// they have typed is lost, but not their place.
+fn wanted(request: &Request) -> &str {
+    let path = request.uri().path();
+    if request.method() == Method::GET {
+        return request.uri().path_and_query().map_or(path, |whole| whole.as_str());
+    }
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let (from, host) = (text(header::REFERER), text(header::HOST).unwrap_or_default());
+    let ours = from.and_then(|from| from.split_once("://")).and_then(|(_, rest)| rest.strip_prefix(host));
+    ours.filter(|path| path.starts_with('/')).unwrap_or_default()
 }
 
 /// The page of somebody who may not see the one they asked for.

@@ -22,7 +22,7 @@ use super::throttle::{Admitted, Attempt as Guess};
 use super::token::{Token, TokenKind};
 use super::totp::TotpSecret;
 use crate::AppState;
-use crate::console::browser;
+use crate::console::device;
 use crate::language::Language;
 use crate::messages::{Address, Notice};
 use crate::problem::Problem;
@@ -422,7 +422,7 @@ fn alert(state: &AppState, visitor: &Visitor<'_>, email: &str, now: Timestamp) {
     let language = Language::of_headers(visitor.headers).unwrap_or(Language::English);
     let agent = visitor.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let program = state.program();
-    let (time, device, address) = (program.calendar.show(now), browser(agent), visitor.address.to_string());
+    let (time, device, address) = (program.calendar.show(now), device(language, agent), visitor.address.to_string());
     let notice = Notice::SignInAlert { time: &time, device: &device, address: &address, link: &link };
     state.post.notify(&notice, language, program.settings.name.get(language.tag()), to);
 }

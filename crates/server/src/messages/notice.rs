@@ -66,6 +66,15 @@ pub enum Notice<'a> {
         /// Where the devices are listed.
         link: &'a str,
     },
+    /// The e-mail address or phone number of an account is another one.
+    AddressChanged {
+        /// Which: `email` or `phone`.
+        field: &'a str,
+        /// When.
+        time: &'a str,
+        /// Where it stands now.
+        link: &'a str,
+    },
     /// The data of a member will be erased.
     ErasureScheduled {
         /// When.
@@ -114,6 +123,7 @@ impl Notice<'_> {
             Self::Code { .. } => "code",
             Self::Invitation { .. } => "invitation",
             Self::SignInAlert { .. } => "alert",
+            Self::AddressChanged { .. } => "address",
             Self::ErasureScheduled { .. } => "erasure",
         }
     }
@@ -148,6 +158,9 @@ impl Notice<'_> {
                 key,
                 [("time", time.into()), ("device", device.into()), ("address", address.into()), ("link", link.into())],
             ),
+            Self::AddressChanged { field, time, link } => {
+                words.say_with(key, [("field", field.into()), ("time", time.into()), ("link", link.into())])
+            }
             Self::ErasureScheduled { at, link } => words.say_with(key, [("at", at.into()), ("link", link.into())]),
         }
     }
@@ -178,6 +191,13 @@ impl Notice<'_> {
                 link: linked(link),
                 after: Vec::new(),
             },
+            Self::AddressChanged { link, .. } => Parts {
+                title,
+                before: all(&["message-address-text", "message-address-other"]),
+                code: None,
+                link: linked(link),
+                after: Vec::new(),
+            },
             Self::ErasureScheduled { link, .. } => Parts {
                 title,
                 before: all(&["message-erasure-text", "message-erasure-other"]),
@@ -199,6 +219,7 @@ impl Notice<'_> {
             code(CodePurpose::Recovery),
             Notice::Invitation { inviter: "Ann", role: "service", link, until: "2026-03-12 09:30" },
             Notice::SignInAlert { time: "2026-03-10 09:30", device: "Firefox, Android", address: "203.0.113.7", link },
+            Notice::AddressChanged { field: "phone", time: "2026-03-10 09:30", link },
             Notice::ErasureScheduled { at: "2026-04-09 09:30", link },
         ]
     }

@@ -1,5 +1,5 @@
-//! Joining: who has proved an address that no member has gives a name and becomes one. Between the two steps the proof is
-//! a record that a cookie names; the form cannot change it.
+//! Joining: who has proved an address that no member has, or is vouched for by an identity provider, gives a name and
+//! becomes a member. Between the two steps the proof is a record that a cookie names; the form cannot change it.
 
 use askama::Template;
 use axum::extract::{Form, State};
@@ -11,6 +11,7 @@ use guerdon_core::limits;
 use guerdon_core::members::Profile;
 use guerdon_store::{CommandError, Record, RecordChange};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::sign_in::go;
 use super::trouble::{OrTrouble, PortalError};
@@ -22,8 +23,9 @@ use crate::identity::guard::cookie;
 use crate::identity::member_session;
 use crate::identity::session::set_cookie;
 use crate::identity::sign_in::{Cookies, Visitor};
+use crate::identity::sso::{self, member::Newcomer};
 use crate::identity::token::{Token, TokenKind, random_bytes};
-use crate::messages::{Address, Channel};
+use crate::messages::Channel;
 use crate::privacy::consent::{self, Purpose};
 use crate::problem::Problem;
 
@@ -32,39 +34,71 @@ const PROOF: &str = "join";
 const JOIN_COOKIE: &str = "guerdon_join";
 /// How long a proof serves, in milliseconds.
 const LIFE_MS: i64 = 30 * 60_000;
-/// What the keyring seals the address for.
-const SEALED: &str = "join address";
+/// What the keyring seals the proof for.
+const SEALED: &str = "join proof";
 
 /// The pages of joining.
 pub fn pages() -> Pages {
     Pages::default().get("/portal/join", Needs::Nothing, page).post("/portal/join", Needs::Nothing, join)
 }
 
-/// An address that somebody has proved.
+/// What somebody has proved.
+#[derive(Serialize, Deserialize)]
+pub enum Proven {
+    /// An address, by a code.
+    Address(Channel, String),
+    /// Who they are, by an identity provider.
+    By(Box<Newcomer>),
+}
+
+impl Proven {
+    /// E-mail address and phone number, as far as they are proved.
+    fn addresses(&self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::Address(Channel::Email, email) => (Some(email.clone()), None),
+            Self::Address(Channel::Phone, phone) => (None, Some(phone.clone())),
+            Self::By(newcomer) => (newcomer.email.clone(), newcomer.phone.clone()),
+        }
+    }
+
+    /// The sentence that says what was proved.
+    fn why(&self, frame: &Frame, state: &AppState) -> String {
+        match self {
+            Self::Address(_, address) => frame.say_text("portal-join-why", "address", address),
+            Self::By(by) => frame.say_text("portal-join-by", "provider", state.sso.member_provider(&by.provider)),
+        }
+    }
+
+    fn method(&self) -> &'static str {
+        match self {
+            Self::Address(..) => "code",
+            Self::By(_) => "sso",
+        }
+    }
+}
+
+/// A proof as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Proof {
-    channel: Channel,
-    /// Sealed.
-    address: String,
+    /// JSON of [`Proven`], sealed.
+    proven: String,
     next: String,
 }
 
 /// A proof that a browser's cookie names.
 struct Proved {
     record: Record,
-    address: Address,
+    proven: Proven,
     next: String,
 }
 
-/// Keeps that an address was proved.
-pub async fn keep(state: &AppState, address: &Address, next: &str) -> Result<Cookies, CommandError> {
+/// Keeps what was proved.
+pub async fn keep(state: &AppState, proven: &Proven, next: &str) -> Result<Cookies, CommandError> {
     let unusable = |problem: String| CommandError::Unavailable(problem);
     let token = Token::generate(TokenKind::OneTime);
-    let sealed = state
-        .keys()
-        .seal_secret(SEALED, &token.digest(), address.as_str().as_bytes(), random_bytes())
-        .map_err(|error| unusable(error.to_string()))?;
-    let proof = Proof { channel: address.channel(), address: sealed, next: next.to_owned() };
+    let plain = serde_json::to_vec(proven).map(Zeroizing::new).map_err(|error| unusable(error.to_string()))?;
+    let sealed = state.keys().seal_secret(SEALED, &token.digest(), &plain, random_bytes());
+    let proof = Proof { proven: sealed.map_err(|error| unusable(error.to_string()))?, next: next.to_owned() };
     let record = Record::new(PROOF, &token.digest(), "", &proof).map_err(|error| unusable(error.to_string()))?;
     let record = record.until(state.clock().plus_millis(LIFE_MS));
     state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await?;
@@ -78,10 +112,9 @@ async fn proved(frame: &Frame, state: &AppState, headers: &HeaderMap) -> Result<
     let found = state.reader.record(PROOF, &token.digest(), state.clock()).await.or_trouble(frame)?;
     let Some(record) = found else { return Ok(None) };
     let proof: Proof = record.read().or_trouble(frame)?;
-    let plain = state.keys().open_secret(SEALED, &record.id, &proof.address).or_trouble(frame)?;
-    let text = std::str::from_utf8(&plain).or_trouble(frame)?;
-    let address = Address::of(proof.channel, text).or_trouble(frame)?;
-    Ok(Some(Proved { record, address, next: proof.next }))
+    let plain = state.keys().open_secret(SEALED, &record.id, &proof.proven).or_trouble(frame)?;
+    let proven = serde_json::from_slice(&plain).or_trouble(frame)?;
+    Ok(Some(Proved { record, proven, next: proof.next }))
 }
 
 /// A purpose with the box to tick.
@@ -98,7 +131,7 @@ struct Tick {
 struct JoinPage {
     frame: Frame,
     place: &'static str,
-    address: String,
+    why: String,
     name: String,
     birth_date: String,
     boxes: Vec<Tick>,
@@ -149,6 +182,7 @@ fn box_value(id: &str, purpose: &Purpose) -> String {
 
 fn show(
     frame: Frame,
+    state: &AppState,
     proved: &Proved,
     purposes: &[(String, Purpose)],
     wishes: Wishes,
@@ -162,7 +196,7 @@ fn show(
     };
     let page = JoinPage {
         place: "",
-        address: proved.address.as_str().to_owned(),
+        why: proved.proven.why(&frame, state),
         boxes: purposes.iter().map(of).collect(),
         trouble: trouble.map(|key| frame.t(key)),
         name: wishes.name,
@@ -180,7 +214,11 @@ fn begin_anew() -> Response {
 async fn page(frame: Frame, State(state): State<AppState>, headers: HeaderMap) -> Result<Response, PortalError> {
     let Some(proved) = proved(&frame, &state, &headers).await? else { return Ok(begin_anew()) };
     let purposes = consent::purposes(&state).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
-    Ok(show(frame, &proved, &purposes, Wishes::default(), None))
+    let name = match &proved.proven {
+        Proven::By(newcomer) => newcomer.name.clone().unwrap_or_default(),
+        Proven::Address(..) => String::new(),
+    };
+    Ok(show(frame, &state, &proved, &purposes, Wishes { name, ..Wishes::default() }, None))
 }
 
 async fn join(
@@ -192,12 +230,12 @@ async fn join(
     let Some(proved) = proved(&frame, &state, &headers).await? else { return Ok(begin_anew()) };
     let purposes = consent::purposes(&state).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let wishes = Wishes::read(fields);
-    let profile = profile(&frame, &proved.address, &wishes);
+    let profile = profile(&frame, &proved.proven, &wishes);
     let agreed = match (wishes.trouble(&profile), wishes.agreed(&purposes)) {
         (None, Some(agreed)) => agreed,
         (trouble, _) => {
             let trouble = trouble.or(Some("portal-join-text-changed"));
-            return Ok(show(frame, &proved, &purposes, wishes, trouble));
+            return Ok(show(frame, &state, &proved, &purposes, wishes, trouble));
         }
     };
     let member = match enrol(&state, &proved.record.id, &profile).await {
@@ -211,18 +249,14 @@ async fn join(
     };
     let visitor = Visitor { address: frame.actor.address, headers: &headers };
     let next = proved.next.clone();
-    let session = welcome(&state, &visitor, member, &agreed, proved.record).await;
+    let session = welcome(&state, &visitor, member, &agreed, proved).await;
     let session = session.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let spent = Cookies::new(vec![set_cookie(JOIN_COOKIE, "", state.people.https(), Some(0))]);
     Ok(go(&[spent, session], &next))
 }
 
-fn profile(frame: &Frame, address: &Address, wishes: &Wishes) -> Profile {
-    let proved = Some(address.as_str().to_owned());
-    let (email, phone) = match address.channel() {
-        Channel::Email => (proved, None),
-        Channel::Phone => (None, proved),
-    };
+fn profile(frame: &Frame, proven: &Proven, wishes: &Wishes) -> Profile {
+    let (email, phone) = proven.addresses();
     Profile {
         name: Some(wishes.name.clone()),
         email,
@@ -250,14 +284,18 @@ async fn welcome(
     visitor: &Visitor<'_>,
     member: MemberId,
     agreed: &[&str],
-    proof: Record,
+    proved: Proved,
 ) -> Result<Cookies, Problem> {
     let who = Who::Member { id: member, session: String::new() };
     let actor = Actor { who, ..Actor::anonymous(visitor.address) };
     for purpose in agreed {
         consent::decide(state, &actor, member, purpose, true).await?;
     }
-    member_session::let_in(state, visitor, member, "code", vec![RecordChange::Delete(proof)]).await
+    if let Proven::By(newcomer) = &proved.proven {
+        sso::member::link(state, visitor, member, &newcomer.link, &newcomer.provider).await?;
+    }
+    let spent = vec![RecordChange::Delete(proved.record)];
+    member_session::let_in(state, visitor, member, proved.proven.method(), spent).await
 }
 
 #[cfg(test)]

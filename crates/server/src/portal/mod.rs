@@ -1,11 +1,15 @@
 //! The member portal: points, card and privacy, for members themselves, on their phones.
 
+mod address;
 mod card;
 mod join;
+mod links;
 mod own;
 mod points;
 mod privacy;
+mod profile;
 mod sign_in;
+mod sso;
 mod trouble;
 
 use axum::extract::Request;
@@ -25,7 +29,11 @@ pub fn pages() -> Pages {
         .get("/portal/card/picture", Needs::Member, card::picture)
         .get("/portal/{*rest}", Needs::Member, nowhere)
         .and(sign_in::pages())
+        .and(sso::pages())
+        .and(links::pages())
         .and(join::pages())
+        .and(profile::pages())
+        .and(address::pages())
         .and(privacy::pages())
         .around(|router| router.layer(middleware::from_fn(surround)).layer(CompressionLayer::new()))
 }

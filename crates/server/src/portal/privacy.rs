@@ -11,7 +11,7 @@ use super::sign_in::go;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::api::member_archive;
-use crate::console::{Frame, browser, render};
+use crate::console::{Frame, device, render};
 use crate::identity::access::{Needs, Pages};
 use crate::identity::member_session;
 use crate::identity::session::{self, Session};
@@ -130,7 +130,7 @@ async fn sessions(state: &AppState, frame: &Frame, own: &Own) -> Result<Vec<(Str
 
 async fn devices(frame: &Frame, state: &AppState, own: &Own) -> Result<Vec<DeviceLine>, PortalError> {
     let line = |(id, session): (String, Session)| DeviceLine {
-        name: browser(&session.agent),
+        name: device(frame.language, &session.agent),
         seen: frame.clock_time(session.seen_at),
         current: Some(id.as_str()) == frame.actor.session(),
         id,

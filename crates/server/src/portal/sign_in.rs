@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::join;
+use super::join::{self, Proven};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::{Frame, render};
@@ -21,6 +21,7 @@ use crate::identity::guard::cookie;
 use crate::identity::member_session;
 use crate::identity::session::set_cookie;
 use crate::identity::sign_in::{Cookies, Visitor};
+use crate::identity::sso::{Face, Refusal};
 use crate::messages::{Address, Channel, CodePurpose};
 
 /// The cookie that holds the token of a challenge.
@@ -53,6 +54,7 @@ pub fn safe_next(next: Option<&str>) -> String {
 #[derive(Deserialize)]
 struct Asked {
     next: Option<String>,
+    trouble: Option<String>,
 }
 
 #[derive(Template)]
@@ -63,11 +65,19 @@ struct SignInPage {
     next: String,
     to: String,
     trouble: Option<String>,
+    sign_on: Vec<(String, String)>,
 }
 
-async fn page(frame: Frame, Query(asked): Query<Asked>) -> Response {
+fn sign_in_form(frame: Frame, state: &AppState, next: String, to: String, trouble: Option<String>) -> Response {
+    let sign_on = state.sso.ways(Face::Portal, &next);
+    render(&SignInPage { frame, place: "", next, to, trouble, sign_on })
+}
+
+async fn page(frame: Frame, State(state): State<AppState>, Query(asked): Query<Asked>) -> Response {
     let next = safe_next(asked.next.as_deref());
-    render(&SignInPage { frame, place: "", next, to: String::new(), trouble: None })
+    let known = Refusal::SENTENCES.into_iter().find(|name| asked.trouble.as_deref() == Some(name));
+    let trouble = known.map(|name| frame.t(&format!("portal-{name}")));
+    sign_in_form(frame, &state, next, String::new(), trouble)
 }
 
 #[derive(Deserialize)]
@@ -77,7 +87,7 @@ struct SendForm {
 }
 
 /// What was wrong, as a sentence of the page, or a page of its own.
-fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalError> {
+pub(super) fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalError> {
     match error {
         CodeError::TooMany(seconds) if *seconds > 90 => {
             Ok(frame.say("portal-code-wait-minutes", [("minutes", seconds.div_ceil(60).into())]))
@@ -94,7 +104,7 @@ fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalError> {
     }
 }
 
-fn refusal(page: Response, error: &CodeError) -> Response {
+pub(super) fn refusal(page: Response, error: &CodeError) -> Response {
     match error {
         CodeError::TooMany(seconds) => {
             (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], page).into_response()
@@ -103,7 +113,7 @@ fn refusal(page: Response, error: &CodeError) -> Response {
     }
 }
 
-fn address(text: &str) -> Result<Address, String> {
+pub(super) fn address(text: &str) -> Result<Address, String> {
     if text.contains('@') { Address::email(text) } else { Address::phone(text) }
 }
 
@@ -137,7 +147,7 @@ async fn send(
     let next = safe_next(form.next.as_deref());
     let again = |frame: Frame, trouble: String| {
         let to = form.to.chars().take(254).collect();
-        render(&SignInPage { frame, place: "", next: next.clone(), to, trouble: Some(trouble) })
+        sign_in_form(frame, &state, next.clone(), to, Some(trouble))
     };
     let Ok(to) = address(&form.to) else {
         let trouble = frame.t("portal-address-wrong");
@@ -159,13 +169,23 @@ async fn start(frame: &Frame, state: &AppState, to: &Address) -> Result<Started,
 
 #[derive(Template)]
 #[template(path = "portal/code.html")]
-struct CodePage {
-    frame: Frame,
-    place: &'static str,
+pub(super) struct CodePage {
+    pub(super) frame: Frame,
+    pub(super) place: &'static str,
+    /// Where the forms lead: `…/code` and `…/resend` below it.
+    pub(super) base: &'static str,
+    /// Where another address is given.
+    pub(super) other: &'static str,
     /// Masked.
-    to: String,
-    next: String,
-    trouble: Option<String>,
+    pub(super) to: String,
+    pub(super) next: String,
+    pub(super) trouble: Option<String>,
+}
+
+/// The page of a code that signs in.
+fn code_form(frame: Frame, to: &Address, next: String, trouble: Option<String>) -> Response {
+    let (base, to) = ("/portal/sign-in", masked(to));
+    render(&CodePage { frame, place: "", base, other: base, to, next, trouble })
 }
 
 /// The address of the challenge that the browser holds. `None`: there is none, or no more.
@@ -178,7 +198,7 @@ async fn pending(frame: &Frame, state: &AppState, headers: &HeaderMap) -> Result
     }
 }
 
-fn masked(address: &Address) -> String {
+pub(super) fn masked(address: &Address) -> String {
     match address.channel() {
         Channel::Email => mask::email(address.as_str()),
         Channel::Phone => mask::phone(address.as_str()),
@@ -193,7 +213,7 @@ async fn code_page(
 ) -> Result<Response, PortalError> {
     let next = safe_next(asked.next.as_deref());
     match pending(&frame, &state, &headers).await? {
-        Some(address) => Ok(render(&CodePage { to: masked(&address), frame, place: "", next, trouble: None })),
+        Some(address) => Ok(code_form(frame, &address, next, None)),
         None => Ok(Redirect::to("/portal/sign-in").into_response()),
     }
 }
@@ -217,7 +237,7 @@ async fn resend(
         Ok(started) => Ok(go(&[challenge_cookie(&state, &started)], &code_place(&next))),
         Err(error) => {
             let trouble = Some(words(&frame, &error)?);
-            Ok(refusal(render(&CodePage { to: masked(&to), frame, place: "", next, trouble }), &error))
+            Ok(refusal(code_form(frame, &to, next, trouble), &error))
         }
     }
 }
@@ -242,8 +262,8 @@ async fn check(
         Err(error) => {
             let trouble = Some(words(&frame, &error)?);
             let page = match pending(&frame, &state, &headers).await? {
-                Some(to) => render(&CodePage { to: masked(&to), frame, place: "", next, trouble }),
-                None => render(&SignInPage { frame, place: "", next, to: String::new(), trouble }),
+                Some(to) => code_form(frame, &to, next, trouble),
+                None => sign_in_form(frame, &state, next, String::new(), trouble),
             };
             return Ok(refusal(page, &error));
         }
@@ -254,7 +274,8 @@ async fn check(
     };
     let reference = state.keys().reference(kind, &address.normal());
     let Some(member) = state.reader.member_by_reference(&reference).await.or_trouble(&frame)? else {
-        let proof = join::keep(&state, &address, &next).await.or_trouble(&frame)?;
+        let proven = Proven::Address(address.channel(), address.as_str().to_owned());
+        let proof = join::keep(&state, &proven, &next).await.or_trouble(&frame)?;
         return Ok(go(&[no_challenge(&state), proof], "/portal/join"));
     };
     let found = state.reader.resolve(member).await.or_trouble(&frame)?;

@@ -15,6 +15,7 @@ use super::{consent, invalid, member};
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::identity::session;
+use crate::identity::sso::member::MEMBER_EXTERNAL;
 use crate::language::Language;
 use crate::messages::{Address, Notice};
 use crate::problem::Problem;
@@ -139,9 +140,14 @@ async fn erase(state: &AppState, id: MemberId, request: Record) -> Result<(), Pr
     }
     let event = Actor::system().event(state.clock(), "erasure.done", &id.to_string());
     let mut changes = vec![RecordChange::Delete(request)];
-    for kind in [session::SESSION, consent::CONSENT] {
-        let query = RecordQuery { kind: kind.to_owned(), subject: Some(id.to_string()), after: None, limit: ROUND };
-        changes.extend(state.reader.records(&query, state.clock()).await?.into_iter().map(RecordChange::Delete));
+    // Also those of accounts that were merged into this one: it is one person.
+    let merged = state.reader.account(id).await?.map(|account| account.merged_from).unwrap_or_default();
+    for member in merged.into_iter().chain([id]) {
+        for kind in [session::SESSION, consent::CONSENT, MEMBER_EXTERNAL] {
+            let subject = Some(member.to_string());
+            let query = RecordQuery { kind: kind.to_owned(), subject, after: None, limit: ROUND };
+            changes.extend(state.reader.records(&query, state.clock()).await?.into_iter().map(RecordChange::Delete));
+        }
     }
     state.engine.write_records(changes, vec![event]).await?;
     state.directory.forget();

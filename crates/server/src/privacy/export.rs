@@ -16,7 +16,7 @@ use super::{consent, erasure, member};
 use crate::AppState;
 use crate::api::wallets;
 use crate::console::{Frame, explain_row};
-use crate::identity::session;
+use crate::identity::{session, sso};
 use crate::problem::Problem;
 
 /// Transactions of one export at the most; that is decades of a busy member.
@@ -63,6 +63,7 @@ pub async fn data(state: &AppState, id: MemberId) -> Result<Value, Problem> {
         "orders": orders,
         "consents": consents(state, id).await?,
         "sessions": sessions(state, id).await?,
+        "identity_providers": providers(state, id, &account.merged_from).await?,
         "erasure": erasure::find(state, id).await?.map(|(_, erasure)| erasure),
         "acts_on_this_account": acts(state, id).await?,
         "exported_at": state.clock(),
@@ -79,6 +80,12 @@ async fn consents(state: &AppState, id: MemberId) -> Result<Vec<Value>, Problem>
 async fn sessions(state: &AppState, id: MemberId) -> Result<Vec<Value>, Problem> {
     let sessions = session::list(state, &id.to_string()).await?;
     Ok(sessions.into_iter().map(|(_, session)| json!(session)).collect())
+}
+
+async fn providers(state: &AppState, id: MemberId, merged: &[MemberId]) -> Result<Vec<Value>, Problem> {
+    let accounts: Vec<MemberId> = merged.iter().copied().chain([id]).collect();
+    let links = sso::member::links(state, &accounts).await?;
+    Ok(links.into_iter().map(|(_, link)| json!(link)).collect())
 }
 
 /// What was done with the account, from the audit log. Who of the staff did it is not the member's to know.

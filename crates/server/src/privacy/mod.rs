@@ -4,6 +4,7 @@ pub mod bulk;
 pub mod consent;
 pub mod erasure;
 pub mod export;
+pub mod profile;
 pub mod register;
 pub mod retention;
 

@@ -1,7 +1,7 @@
 //! Members on PostgreSQL: sealed profiles, and the references that lead to them.
 
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::Changes;
+use guerdon_core::kernel::{Changes, Decision, NewProfile};
 use guerdon_core::members::{MemberRef, RefKind};
 use guerdon_core::privacy::SealedProfile;
 use sqlx::postgres::PgConnection;
@@ -15,27 +15,71 @@ use crate::rows::Cells;
 
 type Done = Result<(), StoreError>;
 
-/// Destroys what is known of members: the row keeps the id, and when the member came and went.
-pub(super) async fn erase(connection: &mut PgConnection, changes: &Changes) -> Done {
-    for decision in changes.decisions.iter().filter(|decision| !decision.erased.is_empty()) {
-        let members: Vec<i64> = decision.erased.iter().map(|member| member.0).collect();
-        let sql = "UPDATE member SET erased_at = $2, key_id = NULL, wrapped_key = NULL, profile = NULL
-                   WHERE member_id = ANY($1)";
-        let query = sqlx::query(sql).bind(&members).bind(decision.transaction.at.as_millis());
-        query.execute(&mut *connection).await.map_err(store_error)?;
-        let query = sqlx::query("DELETE FROM member_ref WHERE member_id = ANY($1)").bind(&members);
-        query.execute(&mut *connection).await.map_err(store_error)?;
+/// Writes what decisions change of members, in their order: what one of them frees, a later one may take. New members
+/// that follow each other are written together.
+pub(super) async fn write(connection: &mut PgConnection, changes: &Changes) -> Done {
+    let mut rest = changes.decisions.as_slice();
+    while !rest.is_empty() {
+        let until = rest.iter().position(changes_a_member).unwrap_or(rest.len());
+        let (new, others) = rest.split_at(until);
+        write_new(connection, new).await?;
+        let Some((decision, others)) = others.split_first() else { break };
+        change(connection, decision).await?;
+        rest = others;
     }
     Ok(())
 }
 
-/// Writes the members of decisions.
-pub(super) async fn write(connection: &mut PgConnection, changes: &Changes) -> Done {
-    let all: Vec<_> = changes
-        .decisions
-        .iter()
-        .filter_map(|decision| decision.member.as_ref().map(|member| (&decision.transaction, member)))
-        .collect();
+fn changes_a_member(decision: &Decision) -> bool {
+    decision.profile.is_some() || decision.takes_references_of.is_some() || !decision.erased.is_empty()
+}
+
+/// What a decision changes of members who are there.
+async fn change(connection: &mut PgConnection, decision: &Decision) -> Done {
+    let member = decision.transaction.member_id;
+    if let Some(new) = &decision.profile {
+        change_profile(connection, member, new).await?;
+    }
+    if let Some(from) = decision.takes_references_of {
+        let sql = "UPDATE member_ref SET member_id = $2, origin = COALESCE(origin, member_id)
+                   WHERE member_id = $1 AND kind <> $3";
+        let query = sqlx::query(sql).bind(from.0).bind(member.0).bind(RefKind::Enrolment as i64);
+        query.execute(&mut *connection).await.map_err(store_error)?;
+    }
+    erase(connection, decision).await
+}
+
+/// Puts a profile in the place of the member's, and leaves the member's key alone: a rotation may wrap it anew meanwhile.
+async fn change_profile(connection: &mut PgConnection, member: MemberId, new: &NewProfile) -> Done {
+    let sql = "UPDATE member SET profile = $2 WHERE member_id = $1 AND profile IS NOT NULL";
+    run(connection, sqlx::query(sql).bind(member.0).bind(new.ciphertext.as_slice()), 1).await?;
+    let sql = "DELETE FROM member_ref WHERE kind = $1 AND digest = $2 AND member_id = $3";
+    for reference in &new.removed {
+        let query = sqlx::query(sql).bind(reference.kind as i64).bind(reference.digest.as_slice()).bind(member.0);
+        query.execute(&mut *connection).await.map_err(store_error)?;
+    }
+    let added: Vec<_> = new.added.iter().map(|reference| (member, reference)).collect();
+    if added.is_empty() { Ok(()) } else { insert_references(connection, &added).await }
+}
+
+/// Destroys what is known of members: the row keeps the id, and when the member came and went.
+async fn erase(connection: &mut PgConnection, decision: &Decision) -> Done {
+    if decision.erased.is_empty() {
+        return Ok(());
+    }
+    let members: Vec<i64> = decision.erased.iter().map(|member| member.0).collect();
+    let sql = "UPDATE member SET erased_at = $2, key_id = NULL, wrapped_key = NULL, profile = NULL
+               WHERE member_id = ANY($1)";
+    let query = sqlx::query(sql).bind(&members).bind(decision.transaction.at.as_millis());
+    query.execute(&mut *connection).await.map_err(store_error)?;
+    let query = sqlx::query("DELETE FROM member_ref WHERE member_id = ANY($1)").bind(&members);
+    query.execute(&mut *connection).await.map(drop).map_err(store_error)
+}
+
+/// Writes the new members of decisions.
+async fn write_new(connection: &mut PgConnection, decisions: &[Decision]) -> Done {
+    let all: Vec<_> =
+        decisions.iter().filter_map(|decision| Some((&decision.transaction, decision.member.as_ref()?))).collect();
     if all.is_empty() {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 use guerdon_core::id::{MemberId, OrderId};
 use guerdon_core::kernel::{Committed, Footprint, Loaded};
 use guerdon_core::ledger::Account;
+use guerdon_core::privacy::profile_version;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::store_error;
@@ -20,6 +21,7 @@ pub(super) async fn prefetch(connection: &mut PgConnection, footprint: &Footprin
     orders(connection, footprint, &mut loaded).await?;
     stock(connection, footprint, &mut loaded).await?;
     references(connection, footprint, &mut loaded).await?;
+    profiles(connection, footprint, &mut loaded).await?;
     Ok(loaded)
 }
 
@@ -106,6 +108,19 @@ async fn references(connection: &mut PgConnection, footprint: &Footprint, loaded
         if let Some(reference) = footprint.references.get(position) {
             loaded.references.insert(reference.clone(), MemberId(row.int(1)?));
         }
+        Ok(())
+    })
+}
+
+async fn profiles(connection: &mut PgConnection, footprint: &Footprint, loaded: &mut Loaded) -> Done {
+    if footprint.profiles.is_empty() {
+        return Ok(());
+    }
+    let members: Vec<i64> = footprint.profiles.iter().map(|member| member.0).collect();
+    let sql = "SELECT member_id, profile FROM member WHERE member_id = ANY($1) AND profile IS NOT NULL";
+    let rows = sqlx::query(sql).bind(members).fetch_all(connection).await.map_err(store_error)?;
+    each(rows, |row| {
+        loaded.profiles.insert(MemberId(row.int(0)?), profile_version(&row.bytes(1)?));
         Ok(())
     })
 }

@@ -2,7 +2,6 @@
 
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{AccountChange, Changes};
-use guerdon_core::members::RefKind;
 use guerdon_core::time::Timestamp;
 use rustc_hash::FxHashSet;
 use sqlx::postgres::{PgArguments, PgConnection, Postgres};
@@ -51,8 +50,6 @@ async fn rest(connection: &mut PgConnection, changes: &Changes) -> Done {
     transfers(&mut *connection, changes).await?;
     activities(&mut *connection, changes).await?;
     members::write(&mut *connection, changes).await?;
-    merges(&mut *connection, changes).await?;
-    members::erase(&mut *connection, changes).await?;
     orders(&mut *connection, changes).await?;
     log::write_outbox(&mut *connection, &leaves).await?;
     stock(&mut *connection, changes).await
@@ -181,18 +178,6 @@ async fn activities(connection: &mut PgConnection, changes: &Changes) -> Done {
         .bind(all.iter().map(|(owner, _)| owner.at.as_millis()).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, (_, _, body))| body.as_str()).collect::<Vec<_>>());
     run(connection, query, all.len()).await
-}
-
-/// Lets the references of merged members lead to those who go on, in the order of the merges.
-async fn merges(connection: &mut PgConnection, changes: &Changes) -> Done {
-    let sql = "UPDATE member_ref SET member_id = $2, origin = COALESCE(origin, member_id)
-               WHERE member_id = $1 AND kind <> $3";
-    for decision in &changes.decisions {
-        let Some(from) = decision.takes_references_of else { continue };
-        let query = sqlx::query(sql).bind(from.0).bind(decision.transaction.member_id.0);
-        query.bind(RefKind::Enrolment as i64).execute(&mut *connection).await.map_err(store_error)?;
-    }
-    Ok(())
 }
 
 async fn orders(connection: &mut PgConnection, changes: &Changes) -> Done {

@@ -23,6 +23,8 @@ pub struct Rewound {
     pub transactions: usize,
     /// Members who were enrolled after it.
     pub members: usize,
+    /// Members whose profiles were changed after it, and stay as they are: what was there before was overwritten.
+    pub profiles: i64,
     /// Records of administration that stay as they are in the backup: no journal tells how they were before.
     pub records: i64,
 }
@@ -30,7 +32,7 @@ pub struct Rewound {
 impl Rewound {
     /// What the audit log says about it.
     fn event(&self, until: Timestamp) -> AuditEvent {
-        let Self { transactions, members, .. } = self;
+        let Self { transactions, members, profiles, .. } = self;
         AuditEvent {
             at: system_now(),
             actor: "cli".to_owned(),
@@ -39,7 +41,8 @@ impl Rewound {
             subject: format!("until {until}"),
             reason: String::new(),
             before: serde_json::Value::Null,
-            after: serde_json::json!({ "transactions_taken_back": transactions, "members_taken_back": members }),
+            after: serde_json::json!({ "transactions_taken_back": transactions, "members_taken_back": members,
+                "profiles_left_as_changed": profiles }),
         }
     }
 }
@@ -75,6 +78,7 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     merge::send_references_back(connection)?;
     let mut touched = connection.prepare("SELECT DISTINCT member_id FROM txn WHERE txn_id >= ?1")?;
     let touched: Vec<i64> = touched.query_map([from], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let profiles = changed_profiles(connection, from)?;
     let transactions = connection.execute("DELETE FROM txn WHERE txn_id >= ?1", [from])?;
     for (table, column) in [("transfer", "txn_id"), ("activity", "txn_id"), ("orders", "order_id")] {
         connection.execute(&format!("DELETE FROM {table} WHERE {column} >= ?1"), [from])?;
@@ -87,7 +91,14 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     merge::lead_references_on(connection)?;
     recount_stock(connection)?;
     let records: i64 = connection.query_row("SELECT COUNT(*) FROM record", [], |row| row.get(0))?;
-    Ok(Rewound { transactions, members, records })
+    Ok(Rewound { transactions, members, profiles, records })
+}
+
+/// Members who were there before and whose profiles were changed since.
+fn changed_profiles(connection: &Connection, from: i64) -> rusqlite::Result<i64> {
+    let sql = "SELECT COUNT(DISTINCT member_id) FROM txn WHERE txn_id >= ?1 AND kind = ?2
+               AND EXISTS (SELECT 1 FROM txn t WHERE t.member_id = txn.member_id AND t.txn_id < ?1)";
+    connection.query_row(sql, [from, TransactionKind::Profile as i64], |row| row.get(0))
 }
 
 /// Orders that were captured or released since are held again, and those that were refunded since are captured. What

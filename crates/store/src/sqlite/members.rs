@@ -1,51 +1,80 @@
 //! Members on SQLite: sealed profiles, and the references that lead to them.
 
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::Decision;
+use guerdon_core::kernel::{Decision, NewMember, NewProfile};
 use guerdon_core::members::{MemberRef, RefKind};
+use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::store::foreign;
-use super::store_error;
+use super::{merge, store_error};
 use crate::StoreError;
 use crate::privacy::{KEYRING, NowSealed, PlainMember, check_wrapped};
 
-/// Destroys what is known of members: the row keeps the id, and when the member came and went. What lay there is
-/// overwritten.
-pub(super) fn erase(connection: &Connection, decisions: &[Decision]) -> rusqlite::Result<()> {
-    for decision in decisions.iter().filter(|decision| !decision.erased.is_empty()) {
-        let at = decision.transaction.at.as_millis();
-        for member in &decision.erased {
-            connection
-                .prepare_cached(
-                    "UPDATE member SET erased_at = ?2, key_id = NULL, wrapped_key = NULL, profile = NULL
-                     WHERE member_id = ?1",
-                )?
-                .execute([member.0, at])?;
-            connection.prepare_cached("DELETE FROM member_ref WHERE member_id = ?1")?.execute([member.0])?;
+/// Writes what decisions change of members, in their order: what one of them frees, a later one may take.
+pub(super) fn write(connection: &Connection, decisions: &[Decision]) -> Result<(), StoreError> {
+    let mut key_ids = decisions.iter().filter_map(|one| Some(one.member.as_ref()?.sealed.key_id.as_str())).peekable();
+    if key_ids.peek().is_some() {
+        check_wrapped(stored_keyring(connection).map_err(store_error)?.as_deref(), key_ids)?;
+    }
+    for decision in decisions {
+        let (member, at) = (decision.transaction.member_id, decision.transaction.at);
+        if let Some(new) = &decision.member {
+            insert(connection, member, at, new).map_err(store_error)?;
         }
+        if let Some(new) = &decision.profile {
+            change(connection, member, new)?;
+        }
+        if let Some(from) = decision.takes_references_of {
+            merge::move_references(connection, from, member).map_err(store_error)?;
+        }
+        decision.erased.iter().try_for_each(|erased| erase(connection, *erased, at)).map_err(store_error)?;
     }
     Ok(())
 }
 
-/// Writes the members of decisions.
-pub(super) fn write(connection: &Connection, decisions: &[Decision]) -> Result<(), StoreError> {
-    let mut new = decisions.iter().filter_map(|one| Some((&one.transaction, one.member.as_ref()?))).peekable();
-    if new.peek().is_none() {
-        return Ok(());
-    }
-    let key_ids = decisions.iter().filter_map(|one| Some(one.member.as_ref()?.sealed.key_id.as_str()));
-    check_wrapped(stored_keyring(connection).map_err(store_error)?.as_deref(), key_ids)?;
-    let mut insert = connection
+fn insert(connection: &Connection, member: MemberId, at: Timestamp, new: &NewMember) -> rusqlite::Result<()> {
+    let NewMember { sealed, references } = new;
+    let row = params![member.0, at.as_millis(), sealed.key_id, sealed.wrapped_key, sealed.ciphertext];
+    connection
         .prepare_cached(
             "INSERT INTO member (member_id, enrolled_at, key_id, wrapped_key, profile) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )
-        .map_err(store_error)?;
-    for (transaction, member) in new {
-        let (id, sealed) = (transaction.member_id, &member.sealed);
-        let row = params![id.0, transaction.at.as_millis(), sealed.key_id, sealed.wrapped_key, sealed.ciphertext];
-        insert.execute(row).map_err(store_error)?;
-        insert_references(connection, id, &member.references).map_err(store_error)?;
+        )?
+        .execute(row)?;
+    insert_references(connection, member, references)
+}
+
+/// Puts a profile in the place of the member's, and leaves the member's key alone.
+fn change(connection: &Connection, member: MemberId, new: &NewProfile) -> Result<(), StoreError> {
+    let sql = "UPDATE member SET profile = ?2 WHERE member_id = ?1 AND profile IS NOT NULL";
+    let mut update = connection.prepare_cached(sql).map_err(store_error)?;
+    if update.execute(params![member.0, new.ciphertext]).map_err(store_error)? != 1 {
+        return Err(StoreError::Conflict);
+    }
+    delete_references(connection, member, &new.removed).map_err(store_error)?;
+    insert_references(connection, member, &new.added).map_err(store_error)
+}
+
+/// Destroys what is known of a member: the row keeps the id, and when the member came and went. What lay there is
+/// overwritten.
+fn erase(connection: &Connection, member: MemberId, at: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE member SET erased_at = ?2, key_id = NULL, wrapped_key = NULL, profile = NULL WHERE member_id = ?1",
+        )?
+        .execute([member.0, at.as_millis()])?;
+    connection.prepare_cached("DELETE FROM member_ref WHERE member_id = ?1")?.execute([member.0]).map(drop)
+}
+
+fn delete_references<'a>(
+    connection: &Connection,
+    member: MemberId,
+    references: impl IntoIterator<Item = &'a MemberRef>,
+) -> rusqlite::Result<()> {
+    let mut delete =
+        connection.prepare_cached("DELETE FROM member_ref WHERE kind = ?1 AND digest = ?2 AND member_id = ?3")?;
+    for reference in references {
+        delete.execute(params![reference.kind as i64, reference.digest, member.0])?;
     }
     Ok(())
 }
@@ -163,14 +192,10 @@ fn seal_all(connection: &Connection, members: &[NowSealed]) -> rusqlite::Result<
          SELECT member_id, enrolled_at, ?2, ?3, ?4 FROM member_plain WHERE member_id = ?1",
     )?;
     let mut delete = connection.prepare("DELETE FROM member_plain WHERE member_id = ?1")?;
-    let mut delete_reference =
-        connection.prepare("DELETE FROM member_ref WHERE kind = ?1 AND digest = ?2 AND member_id = ?3")?;
     for NowSealed { member_id, sealed, references } in members {
         insert.execute(params![member_id.0, sealed.key_id, sealed.wrapped_key, sealed.ciphertext])?;
         delete.execute([member_id.0])?;
-        for (old, _) in references {
-            delete_reference.execute(params![old.kind as i64, old.digest, member_id.0])?;
-        }
+        delete_references(connection, *member_id, references.iter().map(|(old, _)| old))?;
         insert_references(connection, *member_id, references.iter().map(|(_, keyed)| keyed))?;
     }
     Ok(())

@@ -1,24 +1,18 @@
 //! References of members who were merged: they lead to the member who goes on, and back when the merge is undone.
 
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::Decision;
 use guerdon_core::ledger::{Account, AccountStatus};
 use guerdon_core::limits::MERGED_ACCOUNTS;
 use guerdon_core::members::RefKind;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::store::foreign;
 
-/// Lets the references of merged members lead to those who go on, in the order of the merges.
-pub(super) fn move_references(connection: &Connection, decisions: &[Decision]) -> rusqlite::Result<()> {
+/// Lets the references of a merged member lead to the one who goes on.
+pub(super) fn move_references(connection: &Connection, from: MemberId, into: MemberId) -> rusqlite::Result<()> {
     let sql = "UPDATE member_ref SET member_id = ?2, origin = COALESCE(origin, member_id)
                WHERE member_id = ?1 AND kind <> ?3";
-    for decision in decisions {
-        let Some(from) = decision.takes_references_of else { continue };
-        let row = params![from.0, decision.transaction.member_id.0, RefKind::Enrolment as i64];
-        connection.prepare_cached(sql)?.execute(row)?;
-    }
-    Ok(())
+    connection.prepare_cached(sql)?.execute([from.0, into.0, RefKind::Enrolment as i64]).map(drop)
 }
 
 /// Lets every reference lead to where it led before any merge.

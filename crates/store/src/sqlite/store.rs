@@ -11,6 +11,7 @@ use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{AccountChange, Changes, Committed, Decision, Footprint, Loaded};
 use guerdon_core::ledger::{Account, Transaction, Verifier};
+use guerdon_core::privacy::profile_version;
 use guerdon_core::program::Document;
 use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::redemption::Order;
@@ -19,7 +20,7 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{log, members, merge, record, store_error};
+use super::{log, members, record, store_error};
 use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cell};
@@ -115,6 +116,14 @@ impl SqliteStore {
                 loaded.references.insert(reference.clone(), MemberId(member));
             }
         }
+        let sql = "SELECT profile FROM member WHERE member_id = ?1 AND profile IS NOT NULL";
+        let mut profiles = self.connection.prepare_cached(sql)?;
+        for member in &footprint.profiles {
+            let mut found = profiles.query([member.0])?;
+            if let Some(row) = found.next()? {
+                loaded.profiles.insert(*member, profile_version(row.get_ref(0)?.as_blob()?));
+            }
+        }
         Ok(())
     }
 
@@ -125,8 +134,6 @@ impl SqliteStore {
         let leaves = leaves(changes);
         write_decisions(&transaction, &changes.decisions, &leaves).map_err(store_error)?;
         members::write(&transaction, &changes.decisions)?;
-        merge::move_references(&transaction, &changes.decisions).map_err(store_error)?;
-        members::erase(&transaction, &changes.decisions).map_err(store_error)?;
         write_orders(&transaction, &changes.orders).map_err(store_error)?;
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;

@@ -1,11 +1,14 @@
-//! Single sign-on for operators by OpenID Connect: authorization code with PKCE. An attempt is a record of ten minutes,
-//! named by a cookie and used up by the first answer; the roles are what the provider's claims say at each sign-in.
+//! Single sign-on by OpenID Connect: authorization code with PKCE. An attempt is a record of ten minutes, named by a cookie
+//! and used up by the first answer. A provider vouches for operators, whose roles are what its claims say at each sign-in, or
+//! for members.
 
+pub mod member;
 mod person;
 mod provider;
 mod settings;
 
 use axum::http::HeaderMap;
+use guerdon_core::time::Timestamp;
 use guerdon_store::{CommandError, Record, RecordChange, StoreError};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -14,14 +17,14 @@ use zeroize::Zeroizing;
 
 use super::guard::cookie;
 use super::session;
-use super::sign_in::{self, Attempt, Cookies, Refused, Visitor, safe_next};
+use super::sign_in::{self, Attempt, Cookies, Refused, Visitor};
 use super::token::{Token, TokenKind};
 use crate::AppState;
 use crate::problem::Problem;
 
-use provider::{Provider, Secrets};
+use provider::{Proved, Provider, Secrets};
 
-pub use settings::{Mapping, ProviderSettings, SsoSettings};
+pub use settings::{Mapping, MemberSettings, ProviderSettings, SsoSettings};
 
 /// The kind of the records of attempts.
 const SINGLE_SIGN_ON: &str = "single_sign_on";
@@ -29,6 +32,8 @@ const SINGLE_SIGN_ON: &str = "single_sign_on";
 const SSO_COOKIE: &str = "guerdon_sso";
 /// How long an attempt may take, in milliseconds.
 const ATTEMPT_MS: i64 = 10 * 60_000;
+/// By how much a provider's clock may be behind ours, in milliseconds.
+const CLOCKS_DIFFER_MS: i64 = 60_000;
 /// Longest code that a provider may send.
 const CODE_BYTES: usize = 4_096;
 
@@ -96,6 +101,28 @@ impl Refusal {
     }
 }
 
+/// Where a provider vouches for people: for operators in the console, for members in the portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// For operators.
+    Console,
+    /// For members.
+    Portal,
+}
+
+impl Face {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Console => "/console/sso",
+            Self::Portal => "/portal/sso",
+        }
+    }
+
+    fn of(settings: &ProviderSettings) -> Self {
+        if settings.members.is_some() { Self::Portal } else { Self::Console }
+    }
+}
+
 /// The providers.
 #[derive(Default)]
 pub struct SingleSignOn(Vec<Provider>);
@@ -114,18 +141,27 @@ impl SingleSignOn {
         settings.providers.into_iter().map(provider).collect::<Result<_, String>>().map(Self)
     }
 
-    fn find(&self, id: &str) -> Result<&Provider, Refusal> {
-        self.0.iter().find(|provider| provider.settings.id == id).ok_or(Refusal::Unknown)
+    fn at(&self, face: Face) -> impl Iterator<Item = &Provider> {
+        self.0.iter().filter(move |provider| Face::of(&provider.settings) == face)
+    }
+
+    fn find(&self, face: Face, id: &str) -> Result<&Provider, Refusal> {
+        self.at(face).find(|provider| provider.settings.id == id).ok_or(Refusal::Unknown)
     }
 
     /// The ways in for the sign-in page: path and name.
-    pub fn ways(&self, next: &str) -> Vec<(String, String)> {
+    pub fn ways(&self, face: Face, next: &str) -> Vec<(String, String)> {
         let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
         let way = |provider: &Provider| {
             let ProviderSettings { id, name, .. } = &provider.settings;
-            (format!("/console/sso/{id}?next={next}"), name.clone())
+            (format!("{}/{id}?next={next}", face.path()), name.clone())
         };
-        self.0.iter().map(way).collect()
+        self.at(face).map(way).collect()
+    }
+
+    /// The name of a provider for members; its id where it is gone from the file.
+    pub fn member_provider<'a>(&'a self, id: &'a str) -> &'a str {
+        self.find(Face::Portal, id).map_or(id, |provider| provider.settings.name.as_str())
     }
 }
 
@@ -135,6 +171,9 @@ struct UnderWay {
     /// The provider that was asked: an answer in the name of another is not taken.
     provider: String,
     next: String,
+    /// When it began, where the provider was to ask the person anew.
+    #[serde(default)]
+    anew_since: Option<Timestamp>,
 }
 
 /// What a provider sends back with the browser.
@@ -150,19 +189,26 @@ pub struct Answer {
     iss: Option<String>,
 }
 
-fn redirect_uri(state: &AppState, provider: &str) -> String {
-    state.people.link(&format!("/console/sso/{provider}/callback"))
+fn redirect_uri(state: &AppState, settings: &ProviderSettings) -> String {
+    state.people.link(&format!("{}/{}/callback", Face::of(settings).path(), settings.id))
 }
 
-/// Begins an attempt: the cookie for the browser, and where to send it.
-pub async fn begin(state: &AppState, provider: &str, next: Option<&str>) -> Result<(Cookies, String), Refusal> {
-    let provider = state.sso.find(provider)?;
-    let id = &provider.settings.id;
-    let token = Token::generate(TokenKind::OneTime);
-    let to = provider.begin(&state.outbound, &redirect_uri(state, id), &Secrets::of(&token)).await?;
-    let under_way = UnderWay { provider: id.clone(), next: safe_next(next) };
+/// Begins an attempt: the cookie for the browser, and where to send it. `next` is a path of the face. `anew`: the browser is
+/// signed in here already, so this is to prove once more who it is, and the provider must not answer from memory.
+pub async fn begin(
+    state: &AppState,
+    face: Face,
+    provider: &str,
+    next: String,
+    anew: bool,
+) -> Result<(Cookies, String), Refusal> {
+    let provider = state.sso.find(face, provider)?;
+    let (token, now) = (Token::generate(TokenKind::OneTime), state.clock());
+    let redirect = redirect_uri(state, &provider.settings);
+    let to = provider.begin(&state.outbound, &redirect, &Secrets::of(&token), anew).await?;
+    let under_way = UnderWay { provider: provider.settings.id.clone(), next, anew_since: anew.then_some(now) };
     let record = Record::new(SINGLE_SIGN_ON, &token.digest(), "", &under_way)?;
-    let record = record.until(state.clock().plus_millis(ATTEMPT_MS));
+    let record = record.until(now.plus_millis(ATTEMPT_MS));
     state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await?;
     let cookie = session::set_cookie(SSO_COOKIE, token.reveal(), state.people.https(), Some(ATTEMPT_MS / 1_000));
     Ok((Cookies::new(vec![cookie]), to.to_string()))
@@ -173,21 +219,15 @@ pub fn forget(state: &AppState) -> Cookies {
     Cookies::new(vec![session::set_cookie(SSO_COOKIE, "", state.people.https(), Some(0))])
 }
 
-/// Ends an attempt with what the provider has sent back: the cookies of the session, and where to go.
+/// Ends an attempt of an operator with what the provider has sent back: the cookies of the session, and where to go.
 pub async fn end(
     state: &AppState,
     visitor: &Visitor<'_>,
     provider: &str,
     answer: Answer,
 ) -> Result<(Cookies, String), Refusal> {
-    let provider = state.sso.find(provider)?;
-    let (secrets, next) = use_up(state, visitor.headers, provider, &answer).await?;
-    if let Some(error) = answer.error {
-        return Err(Refusal::Cancelled(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
-    }
-    let code = answer.code.filter(|code| !code.is_empty() && code.len() <= CODE_BYTES).ok_or(Refusal::Over)?;
-    let redirect = redirect_uri(state, &provider.settings.id);
-    let proved = provider.prove(&state.outbound, &redirect, code, &secrets).await?;
+    let provider = state.sso.find(Face::Console, provider)?;
+    let (proved, next) = prove(state, visitor.headers, provider, answer).await?;
     let admitted = person::admit(state, visitor, &provider.settings, &proved).await?;
     if provider.settings.proves_second_factor(&proved.claims) {
         let cookies = sign_in::let_in(state, visitor, &admitted.id, &admitted.email, "sso", Vec::new()).await?;
@@ -197,13 +237,47 @@ pub async fn end(
     Ok((sign_in::begin(state, &admitted.id, attempt).await?, "/console/sign-in/code".to_owned()))
 }
 
+/// Ends an attempt in the portal with what the provider has sent back: who it is, and where to go.
+pub async fn end_of_member(
+    state: &AppState,
+    visitor: &Visitor<'_>,
+    provider: &str,
+    answer: Answer,
+) -> Result<(member::Found, String), Refusal> {
+    let provider = state.sso.find(Face::Portal, provider)?;
+    let (proved, next) = prove(state, visitor.headers, provider, answer).await?;
+    Ok((member::find(state, visitor, &provider.settings, &proved).await?, next))
+}
+
+/// Uses the attempt up, and has the provider prove what its answer says. Gives where to go as well.
+async fn prove(
+    state: &AppState,
+    headers: &HeaderMap,
+    provider: &Provider,
+    answer: Answer,
+) -> Result<(Proved, String), Refusal> {
+    let (secrets, under_way) = use_up(state, headers, provider, &answer).await?;
+    if let Some(error) = answer.error {
+        return Err(Refusal::Cancelled(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
+    }
+    let code = answer.code.filter(|code| !code.is_empty() && code.len() <= CODE_BYTES).ok_or(Refusal::Over)?;
+    let redirect = redirect_uri(state, &provider.settings);
+    let proved = provider.prove(&state.outbound, &redirect, code, &secrets).await?;
+    if let (Some(since), Some(at)) = (under_way.anew_since, proved.signed_in_at())
+        && at.plus_millis(CLOCKS_DIFFER_MS) < since
+    {
+        return Err(Refusal::Invalid("the provider did not ask the person anew".to_owned()));
+    }
+    Ok((proved, under_way.next))
+}
+
 /// Checks that an answer belongs to the attempt of this browser, and uses that up: a second answer finds nothing.
 async fn use_up(
     state: &AppState,
     headers: &HeaderMap,
     provider: &Provider,
     answer: &Answer,
-) -> Result<(Secrets, String), Refusal> {
+) -> Result<(Secrets, UnderWay), Refusal> {
     let token = cookie(headers, SSO_COOKIE).and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
     let token = token.ok_or(Refusal::Over)?;
     let record = state.reader.record(SINGLE_SIGN_ON, &token.digest(), state.clock()).await?.ok_or(Refusal::Over)?;
@@ -217,5 +291,5 @@ async fn use_up(
         return Err(Refusal::Over);
     }
     state.engine.write_records(vec![RecordChange::Delete(record)], Vec::new()).await?;
-    Ok((secrets, under_way.next))
+    Ok((secrets, under_way))
 }

@@ -220,7 +220,7 @@ fn new_index(id: String) -> Record {
     Record { kind, id, version: 0, subject, expires_at: None, body }
 }
 
-fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
 }
 

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use guerdon_core::time::Timestamp;
 use hmac::Mac;
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreGenderClaim, CoreIdToken, CoreIdTokenClaims,
-    CoreJwsSigningAlgorithm, CoreProviderMetadata,
+    CoreAuthPrompt, CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreGenderClaim, CoreIdToken,
+    CoreIdTokenClaims, CoreJwsSigningAlgorithm, CoreProviderMetadata,
 };
 use openidconnect::{
     AccessToken, AccessTokenHash, AdditionalClaims, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId,
@@ -87,6 +88,14 @@ pub struct Proved {
     pub claims: Map<String, Value>,
 }
 
+impl Proved {
+    /// When the person last showed the provider who they are, where it says so.
+    pub fn signed_in_at(&self) -> Option<Timestamp> {
+        let seconds = self.claims.get("auth_time")?.as_i64()?;
+        Some(Timestamp::from_millis(seconds.checked_mul(1_000)?))
+    }
+}
+
 /// Claims of all kinds.
 #[derive(Debug, Serialize, Deserialize)]
 struct OtherClaims(Map<String, Value>);
@@ -144,7 +153,14 @@ impl Provider {
     }
 
     /// Where to send the browser.
-    pub async fn begin(&self, outbound: &Outbound, redirect: &str, secrets: &Secrets) -> Result<Url, Refusal> {
+    /// `anew`: the provider is to ask the person once more, whoever the browser is signed in there as.
+    pub async fn begin(
+        &self,
+        outbound: &Outbound,
+        redirect: &str,
+        secrets: &Secrets,
+        anew: bool,
+    ) -> Result<Url, Refusal> {
         let client = self.client(self.metadata(outbound, FRESH).await?, redirect)?;
         let verifier = PkceCodeVerifier::new(secrets.verifier.clone());
         let (state, nonce) = (CsrfToken::new(secrets.state.clone()), Nonce::new(secrets.nonce.clone()));
@@ -152,6 +168,8 @@ impl Provider {
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .add_scopes(self.settings.scopes.iter().filter(|one| *one != "openid").cloned().map(Scope::new));
+        let request =
+            if anew { request.add_prompt(CoreAuthPrompt::Login).set_max_age(Duration::ZERO) } else { request };
         Ok(request.url().0)
     }
 
@@ -195,7 +213,9 @@ impl Provider {
     /// Whether something that is needed is not in the ID token.
     fn asks_further(&self, claims: &Map<String, Value>) -> bool {
         let mapped = self.settings.mappings.iter().map(|mapping| mapping.claim.as_str());
-        mapped.chain(["email"]).any(|name| claim(claims, name).is_none())
+        let of_members = ["email_verified", "phone_number", "phone_number_verified"];
+        let of_members = of_members.into_iter().filter(|_| self.settings.members.is_some());
+        mapped.chain(["email"]).chain(of_members).any(|name| claim(claims, name).is_none())
     }
 }
 
@@ -262,9 +282,13 @@ async fn user_info(
 /// Adds what the ID token does not say. How the person signed in is for the ID token alone to say, and whether an address
 /// is verified holds for the address that it was said of.
 fn merge(claims: &mut Map<String, Value>, further: Map<String, Value>) {
-    let another_address = claims.get("email").is_some_and(|email| further.get("email") != Some(email));
+    let another = |address: &str| claims.get(address).is_some_and(|known| further.get(address) != Some(known));
+    let others: Vec<&str> = [("email", "email_verified"), ("phone_number", "phone_number_verified")]
+        .into_iter()
+        .filter_map(|(address, verified)| another(address).then_some(verified))
+        .collect();
     for (name, value) in further {
-        let foreign = name == "amr" || name == "acr" || (another_address && name == "email_verified");
+        let foreign = ["amr", "acr", "auth_time"].contains(&name.as_str()) || others.contains(&name.as_str());
         if !foreign {
             claims.entry(name).or_insert(value);
         }

@@ -63,6 +63,25 @@ pub struct ProviderSettings {
     /// Which claims give which roles.
     #[serde(default, rename = "mapping")]
     pub mappings: Vec<Mapping>,
+    /// Given: the provider vouches for members, in the portal, and not for operators.
+    #[serde(default)]
+    pub members: Option<MemberSettings>,
+}
+
+/// What a provider for members may do.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberSettings {
+    /// Whether someone unknown may become a member.
+    #[serde(default)]
+    pub join: bool,
+    /// Whether someone with the verified e-mail address or phone number of a member is that member.
+    #[serde(default = "yes")]
+    pub link: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn usual_scopes() -> Vec<String> {
@@ -125,6 +144,9 @@ impl ProviderSettings {
         if !self.second_factor_amr.is_empty() && !self.trust_second_factor {
             return Err("`second_factor_amr` says nothing without `trust_second_factor = true`".to_owned());
         }
+        if self.members.is_some() {
+            return self.check_for_members();
+        }
         if self.mappings.is_empty() || self.mappings.len() > MOST_MAPPINGS {
             return Err(format!(
                 "1 to {MOST_MAPPINGS} [[provider.mapping]] are needed, not {}: without one nobody comes in",
@@ -132,6 +154,17 @@ impl ProviderSettings {
             ));
         }
         self.mappings.iter().try_for_each(Mapping::check)
+    }
+
+    /// What is for operators alone says nothing of a provider for members, and must not be thought to.
+    fn check_for_members(&self) -> Result<(), String> {
+        let trusted = self.trust_email || self.trust_second_factor;
+        if self.create_operators || self.link_by_email || trusted || !self.mappings.is_empty() {
+            let problem = "a provider with [provider.members] is for members only: take `create_operators`, \
+                `link_by_email`, `trust_email`, `trust_second_factor` and the mappings away, or make it two providers";
+            return Err(problem.to_owned());
+        }
+        Ok(())
     }
 
     /// The roles that claims give.
@@ -220,6 +253,7 @@ mod tests {
             trust_second_factor: false,
             second_factor_amr: Vec::new(),
             mappings: vec![mapping("groups", "service"), mapping("realm_access.roles", "administrator")],
+            members: None,
         }
     }
 
@@ -270,6 +304,11 @@ mod tests {
         assert!(wrong(|one| one.mappings.clear()).contains("nobody comes in"));
         assert!(wrong(|one| one.mappings[0].role = "owner".to_owned()).contains("only an owner"));
         assert!(wrong(|one| one.second_factor_amr = vec!["mfa".to_owned()]).contains("trust_second_factor"));
+        let members = Some(MemberSettings { join: true, link: true });
+        let both = SsoSettings { providers: vec![ProviderSettings { members, ..provider() }] };
+        assert!(both.check().unwrap_err().contains("for members only"));
+        let alone = ProviderSettings { members, create_operators: false, mappings: Vec::new(), ..provider() };
+        assert!(SsoSettings { providers: vec![alone] }.check().is_ok());
         let twice = SsoSettings { providers: vec![provider(), provider()] };
         assert!(twice.check().unwrap_err().contains("two providers"));
     }
