@@ -4,8 +4,10 @@
 
 mod support;
 
+use guerdon_core::hex;
 use guerdon_core::identity::Permission;
 use guerdon_server::Needs;
+use guerdon_server::identity::directory::digest;
 use serde_json::{Value, json};
 use support::person::Person;
 use support::sms::Gateway;
@@ -74,13 +76,28 @@ impl<'a> Caller<'a> {
         Self { server, client, key: key.map(str::to_owned), cookies }
     }
 
+    /// Sends a request, again where strangers have sent too many in a second.
     async fn call(&self, route: &Route, address: &str) -> (u16, String) {
+        for _ in 0..3 {
+            let (status, answer) = self.send(route, address).await;
+            if status != 429 || !answer.contains("rate_limited") {
+                return (status, answer);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        }
+        self.send(route, address).await
+    }
+
+    async fn send(&self, route: &Route, address: &str) -> (u16, String) {
         let mut request = self.client.request(route.method.clone(), format!("{}{address}", self.server.address));
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
         if !self.cookies.is_empty() {
-            request = request.header("cookie", &self.cookies).header("origin", &self.server.address);
+            request = request.header("cookie", &self.cookies);
+        }
+        if !self.cookies.is_empty() || route.is_page() {
+            request = request.header("origin", &self.server.address);
         }
         if route.method != reqwest::Method::GET {
             request = request.header("idempotency-key", "walk");
@@ -91,7 +108,9 @@ impl<'a> Caller<'a> {
             };
         }
         let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
+        let status = response.status().as_u16();
+        let place = response.headers().get("location").map(|place| place.to_str().unwrap().to_owned());
+        (status, place.unwrap_or(response.text().await.unwrap()))
     }
 }
 
@@ -119,8 +138,8 @@ async fn strangers_find_every_door_closed_that_is_not_open_to_the_world() {
             let what = format!("{} {} by {who}: {status} {body}", route.method, route.path);
             if route.needs == Needs::Nothing {
                 assert!(status < 500 || status == 503 && route.path == "/readyz", "{what}");
-            } else if route.is_page() && route.method == reqwest::Method::GET {
-                assert_eq!(status, 303, "{what}");
+            } else if route.is_page() {
+                assert!(status == 303 && body.contains("/sign-in"), "{what}");
             } else {
                 assert_eq!(status, 401, "{what}");
             }
@@ -187,8 +206,13 @@ async fn operators_of_another_program_or_store_are_strangers_here() {
     init(&data, &gift_club(10));
     let server = Server::start(&data);
     let ann = server.member("ann", 10).await;
-    let elsewhere = json!([{ "role": "administrator", "program": "another-program" }]);
-    let elsewhere = Person::invited_with(&server, "eve@example.org", "Eve", elsewhere).await;
+    let elsewhere = Person::invited(&server, "eve@example.org", "Eve", "administrator").await;
+    // Nobody can be given a role for a program that is not here; one who has it from a database they once shared.
+    let database = rusqlite::Connection::open(data.join("guerdon.db")).unwrap();
+    let sql = "UPDATE record SET body = replace(body, '\"program\":\"*\"', '\"program\":\"another-program\"')
+               WHERE kind = 'operator' AND body LIKE '%eve@example.org%'";
+    assert_eq!(database.execute(sql, []).unwrap(), 1);
+    drop(database);
     let north = json!([{ "role": "administrator", "stores": ["north"] }]);
     let north = Person::invited_with(&server, "nora@example.org", "Nora", north).await;
     let (elsewhere, north) = (Caller::new(&server, None, Some(&elsewhere)), Caller::new(&server, None, Some(&north)));
@@ -252,10 +276,8 @@ async fn members_reach_nothing_of_operators_or_of_each_other() {
         people.push((person, receipt["member_id"].as_str().unwrap().to_owned()));
     }
     let [(ann, ann_id), (bob, bob_id)] = &mut people[..] else { panic!("two") };
-    // What of Bob's has a name: his device.
-    let page = bob.get("/portal/privacy").await.1;
-    let device = page.split("/portal/privacy/devices/").nth(1).unwrap().split('/').next().unwrap().to_owned();
-    assert_ne!(device, "end-all");
+    // What of Bob's has a name: his session, as his own page calls it.
+    let device = hex::encode(&digest(&bob.cookies["guerdon_member"]));
     let caller = Caller::new(&server, None, Some(ann));
     for route in routes() {
         match route.needs {
@@ -268,12 +290,10 @@ async fn members_reach_nothing_of_operators_or_of_each_other() {
             Needs::Member if route.path.contains('{') && !route.path.contains("{*") => {
                 let address = route.path.replace("{id}", &device);
                 let (status, body) = caller.call(&route, &address).await;
-                assert_eq!(status, 404, "{} {address}: {body}", route.method);
+                assert!(matches!(status, 303 | 404), "{} {address}: {body}", route.method);
             }
             _ => {}
         }
     }
     assert_eq!(bob.get("/portal").await.0, 200, "nobody has signed Bob out");
-    let page = ann.get("/portal/privacy").await.1;
-    assert!(!page.contains(&device), "{page}");
 }

@@ -62,7 +62,7 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
         assert!(status == 201 || status == 404, "{receipt}");
         server.member(&format!("m{number}"), 10).await;
     }
-    logged(&server, 11).await;
+    logged(&server, 16).await;
     let key = guerdon(&["log-key", "--data-dir", text(&data)]).1.trim().to_owned();
     let auditor = Auditor { seen: folder.path().join("head.json"), key };
     let (code, out) = auditor.audit(&server);
@@ -92,7 +92,7 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
     assert!(code == 3 && error.contains("another root"), "{error}");
 
     server.member("late", 10).await;
-    logged(&server, 13).await;
+    logged(&server, 18).await;
     let (code, out) = auditor.audit(&server);
     assert!(code == 0 && out.contains("nothing was changed"), "{out}");
     assert_eq!(server.interrupt(), 0);
@@ -127,7 +127,7 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
     database.execute_batch(sql).unwrap();
     drop(database);
     let mut server = Server::start(&forged);
-    logged(&server, 13).await;
+    logged(&server, 18).await;
     let (code, out, _) = guerdon(&["verify", "--data-dir", text(&forged)]);
     assert_eq!(code, 0, "in itself the forgery is perfect: {out}");
     let (code, out) = auditor.audit(&server);
@@ -142,7 +142,7 @@ async fn history_that_was_rewritten_is_found_by_those_who_kept_a_head() {
     database.execute_batch(&format!("DELETE FROM txn WHERE txn_id = ({last});{sql}")).unwrap();
     drop(database);
     let server = Server::start(&cut);
-    logged(&server, 12).await;
+    logged(&server, 17).await;
     let (code, out) = auditor.audit(&server);
     assert!(code == 3 && out.contains("cut off"), "{out}");
     let (code, out, _) = guerdon(&["verify", "--data-dir", text(&cut)]);
