@@ -82,7 +82,7 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
         id: record.id.clone(),
         agent: browser(&session.agent),
         address: session.address.clone(),
-        method: session.method.clone(),
+        method: method(&frame, &session.method),
         began: frame.clock_time(session.created_at),
         seen: frame.clock_time(session.seen_at),
         current: Some(record.id.as_str()) == frame.actor.session(),
@@ -106,6 +106,14 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
         frame: frame.clone(),
     };
     Ok(render(&page))
+}
+
+/// How a session began, in words: `password, authenticator app`.
+fn method(frame: &Frame, method: &str) -> String {
+    let words = method
+        .split('+')
+        .map(|step| frame.language.say_if_known(&format!("method-{step}")).unwrap_or_else(|| step.to_owned()));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// A browser in two words, as far as its own words tell: `Chrome, Linux`.

@@ -37,7 +37,7 @@ use axum::Extension;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::identity::Permission;
 use tower_http::compression::CompressionLayer;
 
@@ -56,6 +56,7 @@ pub fn pages() -> Pages {
     let members = Needs::InStore(Permission::MembersRead);
     Pages::default()
         .get("/console", Needs::Permission(Permission::ReportsRead), overview::page)
+        .get("/console/", Needs::Operator, async || Redirect::permanent("/console"))
         .get("/console/members", members, members::page)
         .get("/console/search", members, members::search)
         .get("/console/members/{id}", members, member::page)
