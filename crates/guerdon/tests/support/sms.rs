@@ -36,14 +36,15 @@ impl Gateway {
         self.messages.lock().unwrap().len()
     }
 
-    /// The code in the message after `seen` others; its number is checked.
+    /// The first code in the messages after `seen` others; its number is checked.
     pub async fn code(&self, seen: usize, to: &str) -> String {
         for _ in 0..200 {
-            if let Some(message) = self.messages.lock().unwrap().get(seen) {
-                assert_eq!(message["to"], to);
-                let text = message["text"].as_str().unwrap();
-                let mut digits = text.split(|c: char| !c.is_ascii_digit());
-                return digits.find(|digits| digits.len() == 6).unwrap().to_owned();
+            for message in self.messages.lock().unwrap().iter().skip(seen) {
+                let mut digits = message["text"].as_str().unwrap().split(|c: char| !c.is_ascii_digit());
+                if let Some(code) = digits.find(|digits| digits.len() == 6) {
+                    assert_eq!(message["to"], to);
+                    return code.to_owned();
+                }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -2,6 +2,7 @@
 
 mod account;
 mod acts;
+mod answer;
 mod approvals;
 mod audit;
 mod changes;
@@ -46,6 +47,7 @@ use crate::language::Language;
 use trouble::PageError;
 
 pub(crate) use account::browser;
+pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts};

@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::answer::go;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;
@@ -38,11 +39,7 @@ fn refused(provider: &str, refusal: &Refusal) -> Response {
 
 async fn begin(State(state): State<AppState>, Path(provider): Path<String>, Query(asked): Query<Asked>) -> Response {
     match sso::begin(&state, &provider, asked.next.as_deref()).await {
-        Ok((cookies, to)) => {
-            let mut response = Redirect::to(&to).into_response();
-            cookies.set(response.headers_mut());
-            response
-        }
+        Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => refused(&provider, &refusal),
     }
 }
@@ -56,11 +53,7 @@ async fn callback(
 ) -> Response {
     let visitor = Visitor { address: actor.address, headers: &headers };
     let mut response = match sso::end(&state, &visitor, &provider, answer).await {
-        Ok((cookies, to)) => {
-            let mut response = Redirect::to(&to).into_response();
-            cookies.set(response.headers_mut());
-            response
-        }
+        Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => refused(&provider, &refusal),
     };
     sso::forget(&state).set(response.headers_mut());
