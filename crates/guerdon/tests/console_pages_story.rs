@@ -11,7 +11,7 @@ use support::person::Person;
 use support::{Server, gift_club, init};
 
 /// What has happened at a club that is in use, as far as the pages show it. Returns the addresses of pages with ids.
-async fn lived_in(server: &Server, olga: &mut Person) -> Vec<(String, &'static str)> {
+async fn lived_in(server: &Server, olga: &mut Person, gina: &mut Person) -> Vec<(String, &'static str)> {
     let profile = json!({ "external_id": "C-1007", "name": "Ann Smith", "email": "ann.smith@example.org",
         "phone": "13812345678", "birth_date": "1990-05-17", "language": "en", "country": "GB",
         "attributes": { "preferred_store": "north" } });
@@ -30,6 +30,11 @@ async fn lived_in(server: &Server, olga: &mut Person) -> Vec<(String, &'static s
     assert_eq!(olga.json(&format!("/v1/members/{ann}/adjustments"), &large).await.0, 202);
     let (status, _) = olga.json("/v1/program", &json!({ "program": gift_club(12), "reason": "More vouchers" })).await;
     assert_eq!(status, 202);
+    let waiting = server.get("/v1/approvals?stage=waiting").await.1;
+    let publication = waiting.as_array().unwrap().iter().find(|one| one["act"]["kind"] == "publish").unwrap();
+    let decision = format!("/v1/approvals/{}/decision", publication["id"].as_str().unwrap());
+    let no = json!({ "approve": false, "note": "Not before the season" });
+    assert_eq!(gina.json(&decision, &no).await.0, 200);
     made(server, &format!("/v1/members/{bob}/erasure"), json!({ "reason": "Asked for by letter on 3 March" })).await;
 
     let grants = json!([{ "role": "service", "stores": ["north", "south-by-the-harbour"] }, { "role": "auditor" }]);
@@ -82,7 +87,7 @@ async fn made(server: &Server, path: &str, body: Value) -> Value {
 }
 
 const PAGES: [(&str, &str); 19] = [
-    ("", "overview"),
+    ("?at=first", "overview"),
     ("members", "members"),
     ("search?q=nobody", "search"),
     ("approvals", "approvals"),
@@ -120,7 +125,13 @@ async fn every_page_fits_a_desk_and_a_small_phone_in_both_languages() {
     let server = Server::start(&data);
     let mut olga = Person::new(&server);
     olga.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
-    let own = lived_in(&server, &mut olga).await;
+    let mut gina = Person::new(&server);
+    let grants = json!([{ "role": "administrator" }]);
+    let invitation = json!({ "email": "gina@example.org", "name": "Gina", "grants": grants });
+    let link = made(&server, "/v1/operators", invitation).await["link"].as_str().unwrap().to_owned();
+    let link = format!("/console{}", link.split_once("/console").unwrap().1);
+    gina.accept(&link, "Gina", "four quiet winter harbours").await;
+    let own = lived_in(&server, &mut olga, &mut gina).await;
     let (driver, client) = browser(&folder.path().join("profile")).await;
     let sized = [(1440, "wide"), (360, "phone")];
     for (width, shape) in sized {
@@ -141,11 +152,24 @@ async fn every_page_fits_a_desk_and_a_small_phone_in_both_languages() {
                 whole_page(&client, width, &format!("all/{name}-{shape}-{language}")).await;
                 assert_eq!(sideways(&client).await, 0, "{path} sticks out at {width} in {language}");
             }
-            // The menu itself.
+        }
+        for (width, shape) in [(1440, "wide"), (600, "between"), (360, "phone")] {
+            size(&client, width, 800).await;
+            open(&client, &server, "registers").await;
             client.find(Locator::Css("details.menu > summary")).await.unwrap().click().await.unwrap();
             whole_page(&client, width, &format!("all/menu-{shape}-{language}")).await;
             assert_eq!(sideways(&client).await, 0, "the menu sticks out at {width} in {language}");
         }
+    }
+    // What waits, as someone sees it who may decide it.
+    client.delete_all_cookies().await.unwrap();
+    enter(&client, &server, &gina).await;
+    for (width, shape) in sized {
+        size(&client, width, 800).await;
+        open(&client, &server, "approvals?lang=en").await;
+        assert!(text(&client).await.contains("Approve"));
+        whole_page(&client, width, &format!("all/approvals-open-{shape}-en")).await;
+        assert_eq!(sideways(&client).await, 0);
     }
     client.close().await.unwrap();
     drop(driver);
@@ -162,7 +186,7 @@ async fn an_operator_finds_a_page_in_the_menu_and_merges_two_accounts() {
     let old = server.member("C-1", 600).await;
     server.member("C-2", 50).await;
     let (driver, client) = browser(&folder.path().join("profile")).await;
-    size(&client, 360, 800).await;
+    client.set_window_size(500, 900).await.unwrap();
     enter(&client, &server, &olga).await;
     open(&client, &server, "members").await;
     let click = async |css: &str| client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();

@@ -39,7 +39,6 @@ order-held = set aside
 order-captured = captured
 order-released = cancelled
 order-refunded = refunded
-order-to-member = To the member
 order-refund = Refund the order
 order-refund-about = The points go back to the lots from which they came, good for a week at the least, and the units to the stock. A large refund waits for another operator.
 order-refund-go = Refund

@@ -229,3 +229,4 @@ who-system = the server itself
 who-cli = the command line
 who-key-bootstrap = the server’s own key
 problem-as-said = { $detail }
+who-anonymous = somebody unknown

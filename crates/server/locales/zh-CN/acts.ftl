@@ -39,7 +39,6 @@ order-held = 积分占用中
 order-captured = 已完成
 order-released = 已取消
 order-refunded = 已退款
-order-to-member = 查看会员
 order-refund = 退还订单
 order-refund-about = 积分退回原批次，至少一周内有效；库存同时恢复。数额较大的退还须由另一位操作员批准。
 order-refund-go = 退还

@@ -210,3 +210,4 @@ who-system = 服务器
 who-cli = 命令行
 who-key-bootstrap = 服务器自有密钥
 problem-as-said = 请检查输入的内容：{ $detail }
+who-anonymous = 未知访客

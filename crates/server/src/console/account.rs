@@ -83,7 +83,7 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
         id: record.id.clone(),
         agent: device(frame.language, &session.agent),
         address: session.address.clone(),
-        method: session.method.clone(),
+        method: method(&frame, &session.method),
         began: frame.clock_time(session.created_at),
         seen: frame.clock_time(session.seen_at),
         current: Some(record.id.as_str()) == frame.actor.session(),
@@ -112,6 +112,14 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
 /// A browser as it is shown; one that said nothing of itself has a name as well.
 pub(crate) fn device(language: Language, agent: &str) -> String {
     Some(browser(agent)).filter(|name| !name.trim().is_empty()).unwrap_or_else(|| language.say("device-unknown"))
+}
+
+/// How a session began, in words: `password, authenticator app`.
+fn method(frame: &Frame, method: &str) -> String {
+    let words = method
+        .split('+')
+        .map(|step| frame.language.say_if_known(&format!("method-{step}")).unwrap_or_else(|| step.to_owned()));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// A browser in two words, as far as its own words tell: `Chrome, Linux`.

@@ -28,6 +28,8 @@ pub fn pages() -> Pages {
 struct Line {
     id: String,
     what: String,
+    /// The page of what it is about, where there is one.
+    about: Option<String>,
     reason: String,
     asked: String,
     stage: String,
@@ -69,6 +71,15 @@ fn what(frame: &Frame, act: &Act) -> String {
             frame.say("approval-import", [("rows", rows.into())])
         }
         Act::Policy { .. } => frame.t("approval-policy"),
+    }
+}
+
+/// Where to look before one decides.
+fn about(frame: &Frame, act: &Act) -> Option<String> {
+    match act {
+        Act::Adjust { member, .. } => frame.may_see_members().then(|| format!("/console/members/{member}")),
+        Act::Refund { order, .. } => frame.may_see_orders().then(|| format!("/console/orders/{order}")),
+        Act::Publish { .. } | Act::Reveal { .. } | Act::Policy { .. } => None,
     }
 }
 
@@ -120,6 +131,7 @@ async fn line(frame: &Frame, state: &AppState, id: &str, approval: &Approval) ->
     Line {
         id: id.to_owned(),
         what: what(frame, &approval.act),
+        about: about(frame, &approval.act),
         reason: approval.reason.clone(),
         asked: asked(frame, state, approval).await,
         stage: frame.t(&format!("approval-stage-{}", approval.stage.name())),

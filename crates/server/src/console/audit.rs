@@ -3,13 +3,14 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use guerdon_core::audit::{AuditEntry, AuditEvent};
+use guerdon_core::audit::AuditEntry;
 use guerdon_core::identity::Permission;
 use guerdon_store::AuditQuery;
 use serde::Deserialize;
 
 use super::frame::{Frame, render};
 use super::nav::Place;
+use super::operators;
 use super::trouble::{OrPage, PageError};
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
@@ -36,10 +37,11 @@ pub struct Filter {
     after: String,
 }
 
+#[derive(Default)]
 struct Line {
     number: i64,
     at: String,
-    actor: String,
+    who: String,
     address: String,
     action: String,
     subject: String,
@@ -62,22 +64,13 @@ fn wanted(text: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn line(frame: &Frame, entry: &AuditEntry) -> Line {
-    let event: Option<AuditEvent> = entry.event().ok();
-    let Some(event) = event else {
-        let body = entry.body.clone();
-        let empty = String::new;
-        return Line {
-            number: entry.number,
-            at: empty(),
-            actor: empty(),
-            address: empty(),
-            action: empty(),
-            subject: empty(),
-            reason: empty(),
-            details: body,
-        };
+/// An entry; one whose body cannot be read keeps at least that.
+async fn line(frame: &Frame, state: &AppState, entry: &AuditEntry) -> Line {
+    let Ok(event) = entry.event() else {
+        return Line { number: entry.number, details: entry.body.clone(), ..Line::default() };
     };
+    let name = operators::name(state, frame, &event.actor).await;
+    let who = if name == event.actor { name } else { format!("{name} · {}", event.actor) };
     let shown = |label: &str, value: &serde_json::Value| match value {
         serde_json::Value::Null => String::new(),
         value => format!("{label} {}", serde_json::to_string_pretty(value).unwrap_or_default()),
@@ -86,7 +79,7 @@ fn line(frame: &Frame, entry: &AuditEntry) -> Line {
     Line {
         number: entry.number,
         at: frame.clock_time(event.at),
-        actor: event.actor,
+        who,
         address: event.address,
         action: event.action,
         subject: event.subject,
@@ -119,6 +112,9 @@ async fn page(
         format!("/console/audit?{}", query.finish())
     });
     let may_export = frame.actor.may(Permission::AuditExport);
-    let lines = found.iter().map(|entry| line(&frame, entry)).collect();
+    let mut lines = Vec::with_capacity(found.len());
+    for entry in &found {
+        lines.push(line(&frame, &state, entry).await);
+    }
     Ok(render(&AuditPage { frame, filter, lines, next, may_export }))
 }

@@ -8,9 +8,11 @@ use guerdon_core::identity::Permission;
 use guerdon_core::time::Timestamp;
 use serde::Deserialize;
 
+use super::format;
 use super::frame::{Frame, render};
 use super::key_form::KeyForm;
 use super::nav::Place;
+use super::operators;
 use super::permissions::{self, Group};
 use super::trouble::PageError;
 use crate::AppState;
@@ -228,7 +230,7 @@ async fn show_key(
     let mut facts = vec![
         (frame.t("key-prefix"), format!("{}…", key.key.prefix)),
         (frame.t("key-since"), frame.clock_time(key.key.created_at)),
-        (frame.t("key-by"), key.key.created_by.clone()),
+        (frame.t("key-by"), operators::name(state, &frame, &key.key.created_by).await),
         (frame.t("key-last-used"), moment(&frame, key.last_used_at, "never-used")),
         (frame.t("key-ends"), moment(&frame, key.expires_at, "key-without-end")),
         (frame.t("key-signed"), frame.t(if key.key.signing.is_some() { "yes" } else { "no" })),
@@ -302,16 +304,19 @@ async fn show_client(
     let known = clients::find(state, id).await.map_err(&wrong)?;
     let client = known.client;
     let page = OnePage::of(frame.clone(), state, id, &client.allowance).await.map_err(&wrong)?;
-    let quota = |quota: Option<u64>| quota.map_or_else(|| frame.t("none"), |quota| quota.to_string());
+    let quota = |quota: Option<u64>| match quota.map(i64::try_from) {
+        Some(quota) => format::number(quota.unwrap_or(i64::MAX)),
+        None => frame.t("client-unlimited"),
+    };
     let is_suspended = client.state == ClientState::Suspended;
     let mut facts = vec![
         (frame.t("client-id"), known.id.clone()),
         (frame.t("client-state"), frame.t(if is_suspended { "client-suspended" } else { "client-active" })),
         (frame.t("key-since"), frame.clock_time(client.created_at)),
-        (frame.t("key-by"), client.created_by),
+        (frame.t("key-by"), operators::name(state, &frame, &client.created_by).await),
         (frame.t("key-last-used"), moment(&frame, known.last_used_at, "never-used")),
-        (frame.t("client-per-day"), quota(client.quota.per_day)),
-        (frame.t("client-per-month"), quota(client.quota.per_month)),
+        (frame.t("client-day"), quota(client.quota.per_day)),
+        (frame.t("client-month"), quota(client.quota.per_month)),
     ];
     facts.extend(page.facts);
     let now = state.clock();
@@ -320,7 +325,7 @@ async fn show_client(
             Some(end) => frame.say_text("key-retiring", "when", &frame.clock_time(end)),
             None => frame.t("client-secret-in-use"),
         };
-        facts.push((format!("{}…", secret.prefix), until));
+        facts.push((frame.t("client-secret"), format!("{}… · {until}", secret.prefix)));
     }
     let address = format!("/console/clients/{}", known.id);
     let title = client.name;

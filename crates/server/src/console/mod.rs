@@ -2,6 +2,7 @@
 
 mod account;
 mod acts;
+mod answer;
 mod approvals;
 mod audit;
 mod changes;
@@ -39,7 +40,7 @@ use axum::Extension;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::identity::Permission;
 use tower_http::compression::CompressionLayer;
 
@@ -48,6 +49,7 @@ use crate::language::Language;
 use trouble::PageError;
 
 pub(crate) use account::device;
+pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts};
@@ -58,6 +60,7 @@ pub fn pages() -> Pages {
     let members = Needs::InStore(Permission::MembersRead);
     Pages::default()
         .get("/console", Needs::Permission(Permission::ReportsRead), overview::page)
+        .get("/console/", Needs::Operator, async || Redirect::permanent("/console"))
         .get("/console/members", members, members::page)
         .get("/console/search", members, members::search)
         .get("/console/members/{id}", members, member::page)

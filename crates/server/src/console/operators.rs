@@ -81,7 +81,7 @@ fn line(frame: &Frame, id: &str, operator: &Operator) -> Line {
 /// What someone is called who acts: an operator's name, the system in words, else the id.
 pub(super) async fn name(state: &AppState, frame: &Frame, id: &str) -> String {
     match id {
-        "system" | "cli" | "key_bootstrap" => frame.t(&format!("who-{}", id.replace('_', "-"))),
+        "system" | "cli" | "anonymous" | "key_bootstrap" => frame.t(&format!("who-{}", id.replace('_', "-"))),
         id if id.starts_with("opr_") => {
             operators::find(state, id).await.map_or_else(|_| id.to_owned(), |(_, one)| one.name)
         }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::approvals::{Waiting, waiting};
 use super::format;
 use super::frame::{Frame, render};
+use super::member::{self, Subject};
 use super::nav::Place;
 use super::prove;
 use super::trouble::{OrPage, PageError, unprocessable};
@@ -36,7 +37,7 @@ struct OrderPage {
     title: String,
     state: String,
     facts: Vec<(String, String)>,
-    member: String,
+    member: Subject,
     waiting: Vec<Waiting>,
     /// Whether who looks may refund it, and it can be refunded.
     may_refund: bool,
@@ -58,7 +59,7 @@ async fn show(
     trouble: Option<String>,
 ) -> Result<Response, PageError> {
     let frame = frame.at(Place::Members);
-    let resolved = state.reader.resolve(order.member_id).await.or_page(&frame)?;
+    let member = member::find(state, &frame, &order.member_id.to_string()).await?;
     let waiting = waiting(&frame, state, |act| matches!(act, Act::Refund { order: of, .. } if *of == order.id)).await?;
     let title = format!("{} × {}", format::number(order.quantity), frame.reward_name(&order.reward_id));
     let facts = vec![
@@ -72,7 +73,7 @@ async fn show(
         title,
         state: frame.t(&format!("order-{}", order.state.name())),
         facts,
-        member: resolved.map_or(order.member_id, |(member, _)| member).to_string(),
+        member,
         waiting,
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
         key: typed.key,

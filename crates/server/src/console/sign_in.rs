@@ -3,12 +3,13 @@
 use askama::Template;
 use axum::Json;
 use axum::extract::{Form, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::identity::Permission;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::answer::{self, go, wait_words};
 use super::frame::{Frame, render};
 use super::trouble::PageError;
 use crate::AppState;
@@ -17,7 +18,7 @@ use crate::identity::actor::Actor;
 use crate::identity::operators;
 use crate::identity::password_policy::{LEAST_CHARACTERS, WeakPassword};
 use crate::identity::setup::{self, FormTrouble};
-use crate::identity::sign_in::{self, Cookies, Refused, Visitor, safe_next};
+use crate::identity::sign_in::{self, Refused, Visitor, safe_next};
 use crate::identity::sso::{Face, Refusal};
 use crate::picture::svg_qr;
 use crate::problem::Problem;
@@ -68,14 +69,7 @@ fn words(frame: &Frame, refused: &Refused) -> Result<String, PageError> {
     match refused {
         Refused::Wrong => Ok(frame.t("sign-in-wrong")),
         Refused::Over => Ok(frame.t("sign-in-over")),
-        Refused::Wait(seconds) => {
-            let minutes = seconds.div_ceil(60);
-            if *seconds > 90 {
-                Ok(frame.say("sign-in-wait-minutes", [("minutes", minutes.into())]))
-            } else {
-                Ok(frame.say("sign-in-wait", [("seconds", (*seconds).into())]))
-            }
-        }
+        Refused::Wait(seconds) => Ok(wait_words(frame, "sign-in-wait", *seconds)),
         Refused::Trouble(problem) if problem.status < 500 => Ok(problem.detail.clone()),
         Refused::Trouble(problem) => {
             tracing::error!(problem.detail, "a sign-in failed");
@@ -88,24 +82,12 @@ fn weak(frame: &Frame, weak: &WeakPassword) -> String {
     frame.say(weak.name(), [("least", LEAST_CHARACTERS.into())])
 }
 
-fn status(refused: &Refused) -> StatusCode {
+/// How long to wait, where that is what was wrong.
+fn wait(refused: &Refused) -> Option<u64> {
     match refused {
-        Refused::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
-        _ => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Wait(seconds) => Some(*seconds),
+        _ => None,
     }
-}
-
-fn go(cookies: &Cookies, to: &str) -> Response {
-    let mut response = Redirect::to(to).into_response();
-    cookies.set(response.headers_mut());
-    response
-}
-
-fn with_wait(mut response: Response, refused: &Refused) -> Response {
-    if let Refused::Wait(seconds) = refused {
-        response.headers_mut().insert(header::RETRY_AFTER, (*seconds).into());
-    }
-    response
 }
 
 #[derive(Template)]
@@ -150,11 +132,11 @@ async fn password(
     let visitor = Visitor { address: frame.actor.address, headers: &headers };
     let next = safe_next(form.next.as_deref());
     match sign_in::password(&state, &visitor, &form.email, form.password, next.clone()).await {
-        Ok(cookies) => Ok(go(&cookies, "/console/sign-in/code")),
+        Ok(cookies) => Ok(go(&[cookies], "/console/sign-in/code")),
         Err(refused) => {
             let trouble = Some(words(&frame, &refused)?);
             let page = SignInPage::new(frame, &state, &form.email, next, trouble);
-            Ok(with_wait((status(&refused), render(&page)).into_response(), &refused))
+            Ok(answer::refused(render(&page), wait(&refused)))
         }
     }
 }
@@ -191,11 +173,11 @@ async fn code(
 ) -> Result<Response, PageError> {
     let visitor = Visitor { address: frame.actor.address, headers: &headers };
     match sign_in::second_factor(&state, &visitor, &form.code).await {
-        Ok((cookies, next)) => Ok(go(&cookies, &next)),
+        Ok((cookies, next)) => Ok(go(&[cookies], &next)),
         Err(refused) => {
             let trouble = Some(words(&frame, &refused)?);
             let page = CodePage { frame, trouble };
-            Ok(with_wait((status(&refused), render(&page)).into_response(), &refused))
+            Ok(answer::refused(render(&page), wait(&refused)))
         }
     }
 }
@@ -264,7 +246,7 @@ async fn authenticator(
         Err(refused) => {
             let trouble = words(&frame, &refused)?;
             let page = offer(frame, &state, &headers, Some(trouble)).await?;
-            Ok(with_wait((status(&refused), page).into_response(), &refused))
+            Ok(answer::refused(page, wait(&refused)))
         }
     }
 }
@@ -378,7 +360,7 @@ async fn set_up(
     let visitor = Visitor { address: frame.actor.address, headers: &headers };
     let who = (form.email.as_str(), form.name.as_str());
     match setup::set_up(&state, &visitor, &form.token, who, form.password).await {
-        Ok(cookies) => Ok(go(&cookies, "/console/sign-in/authenticator")),
+        Ok(cookies) => Ok(go(&[cookies], "/console/sign-in/authenticator")),
         Err(trouble) => {
             let trouble = Some(form_words(&frame, &trouble)?);
             Ok(welcome(frame, "setup", form.token, None, (form.email, form.name), trouble))
@@ -410,7 +392,7 @@ async fn accept(
 ) -> Result<Response, PageError> {
     let visitor = Visitor { address: frame.actor.address, headers: &headers };
     match setup::accept(&state, &visitor, &form.token, &form.name, form.password).await {
-        Ok(cookies) => Ok(go(&cookies, "/console/sign-in/authenticator")),
+        Ok(cookies) => Ok(go(&[cookies], "/console/sign-in/authenticator")),
         Err(trouble) => {
             let trouble = Some(form_words(&frame, &trouble)?);
             let found = operators::invited(&state, &form.token).await.ok().flatten();
@@ -454,7 +436,7 @@ async fn use_link(
 ) -> Result<Response, PageError> {
     let visitor = Visitor { address: frame.actor.address, headers: &headers };
     match setup::use_link(&state, &visitor, &form.token).await {
-        Ok(cookies) => Ok(go(&cookies, "/console")),
+        Ok(cookies) => Ok(go(&[cookies], "/console")),
         Err(FormTrouble::Other(Refused::Trouble(_))) => Err(PageError::store(&frame)),
         Err(_) => Err(PageError::link_over(&frame)),
     }
@@ -462,5 +444,5 @@ async fn use_link(
 
 async fn sign_out(State(state): State<AppState>, actor: Actor) -> Result<Response, Problem> {
     let cookies = sign_in::sign_out(&state, &actor).await?;
-    Ok(go(&cookies, "/console/sign-in"))
+    Ok(go(&[cookies], "/console/sign-in"))
 }

@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::answer::go;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;
@@ -44,11 +45,7 @@ async fn begin(
 ) -> Response {
     let (next, anew) = (safe_next(asked.next.as_deref()), actor.operator().is_some());
     match sso::begin(&state, Face::Console, &provider, next, anew).await {
-        Ok((cookies, to)) => {
-            let mut response = Redirect::to(&to).into_response();
-            cookies.set(response.headers_mut());
-            response
-        }
+        Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => refused(&provider, &refusal),
     }
 }
@@ -62,11 +59,7 @@ async fn callback(
 ) -> Response {
     let visitor = Visitor { address: actor.address, headers: &headers };
     let mut response = match sso::end(&state, &visitor, &provider, answer).await {
-        Ok((cookies, to)) => {
-            let mut response = Redirect::to(&to).into_response();
-            cookies.set(response.headers_mut());
-            response
-        }
+        Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => refused(&provider, &refusal),
     };
     sso::forget(&state).set(response.headers_mut());

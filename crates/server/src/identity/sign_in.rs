@@ -36,6 +36,8 @@ const DEVICE_COOKIE: &str = "guerdon_device";
 const DEVICE_COOKIE_S: i64 = 31_536_000;
 /// How long an attempt may take, in milliseconds.
 const SIGN_IN_MS: i64 = 10 * 60_000;
+/// The longest path to go to afterwards.
+const NEXT_BYTES: usize = 400;
 /// How the first sign-in of an account is proved begins with one of these: every device is new then.
 const FIRST: [&str; 2] = ["setup", "invitation"];
 /// What the keyring seals secrets of authenticator apps for.
@@ -94,10 +96,19 @@ impl Cookies {
     }
 }
 
-/// Where to go after signing in: a path of the console, and nothing else.
+/// Where to go after signing in: a page below `home`, and nothing else.
+pub fn safe_path(home: &str, next: Option<&str>) -> String {
+    let below =
+        |path: &str| path.strip_prefix(home).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    let plain = |path: &str| !path.contains("//") && !path.contains(|c: char| c == '\\' || c.is_control());
+    let sign_in = format!("{home}/sign-in");
+    let ours = |path: &&str| below(path) && plain(path) && !path.starts_with(&sign_in) && path.len() <= NEXT_BYTES;
+    next.filter(ours).unwrap_or(home).to_owned()
+}
+
+/// The same for an operator.
 pub fn safe_next(next: Option<&str>) -> String {
-    let ours = |path: &&str| path.starts_with("/console") && !path.contains(['\\', '\r', '\n']) && !path.contains("//");
-    next.filter(ours).unwrap_or("/console").to_owned()
+    safe_path("/console", next)
 }
 
 /// From where and with what a person signs in.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::ledger::AccountStatus;
 use guerdon_core::members::RefKind;
@@ -14,13 +14,14 @@ use zeroize::Zeroizing;
 use super::join::{self, Proven};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
-use crate::console::{Frame, render};
+pub(super) use crate::console::go;
+use crate::console::{Frame, refused, render, wait_words};
 use crate::identity::access::{Needs, Pages};
 use crate::identity::code::{CodeError, CodeGuess, CodeRequest, LIFE_MS, Started, check_code, code_address, send_code};
 use crate::identity::guard::cookie;
 use crate::identity::member_session;
 use crate::identity::session::set_cookie;
-use crate::identity::sign_in::{Cookies, Visitor};
+use crate::identity::sign_in::{Cookies, Visitor, safe_path};
 use crate::identity::sso::{Face, Refusal};
 use crate::messages::{Address, Channel, CodePurpose};
 
@@ -41,14 +42,7 @@ pub fn pages() -> Pages {
 
 /// Where to go after signing in: a page of the portal, and nothing else.
 pub fn safe_next(next: Option<&str>) -> String {
-    let ours = |path: &&str| {
-        path.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
-            && !path.starts_with("/portal/sign-in")
-            && path.len() <= 200
-            && !path.contains("//")
-            && !path.contains(|c: char| c == '\\' || c.is_control())
-    };
-    next.filter(ours).unwrap_or(HOME).to_owned()
+    safe_path(HOME, next)
 }
 
 #[derive(Deserialize)]
@@ -89,10 +83,7 @@ struct SendForm {
 /// What was wrong, as a sentence of the page, or a page of its own.
 pub(super) fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalError> {
     match error {
-        CodeError::TooMany(seconds) if *seconds > 90 => {
-            Ok(frame.say("portal-code-wait-minutes", [("minutes", seconds.div_ceil(60).into())]))
-        }
-        CodeError::TooMany(seconds) => Ok(frame.say("portal-code-wait", [("seconds", (*seconds).into())])),
+        CodeError::TooMany(seconds) => Ok(wait_words(frame, "portal-code-wait", *seconds)),
         CodeError::Form => Ok(frame.t("portal-code-form")),
         CodeError::Wrong(0) | CodeError::Gone => Ok(frame.t("portal-code-gone")),
         CodeError::Wrong(left) => Ok(frame.say("portal-code-wrong", [("left", i64::from(*left).into())])),
@@ -106,10 +97,8 @@ pub(super) fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalEr
 
 pub(super) fn refusal(page: Response, error: &CodeError) -> Response {
     match error {
-        CodeError::TooMany(seconds) => {
-            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], page).into_response()
-        }
-        _ => (StatusCode::UNPROCESSABLE_ENTITY, page).into_response(),
+        CodeError::TooMany(seconds) => refused(page, Some(*seconds)),
+        _ => refused(page, None),
     }
 }
 
@@ -128,15 +117,6 @@ fn challenge_cookie(state: &AppState, started: &Started) -> Cookies {
 
 fn no_challenge(state: &AppState) -> Cookies {
     Cookies::new(vec![set_cookie(CODE_COOKIE, "", state.people.https(), Some(0))])
-}
-
-/// Redirects with cookies.
-pub fn go(cookies: &[Cookies], to: &str) -> Response {
-    let mut response = Redirect::to(to).into_response();
-    for cookies in cookies {
-        cookies.set(response.headers_mut());
-    }
-    response
 }
 
 async fn send(
@@ -304,7 +284,7 @@ mod tests {
         for good in ["/portal", "/portal/card", "/portal?before=txn_1"] {
             assert_eq!(safe_next(Some(good)), good);
         }
-        let long = format!("/portal/{}", "x".repeat(200));
+        let long = format!("/portal/{}", "x".repeat(400));
         for bad in [
             "https://evil.example",
             "//evil.example",
