@@ -194,6 +194,9 @@ async fn save(frame: Frame, State(state): State<AppState>, Form(form): Form<Abou
     let row = state.reader.member(own.id).await.or_trouble(&frame)?.ok_or_else(|| PortalError::closed(&frame))?;
     let before = state.profile(&row).or_trouble(&frame)?.ok_or_else(|| PortalError::closed(&frame))?;
     let patch = about.patch(&About::of(&before));
+    if patch.is_empty() {
+        return Ok(saved(&about));
+    }
     let seen = hex::decode(&about.version);
     // The version is the key: the same form sent twice changes once.
     let key = format!("portal profile {}", seen.map(|seen| hex::encode(&seen)).unwrap_or_default());
@@ -206,11 +209,16 @@ async fn save(frame: Frame, State(state): State<AppState>, Form(form): Form<Abou
         }
         outcome => {
             failed(&frame, outcome)?;
-            let shown = [Language::English, Language::Chinese].into_iter().find(|one| one.tag() == about.language);
-            let language = shown.map(|language| format!("&lang={}", language.tag())).unwrap_or_default();
-            Ok(Redirect::to(&format!("{HERE}?saved=1{language}")).into_response())
+            Ok(saved(&about))
         }
     }
+}
+
+/// Back to the page, in the language that was chosen.
+fn saved(about: &About) -> Response {
+    let shown = [Language::English, Language::Chinese].into_iter().find(|one| one.tag() == about.language);
+    let language = shown.map(|language| format!("&lang={}", language.tag())).unwrap_or_default();
+    Redirect::to(&format!("{HERE}?saved=1{language}")).into_response()
 }
 
 #[cfg(test)]
