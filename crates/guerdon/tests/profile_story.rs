@@ -163,8 +163,9 @@ async fn a_member_moves_to_another_phone_which_is_proved_first() {
     let seen = gateway.count();
     let (status, page) = ann.post("/portal/profile/address/code", &[("code", &code)]).await;
     assert_eq!(status, 303, "{page}");
+    // In the language that Ann has chosen, whatever the page was shown in.
     let (to, told) = gateway.message(seen).await;
-    assert!(to == "13800138001" && told.contains("phone number of your account"), "{told}");
+    assert!(to == "13800138001" && told.contains("您的手机号码已于"), "{told}");
     assert!(!told.contains("8003"), "the new number is nobody else's to know: {told}");
     let (_, page) = ann.get("/portal").await;
     assert!(page.contains("Profile changed"), "{page}");
@@ -368,6 +369,8 @@ async fn the_profile_fits_a_small_phone_in_both_languages() {
         let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0), "{path}");
         screenshot(&client, &format!("{name}-phone-{language}")).await;
+        client.execute("window.scrollTo(0, document.body.scrollHeight)", Vec::new()).await.unwrap();
+        screenshot(&client, &format!("{name}-end-phone-{language}")).await;
     };
     for (language, about, code) in [("en", "How you sign in", "six digits"), ("zh-CN", "登录方式", "六位数字")]
     {

@@ -172,11 +172,12 @@ fn addresses(frame: &Frame, profile: &Profile) -> Vec<(String, String)> {
 /// The languages of the portal, and the one that the profile has.
 fn languages(frame: &Frame, current: &str) -> Vec<(String, String)> {
     let mut known = vec![
-        (Language::English.tag().to_owned(), frame.t("language-english")),
-        (Language::Chinese.tag().to_owned(), frame.t("language-chinese")),
+        (Language::English.tag().to_owned(), frame.t("portal-language-english")),
+        (Language::Chinese.tag().to_owned(), frame.t("portal-language-chinese")),
     ];
     if known.iter().all(|(tag, _)| tag != current) {
-        known.insert(0, (current.to_owned(), current.to_owned()));
+        let shown = if current.is_empty() { frame.t("portal-language-none") } else { current.to_owned() };
+        known.insert(0, (current.to_owned(), shown));
     }
     known
 }
