@@ -65,8 +65,9 @@ const provider = new Provider(issuer, {
     response_types: ['code'],
     ...client,
   })),
-  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
-  scopes: ['openid', 'offline_access', 'email', 'profile', 'groups'],
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'],
+    phone: ['phone_number', 'phone_number_verified'] },
+  scopes: ['openid', 'offline_access', 'email', 'profile', 'groups', 'phone'],
   jwks: {
     keys: [
       signingKey('rsa', { modulusLength: 2048 }, 'RS256'),

@@ -15,8 +15,8 @@ use guerdon_core::privacy::{KeyWrap, Keyring, MasterKey, NONCE, SealedProfile};
 use guerdon_core::time::Timestamp;
 use guerdon_store::read::Reader;
 use guerdon_store::{
-    CommandError, DataDir, Engine, PostgresStore, Rotated, SqliteStore, Store, begin_rotation, publish, rewind, rotate,
-    start_keyring, verify,
+    CommandError, DataDir, Engine, PostgresStore, Rotated, SqliteStore, Store, StoreError, begin_rotation, publish,
+    rewind, rotate, start_keyring, verify,
 };
 use guerdon_tests::postgres::{Postgres, shared};
 use guerdon_tests::*;
@@ -306,6 +306,69 @@ fn two_nodes_change_profiles_at_once() {
     let emails = shared().sql(database, "SELECT count(*) FROM member_ref WHERE kind = 2");
     assert_eq!(emails, members.len().to_string());
     assert_eq!(verify(&mut store).unwrap().wrong, 0);
+}
+
+/// The master key is rotated again and again while members' profiles change: every profile opens in the end, under the key
+/// in use, and is the one that was accepted last.
+#[test]
+fn master_keys_are_rotated_while_profiles_change() {
+    let url = shared().database();
+    let mut store = PostgresStore::create(&url).unwrap();
+    publish(&mut store, &bundle(), today()).unwrap();
+    let first = start_keyring(&mut store, master(1), [9; 76]).unwrap();
+    let rest: Vec<u8> = (2..=5).collect();
+    let all = rest.iter().fold(first, |keyring, number| keyring.with_current(master(*number)).unwrap());
+    let first = all.with_current(master(1)).unwrap();
+    let house = House::<Postgres>::over(store, url.clone());
+    let members: Vec<MemberId> = (1..=8).map(MemberId).collect();
+    for member in &members {
+        let random = [u8::try_from(member.0).unwrap(); 56];
+        let key = format!("join-{member}");
+        let enrol = Command::enrol(&first, random, *member, &key, today(), &known(&format!("000{}", member.0)));
+        house.accepted(&enrol.unwrap());
+    }
+    drop(house.stop());
+    let turning = {
+        let (url, mut keyring) = (url.clone(), first);
+        std::thread::spawn(move || {
+            let mut store = PostgresStore::open(&url).unwrap();
+            for number in rest {
+                keyring = begin_rotation(&mut store, &keyring, master(number), [number; 12]).unwrap();
+                loop {
+                    match rotate(&mut store, &keyring, 3, &mut || [number; 12]) {
+                        Ok(Rotated::All) => break,
+                        Ok(_) | Err(StoreError::Conflict) => std::thread::sleep(Duration::from_millis(2)),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+        })
+    };
+    let engine = Engine::start(PostgresStore::open(&url).unwrap()).unwrap();
+    let (handle, last) = (engine.handle(), MasterKey::new([5; 32]).id().to_owned());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let reader = Reader::connect(&url).await.unwrap();
+        let mut round = 0_u8;
+        while round < 40 || (!turning.is_finished() && round < 250) {
+            round += 1;
+            let mut changes = Vec::new();
+            for member in &members {
+                let sealed = reader.member(*member).await.unwrap().unwrap().stored.sealed.unwrap();
+                let key = format!("c-{round}");
+                changes.push(change_with(&all, *member, &key, &sealed, round, json!({ "name": format!("n-{round}") })));
+            }
+            assert!(handle.submit(changes).await.iter().all(Result::is_ok), "nobody else changes profiles");
+        }
+        turning.join().unwrap();
+        for member in &members {
+            let sealed = reader.member(*member).await.unwrap().unwrap().stored.sealed.unwrap();
+            assert_eq!(sealed.key_id, last);
+            assert_eq!(all.open_profile(*member, &sealed).unwrap().name, Some(format!("n-{round}")));
+        }
+    });
+    drop(handle);
+    assert_eq!(verify(&mut engine.stop().unwrap()).unwrap().wrong, 0);
 }
 
 /// A return to the past leaves profiles as they were changed, with their references, and says so.

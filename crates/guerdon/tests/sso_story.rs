@@ -3,18 +3,13 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use guerdon_tests::oidc::{CLIENT_SECRET, OidcProvider};
 use serde_json::{Value, json};
 use support::person::Person;
-use support::{GUERDON, Server, gift_club, http_client, init};
-use url::Url;
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use support::provider::{at_provider, free_port};
+use support::{GUERDON, Server, gift_club, init};
 
 /// The company's provider, at `port`; `ours` is the server's.
 fn company(port: u16, ours: u16, ada: &[&str], claims_in_id_token: bool) -> OidcProvider {
@@ -61,28 +56,6 @@ fn served(folder: &Path, issuer: &str, port: u16) -> Server {
     let (listen, sso) = (format!("127.0.0.1:{port}"), providers(folder, issuer));
     let outbound = ["--allow-private-outbound", "127.0.0.0/8", "--allow-http-outbound", "127.0.0.1"];
     Server::start_with(&data, &[&["--listen", &listen, "--sso", &sso][..], &outbound].concat())
-}
-
-/// Signs in at the provider as someone; gives the path that the provider sends the browser back to.
-async fn at_provider(start: &str, who: &str) -> String {
-    let client = http_client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let mut cookies = BTreeMap::new();
-    let mut url = Url::parse(&format!("{start}&login_hint={who}")).unwrap();
-    for _ in 0..10 {
-        if url.path().starts_with("/console/sso/") {
-            return format!("{}?{}", url.path(), url.query().unwrap());
-        }
-        let sent: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let response = client.get(url.clone()).header("cookie", sent.join("; ")).send().await.unwrap();
-        for value in response.headers().get_all("set-cookie") {
-            let (name, value) = value.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
-            cookies.insert(name.to_owned(), value.to_owned());
-        }
-        let to = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
-        let Some(to) = to else { panic!("{url}: {}", response.text().await.unwrap()) };
-        url = url.join(&to).unwrap();
-    }
-    panic!("the provider leads nowhere: {url}");
 }
 
 /// The way there and back; gives where the server leads to in the end.
@@ -146,6 +119,9 @@ async fn who_the_company_vouches_for_comes_in_with_the_roles_of_their_groups() {
     drop(company_at_work);
     let company_at_work = company(port, ours, &[], true);
     assert_eq!(again.get("/console/account").await.0, 200);
+    // Who is signed in and is to prove it once more has no password, and is asked anew by the company.
+    again.get("/console/sso/acme?next=/console/account").await;
+    assert!(again.location.contains("prompt=login") && again.location.contains("max_age=0"), "{}", again.location);
     assert_eq!(come(&mut Person::new(&server), "acme?next=", "ada").await, NO_ACCESS);
     assert_eq!(again.get("/console/account").await.0, 303);
     assert_eq!(operator(&server, "ada@example.com").await.unwrap()["grants"], json!([]));

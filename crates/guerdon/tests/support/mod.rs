@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod person;
+pub mod provider;
 pub mod sms;
 
 use std::io::{BufRead, BufReader, Read};

@@ -263,7 +263,8 @@ async fn refuse(state: &AppState, refused: Refused, request: Request, asked: Ask
 fn leads_to_a_page(request: &Request) -> bool {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let form = text("content-type").is_none_or(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    request.method() == Method::GET || (form && text("hx-request").is_none())
+    let sent = request.method() == Method::POST && form && text("hx-request").is_none();
+    sent || request.method() == Method::GET
 }
 
 /// Where somebody wants to be after signing in: the page that they asked for, or the one whose form they have sent. What

@@ -172,11 +172,12 @@ fn addresses(frame: &Frame, profile: &Profile) -> Vec<(String, String)> {
 /// The languages of the portal, and the one that the profile has.
 fn languages(frame: &Frame, current: &str) -> Vec<(String, String)> {
     let mut known = vec![
-        (Language::English.tag().to_owned(), frame.t("language-english")),
-        (Language::Chinese.tag().to_owned(), frame.t("language-chinese")),
+        (Language::English.tag().to_owned(), frame.t("portal-language-english")),
+        (Language::Chinese.tag().to_owned(), frame.t("portal-language-chinese")),
     ];
     if known.iter().all(|(tag, _)| tag != current) {
-        known.insert(0, (current.to_owned(), current.to_owned()));
+        let shown = if current.is_empty() { frame.t("portal-language-none") } else { current.to_owned() };
+        known.insert(0, (current.to_owned(), shown));
     }
     known
 }
@@ -194,6 +195,9 @@ async fn save(frame: Frame, State(state): State<AppState>, Form(form): Form<Abou
     let row = state.reader.member(own.id).await.or_trouble(&frame)?.ok_or_else(|| PortalError::closed(&frame))?;
     let before = state.profile(&row).or_trouble(&frame)?.ok_or_else(|| PortalError::closed(&frame))?;
     let patch = about.patch(&About::of(&before));
+    if patch.is_empty() {
+        return Ok(saved(&about));
+    }
     let seen = hex::decode(&about.version);
     // The version is the key: the same form sent twice changes once.
     let key = format!("portal profile {}", seen.map(|seen| hex::encode(&seen)).unwrap_or_default());
@@ -206,11 +210,16 @@ async fn save(frame: Frame, State(state): State<AppState>, Form(form): Form<Abou
         }
         outcome => {
             failed(&frame, outcome)?;
-            let shown = [Language::English, Language::Chinese].into_iter().find(|one| one.tag() == about.language);
-            let language = shown.map(|language| format!("&lang={}", language.tag())).unwrap_or_default();
-            Ok(Redirect::to(&format!("{HERE}?saved=1{language}")).into_response())
+            Ok(saved(&about))
         }
     }
+}
+
+/// Back to the page, in the language that was chosen.
+fn saved(about: &About) -> Response {
+    let shown = [Language::English, Language::Chinese].into_iter().find(|one| one.tag() == about.language);
+    let language = shown.map(|language| format!("&lang={}", language.tag())).unwrap_or_default();
+    Redirect::to(&format!("{HERE}?saved=1{language}")).into_response()
 }
 
 #[cfg(test)]

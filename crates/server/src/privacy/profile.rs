@@ -13,6 +13,7 @@ use crate::AppState;
 use crate::console::Frame;
 use crate::identity::actor::Actor;
 use crate::identity::token::random_bytes;
+use crate::language::Language;
 use crate::messages::{Address, Channel, Notice};
 use crate::problem::Problem;
 
@@ -109,14 +110,17 @@ fn refuse_masks(patch: &Map<String, Value>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Tells every address that the member had before that one of them was changed: whoever did it, the member hears of it.
+/// Tells every address that the member had before that one of them was changed, in the member's language where that is
+/// known: whoever did it, the member hears of it.
 pub fn tell(state: &AppState, frame: &Frame, changed: &Changed) {
-    let time = frame.clock_time(state.clock());
+    let spoken = |one: &Language| changed.before.language.as_deref() == Some(one.tag());
+    let language = [Language::English, Language::Chinese].into_iter().find(spoken).unwrap_or(frame.language);
+    let (program, time) = (state.program(), frame.clock_time(state.clock()));
     let link = state.people.link("/portal/profile");
     for field in changed.fields.iter().filter(|field| matches!(field.as_str(), "email" | "phone")) {
         let notice = Notice::AddressChanged { field, time: &time, link: &link };
         for to in addresses(&changed.before).filter(|to| state.post.takes(to.channel())) {
-            let message = notice.compose(frame.language, frame.name(), to);
+            let message = notice.compose(language, program.settings.name.get(language.tag()), to);
             let sent = message.map_err(|error| error.to_string()).map(|message| state.post.send(message));
             if !matches!(sent, Ok(Ok(()))) {
                 tracing::warn!("a member could not be told that an address was changed");
