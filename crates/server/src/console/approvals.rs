@@ -79,6 +79,7 @@ fn about(frame: &Frame, act: &Act) -> Option<String> {
     match act {
         Act::Adjust { member, .. } => frame.may_see_members().then(|| format!("/console/members/{member}")),
         Act::Refund { order, .. } => frame.may_see_orders().then(|| format!("/console/orders/{order}")),
+        Act::Import { import, .. } => Some(format!("/console/imports/{import}")),
         Act::Publish { .. } | Act::Reveal { .. } | Act::Policy { .. } => None,
     }
 }
