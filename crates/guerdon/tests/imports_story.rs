@@ -135,7 +135,9 @@ async fn what_cannot_be_read_is_refused_at_once() {
     // In little, something that unfolds without an end.
     let mut bomb = zstd::Encoder::new(Vec::new(), 3).unwrap();
     std::io::Write::write_all(&mut bomb, purchases(2).as_bytes()).unwrap();
-    (0..600).for_each(|_| std::io::Write::write_all(&mut bomb, &b"R9,C1,2026-03-01T10:00:00Z,1\n".repeat(1 << 15)).unwrap());
+    (0..600).for_each(|_| {
+        std::io::Write::write_all(&mut bomb, &b"R9,C1,2026-03-01T10:00:00Z,1\n".repeat(1 << 15)).unwrap()
+    });
     let (status, words) = refused("tills.csv.zst", &bomb.finish().unwrap(), MAPPING, "tills").await;
     assert!(status == 422 && words.contains("split it"), "{status} {words}");
     assert_eq!(server.get("/v1/imports").await.1, serde_json::json!([]), "nothing is kept of them");
