@@ -14,6 +14,7 @@ use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::identity::operator::Operator;
 use crate::identity::operators::{self, OperatorChange};
+use crate::language::Language;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -97,10 +98,6 @@ struct InvitationView {
     link: String,
 }
 
-fn link(state: &AppState, token: &crate::identity::token::Token) -> String {
-    state.people.link(&format!("/console/invitation?token={}", token.reveal()))
-}
-
 /// Invite an operator.
 #[utoipa::path(post, path = "/v1/operators", tag = "operators", security(("key" = ["operators:write"])),
     request_body = InvitationRequest,
@@ -112,7 +109,7 @@ async fn invite(
     Body(request): Body<InvitationRequest>,
 ) -> Result<(StatusCode, Json<InvitationView>), Problem> {
     let invited = operators::invite(&state, &actor, &request.email, &request.name, request.grants).await?;
-    let view = InvitationView { link: link(&state, &invited.token), id: invited.id };
+    let view = InvitationView { link: operators::invitation_link(&state, &invited.token), id: invited.id };
     Ok((StatusCode::CREATED, Json(view)))
 }
 
@@ -144,7 +141,7 @@ enum Act {
 struct ChangedView {
     /// As it is now.
     operator: OperatorView,
-    /// After a reset the link of the new invitation.
+    /// After a reset the link of the new invitation, unless the server has sent it to the person by e-mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
 }
@@ -157,6 +154,7 @@ struct ChangedView {
 async fn change(
     State(state): State<AppState>,
     actor: Actor,
+    language: Language,
     Path(id): Path<String>,
     Body(request): Body<ChangeRequest>,
 ) -> Result<Json<ChangedView>, Problem> {
@@ -164,11 +162,10 @@ async fn change(
         Act::Grant => OperatorChange::Grants(request.grants),
         Act::Suspend => OperatorChange::Suspend,
         Act::Resume => OperatorChange::Resume,
-        Act::Reset => OperatorChange::Reset,
+        Act::Reset => OperatorChange::Reset(language),
     };
-    let token = operators::change(&state, &actor, &id, wanted, &request.reason).await?;
+    let link = operators::change(&state, &actor, &id, wanted, &request.reason).await?;
     let (record, operator) = operators::find(&state, &id).await?;
-    let link = token.map(|token| link(&state, &token));
     Ok(Json(ChangedView { operator: view(&record.id, operator), link }))
 }
 

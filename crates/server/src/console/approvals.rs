@@ -82,7 +82,13 @@ async fn line(frame: &Frame, state: &AppState, id: &str, approval: &Approval) ->
     let who = name(state, &approval.requested_by).await;
     let when = frame.clock_time(approval.requested_at);
     let asked = frame.say("approval-asked", [("who", who.into()), ("when", when.into())]);
-    let own = frame.actor.operator().is_some_and(|me| me == approval.person || me == approval.requested_by);
+    // Where that cannot be told nothing is offered.
+    let own = match frame.actor.operator() {
+        Some(me) if !matches!(approval.stage, Stage::Done | Stage::Rejected) => {
+            approval.is_own(state, me).await.unwrap_or(true)
+        }
+        _ => false,
+    };
     let may = frame.actor.may(Permission::ApprovalsDecide) && frame.actor.may(approval.act.permission());
     let waiting = approval.stage == Stage::Waiting;
     let closed = if own {

@@ -13,7 +13,6 @@ use crate::identity::access::{Needs, Pages};
 use crate::identity::operator::{Operator, OperatorState};
 use crate::identity::operators::{self, OperatorChange};
 use crate::identity::session;
-use crate::identity::token::Token;
 use crate::problem::Problem;
 
 /// The pages of operators.
@@ -104,11 +103,6 @@ fn stores(text: &str) -> Vec<String> {
     text.split([',', '，', '\n']).map(str::trim).filter(|store| !store.is_empty()).map(str::to_owned).collect()
 }
 
-/// The address that an invitation leads to.
-fn invitation_link(state: &AppState, token: &Token) -> String {
-    state.people.link(&format!("/console/invitation?token={}", token.reveal()))
-}
-
 async fn invite(
     frame: Frame,
     State(state): State<AppState>,
@@ -117,7 +111,7 @@ async fn invite(
     let grants = vec![Grant { role: form.role.clone(), program: "*".to_owned(), stores: stores(&form.stores) }];
     match operators::invite(&state, &frame.actor, &form.email, &form.name, grants).await {
         Ok(invited) => {
-            let link = invitation_link(&state, &invited.token);
+            let link = operators::invitation_link(&state, &invited.token);
             show_list(frame, &state, Some((form.email, link)), InviteForm::default(), None).await
         }
         Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
@@ -141,20 +135,24 @@ struct OperatorPage {
     suspended: bool,
     may_change: bool,
     link: Option<String>,
+    said: Option<String>,
     trouble: Option<String>,
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, PageError> {
-    show(frame, &state, &id, None, None).await
+    show(frame, &state, &id, Shown::default()).await
 }
 
-async fn show(
-    frame: Frame,
-    state: &AppState,
-    id: &str,
+/// What is to be said above an operator.
+#[derive(Default)]
+struct Shown {
     link: Option<String>,
+    said: Option<String>,
     trouble: Option<String>,
-) -> Result<Response, PageError> {
+}
+
+async fn show(frame: Frame, state: &AppState, id: &str, shown: Shown) -> Result<Response, PageError> {
+    let Shown { link, said, trouble } = shown;
     let frame = frame.at(Place::Operators);
     let (_, operator) = operators::find(state, id).await.map_err(|problem| match problem.status {
         404 => PageError::not_found(&frame),
@@ -180,6 +178,7 @@ async fn show(
         grants: operator.grants,
         may_change,
         link,
+        said,
         trouble,
         frame,
     };
@@ -210,16 +209,20 @@ async fn change(
         }]),
         "suspend" => OperatorChange::Suspend,
         "resume" => OperatorChange::Resume,
-        "reset" => OperatorChange::Reset,
+        "reset" => OperatorChange::Reset(frame.language),
         _ => return Err(PageError::not_found(&frame)),
     };
     match operators::change(&state, &frame.actor, &id, wanted, &form.reason).await {
-        Ok(Some(token)) => show(frame, &state, &id, Some(invitation_link(&state, &token)), None).await,
+        Ok(Some(link)) => show(frame, &state, &id, Shown { link: Some(link), ..Shown::default() }).await,
+        Ok(None) if form.act == "reset" => {
+            let said = Some(frame.t("operator-reset-sent"));
+            show(frame, &state, &id, Shown { said, ..Shown::default() }).await
+        }
         Ok(None) => Ok(Redirect::to(&format!("/console/operators/{id}")).into_response()),
         Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
         Err(problem) => {
             let trouble = frame.problem(&problem);
-            let page = show(frame, &state, &id, None, Some(trouble)).await?;
+            let page = show(frame, &state, &id, Shown { trouble: Some(trouble), ..Shown::default() }).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }
