@@ -18,6 +18,7 @@ pub mod picture;
 mod portal;
 mod privacy;
 mod problem;
+mod ready;
 mod sequencer;
 mod serve;
 mod state;

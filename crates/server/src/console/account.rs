@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::Json;
 use axum::extract::{Form, Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::identity::account::{self, Own};
 use crate::identity::actor::Actor;
 use crate::identity::session;
-use crate::identity::sign_in::Refused;
+use crate::identity::sign_in::{Refused, Visitor};
 use crate::problem::Problem;
 
 const HERE: &str = "/console/account";
@@ -57,6 +57,7 @@ struct AccountPage {
     email: String,
     name: String,
     roles: Vec<String>,
+    has_password: bool,
     authenticator: bool,
     recovery_left: usize,
     passkeys: Vec<PasskeyLine>,
@@ -93,6 +94,7 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
         email: operator.email.clone(),
         name: operator.name.clone(),
         roles: operator.grants.iter().map(|grant| frame.grant(grant)).collect(),
+        has_password: operator.password.is_some(),
         authenticator: operator.authenticator.is_some(),
         recovery_left: operator.recovery.left(),
         passkeys: operator.passkeys.iter().map(passkey).collect(),
@@ -144,15 +146,24 @@ fn back(outcome: Result<(), Refused>) -> Response {
 
 #[derive(Deserialize)]
 struct PasswordForm {
+    /// Left out by who has none yet.
+    #[serde(default)]
+    current: Zeroizing<String>,
     password: Zeroizing<String>,
 }
 
-async fn password(frame: Frame, State(state): State<AppState>, Form(form): Form<PasswordForm>) -> Response {
+async fn password(
+    frame: Frame,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Form(form): Form<PasswordForm>,
+) -> Response {
+    let visitor = Visitor { address: frame.actor.address, headers: &headers };
     let own = match fresh(&state, &frame.actor).await {
         Ok(own) => own,
         Err(elsewhere) => return elsewhere,
     };
-    match account::change_password(&state, &frame.actor, own, form.password).await {
+    match account::change_password(&state, &visitor, &frame.actor, own, (form.current, form.password)).await {
         Ok(()) => Redirect::to(HERE).into_response(),
         Err(trouble) => {
             let shown = match form_words(&frame, &trouble) {
@@ -232,16 +243,24 @@ async fn finish_passkey(
     }
 }
 
-async fn end_session(State(state): State<AppState>, actor: Actor, Path(id): Path<String>) -> Result<Response, Problem> {
-    let event = actor.event(state.clock(), "session.revoke", actor.operator().unwrap_or_default());
-    session::end(&state, actor.operator().unwrap_or_default(), Some(&id), None, event).await?;
-    Ok(Redirect::to(HERE).into_response())
+async fn end_session(State(state): State<AppState>, actor: Actor, Path(id): Path<String>) -> Response {
+    end(&state, &actor, Some(&id), None).await
 }
 
-async fn end_others(State(state): State<AppState>, actor: Actor) -> Result<Response, Problem> {
-    let event = actor.event(state.clock(), "session.revoke", actor.operator().unwrap_or_default());
-    session::end(&state, actor.operator().unwrap_or_default(), None, actor.session(), event).await?;
-    Ok(Redirect::to(HERE).into_response())
+async fn end_others(State(state): State<AppState>, actor: Actor) -> Response {
+    end(&state, &actor, None, actor.session()).await
+}
+
+async fn end(state: &AppState, actor: &Actor, only: Option<&str>, but: Option<&str>) -> Response {
+    let own = match fresh(state, actor).await {
+        Ok(own) => own,
+        Err(elsewhere) => return elsewhere,
+    };
+    let event = actor.event(state.clock(), "session.revoke", &own.record.id);
+    match session::end(state, &own.record.id, only, but, event).await {
+        Ok(_) => Redirect::to(HERE).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
 }
 
 #[cfg(test)]

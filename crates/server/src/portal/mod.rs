@@ -8,9 +8,7 @@ mod privacy;
 mod sign_in;
 mod trouble;
 
-use axum::extract::Request;
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::middleware;
 use tower_http::compression::CompressionLayer;
 
 use crate::console::{Frame, remember_language};
@@ -27,13 +25,9 @@ pub fn pages() -> Pages {
         .and(sign_in::pages())
         .and(join::pages())
         .and(privacy::pages())
-        .around(|router| router.layer(middleware::from_fn(surround)).layer(CompressionLayer::new()))
+        .around(|router| router.layer(middleware::from_fn(remember_language)).layer(CompressionLayer::new()))
 }
 
 async fn nowhere(frame: Frame) -> PortalError {
     PortalError::not_found(&frame)
-}
-
-async fn surround(request: Request, next: Next) -> Response {
-    remember_language("/portal", request, next).await
 }

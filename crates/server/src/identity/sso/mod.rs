@@ -6,16 +6,17 @@ mod provider;
 mod settings;
 
 use axum::http::HeaderMap;
+use guerdon_core::time::Timestamp;
 use guerdon_store::{CommandError, Record, RecordChange, StoreError};
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::guard::cookie;
-use super::session;
+use super::operators;
+use super::session::{self, Proof};
 use super::sign_in::{self, Attempt, Cookies, Refused, Visitor, safe_next};
-use super::token::{Token, TokenKind};
+use super::token::{Token, TokenKind, same_secret};
 use crate::AppState;
 use crate::problem::Problem;
 
@@ -29,6 +30,8 @@ const SINGLE_SIGN_ON: &str = "single_sign_on";
 const SSO_COOKIE: &str = "guerdon_sso";
 /// How long an attempt may take, in milliseconds.
 const ATTEMPT_MS: i64 = 10 * 60_000;
+/// How far the clock of a provider may be behind ours, in milliseconds.
+const LEEWAY_MS: i64 = 60_000;
 /// Longest code that a provider may send.
 const CODE_BYTES: usize = 4_096;
 
@@ -135,6 +138,9 @@ struct UnderWay {
     /// The provider that was asked: an answer in the name of another is not taken.
     provider: String,
     next: String,
+    /// Since when the provider must have seen the person, where they are to prove anew who they are.
+    #[serde(default)]
+    since: Option<Timestamp>,
 }
 
 /// What a provider sends back with the browser.
@@ -154,13 +160,20 @@ fn redirect_uri(state: &AppState, provider: &str) -> String {
     state.people.link(&format!("/console/sso/{provider}/callback"))
 }
 
-/// Begins an attempt: the cookie for the browser, and where to send it.
-pub async fn begin(state: &AppState, provider: &str, next: Option<&str>) -> Result<(Cookies, String), Refusal> {
+/// Begins an attempt: the cookie for the browser, and where to send it. `anew`: the provider is to ask the person again,
+/// whatever it remembers of them.
+pub async fn begin(
+    state: &AppState,
+    provider: &str,
+    next: Option<&str>,
+    anew: bool,
+) -> Result<(Cookies, String), Refusal> {
     let provider = state.sso.find(provider)?;
     let id = &provider.settings.id;
     let token = Token::generate(TokenKind::OneTime);
-    let to = provider.begin(&state.outbound, &redirect_uri(state, id), &Secrets::of(&token)).await?;
-    let under_way = UnderWay { provider: id.clone(), next: safe_next(next) };
+    let to = provider.begin(&state.outbound, &redirect_uri(state, id), &Secrets::of(&token), anew).await?;
+    let since = anew.then(|| state.clock());
+    let under_way = UnderWay { provider: id.clone(), next: safe_next(next), since };
     let record = Record::new(SINGLE_SIGN_ON, &token.digest(), "", &under_way)?;
     let record = record.until(state.clock().plus_millis(ATTEMPT_MS));
     state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await?;
@@ -181,19 +194,25 @@ pub async fn end(
     answer: Answer,
 ) -> Result<(Cookies, String), Refusal> {
     let provider = state.sso.find(provider)?;
-    let (secrets, next) = use_up(state, visitor.headers, provider, &answer).await?;
+    let (secrets, under_way) = use_up(state, visitor.headers, provider, &answer).await?;
     if let Some(error) = answer.error {
         return Err(Refusal::Cancelled(error.chars().filter(char::is_ascii_graphic).take(64).collect()));
     }
     let code = answer.code.filter(|code| !code.is_empty() && code.len() <= CODE_BYTES).ok_or(Refusal::Over)?;
     let redirect = redirect_uri(state, &provider.settings.id);
     let proved = provider.prove(&state.outbound, &redirect, code, &secrets).await?;
+    let at = proved.at();
+    if under_way.since.is_some_and(|since| at < since.plus_millis(-LEEWAY_MS)) {
+        return Err(Refusal::Invalid("the provider has not asked the person anew, or does not say so".to_owned()));
+    }
     let admitted = person::admit(state, visitor, &provider.settings, &proved).await?;
     if provider.settings.proves_second_factor(&proved.claims) {
-        let cookies = sign_in::let_in(state, visitor, &admitted.id, &admitted.email, "sso", Vec::new()).await?;
-        return Ok((cookies, next));
+        let proof = Proof { method: "sso".to_owned(), at };
+        let who = (admitted.id.as_str(), admitted.email.as_str());
+        return Ok((sign_in::let_in(state, visitor, who, &proof, Vec::new()).await?, under_way.next));
     }
-    let attempt = Attempt { proved: "sso".to_owned(), next, ..Attempt::default() };
+    let (_, operator) = operators::find(state, &admitted.id).await?;
+    let attempt = Attempt { next: under_way.next, ..Attempt::proved("sso", &operator) };
     Ok((sign_in::begin(state, &admitted.id, attempt).await?, "/console/sign-in/code".to_owned()))
 }
 
@@ -203,19 +222,20 @@ async fn use_up(
     headers: &HeaderMap,
     provider: &Provider,
     answer: &Answer,
-) -> Result<(Secrets, String), Refusal> {
-    let token = cookie(headers, SSO_COOKIE).and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
+) -> Result<(Secrets, UnderWay), Refusal> {
+    let token = cookie(headers, SSO_COOKIE, state.people.https())
+        .and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
     let token = token.ok_or(Refusal::Over)?;
     let record = state.reader.record(SINGLE_SIGN_ON, &token.digest(), state.clock()).await?.ok_or(Refusal::Over)?;
     let under_way: UnderWay = record.read()?;
     let secrets = Secrets::of(&token);
     let given = answer.state.as_deref().unwrap_or_default();
-    let same_state = bool::from(given.as_bytes().ct_eq(secrets.state.as_bytes()));
+    let same_state = same_secret(given, &secrets.state);
     // RFC 9207: a provider that names itself must be the one that was asked.
     let same_issuer = answer.iss.as_ref().is_none_or(|issuer| *issuer == provider.settings.issuer);
     if !same_state || !same_issuer || under_way.provider != provider.settings.id {
         return Err(Refusal::Over);
     }
     state.engine.write_records(vec![RecordChange::Delete(record)], Vec::new()).await?;
-    Ok((secrets, under_way.next))
+    Ok((secrets, under_way))
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use guerdon_core::time::Timestamp;
 use hmac::Mac;
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreGenderClaim, CoreIdToken, CoreIdTokenClaims,
@@ -87,6 +88,14 @@ pub struct Proved {
     pub claims: Map<String, Value>,
 }
 
+impl Proved {
+    /// When the provider has asked the person who they are; long ago where it does not say.
+    pub fn at(&self) -> Timestamp {
+        let seconds = self.claims.get("auth_time").and_then(Value::as_i64).unwrap_or_default();
+        Timestamp::from_millis(seconds.saturating_mul(1_000))
+    }
+}
+
 /// Claims of all kinds.
 #[derive(Debug, Serialize, Deserialize)]
 struct OtherClaims(Map<String, Value>);
@@ -143,8 +152,14 @@ impl Provider {
         Ok(client.set_auth_type(if basic { AuthType::BasicAuth } else { AuthType::RequestBody }))
     }
 
-    /// Where to send the browser.
-    pub async fn begin(&self, outbound: &Outbound, redirect: &str, secrets: &Secrets) -> Result<Url, Refusal> {
+    /// Where to send the browser. `anew`: the provider is to ask the person again, and to say when it did.
+    pub async fn begin(
+        &self,
+        outbound: &Outbound,
+        redirect: &str,
+        secrets: &Secrets,
+        anew: bool,
+    ) -> Result<Url, Refusal> {
         let client = self.client(self.metadata(outbound, FRESH).await?, redirect)?;
         let verifier = PkceCodeVerifier::new(secrets.verifier.clone());
         let (state, nonce) = (CsrfToken::new(secrets.state.clone()), Nonce::new(secrets.nonce.clone()));
@@ -152,6 +167,7 @@ impl Provider {
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .add_scopes(self.settings.scopes.iter().filter(|one| *one != "openid").cloned().map(Scope::new));
+        let request = if anew { request.set_max_age(Duration::ZERO) } else { request };
         Ok(request.url().0)
     }
 
@@ -264,7 +280,8 @@ async fn user_info(
 fn merge(claims: &mut Map<String, Value>, further: Map<String, Value>) {
     let another_address = claims.get("email").is_some_and(|email| further.get("email") != Some(email));
     for (name, value) in further {
-        let foreign = name == "amr" || name == "acr" || (another_address && name == "email_verified");
+        let foreign =
+            ["amr", "acr", "auth_time"].contains(&name.as_str()) || (another_address && name == "email_verified");
         if !foreign {
             claims.entry(name).or_insert(value);
         }
@@ -306,7 +323,7 @@ mod tests {
             merge(&mut claims, further.as_object().unwrap().clone());
             Value::Object(claims)
         };
-        let further = json!({ "email": "b@example.org", "email_verified": true, "groups": ["x"], "amr": ["mfa"] });
+        let further = json!({ "email": "b@example.org", "email_verified": true, "groups": ["x"], "amr": ["mfa"], "auth_time": 9 });
         assert_eq!(
             merged(json!({ "email": "a@example.org" }), further.clone()),
             json!({ "email": "a@example.org", "groups": ["x"] }),
