@@ -265,7 +265,57 @@ async fn end(state: &AppState, actor: &Actor, only: Option<&str>, but: Option<&s
 
 #[cfg(test)]
 mod tests {
-    use super::browser;
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::http::{Request, header};
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+    use guerdon_store::{Record, RecordChange};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::identity::operator::{OPERATOR, Operator, OperatorState};
+    use crate::identity::session::{FRESH_MS, Session};
+    use crate::identity::testing::{NOW, scratch, state};
+    use crate::messages::Post;
+
+    #[tokio::test]
+    async fn what_changes_how_one_signs_in_asks_for_a_proof_of_the_last_ten_minutes() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        let ann = Operator { state: OperatorState::Active, ..Operator::invited("a@example.org", "A", Vec::new(), NOW) };
+        let record = Record::new(OPERATOR, "opr_1", "", &ann).unwrap();
+        state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await.unwrap();
+        let app = crate::app(state.clone(), crate::AppOptions::default());
+        let grave = [
+            "password",
+            "recovery-codes",
+            "authenticator/remove",
+            "passkeys/remove",
+            "sessions/x/end",
+            "sessions/end-others",
+        ];
+        for (age, path) in
+            grave.map(|path| (FRESH_MS + 1_000, path)).into_iter().chain([(FRESH_MS - 60_000, "sessions/end-others")])
+        {
+            let now = state.clock();
+            let session = Session::new("passkey", "192.0.2.1", &HeaderMap::new(), now);
+            let session = Session { proved_at: now.plus_millis(-age), ..session };
+            let begun = session::begin("opr_1", &session).unwrap();
+            state.engine.write_records(vec![begun.change], Vec::new()).await.unwrap();
+            let request = Request::post(format!("/console/account/{path}"))
+                .header(header::COOKIE, format!("guerdon_session={}", begun.token.reveal()))
+                .header("sec-fetch-site", "same-origin")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(Body::from("password=eight+velvet+morning+trams&id=x"))
+                .unwrap();
+            let answer = app.clone().oneshot(request).await.unwrap();
+            let to = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
+            let expected = if age > FRESH_MS { "/console/sign-in?next=%2Fconsole%2Faccount" } else { HERE };
+            assert_eq!((answer.status(), to), (StatusCode::SEE_OTHER, expected), "{path}");
+        }
+    }
 
     #[test]
     fn a_browser_is_named_in_two_words() {

@@ -308,3 +308,44 @@ fn challenge(status: StatusCode, asked: Asked) -> Option<HeaderValue> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (header::HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn over_https_a_cookie_counts_under_its_prefix_alone() {
+        let both = headers(&[("cookie", "guerdon_session=planted; __Host-guerdon_session=own")]);
+        assert_eq!(cookie(&both, OPERATOR_COOKIE, true), Some("own"));
+        assert_eq!(cookie(&both, OPERATOR_COOKIE, false), Some("planted"));
+        assert_eq!(cookie(&headers(&[("cookie", "guerdon_session=planted")]), OPERATOR_COOKIE, true), None);
+        let made = crate::identity::session::set_cookie(OPERATOR_COOKIE, "x", true, None);
+        assert_eq!(made, "__Host-guerdon_session=x; Path=/; HttpOnly; SameSite=Lax; Secure");
+    }
+
+    #[test]
+    fn only_our_own_pages_act_for_a_browser() {
+        let host = ("host", "loyalty.example.org");
+        for (said, ours) in [
+            (vec![("sec-fetch-site", "same-origin")], true),
+            (vec![("sec-fetch-site", "same-site")], false),
+            (vec![("sec-fetch-site", "cross-site")], false),
+            (vec![("sec-fetch-site", "none")], false),
+            // What the browser says of the site counts more than an origin.
+            (vec![("sec-fetch-site", "cross-site"), ("origin", "https://loyalty.example.org")], false),
+            (vec![("origin", "https://loyalty.example.org")], true),
+            (vec![("origin", "https://evil.example")], false),
+            (vec![("origin", "null")], false),
+            (vec![], false),
+        ] {
+            assert_eq!(is_same_origin(&headers(&[&said[..], &[host]].concat())), ours, "{said:?}");
+        }
+    }
+}

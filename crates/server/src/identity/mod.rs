@@ -44,4 +44,6 @@ pub mod traffic;
 pub mod usage;
 
 #[cfg(test)]
+mod comparisons;
+#[cfg(test)]
 pub(crate) mod testing;

@@ -53,3 +53,66 @@ pub async fn passkey(state: &AppState, visitor: &Visitor<'_>, answer: &str) -> R
     let cookies = let_in(state, visitor, (&id, &email), &Proof::now(state, "passkey"), changes).await?;
     Ok((cookies, safe_next(Some(&attempt.next))))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::http::{HeaderMap, header};
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+    use guerdon_store::Record;
+
+    use super::*;
+    use crate::identity::operator::{OPERATOR, OPERATOR_EMAIL, Operator};
+    use crate::identity::people::People;
+    use crate::identity::testing::{NOW, scratch, state};
+    use crate::messages::Post;
+
+    #[tokio::test]
+    async fn a_challenge_takes_one_answer_whether_or_not_somebody_has_the_address() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let public = Some("https://loyalty.example.org".parse().unwrap());
+        let people = Arc::new(People::new(public, true, "Gift Club", &keyring).unwrap());
+        let state = AppState { people, ..state(&scratch, keyring, Post::default()) };
+        let ann =
+            Operator { state: OperatorState::Active, ..Operator::invited("ann@example.org", "A", Vec::new(), NOW) };
+        let email = Record::new(OPERATOR_EMAIL, &operators::email_id(&state, &ann.email), "opr_1", &()).unwrap();
+        let account = Record::new(OPERATOR, "opr_1", "", &ann).unwrap();
+        let changes = vec![RecordChange::Put(account), RecordChange::Put(email)];
+        state.engine.write_records(changes, Vec::new()).await.unwrap();
+
+        for email in ["ann@example.org", "nobody@example.org"] {
+            let address = "192.0.2.1".parse().unwrap();
+            let nothing = HeaderMap::new();
+            let visitor = Visitor { address, headers: &nothing };
+            let (cookies, _) = passkey_options(&state, &visitor, email, String::new()).await.unwrap();
+            let (mut sent, mut headers) = (HeaderMap::new(), HeaderMap::new());
+            cookies.set(&mut sent);
+            headers.insert(header::COOKIE, sent[header::SET_COOKIE].clone());
+            let visitor = Visitor { address, headers: &headers };
+            let answer = async || passkey(&state, &visitor, "{}").await.map(drop);
+            assert!(matches!(answer().await, Err(Refused::Wrong)), "{email}");
+            assert!(matches!(answer().await, Err(Refused::Over)), "{email}: the challenge is used up");
+        }
+    }
+
+    #[tokio::test]
+    async fn strangers_begin_a_few_ceremonies_a_minute() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let public = Some("https://loyalty.example.org".parse().unwrap());
+        let people = Arc::new(People::new(public, true, "Gift Club", &keyring).unwrap());
+        let state = AppState { people, ..state(&scratch, keyring, Post::default()) };
+        let headers = HeaderMap::new();
+        let visitor = Visitor { address: "192.0.2.1".parse().unwrap(), headers: &headers };
+        let mut begun = 0;
+        for _ in 0..40 {
+            match passkey_options(&state, &visitor, "ann@example.org", String::new()).await {
+                Ok(_) => begun += 1,
+                Err(refused) => assert!(matches!(refused, Refused::Wait(_))),
+            }
+        }
+        assert_eq!(begun, 30);
+    }
+}
