@@ -139,6 +139,8 @@ mod tests {
         assert_eq!(of(StatusCode::FORBIDDEN, "four_eyes", true), Some(Why::Permission));
         assert_eq!(of(StatusCode::UNAUTHORIZED, "unauthorized", true), Some(Why::Credential));
         assert_eq!(of(StatusCode::UNAUTHORIZED, "unauthorized", false), None);
+        assert_eq!(of(StatusCode::UNAUTHORIZED, "signature_replayed", true), Some(Why::Replay));
+        assert_eq!(of(StatusCode::UNAUTHORIZED, "signature_invalid", true), Some(Why::Signature));
         assert_eq!(of(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", true), Some(Why::Limit));
         assert_eq!(of(StatusCode::NOT_FOUND, "unknown_member", true), None);
     }
