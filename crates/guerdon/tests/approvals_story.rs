@@ -171,3 +171,87 @@ async fn what_was_approved_and_failed_is_carried_out_again() {
     assert_eq!((status, problem["code"].as_str()), (409, Some("not_approved")), "{problem}");
     assert_eq!(available(&server, &ann).await, 10_100, "and not twice");
 }
+
+/// Asks for a large adjustment as a client, with its secret; gives where it is decided.
+async fn asked_by_client(server: &Server, ann: &str, client: &Value, key: &str) -> String {
+    let (id, secret) = (client["id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)])
+        .finish();
+    let request = support::http_client().build().unwrap().post(format!("{}/oauth/token", server.address)).body(body);
+    let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+    let token: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    let partner = support::client(token["access_token"].as_str().unwrap());
+    let request = partner.post(format!("{}/v1/members/{ann}/adjustments", server.address));
+    let request = request.header("idempotency-key", key).header("content-type", "application/json");
+    let answer = request.body(json!({ "points": 20_000, "reason": "by a program" }).to_string()).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 202);
+    let waiting: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_approves_what_a_program_asked_for_whose_secret_they_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, _) = two_people(&server).await;
+    let mut adam = Person::invited(&server, "adam@example.org", "Adam", "administrator").await;
+    let ann = server.member("ann", 0).await;
+    let approve = json!({ "approve": true });
+
+    // Adam registers a program that asks; another agrees.
+    let (status, client) =
+        adam.json("/v1/clients", &json!({ "name": "Shop", "permissions": ["members:adjust"] })).await;
+    assert_eq!(status, 201, "{client}");
+    let decision = asked_by_client(&server, &ann, &client, "first").await;
+    let (status, problem) = adam.json(&decision, &approve).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("four_eyes")), "{problem}");
+    assert_eq!(olga.json(&decision, &approve).await.0, 200);
+
+    // Olga has its secret renewed: from then on neither of them is another.
+    let rotate = format!("/v1/clients/{}/rotate", client["id"].as_str().unwrap());
+    let (status, client) = olga.json(&rotate, &json!({ "overlap_seconds": 60 })).await;
+    assert_eq!(status, 201, "{client}");
+    let decision = asked_by_client(&server, &ann, &client, "second").await;
+    for person in [&mut adam, &mut olga] {
+        let (status, problem) = person.json(&decision, &approve).await;
+        assert_eq!((status, problem["code"].as_str()), (403, Some("four_eyes")), "{problem}");
+    }
+    assert_eq!(available(&server, &ann).await, 20_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_invited_or_reset_somebody_is_no_second_pair_of_eyes() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, mut fred) = two_people(&server).await;
+    let ann = server.member("ann", 0).await;
+    let invitation = json!({ "email": "bob@example.org", "name": "Bob", "grants": [{ "role": "finance" }] });
+    let (status, invited) = olga.json("/v1/operators", &invitation).await;
+    assert_eq!(status, 201, "{invited}");
+    let mut bob = Person::new(&server);
+    let link = invited["link"].as_str().unwrap().split_once("/console").unwrap().1;
+    bob.accept(&format!("/console{link}"), "Bob", "nine hidden copper lanterns").await;
+    let path = format!("/v1/members/{ann}/adjustments");
+    let (_, waiting) = bob.json(&path, &json!({ "points": 20_000, "reason": "by a second self" })).await;
+    let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
+    let (status, problem) = olga.json(&decision, &json!({ "approve": true })).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("four_eyes")), "{problem}");
+    assert!(olga.get("/console/approvals").await.1.contains("too close"), "and the page says why");
+    assert_eq!(fred.json(&decision, &json!({ "approve": true })).await.0, 200);
+
+    // Olga resets Fred, and could be Fred from then on.
+    let (_, operators) = server.get("/v1/operators").await;
+    let fred_id =
+        operators.as_array().unwrap().iter().find(|one| one["email"] == "fred@example.org").unwrap()["id"].clone();
+    let reset = json!({ "act": "reset", "reason": "lost the phone" });
+    let (status, changed) = olga.patch(&format!("/v1/operators/{}", fred_id.as_str().unwrap()), &reset).await;
+    assert_eq!(status, 200, "{changed}");
+    let mut fred = Person::new(&server);
+    let link = changed["link"].as_str().unwrap().split_once("/console").unwrap().1;
+    fred.accept(&format!("/console{link}"), "Fred", "eleven silver garden gates").await;
+    let (_, waiting) = fred.json(&path, &json!({ "points": 20_000, "reason": "after a reset" })).await;
+    let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
+    assert_eq!(olga.json(&decision, &json!({ "approve": true })).await.0, 403);
+    assert_eq!(bob.json(&decision, &json!({ "approve": true })).await.0, 200);
+}

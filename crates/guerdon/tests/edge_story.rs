@@ -139,6 +139,11 @@ async fn slow_and_oversized_callers_are_cut_and_every_answer_is_surrounded() {
             assert_eq!(header(&answer, absent), "", "{path}: {absent}");
         }
     }
+    for path in ["/v1/members", "/console", "/oauth/token", "/livez"] {
+        let answer =
+            exchange(&server, &format!("TRACE {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-secret: y\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 405") && !answer.contains("x-secret"), "{path}: {answer}");
+    }
     let (status, text) = server.text("/.well-known/security.txt").await;
     assert_eq!(status, 200);
     assert!(text.starts_with("Contact: mailto:security@loyalty.example\nExpires: 2"), "{text}");

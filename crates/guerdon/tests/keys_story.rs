@@ -491,3 +491,15 @@ async fn scripts_start_with_a_key_from_the_command_line() {
     let (code, out, _) = support::guerdon(&["verify", "--data-dir", data]);
     assert_eq!(code, 0, "{out}");
 }
+
+#[test]
+fn a_key_of_the_environment_that_can_be_guessed_keeps_the_server_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &gift_club(10));
+    let mut command = std::process::Command::new(support::GUERDON);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir", data.to_str().unwrap()]);
+    let output = command.env("GUERDON_API_KEY", "thirty-one characters in a key!").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("32 characters") && !error.contains("thirty"), "{error}");
+}

@@ -74,6 +74,7 @@ async fn sessions_are_renewed_listed_and_ended() {
     assert_ne!(victim.cookies["guerdon_session"], "grd_ses_planted-by-someone-else");
     let page = olga.get("/console/account").await.1;
     assert_eq!(page.matches("/end\"").count(), 1, "two sessions, one of them this one");
+    assert!(olga.get("/console/members").await.1.contains("action=\"/console/sign-out\""), "the way out on every page");
     assert_eq!(olga.post("/console/account/sessions/end-others", &[]).await.0, 303);
     assert_eq!(victim.get("/console").await.0, 303, "ended from afar");
     let old = olga.cookies.clone();
@@ -187,5 +188,106 @@ async fn a_key_that_is_not_the_right_one_opens_nothing_however_it_is_written() {
         let Ok(value) = value.parse::<reqwest::header::HeaderValue>() else { continue };
         let response = stranger.get(&path).header("authorization", value.clone()).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 401, "{value:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_https_a_cookie_counts_under_its_prefix_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &gift_club(10));
+    // The proxy that brings the encryption is the story itself.
+    let server = Server::start_with(&data, &["--public-url", "https://loyalty.example.org"]);
+    let (mut olga, secret) = owner(&server).await;
+    olga.get("/console?lang=zh-CN").await;
+    let names: Vec<&str> = olga.cookies.keys().map(String::as_str).collect();
+    assert_eq!(names, ["__Host-guerdon_device", "__Host-guerdon_language", "__Host-guerdon_session"]);
+    assert_eq!(olga.get("/console").await.0, 200);
+    let bare = |person: &mut Person| {
+        let cookies = std::mem::take(&mut person.cookies);
+        let plain = |(name, value): (String, String)| (name.trim_start_matches("__Host-").to_owned(), value);
+        person.cookies = cookies.into_iter().map(plain).collect();
+    };
+    bare(&mut olga);
+    assert_eq!(olga.get("/console").await.0, 303, "a neighbouring host can set a session without the prefix");
+    let mut other = Person::new(&server);
+    let right = [("email", "olga@example.org"), ("password", PASSWORD)];
+    assert_eq!(other.post("/console/sign-in", &right).await.0, 303);
+    bare(&mut other);
+    assert_eq!(other.post("/console/sign-in/code", &[("code", &totp(&secret, 30))]).await.0, 422, "nor an attempt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_ends_with_the_password_that_it_rests_on_and_another_one_asks_for_the_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, secret) = owner(&server).await;
+    let mut thief = Person::new(&server);
+    let right = [("email", "olga@example.org"), ("password", PASSWORD)];
+    assert_eq!(thief.post("/console/sign-in", &right).await.0, 303);
+    assert_eq!(thief.get("/console/sign-in/code").await.0, 200, "one factor is proved");
+    const NEW: &str = "eight velvet morning trams";
+    let change = "/console/account/password";
+    assert_eq!(olga.post(change, &[("password", NEW)]).await.0, 422, "a session alone is not enough");
+    assert_eq!(olga.post(change, &[("current", "not the right one"), ("password", NEW)]).await.0, 422);
+    assert_eq!(olga.post(change, &[("current", PASSWORD), ("password", NEW)]).await.0, 303);
+    let code = [("code", totp(&secret, 30))];
+    let code: Vec<(&str, &str)> = code.iter().map(|(name, code)| (*name, code.as_str())).collect();
+    assert_eq!(thief.post("/console/sign-in/code", &code).await.0, 422, "the old password has proved nothing");
+    assert_eq!(thief.get("/console").await.0, 303);
+    Person::new(&server).sign_in("olga@example.org", NEW, &totp(&secret, 30)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_leaves_a_trace_that_names_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &gift_club(10));
+    let log = folder.path().join("log");
+    let server = Server::start_logging(&data, &log);
+    let (mut olga, _) = owner(&server).await;
+    let mut sam = Person::invited(&server, "sam@example.org", "Sam", "service").await;
+    let wrong = [("email", "olga@example.org"), ("password", "not the right password")];
+    let unknown = [("email", "nobody@example.org"), ("password", "not the right password")];
+    let mut stranger = Person::new(&server);
+    assert_eq!(stranger.post("/console/sign-in", &wrong).await.0, 422);
+    assert_eq!(stranger.post("/console/sign-in", &unknown).await.0, 422);
+    assert_eq!(sam.get("/console/operators").await.0, 403);
+    assert_eq!(
+        support::client("grd_key_wrong").get(format!("{}/v1/members", server.address)).send().await.unwrap().status(),
+        401
+    );
+    olga.origin = Some("https://evil.example".to_owned());
+    assert_eq!(olga.post("/console/sign-out", &[]).await.0, 403);
+    let metrics = server.text("/metrics").await.1;
+    for (why, count) in [("password", 2), ("permission", 1), ("credential", 1), ("origin", 1)] {
+        let line = format!("guerdon_refused_total{{why=\"{why}\"}} {count}");
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
+    let log = std::fs::read_to_string(&log).unwrap();
+    // Its colours are no part of its words.
+    let plain = |line: &str| {
+        let mut parts = line.split('\u{1b}');
+        let first = parts.next().unwrap_or_default().to_owned();
+        first + &parts.filter_map(|part| part.split_once('m').map(|(_, rest)| rest)).collect::<String>()
+    };
+    let lines = log.lines().filter(|line| line.contains("WARN") && line.contains("refused")).map(plain);
+    let lines: Vec<String> = lines.collect();
+    assert!(lines.len() >= 5, "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("/console/operators") && line.contains("opr_")), "{lines:?}");
+    for line in lines {
+        assert!(!line.contains("example") && !line.contains("grd_key_") && !line.contains("127.0.0.1"), "{line}");
+    }
+    // The audit log has those at operators who exist, and the sign-ins that came to something.
+    for (action, least) in [("sign_in.refuse", 1), ("session.begin", 2)] {
+        let count =
+            async || server.get(&format!("/v1/audit?action={action}")).await.1["items"].as_array().unwrap().len();
+        for _ in 0..50 {
+            if count().await >= least {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert!(count().await >= least, "{action}");
     }
 }

@@ -129,6 +129,37 @@ async fn who_the_company_vouches_for_comes_in_with_the_roles_of_their_groups() {
     assert_eq!(come_as_far_as(&mut again).await, OVER, "an answer without an attempt");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_proves_anew_is_asked_by_the_provider_and_no_link_of_another_site_begins_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = free_port();
+    let company = company(0, ours, &["loyalty-admins"], true);
+    let server = served(folder.path(), &company.issuer, ours);
+    let mut ada = Person::new(&server);
+    const PROVE: &str = "To change how and where you sign in, prove that it is you";
+    assert_eq!(come(&mut ada, "acme?next=", "ada").await, "/console");
+    assert!(ada.get("/console/account").await.1.contains(PROVE), "the provider has not said when it asked her");
+    ada.get("/console/sso/acme?next=/console/account").await;
+    let way = ada.location.clone();
+    assert!(way.contains("max_age=0"), "{way}");
+    // Without that the provider may answer for what it remembers, and says nothing of the time: no proof.
+    let back = at_provider(&way.replace("max_age=0", "max_age_=0"), "ada").await;
+    ada.get(&back).await;
+    assert_eq!(ada.location, "/console/sign-in?trouble=sso-unavailable");
+    assert!(ada.get("/console/account").await.1.contains(PROVE));
+    assert_eq!(come(&mut ada, "acme?next=/console/account", "ada").await, "/console/account");
+    assert!(!ada.get("/console/account").await.1.contains(PROVE));
+
+    for (site, begins) in [("cross-site", false), ("same-site", false), ("same-origin", true), ("none", true)] {
+        let client = http_client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let request = client.get(format!("{}/console/sso/acme?next=/console/members", server.address));
+        let answer = request.header("sec-fetch-site", site).send().await.unwrap();
+        let to = answer.headers()["location"].to_str().unwrap();
+        assert_eq!(to.starts_with(&company.issuer), begins, "{site}: {to}");
+        assert_eq!(to == "/console/sign-in?next=%2Fconsole%2Fmembers", !begins, "{site}: {to}");
+    }
+}
+
 async fn come_as_far_as(person: &mut Person) -> String {
     person.get("/console/sso/acme/callback?code=x&state=y").await;
     person.location.clone()

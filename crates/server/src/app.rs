@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -24,7 +23,7 @@ use crate::identity::guard::{Gate, guard};
 use crate::identity::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::messages::Mailbox;
 use crate::problem::Problem;
-use crate::{AppState, api, assets, console, describe, messages, portal};
+use crate::{AppState, api, assets, console, describe, messages, portal, ready};
 
 /// Longest time that a request may take.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -136,7 +135,7 @@ fn build(state: AppState, options: AppOptions, everyone: Option<Actor>) -> Route
     };
     routes
         .route("/livez", get(async || "ok"))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(ready::ready).layer(Extension(Arc::<ready::Ready>::default())))
         .fallback(async || Problem::not_found("not_found", "there is no such page; /docs lists the API"))
         .method_not_allowed_fallback(async || {
             Problem::new(
@@ -153,11 +152,6 @@ fn build(state: AppState, options: AppOptions, everyone: Option<Actor>) -> Route
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     // The panic hook has logged it; the caller learns no inner words.
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "an internal error was logged").into_response()
-}
-
-async fn ready(State(state): State<AppState>) -> Result<&'static str, Problem> {
-    state.reader.ping().await?;
-    Ok("ready")
 }
 
 async fn docs() -> Html<&'static str> {

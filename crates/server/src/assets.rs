@@ -67,7 +67,7 @@ fn content_type(path: &str) -> &'static str {
     match path.rsplit('.').next().unwrap_or_default() {
         "css" => "text/css; charset=utf-8",
         "js" => "text/javascript; charset=utf-8",
-        "svg" => "image/svg+xml",
+        "svg" => "image/svg+xml; charset=utf-8",
         "txt" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
@@ -92,6 +92,8 @@ mod tests {
         let first = fetch("console.css", Some(version), None).await;
         assert_eq!(first.status(), StatusCode::OK);
         assert_eq!(first.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
+        let picture = fetch("guerdon.svg", None, None).await;
+        assert_eq!(picture.headers()[header::CONTENT_TYPE], "image/svg+xml; charset=utf-8");
         assert_eq!(first.headers()[header::CACHE_CONTROL], FOREVER);
         let etag = first.headers()[header::ETAG].to_str().unwrap();
         assert_eq!(fetch("console.css", None, Some(etag)).await.status(), StatusCode::NOT_MODIFIED);

@@ -11,6 +11,9 @@ use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{LanguageIdentifier, Loader, langid};
 use guerdon_core::identity::RoleName;
 
+use crate::identity::guard::cookie;
+use crate::identity::session::{Https, set_cookie};
+
 fluent_templates::static_loader! {
     static LOCALES = {
         locales: "./locales",
@@ -21,6 +24,7 @@ fluent_templates::static_loader! {
 }
 
 const COOKIE: &str = "guerdon_language";
+const YEAR_S: i64 = 31_536_000;
 static ENGLISH: LanguageIdentifier = langid!("en");
 static CHINESE: LanguageIdentifier = langid!("zh-CN");
 
@@ -60,13 +64,8 @@ impl Language {
     }
 
     /// The language that a browser asks for without an address: by its cookie, else by its own words.
-    pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
-        Self::in_cookies(headers).or_else(|| Self::in_accept_language(headers))
-    }
-
-    fn in_cookies(headers: &HeaderMap) -> Option<Self> {
-        let mut pairs = texts(headers, header::COOKIE).flat_map(|cookies| cookies.split(';'));
-        pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('=').and_then(Self::from_tag))
+    pub fn of_headers(headers: &HeaderMap, https: bool) -> Option<Self> {
+        cookie(headers, COOKIE, https).and_then(Self::from_tag).or_else(|| Self::in_accept_language(headers))
     }
 
     /// The first language of the highest weight that the console speaks.
@@ -82,9 +81,9 @@ impl Language {
         best.map(|(_, language)| language)
     }
 
-    /// What makes the browser remember it for a year, for the pages below a path.
-    pub fn cookie(self, path: &str) -> String {
-        format!("{COOKIE}={}; Path={path}; Max-Age=31536000; SameSite=Lax; HttpOnly", self.tag())
+    /// What makes the browser remember it for a year.
+    pub fn cookie(self, https: bool) -> String {
+        set_cookie(COOKIE, self.tag(), https, Some(YEAR_S))
     }
 
     fn locale(self) -> &'static LanguageIdentifier {
@@ -140,8 +139,9 @@ impl<S: Sync> FromRequestParts<S> for Language {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let https = parts.extensions.get().is_some_and(|Https(https)| *https);
         Ok(Self::in_query(parts.uri.query().unwrap_or_default())
-            .or_else(|| Self::of_headers(&parts.headers))
+            .or_else(|| Self::of_headers(&parts.headers, https))
             .unwrap_or(Self::English))
     }
 }
@@ -170,6 +170,19 @@ mod tests {
         assert_eq!(language("/console", &[browser, cookie]).await, Language::English);
         assert_eq!(language("/console?after=x&lang=zh-CN", &[browser, cookie]).await, Language::Chinese);
         assert_eq!(language("/console?lang=tlh", &[("accept-language", "tlh;q=1, zh;q=0")]).await, Language::English);
+    }
+
+    #[tokio::test]
+    async fn over_https_the_choice_is_kept_where_no_neighbour_can_set_it() {
+        let kept = Language::Chinese.cookie(true);
+        assert!(kept.starts_with("__Host-guerdon_language=zh-CN; Path=/; HttpOnly; SameSite=Lax; Secure"), "{kept}");
+        assert!(Language::English.cookie(false).starts_with("guerdon_language=en; Path=/; "));
+        let both = "guerdon_language=en; __Host-guerdon_language=zh-CN";
+        for (https, expected) in [(true, Language::Chinese), (false, Language::English)] {
+            let request = axum::http::Request::builder().header("cookie", both).extension(Https(https));
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(Language::from_request_parts(&mut parts, &()).await.unwrap(), expected);
+        }
     }
 
     fn folder(name: &str) -> std::path::PathBuf {

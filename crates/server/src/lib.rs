@@ -19,6 +19,7 @@ pub mod picture;
 mod portal;
 mod privacy;
 mod problem;
+mod ready;
 mod sequencer;
 mod serve;
 mod state;

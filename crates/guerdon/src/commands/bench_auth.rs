@@ -138,7 +138,7 @@ async fn gate_time(state: &AppState, key: &str) -> Result<u64> {
     let started = Instant::now();
     for _ in 0..PASSES {
         let needs = gate.routes.needs(black_box(&Method::POST), black_box("/v1/orders")).context("no such route")?;
-        let admitted = gate.admit(Asked::of(black_box(&request), needs)).await;
+        let admitted = gate.admit(Asked::of(black_box(&request), needs, state.people.https())).await;
         black_box(admitted.map_err(|_| anyhow!("the gate refused the benchmark's key"))?);
     }
     nanos(started.elapsed(), PASSES)

@@ -64,6 +64,9 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     serve(open::start(stores)?, &args.data, serving, &args.listen, edge)
 }
 
+/// The fewest characters of the key that may do everything: 128 bits even where they are hexadecimal digits.
+const KEY_CHARS: usize = 32;
+
 /// The key that may do everything, from the environment or a file that it names: for the first steps, for scripts and
 /// containers. Never from the command line, where other users of the machine can read it.
 pub fn bootstrap_key() -> Result<Option<String>> {
@@ -73,8 +76,8 @@ pub fn bootstrap_key() -> Result<Option<String>> {
         _ => return Ok(None),
     };
     let key = key.trim().to_owned();
-    if key.len() < 16 {
-        bail!("GUERDON_API_KEY must have 16 characters or more");
+    if key.len() < KEY_CHARS {
+        bail!("GUERDON_API_KEY must have {KEY_CHARS} characters or more; `openssl rand -base64 32` makes one");
     }
     Ok(Some(key))
 }

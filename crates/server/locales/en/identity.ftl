@@ -5,6 +5,7 @@ nav-account = Account
 
 field-email = E-mail address
 field-password = Password
+field-current-password = Current password
 field-new-password = New password
 field-name = Name
 field-reason = Reason
@@ -58,7 +59,7 @@ password_pattern = The password follows a simple pattern. Choose another.
 password_personal = The password holds your name, address or brand. Choose another.
 
 account-title = Your account
-account-prove = To change how you sign in, prove that it is you.
+account-prove = To change how and where you sign in, prove that it is you.
 account-prove-go = Sign in again
 account-password-go = Change the password
 account-factors = Second step
@@ -112,6 +113,7 @@ operator-grant-go = Give this role only
 operator-suspend-go = Suspend
 operator-resume-go = Let in again
 operator-reset-go = Reset the sign-in
+operator-reset-sent = The sign-in is reset. The link to choose it anew was sent by e-mail.
 grant-in-stores = { $role } in { $stores }
 
 role-owner = Owner
@@ -151,14 +153,14 @@ approval-note = A word to whoever asked
 approval-approve = Approve
 approval-reject = Reject
 approval-again = Carry out again
-approval-own = You asked for this, so another operator decides.
+approval-own = You asked for this, or are too close to whoever did, so another operator decides.
 approval-no-right = Your roles do not include this act, so another operator decides.
 approval-stage-waiting = waiting
 approval-stage-approved = approved, under way
 approval-stage-done = done
 approval-stage-failed = approved, but failed
 approval-stage-rejected = rejected
-problem-four_eyes = You asked for this, so another operator decides.
+problem-four_eyes = You asked for this, or are too close to whoever did, so another operator decides.
 problem-decided_already = This was decided already.
 
 nav-audit = Audit log

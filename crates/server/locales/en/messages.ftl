@@ -19,6 +19,14 @@ message-invitation-link = Accept the invitation
 message-invitation-until = The invitation is good until { $until } and for one use.
 message-invitation-phone = { $inviter } invites you to the console of { $program }: { $link }
 
+message-reset-subject = Choose anew how you sign in to { $program }
+message-reset-title = Your sign-in was reset
+message-reset-text = Somebody who looks after the console of { $program } has reset how you sign in. Choose a new password and a new second step.
+message-reset-link = Choose anew
+message-reset-until = The link is good until { $until } and for one use.
+message-reset-other = Did you not ask for this? Then ask who did, before you go on.
+message-reset-phone = Your sign-in to { $program } was reset. Choose anew: { $link }
+
 message-alert-subject = New sign-in to { $program }
 message-alert-title = A new device signed in
 message-alert-text = Your account with { $program } was used from a device that was not seen before.

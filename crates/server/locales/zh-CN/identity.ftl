@@ -5,6 +5,7 @@ nav-account = 账户
 
 field-email = 电子邮箱
 field-password = 密码
+field-current-password = 当前密码
 field-new-password = 新密码
 field-name = 姓名
 field-reason = 原因
@@ -58,7 +59,7 @@ password_pattern = 密码过于有规律，请另选。
 password_personal = 密码包含您的姓名、邮箱或品牌名，请另选。
 
 account-title = 我的账户
-account-prove = 更改登录方式前，请先确认是您本人。
+account-prove = 更改登录方式或结束其他会话前，请先确认是您本人。
 account-prove-go = 重新登录
 account-password-go = 更改密码
 account-factors = 第二步验证
@@ -109,6 +110,7 @@ operator-grant-go = 改为此角色
 operator-suspend-go = 停用
 operator-resume-go = 恢复
 operator-reset-go = 重置登录方式
+operator-reset-sent = 登录方式已重置，重新设置的链接已通过电子邮件发送。
 grant-in-stores = { $role }（{ $stores }）
 
 role-owner = 所有者
@@ -148,14 +150,14 @@ approval-note = 给申请人的留言
 approval-approve = 批准
 approval-reject = 驳回
 approval-again = 再次执行
-approval-own = 由您提出，须由另一位操作员决定。
+approval-own = 由您提出，或您与申请人之间有邀请或重置关系，须由另一位操作员决定。
 approval-no-right = 您的角色不包含此操作，须由其他操作员决定。
 approval-stage-waiting = 等待中
 approval-stage-approved = 已批准，执行中
 approval-stage-done = 已完成
 approval-stage-failed = 已批准，但执行失败
 approval-stage-rejected = 已驳回
-problem-four_eyes = 由您提出，须由另一位操作员决定。
+problem-four_eyes = 由您提出，或您与申请人之间有邀请或重置关系，须由另一位操作员决定。
 problem-decided_already = 此事项已处理。
 
 nav-audit = 审计日志

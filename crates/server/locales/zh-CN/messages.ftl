@@ -19,6 +19,14 @@ message-invitation-link = 接受邀请
 message-invitation-until = 邀请在 { $until } 前有效，仅可使用一次。
 message-invitation-phone = 【{ $program }】{ $inviter } 邀请您使用管理后台：{ $link }
 
+message-reset-subject = 请重新设置{ $program }的登录方式
+message-reset-title = 您的登录方式已重置
+message-reset-text = { $program }管理后台的负责人重置了您的登录方式。请设置新密码和新的第二步验证。
+message-reset-link = 重新设置
+message-reset-until = 链接在 { $until } 前有效，仅可使用一次。
+message-reset-other = 不是您要求的？请先查明是谁操作的，再继续。
+message-reset-phone = 【{ $program }】您的登录方式已重置，请重新设置：{ $link }
+
 message-alert-subject = { $program }：新设备登录
 message-alert-title = 有新设备登录
 message-alert-text = 一台此前未见过的设备登录了您在{ $program }的账户。

@@ -21,6 +21,7 @@ use crate::edge::External;
 use crate::identity::actor::Actor;
 use crate::identity::client::{ACCESS_TOKEN_SECONDS, Client};
 use crate::identity::clients;
+use crate::identity::refusals::{self, Why};
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -168,6 +169,7 @@ async fn enter(state: &AppState, actor: &Actor, request: Request) -> Result<(For
         Some((id, client)) => Ok((form, id, client)),
         None => {
             state.directory.traffic().failed(actor.address);
+            refusals::note(Why::ClientSecret, "/oauth", actor.address, None);
             Err(OAuthError::client().into())
         }
     }

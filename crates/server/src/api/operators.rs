@@ -147,7 +147,7 @@ enum Act {
 struct ChangedView {
     /// As it is now.
     operator: OperatorView,
-    /// After a reset the link of the new invitation.
+    /// After a reset the link of the new invitation, unless the server has sent it to the person by e-mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
 }
@@ -168,14 +168,10 @@ async fn change(
         Act::Grant => OperatorChange::Grants(request.grants),
         Act::Suspend => OperatorChange::Suspend,
         Act::Resume => OperatorChange::Resume,
-        Act::Reset => OperatorChange::Reset,
+        Act::Reset => OperatorChange::Reset(language),
     };
-    let token = operators::change(&state, &actor, &id, wanted, &request.reason).await?;
+    let link = operators::change(&state, &actor, &id, wanted, &request.reason).await?;
     let (record, operator) = operators::find(&state, &id).await?;
-    if let Some(token) = &token {
-        invitations::send(&state, &actor, language, &id, token).await;
-    }
-    let link = token.map(|token| invitations::link(&state, &token));
     Ok(Json(ChangedView { operator: view(&record.id, operator), link }))
 }
 

@@ -7,8 +7,8 @@ mod policy;
 use axum::http::StatusCode;
 use guerdon_core::limits;
 use guerdon_core::time::Timestamp;
-use guerdon_store::{CommandError, Record, RecordChange, RecordQuery};
-use serde::{Deserialize, Serialize};
+use guerdon_store::{CommandError, Record, RecordChange, RecordQuery, StoreError};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 pub use act::{Act, publish_program};
@@ -16,7 +16,8 @@ pub use policy::{ApprovalPolicy, check as check_policy, policy, put_policy};
 
 use crate::AppState;
 use crate::identity::actor::{Actor, Who, forbidden};
-use crate::identity::api_key::{API_KEY, ApiKey};
+use crate::identity::directory::BOOTSTRAP_KEY;
+use crate::identity::hands;
 use crate::identity::operators::new_id;
 use crate::problem::Problem;
 
@@ -68,8 +69,9 @@ pub struct Approval {
     pub stage: Stage,
     /// Who asked: an operator or a key.
     pub requested_by: String,
-    /// The person behind it: the operator, or who issued the key. They cannot decide.
-    pub person: String,
+    /// The people behind it: the operator, or everybody who was given a secret of the program. None of them can decide.
+    #[serde(alias = "person", deserialize_with = "one_or_many")]
+    pub people: Vec<String>,
     /// When it was asked for.
     pub requested_at: Timestamp,
     /// Who decided.
@@ -84,6 +86,35 @@ pub struct Approval {
     /// What came of it: a receipt, or what went wrong.
     #[serde(default)]
     pub outcome: Value,
+}
+
+/// Requests of before name one person.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum People {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match People::deserialize(deserializer)? {
+        People::One(person) => vec![person],
+        People::Many(people) => people,
+    })
+}
+
+impl Approval {
+    /// Whether an operator is one of those who asked, or could be: who has invited or reset one of them, or was by one.
+    pub async fn is_own(&self, state: &AppState, operator: &str) -> Result<bool, StoreError> {
+        if self.requested_by == operator {
+            return Ok(true);
+        }
+        for person in &self.people {
+            if hands::could_be_one(state, operator, person).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Whether an act may go ahead.
@@ -131,7 +162,7 @@ pub async fn ask(
         reason: reason.to_owned(),
         stage: Stage::Waiting,
         requested_by: actor.name(),
-        person: person(state, actor).await?,
+        people: hands::behind(state, actor).await?,
         requested_at: now,
         decided_by: None,
         decided_at: None,
@@ -154,7 +185,7 @@ fn invalid(detail: impl Into<String>) -> Problem {
 
 /// The key that the server's own administrator has set, who can do everything to the data anyway.
 fn is_exempt(actor: &Actor) -> bool {
-    matches!(&actor.who, Who::Key { id } if id == "key_bootstrap")
+    matches!(&actor.who, Who::Key { id } if id == BOOTSTRAP_KEY)
 }
 
 /// An id that a repetition of the same request has as well.
@@ -162,15 +193,6 @@ fn named_id(state: &AppState, actor: &Actor, act: &Act, key: &str) -> String {
     let name = format!("{}\n{}\n{key}", actor.name(), act.facts());
     let digest = guerdon_core::hex::encode(&state.keys().digest("approval", name.as_bytes()));
     format!("apr_{}", digest.get(..20).unwrap_or_default())
-}
-
-/// The person who acts: of a key the one who issued it.
-async fn person(state: &AppState, actor: &Actor) -> Result<String, Problem> {
-    let Who::Key { id } = &actor.who else { return Ok(actor.name()) };
-    let query = RecordQuery { kind: API_KEY.to_owned(), subject: Some(id.clone()), after: None, limit: 1 };
-    let found = state.reader.records(&query, state.clock()).await?;
-    let key: Option<ApiKey> = found.first().map(|record| record.read()).transpose()?;
-    Ok(key.map_or_else(|| id.clone(), |key| key.created_by))
 }
 
 async fn find_any(state: &AppState, id: &str) -> Result<Option<(Record, Approval)>, Problem> {
@@ -208,7 +230,7 @@ pub async fn decide(state: &AppState, actor: &Actor, id: &str, approve: bool, no
         limits::check_text("note", note, limits::TEXT_CHARS).map_err(invalid)?;
     }
     let (record, mut approval) = find(state, id).await?;
-    let decider = second_person(actor, &approval)?;
+    let decider = second_person(state, actor, &approval).await?;
     if approval.stage != Stage::Waiting {
         let detail = format!("this was {} already", approval.stage.name());
         return Err(Problem::new(StatusCode::CONFLICT, "decided_already", detail));
@@ -228,13 +250,14 @@ pub async fn decide(state: &AppState, actor: &Actor, id: &str, approve: bool, no
 }
 
 /// The operator who decides: another person than the one who asked, who may do the act.
-fn second_person(actor: &Actor, approval: &Approval) -> Result<String, Problem> {
+async fn second_person(state: &AppState, actor: &Actor, approval: &Approval) -> Result<String, Problem> {
     let Some(decider) = actor.operator() else {
         let detail = "a person must decide this: sign in as an operator";
         return Err(Problem::new(StatusCode::FORBIDDEN, "operators_only", detail));
     };
-    if approval.person == decider || approval.requested_by == decider {
-        let detail = "who asked for this cannot decide it; another operator must";
+    if approval.is_own(state, decider).await? {
+        let detail = "who asked for this cannot decide it, nor who has had a secret of the program that asked, nor who has \
+                      invited or reset the one who asked, or was by them; another operator must";
         return Err(Problem::new(StatusCode::FORBIDDEN, "four_eyes", detail));
     }
     let permission = approval.act.permission();
@@ -244,7 +267,7 @@ fn second_person(actor: &Actor, approval: &Approval) -> Result<String, Problem> 
 /// Does once more what was approved and then cut off or refused. It was approved already, but takes the same two people.
 pub async fn carry_out_again(state: &AppState, actor: &Actor, id: &str) -> Result<Approval, Problem> {
     let (_, approval) = find(state, id).await?;
-    second_person(actor, &approval)?;
+    second_person(state, actor, &approval).await?;
     carry_out(state, actor, id).await
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::Json;
 use axum::extract::{Form, Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -18,7 +18,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::identity::account::{self, Own};
 use crate::identity::actor::Actor;
 use crate::identity::session;
-use crate::identity::sign_in::Refused;
+use crate::identity::sign_in::{Refused, Visitor};
 use crate::language::Language;
 use crate::problem::Problem;
 
@@ -61,6 +61,7 @@ struct AccountPage {
     email: String,
     name: String,
     roles: Vec<String>,
+    has_password: bool,
     authenticator: bool,
     recovery_left: usize,
     passkeys: Vec<PasskeyLine>,
@@ -97,6 +98,7 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
         email: operator.email.clone(),
         name: operator.name.clone(),
         roles: operator.grants.iter().map(|grant| frame.grant(grant)).collect(),
+        has_password: operator.password.is_some(),
         authenticator: operator.authenticator.is_some(),
         recovery_left: operator.recovery.left(),
         passkeys: operator.passkeys.iter().map(passkey).collect(),
@@ -161,15 +163,24 @@ fn back(outcome: Result<(), Refused>) -> Response {
 
 #[derive(Deserialize)]
 struct PasswordForm {
+    /// Left out by who has none yet.
+    #[serde(default)]
+    current: Zeroizing<String>,
     password: Zeroizing<String>,
 }
 
-async fn password(frame: Frame, State(state): State<AppState>, Form(form): Form<PasswordForm>) -> Response {
+async fn password(
+    frame: Frame,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Form(form): Form<PasswordForm>,
+) -> Response {
+    let visitor = Visitor { address: frame.actor.address, headers: &headers };
     let own = match fresh(&state, &frame.actor).await {
         Ok(own) => own,
         Err(elsewhere) => return elsewhere,
     };
-    match account::change_password(&state, &frame.actor, own, form.password).await {
+    match account::change_password(&state, &visitor, &frame.actor, own, (form.current, form.password)).await {
         Ok(()) => Redirect::to(HERE).into_response(),
         Err(trouble) => {
             let shown = match form_words(&frame, &trouble) {
@@ -249,21 +260,79 @@ async fn finish_passkey(
     }
 }
 
-async fn end_session(State(state): State<AppState>, actor: Actor, Path(id): Path<String>) -> Result<Response, Problem> {
-    let event = actor.event(state.clock(), "session.revoke", actor.operator().unwrap_or_default());
-    session::end(&state, actor.operator().unwrap_or_default(), Some(&id), None, event).await?;
-    Ok(Redirect::to(HERE).into_response())
+async fn end_session(State(state): State<AppState>, actor: Actor, Path(id): Path<String>) -> Response {
+    end(&state, &actor, Some(&id), None).await
 }
 
-async fn end_others(State(state): State<AppState>, actor: Actor) -> Result<Response, Problem> {
-    let event = actor.event(state.clock(), "session.revoke", actor.operator().unwrap_or_default());
-    session::end(&state, actor.operator().unwrap_or_default(), None, actor.session(), event).await?;
-    Ok(Redirect::to(HERE).into_response())
+async fn end_others(State(state): State<AppState>, actor: Actor) -> Response {
+    end(&state, &actor, None, actor.session()).await
+}
+
+async fn end(state: &AppState, actor: &Actor, only: Option<&str>, but: Option<&str>) -> Response {
+    let own = match fresh(state, actor).await {
+        Ok(own) => own,
+        Err(elsewhere) => return elsewhere,
+    };
+    let event = actor.event(state.clock(), "session.revoke", &own.record.id);
+    match session::end(state, &own.record.id, only, but, event).await {
+        Ok(_) => Redirect::to(HERE).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::browser;
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::http::{Request, header};
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+    use guerdon_store::{Record, RecordChange};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::identity::operator::{OPERATOR, Operator, OperatorState};
+    use crate::identity::session::{FRESH_MS, Session};
+    use crate::identity::testing::{NOW, scratch, state};
+    use crate::messages::Post;
+
+    #[tokio::test]
+    async fn what_changes_how_one_signs_in_asks_for_a_proof_of_the_last_ten_minutes() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        let ann = Operator { state: OperatorState::Active, ..Operator::invited("a@example.org", "A", Vec::new(), NOW) };
+        let record = Record::new(OPERATOR, "opr_1", "", &ann).unwrap();
+        state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await.unwrap();
+        let app = crate::app(state.clone(), crate::AppOptions::default());
+        let grave = [
+            "password",
+            "recovery-codes",
+            "authenticator/remove",
+            "passkeys/remove",
+            "sessions/x/end",
+            "sessions/end-others",
+        ];
+        for (age, path) in
+            grave.map(|path| (FRESH_MS + 1_000, path)).into_iter().chain([(FRESH_MS - 60_000, "sessions/end-others")])
+        {
+            let now = state.clock();
+            let session = Session::new("passkey", "192.0.2.1", &HeaderMap::new(), now);
+            let session = Session { proved_at: now.plus_millis(-age), ..session };
+            let begun = session::begin("opr_1", &session).unwrap();
+            state.engine.write_records(vec![begun.change], Vec::new()).await.unwrap();
+            let request = Request::post(format!("/console/account/{path}"))
+                .header(header::COOKIE, format!("guerdon_session={}", begun.token.reveal()))
+                .header("sec-fetch-site", "same-origin")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(Body::from("password=eight+velvet+morning+trams&id=x"))
+                .unwrap();
+            let answer = app.clone().oneshot(request).await.unwrap();
+            let to = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
+            let expected = if age > FRESH_MS { "/console/sign-in?next=%2Fconsole%2Faccount" } else { HERE };
+            assert_eq!((answer.status(), to), (StatusCode::SEE_OTHER, expected), "{path}");
+        }
+    }
 
     #[test]
     fn a_browser_is_named_in_two_words() {

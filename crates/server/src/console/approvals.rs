@@ -114,7 +114,13 @@ async fn asked(frame: &Frame, state: &AppState, approval: &Approval) -> String {
 }
 
 async fn line(frame: &Frame, state: &AppState, id: &str, approval: &Approval) -> Line {
-    let own = frame.actor.operator().is_some_and(|me| me == approval.person || me == approval.requested_by);
+    // Where that cannot be told nothing is offered.
+    let own = match frame.actor.operator() {
+        Some(me) if !matches!(approval.stage, Stage::Done | Stage::Rejected) => {
+            approval.is_own(state, me).await.unwrap_or(true)
+        }
+        _ => false,
+    };
     let may = frame.actor.may(Permission::ApprovalsDecide) && frame.actor.may(approval.act.permission());
     let waiting = approval.stage == Stage::Waiting;
     let closed = if own {

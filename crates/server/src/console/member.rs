@@ -2,10 +2,12 @@
 
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
+use guerdon_core::limits;
 use guerdon_core::members::Profile;
 use guerdon_core::time::Timestamp;
 use guerdon_store::read::MemberRow;
@@ -82,6 +84,11 @@ pub async fn reveal(
     Path(text): Path<String>,
     Form(form): Form<RevealForm>,
 ) -> Result<Response, PageError> {
+    // Without a reason nothing is shown but the form once more.
+    if limits::check_text("reason", &form.reason, limits::TEXT_CHARS).is_err() {
+        let page = show(frame, &state, &text, &Cursor::default(), None).await?;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+    }
     show(frame, &state, &text, &Cursor::default(), Some(&form.reason)).await
 }
 

@@ -45,6 +45,7 @@ use guerdon_core::identity::Permission;
 use tower_http::compression::CompressionLayer;
 
 use crate::identity::access::{Needs, Pages};
+use crate::identity::session::Https;
 use crate::language::Language;
 use trouble::PageError;
 
@@ -88,7 +89,7 @@ pub fn pages() -> Pages {
         .around(|router| {
             router
                 .layer(Extension(Arc::<summary::Cache>::default()))
-                .layer(middleware::from_fn(surround))
+                .layer(middleware::from_fn(remember_language))
                 .layer(CompressionLayer::new())
         })
 }
@@ -103,16 +104,12 @@ async fn nowhere(frame: Frame) -> PageError {
 }
 
 /// Remembers a language that was asked for.
-async fn surround(request: Request, next: Next) -> Response {
-    remember_language("/console", request, next).await
-}
-
-/// Remembers a language that was asked for, for the pages below a path.
-pub(crate) async fn remember_language(path: &str, request: Request, next: Next) -> Response {
+pub(crate) async fn remember_language(request: Request, next: Next) -> Response {
+    let https = request.extensions().get().is_some_and(|Https(https)| *https);
     let chosen = Language::in_query(request.uri().query().unwrap_or_default());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    if let Some(cookie) = chosen.and_then(|language| HeaderValue::from_str(&language.cookie(path)).ok()) {
+    if let Some(cookie) = chosen.and_then(|language| HeaderValue::from_str(&language.cookie(https)).ok()) {
         headers.append(header::SET_COOKIE, cookie);
     }
     headers.append(header::VARY, HeaderValue::from_static("accept-language, cookie"));

@@ -166,20 +166,24 @@ struct OperatorPage {
     suspended: bool,
     may_change: bool,
     invited: Option<Invited>,
+    said: Option<String>,
     trouble: Option<String>,
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, PageError> {
-    show(frame, &state, &id, None, None).await
+    show(frame, &state, &id, Shown::default()).await
 }
 
-async fn show(
-    frame: Frame,
-    state: &AppState,
-    id: &str,
+/// What is to be said above an operator.
+#[derive(Default)]
+struct Shown {
     invited: Option<Invited>,
+    said: Option<String>,
     trouble: Option<String>,
-) -> Result<Response, PageError> {
+}
+
+async fn show(frame: Frame, state: &AppState, id: &str, shown: Shown) -> Result<Response, PageError> {
+    let Shown { invited, said, trouble } = shown;
     let frame = frame.at(Place::Operators);
     let (_, operator) = operators::find(state, id).await.map_err(|problem| match problem.status {
         404 => PageError::not_found(&frame),
@@ -205,6 +209,7 @@ async fn show(
         grants: operator.grants,
         may_change,
         invited,
+        said,
         trouble,
         frame,
     };
@@ -235,19 +240,23 @@ async fn change(
         }]),
         "suspend" => OperatorChange::Suspend,
         "resume" => OperatorChange::Resume,
-        "reset" => OperatorChange::Reset,
+        "reset" => OperatorChange::Reset(frame.language),
         _ => return Err(PageError::not_found(&frame)),
     };
     match operators::change(&state, &frame.actor, &id, wanted, &form.reason).await {
-        Ok(Some(token)) => {
-            let invited = pass_on(&frame, &state, &id, &token).await;
-            show(frame, &state, &id, Some(invited), None).await
+        Ok(Some(link)) => {
+            let invited = Some(Invited { told: frame.t("operators-invited"), link });
+            show(frame, &state, &id, Shown { invited, ..Shown::default() }).await
+        }
+        Ok(None) if form.act == "reset" => {
+            let said = Some(frame.t("operator-reset-sent"));
+            show(frame, &state, &id, Shown { said, ..Shown::default() }).await
         }
         Ok(None) => Ok(Redirect::to(&format!("/console/operators/{id}")).into_response()),
         Err(problem) if problem.status >= 500 => Err(PageError::store(&frame)),
         Err(problem) => {
             let trouble = frame.problem(&problem);
-            let page = show(frame, &state, &id, None, Some(trouble)).await?;
+            let page = show(frame, &state, &id, Shown { trouble: Some(trouble), ..Shown::default() }).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }

@@ -273,10 +273,14 @@ fn as_problem(refused: Refused) -> Problem {
 
 async fn passkey_options(
     State(state): State<AppState>,
+    actor: Actor,
+    headers: HeaderMap,
     Json(request): Json<PasskeyRequest>,
 ) -> Result<Response, Problem> {
+    let visitor = Visitor { address: actor.address, headers: &headers };
     let next = safe_next(request.next.as_deref());
-    let (cookies, options) = sign_in::passkey_options(&state, &request.email, next).await.map_err(as_problem)?;
+    let options = sign_in::passkey_options(&state, &visitor, &request.email, next).await;
+    let (cookies, options) = options.map_err(as_problem)?;
     let mut response = Json(options).into_response();
     cookies.set(response.headers_mut());
     Ok(response)

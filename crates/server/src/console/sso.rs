@@ -1,16 +1,21 @@
 //! The way to an identity provider, and the way back.
 
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
+use url::form_urlencoded;
 
 use super::answer::go;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;
+use crate::identity::refusals::{self, Why};
 use crate::identity::sign_in::{Visitor, safe_next};
 use crate::identity::sso::{self, Answer, Face, Refusal};
+
+/// What the log calls these pages.
+const ROUTE: &str = "/console/sso";
 
 /// Open to whoever wants to sign in. Both are plain links, because the policy of the pages lets no form lead elsewhere.
 pub fn pages() -> Pages {
@@ -42,9 +47,21 @@ async fn begin(
     actor: Actor,
     Path(provider): Path<String>,
     Query(asked): Query<Asked>,
+    headers: HeaderMap,
 ) -> Response {
-    let (next, anew) = (safe_next(asked.next.as_deref()), actor.operator().is_some());
-    match sso::begin(&state, Face::Console, &provider, next, anew).await {
+    // A link of another site begins no session: the person chooses the way in here.
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        let next: String = form_urlencoded::byte_serialize(safe_next(asked.next.as_deref()).as_bytes()).collect();
+        return Redirect::to(&format!("/console/sign-in?next={next}")).into_response();
+    }
+    if let Err(limited) = state.directory.traffic().may_begin(actor.address) {
+        refusals::note(Why::Limit, ROUTE, actor.address, None);
+        return limited.into_response();
+    }
+    // Whoever is signed in comes to prove anew who they are.
+    let anew = actor.operator().is_some();
+    match sso::begin(&state, Face::Console, &provider, safe_next(asked.next.as_deref()), anew).await {
         Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => refused(&provider, &refusal),
     }
@@ -60,7 +77,10 @@ async fn callback(
     let visitor = Visitor { address: actor.address, headers: &headers };
     let mut response = match sso::end(&state, &visitor, &provider, answer).await {
         Ok((cookies, to)) => go(&[cookies], &to),
-        Err(refusal) => refused(&provider, &refusal),
+        Err(refusal) => {
+            refusals::note(Why::SignOn, ROUTE, actor.address, None);
+            refused(&provider, &refusal)
+        }
     };
     sso::forget(&state).set(response.headers_mut());
     response

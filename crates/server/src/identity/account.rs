@@ -11,9 +11,10 @@ use super::operator::Operator;
 use super::operators;
 use super::passkey::{CEREMONY_MS, PasskeyOwner, RegistrationState};
 use super::recovery::RecoveryCodes;
+use super::refusals::Why;
 use super::session::{self, SESSION, Session};
 use super::setup::{FormTrouble, new_password};
-use super::sign_in::Refused;
+use super::sign_in::{Refused, Visitor};
 use crate::AppState;
 use crate::problem::Problem;
 
@@ -70,16 +71,38 @@ impl Own {
     }
 }
 
-/// Sets another password.
+/// Sets another password, for whoever knows the one that there is.
 pub async fn change_password(
     state: &AppState,
+    visitor: &Visitor<'_>,
     actor: &Actor,
     mut own: Own,
-    password: Zeroizing<String>,
+    (current, password): (Zeroizing<String>, Zeroizing<String>),
 ) -> Result<(), FormTrouble> {
+    check_current(state, visitor, &own, current).await?;
     let event = own.event(state, actor, "account.password");
     own.operator.password = Some(new_password(state, password, &own.operator.email, &own.operator.name).await?);
     Ok(own.write(state, actor, event).await?)
+}
+
+/// Checks the password of who has one. Others have proved in another way who they are.
+async fn check_current(
+    state: &AppState,
+    visitor: &Visitor<'_>,
+    own: &Own,
+    current: Zeroizing<String>,
+) -> Result<(), Refused> {
+    let Some(stored) = own.operator.password.as_deref() else { return Ok(()) };
+    let admitted = visitor.admit(state, &format!("password:{}", own.record.id))?;
+    match state.people.passwords.check(current, Some(stored)).await {
+        Ok(checked) if checked.is_right() => state.people.throttle.succeeded(admitted),
+        Ok(_) => return Err(visitor.refuse(state, Why::Password, Some(&own.record.id))),
+        Err(error) => {
+            state.people.throttle.withdrawn(admitted);
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 /// Makes new recovery codes; the old ones are worth nothing from then on.
@@ -141,10 +164,11 @@ pub async fn finish_passkey(state: &AppState, actor: &Actor, mut own: Own, answe
     let session = actor.session().unwrap_or_default();
     let record = state.reader.record(REGISTRATION, session, state.clock()).await?.ok_or(Refused::Over)?;
     let registration: Registration = record.read()?;
+    // Before anything is looked at: a challenge takes one answer, right or wrong.
+    state.engine.write_records(vec![RecordChange::Delete(record)], Vec::new()).await?;
     let event = own.event(state, actor, "account.passkey_add");
     let label = if registration.label.trim().is_empty() { "Passkey" } else { registration.label.as_str() };
     let passkey = passkeys.finish_registration(answer, &registration.state, label, state.clock())?;
     own.operator.passkeys.push(passkey);
-    state.engine.write_records(vec![RecordChange::Delete(record)], Vec::new()).await?;
     own.write(state, actor, event).await
 }

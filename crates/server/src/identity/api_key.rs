@@ -29,6 +29,9 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// Who issued it.
     pub created_by: String,
+    /// The people who were ever given a secret of it, by issuing or rotating it; none in records of before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<String>,
     /// When the secret was replaced; left out: it is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated_at: Option<Timestamp>,

@@ -67,6 +67,9 @@ pub struct Client {
     pub created_at: Timestamp,
     /// Who registered it.
     pub created_by: String,
+    /// The people who were ever given a secret of it, by registering it or rotating one; none in records of before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<String>,
 }
 
 /// A short-lived token of a client.

@@ -15,6 +15,7 @@ use super::allowance::Allowance;
 use super::client::{
     ACCESS_TOKEN, ACCESS_TOKEN_SECONDS, AccessToken, CLIENT, Client, ClientSecret, ClientState, MOST_SECRETS,
 };
+use super::hands;
 use super::keys::{check_given, check_overlap, invalid};
 use super::operators::new_id;
 use super::token::{Token, TokenKind, same_secret};
@@ -131,6 +132,7 @@ pub async fn register(state: &AppState, actor: &Actor, terms: &ClientTerms) -> R
         secrets: vec![secret],
         created_at: now,
         created_by: actor.name(),
+        holders: hands::behind(state, actor).await?,
     };
     let record = Record::new(CLIENT, &id, &id, &client)?;
     let mut event = actor.event(now, "client.create", &id);
@@ -203,7 +205,8 @@ pub async fn rotate(
     let mut event = actor.event(now, "client.rotate", id);
     event.before = json!({ "prefix": known.client.secrets.last().map(|secret| &secret.prefix) });
     event.after = json!({ "prefix": token.hint(), "overlap_seconds": overlap_seconds });
-    let record = known.record.clone().with(&Client { secrets, ..known.client.clone() })?;
+    let holders = hands::joined(state, id, actor).await?;
+    let record = known.record.clone().with(&Client { secrets, holders, ..known.client.clone() })?;
     state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await?;
     Ok((find(state, id).await?, token))
 }

@@ -13,7 +13,6 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::{Record, RecordChange, StoreError};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::actor::{Actor, Who};
@@ -26,7 +25,7 @@ use super::nonces::Nonces;
 use super::operator::{OPERATOR, Operator, OperatorState};
 use super::rate::{Limited, RateHeaders};
 use super::session::{MEMBER_IDLE_MS, OPERATOR_IDLE_MS, SESSION, Session};
-use super::token::TokenKind;
+use super::token::{TokenKind, same_bytes};
 use super::traffic::Traffic;
 use super::usage::{FLUSH_EVERY, Usage, UsageQuota};
 use crate::AppState;
@@ -237,9 +236,6 @@ impl Directory {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<Option<Arc<Known>>, Problem> {
-        if let Some(bootstrap) = self.bootstrap(presented) {
-            return Ok(Some(Arc::clone(bootstrap)));
-        }
         let known = match self.known.get(&presented) {
             Some(known) => known,
             None => self.look_up(state, presented, address, now).await?,
@@ -256,7 +252,7 @@ impl Directory {
             return None;
         };
         let (digest, known) = self.bootstrap.as_ref()?;
-        bool::from(given.ct_eq(digest)).then_some(known)
+        same_bytes(&given, digest).then_some(known)
     }
 
     /// Looks a credential up and remembers it. An address that has shown many that are not known waits.
@@ -267,15 +263,14 @@ impl Directory {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<Option<Arc<Known>>, Problem> {
-        if matches!(presented, Presented::Bearer(_)) {
-            self.traffic.failed(address);
-            return Ok(None);
-        }
         if !self.good.contains_key(&presented) {
             self.traffic.may_try(address)?;
         }
         let before = self.forgotten.load(Ordering::SeqCst);
-        let found = find(state, presented, now).await?.map(Arc::new);
+        let found = match self.bootstrap(presented) {
+            Some(bootstrap) => Some(Arc::clone(bootstrap)),
+            None => find(state, presented, now).await?.map(Arc::new),
+        };
         self.known.insert(presented, found.clone());
         if self.forgotten.load(Ordering::SeqCst) != before {
             self.known.invalidate(&presented);
@@ -284,6 +279,7 @@ impl Directory {
             Some(known) => {
                 self.good.insert(presented, ());
                 if let Who::Key { id } | Who::Client { id } = &known.who
+                    && id != BOOTSTRAP_KEY
                     && known.allowance.as_ref().is_some_and(|allowance| allowance.admits(address))
                 {
                     self.last_uses.note(id, now);
@@ -395,4 +391,76 @@ pub async fn operator_access(state: &AppState, id: &str, now: Timestamp) -> Resu
     }
     let role = |name: &str| RoleName::from_name(name).map(RoleName::permissions).or_else(|| own.get(name).copied());
     Ok(Some(Access::of(&operator.grants, &state.program().settings.id, role)))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderMap;
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+
+    use super::*;
+    use crate::identity::session;
+    use crate::identity::testing::{NOW, Scratch, scratch, state};
+    use crate::messages::Post;
+
+    fn served(scratch: &Scratch, bootstrap: Option<&str>) -> AppState {
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        AppState { directory: Arc::new(Directory::new(bootstrap)), ..state(scratch, keyring, Post::default()) }
+    }
+
+    #[tokio::test]
+    async fn sessions_end_when_they_are_idle_and_at_the_latest() {
+        let scratch = scratch().await;
+        let state = served(&scratch, None);
+        let here = "192.0.2.1".parse().unwrap();
+        let operator =
+            Operator { state: OperatorState::Active, ..Operator::invited("a@example.org", "A", Vec::new(), NOW) };
+        let record = Record::new(OPERATOR, "opr_1", "", &operator).unwrap();
+        state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await.unwrap();
+        let minute = 60_000;
+        for (subject, idle, life) in [
+            ("opr_1", OPERATOR_IDLE_MS, session::OPERATOR_LIFE_MS),
+            ("mem_0000000000001", MEMBER_IDLE_MS, session::MEMBER_LIFE_MS),
+        ] {
+            let holds = async |began: i64, seen: i64| {
+                let now = state.clock();
+                let (created_at, seen_at) = (now.plus_millis(-began), now.plus_millis(-seen));
+                let session = Session::new("code", "192.0.2.1", &HeaderMap::new(), now);
+                let begun = session::begin(subject, &Session { created_at, seen_at, ..session }).unwrap();
+                state.engine.write_records(vec![begun.change], Vec::new()).await.unwrap();
+                let digest = digest(begun.token.reveal());
+                let presented = match subject {
+                    "opr_1" => Presented::OperatorSession(digest),
+                    _ => Presented::MemberSession(digest),
+                };
+                state.directory.identify(&state, presented, here).await.unwrap().is_some()
+            };
+            assert!(holds(idle - minute, idle - minute).await, "{subject} was here within the time");
+            assert!(!holds(idle + minute, idle + minute).await, "{subject} was idle for too long");
+            assert!(holds(life - minute, 0).await, "{subject} is within the longest life");
+            assert!(!holds(life + minute, 0).await, "{subject} is beyond it, however busy");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_guesses_at_the_servers_own_key_waits_like_any_other() {
+        const KEY: &str = "the key of this test, which is long enough";
+        let scratch = scratch().await;
+        let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let state = served(&scratch, Some(KEY));
+        let mut last = Ok(true);
+        for guess in 0..200 {
+            let found = state.directory.identify(&state, Presented::bearer(&guess.to_string()), here).await;
+            last = found.map(|actor| actor.is_some()).map_err(|problem| problem.status);
+        }
+        assert_eq!(last, Err(429), "a flood of guesses");
+        let right = state.directory.identify(&state, Presented::bearer(KEY), here).await;
+        assert_eq!(right.map(|_| ()).map_err(|problem| problem.status), Err(429), "and is not told that one is right");
+        let right = state.directory.identify(&state, Presented::bearer(KEY), there).await;
+        assert!(right.unwrap().is_some(), "others go on");
+        assert!(
+            state.directory.identify(&state, Presented::bearer(KEY), here).await.unwrap().is_some(),
+            "known by now"
+        );
+    }
 }

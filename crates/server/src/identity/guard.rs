@@ -14,7 +14,8 @@ use super::access::{Needs, Routes};
 use super::actor::{Actor, Who, forbidden};
 use super::directory::{Presented, digest};
 use super::rate::{Limited, RateHeaders};
-use super::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
+use super::refusals::{self, Why};
+use super::session::{HOST_PREFIX, Https, MEMBER_COOKIE, OPERATOR_COOKIE};
 use super::signed;
 use crate::AppState;
 use crate::console::{self, Frame, home};
@@ -43,9 +44,9 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What is looked at of a request for a route.
-    pub fn of(request: &Request, needs: Needs) -> Self {
-        let presented = presented(request.headers(), needs);
+    /// What is looked at of a request for a route; `https`: whether people's connections are encrypted.
+    pub fn of(request: &Request, needs: Needs, https: bool) -> Self {
+        let presented = presented(request.headers(), needs, https);
         let of_browser = presented.is_some_and(Presented::is_cookie) || is_page(request);
         Self {
             needs,
@@ -101,8 +102,11 @@ impl From<Limited> for Refused {
 }
 
 /// Lets a request through with its [`Actor`], or answers it.
-pub async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let https = gate.state.people.https();
+    request.extensions_mut().insert(Https(https));
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let path = matched.as_ref().map_or("", MatchedPath::as_str);
     let Some(needs) = gate.routes.needs(request.method(), path) else {
         // A method that the route does not take is answered by the route itself.
         if gate.routes.has(path) {
@@ -111,25 +115,43 @@ pub async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) 
         tracing::error!(path, "a route declares no permission; it is closed to everyone");
         return Problem::new(StatusCode::FORBIDDEN, "forbidden", "this page is closed").into_response();
     };
-    let asked = Asked::of(&request, needs);
+    let asked = Asked::of(&request, needs, https);
     match gate.admit(asked).await {
         Ok(Admitted { actor, rate, quota, signing }) => {
             let checked = match signing {
                 None => Ok(request),
                 Some(secret) => signed::check(&gate.state, &actor.name(), &secret, request).await,
             };
+            let who = actor.name();
             let mut response = match checked {
                 Ok(mut request) => {
                     request.extensions_mut().insert(actor);
-                    next.run(request).await
+                    let response = next.run(request).await;
+                    if response.status() == StatusCode::FORBIDDEN {
+                        refusals::note(Why::Permission, path, asked.address, Some(&who));
+                    }
+                    response
                 }
-                Err(problem) => problem.into_response(),
+                Err(problem) => {
+                    note(&problem, path, asked, Some(&who));
+                    problem.into_response()
+                }
             };
             let headers = response.headers_mut();
             [rate, quota].iter().flatten().for_each(|rate| rate.add_to(headers));
             response
         }
-        Err(refused) => refuse(&gate.state, refused, request, asked).await,
+        Err(refused) => {
+            note(&refused.problem, path, asked, refused.actor.as_ref().map(Actor::name).as_deref());
+            refuse(&gate.state, refused, request, asked).await
+        }
+    }
+}
+
+/// A request that is refused leaves its trace.
+fn note(problem: &Problem, path: &str, asked: Asked, who: Option<&str>) {
+    if let Some(why) = Why::of(problem, asked.presented.is_some()) {
+        refusals::note(why, path, asked.address, who);
     }
 }
 
@@ -186,13 +208,13 @@ fn is_page(request: &Request) -> bool {
 }
 
 /// The credential that a request brings. A bearer token goes before cookies; members' pages look at members' cookies.
-fn presented(headers: &HeaderMap, needs: Needs) -> Option<Presented> {
+fn presented(headers: &HeaderMap, needs: Needs, https: bool) -> Option<Presented> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| Presented::bearer(secret.trim()));
     }
-    let member = || cookie(headers, MEMBER_COOKIE).map(|secret| Presented::MemberSession(digest(secret)));
-    let operator = || cookie(headers, OPERATOR_COOKIE).map(|secret| Presented::OperatorSession(digest(secret)));
+    let member = || cookie(headers, MEMBER_COOKIE, https).map(|secret| Presented::MemberSession(digest(secret)));
+    let operator = || cookie(headers, OPERATOR_COOKIE, https).map(|secret| Presented::OperatorSession(digest(secret)));
     match needs {
         Needs::Member => member(),
         Needs::Nothing => operator().or_else(member),
@@ -200,11 +222,12 @@ fn presented(headers: &HeaderMap, needs: Needs) -> Option<Presented> {
     }
 }
 
-/// The value of a cookie, with or without the prefix that it has over https.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The value of a cookie. Over https it counts under the prefix `__Host-` alone, with which no neighbouring host can set it.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str, https: bool) -> Option<&'a str> {
     let pairs = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(known, _)| known.strip_prefix("__Host-").unwrap_or(known) == name).map(|(_, value)| value)
+    let ours = |known: &str| if https { known.strip_prefix(HOST_PREFIX) == Some(name) } else { known == name };
+    pairs.find(|(known, _)| ours(known)).map(|(_, value)| value)
 }
 
 /// Whether a browser says that the request comes from one of our own pages: by Fetch Metadata, or by an origin that is
@@ -302,5 +325,46 @@ fn challenge(status: StatusCode, asked: Asked) -> Option<HeaderValue> {
             HeaderValue::try_from(format!("Bearer error=\"insufficient_scope\", scope=\"{permission}\"")).ok()
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (header::HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn over_https_a_cookie_counts_under_its_prefix_alone() {
+        let both = headers(&[("cookie", "guerdon_session=planted; __Host-guerdon_session=own")]);
+        assert_eq!(cookie(&both, OPERATOR_COOKIE, true), Some("own"));
+        assert_eq!(cookie(&both, OPERATOR_COOKIE, false), Some("planted"));
+        assert_eq!(cookie(&headers(&[("cookie", "guerdon_session=planted")]), OPERATOR_COOKIE, true), None);
+        let made = crate::identity::session::set_cookie(OPERATOR_COOKIE, "x", true, None);
+        assert_eq!(made, "__Host-guerdon_session=x; Path=/; HttpOnly; SameSite=Lax; Secure");
+    }
+
+    #[test]
+    fn only_our_own_pages_act_for_a_browser() {
+        let host = ("host", "loyalty.example.org");
+        for (said, ours) in [
+            (vec![("sec-fetch-site", "same-origin")], true),
+            (vec![("sec-fetch-site", "same-site")], false),
+            (vec![("sec-fetch-site", "cross-site")], false),
+            (vec![("sec-fetch-site", "none")], false),
+            // What the browser says of the site counts more than an origin.
+            (vec![("sec-fetch-site", "cross-site"), ("origin", "https://loyalty.example.org")], false),
+            (vec![("origin", "https://loyalty.example.org")], true),
+            (vec![("origin", "https://evil.example")], false),
+            (vec![("origin", "null")], false),
+            (vec![], false),
+        ] {
+            assert_eq!(is_same_origin(&headers(&[&said[..], &[host]].concat())), ours, "{said:?}");
+        }
     }
 }

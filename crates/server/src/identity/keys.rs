@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::actor::Actor;
 use super::allowance::Allowance;
 use super::api_key::{API_KEY, ApiKey, SIGNING};
+use super::hands;
 use super::operators::{check_within, new_id};
 use super::token::{Token, TokenKind, random_bytes};
 use crate::AppState;
@@ -86,6 +87,7 @@ impl NewKey {
             signing: secrets.sealed(id, keyring)?,
             created_at: now,
             created_by: by.to_owned(),
+            holders: Vec::new(),
             rotated_at: None,
         };
         let mut record = Record::new(API_KEY, &token.digest(), id, &key)?;
@@ -226,8 +228,10 @@ pub async fn issue(state: &AppState, actor: &Actor, new: &NewKey) -> Result<(Key
     }
     let id = new_id("key");
     let (secrets, record) = new.draft(&id, &actor.name(), now, &state.keys())?;
+    let key = ApiKey { holders: hands::behind(state, actor).await?, ..record.read()? };
+    let record = record.with(&key)?;
     let mut event = actor.event(now, "api_key.create", &id);
-    event.after = summary(&record.read()?, record.expires_at);
+    event.after = summary(&key, record.expires_at);
     state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await?;
     Ok((find(state, &id).await?, secrets))
 }
@@ -256,6 +260,7 @@ pub async fn rotate(
         prefix: secrets.token.hint().to_owned(),
         signing: secrets.sealed(id, &state.keys())?,
         rotated_at: Some(now),
+        holders: hands::joined(state, id, actor).await?,
         ..key.key.clone()
     };
     let mut record = Record::new(API_KEY, &secrets.token.digest(), id, &rotated)?;

@@ -22,7 +22,9 @@ pub async fn let_in(
 ) -> Result<Cookies, Problem> {
     let (now, subject) = (state.clock(), member.to_string());
     let begun = session::begin(&subject, &Session::new(method, &visitor.address.to_string(), visitor.headers, now))?;
-    let old = cookie(visitor.headers, MEMBER_COOKIE).and_then(|text| Token::parse_as(TokenKind::Session, text).ok());
+    let https = state.people.https();
+    let old =
+        cookie(visitor.headers, MEMBER_COOKIE, https).and_then(|text| Token::parse_as(TokenKind::Session, text).ok());
     if let Some(old) = old
         && let Some(record) = state.reader.record(SESSION, &old.digest(), now).await?
     {
@@ -37,7 +39,7 @@ pub async fn let_in(
     state.engine.write_records(changes, vec![event]).await?;
     state.directory.forget();
     let life = Some(MEMBER_LIFE_MS / 1_000);
-    Ok(Cookies::new(vec![session::set_cookie(MEMBER_COOKIE, begun.token.reveal(), state.people.https(), life)]))
+    Ok(Cookies::new(vec![session::set_cookie(MEMBER_COOKIE, begun.token.reveal(), https, life)]))
 }
 
 /// Ends the session of a member's browser.

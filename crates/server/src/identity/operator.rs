@@ -1,9 +1,11 @@
 //! Operators as they are stored.
 
+use guerdon_core::hex;
 use guerdon_core::identity::Grant;
 use guerdon_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::passkey::StoredPasskey;
 use super::recovery::RecoveryCodes;
@@ -73,6 +75,9 @@ pub struct Operator {
     pub grants: Vec<Grant>,
     /// Since when.
     pub created_at: Timestamp,
+    /// The people who had a link to this account in hand: who has invited or reset them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invited_by: Vec<String>,
     /// The password's argon2id hash; none for those who come by single sign-on alone.
     #[serde(default)]
     pub password: Option<String>,
@@ -99,12 +104,23 @@ impl Operator {
             state: OperatorState::Invited,
             grants,
             created_at: now,
+            invited_by: Vec::new(),
             password: None,
             authenticator: None,
             passkeys: Vec::new(),
             recovery: RecoveryCodes::default(),
             external: Vec::new(),
         }
+    }
+
+    /// A digest of what an attempt to sign in rests on: another one once the password was changed or somebody has reset it.
+    pub fn credentials(&self) -> String {
+        let mut digest = Sha256::new();
+        for part in self.password.iter().chain(&self.invited_by) {
+            digest.update(part);
+            digest.update([0]);
+        }
+        hex::encode(&digest.finalize().into())
     }
 
     /// Whether there is a second factor to ask for.
@@ -122,7 +138,7 @@ impl Operator {
         json!({
             "email": self.email, "name": self.name, "state": self.state, "grants": self.grants,
             "password": self.password.is_some(), "authenticator": self.authenticator.is_some(),
-            "passkeys": self.passkeys.len(), "external": self.external,
+            "passkeys": self.passkeys.len(), "external": self.external, "invited_by": self.invited_by,
         })
     }
 }

@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 
 use super::actor::{Actor, Who};
 use super::directory::ROLE;
-use super::operator::{OPERATOR, OPERATOR_EMAIL, OWNER, Operator, OperatorState};
-use super::session;
+use super::hands;
+use super::operator::{OPERATOR, OPERATOR_EMAIL, OWNER, Operator};
 use super::token::{Token, TokenKind, random_bytes};
 use crate::AppState;
 use crate::problem::Problem;
+
+pub use super::operator_change::{OperatorChange, change};
 
 /// The kind of the records of invitations; the id is the token's digest, the subject the operator.
 pub const INVITATION: &str = "invitation";
@@ -25,8 +27,6 @@ pub const INVITATION_MS: i64 = 7 * 86_400_000;
 pub const MOST_OPERATORS: i64 = 1_000;
 const MOST_GRANTS: usize = 50;
 const MOST_STORES: usize = 1_000;
-/// The record that changes with every owner, so that two acts cannot each take away the other's last owner.
-const OWNERS: &str = "owners";
 
 /// A fresh id, `opr_` and 13 digits of base32 for 64 random bits.
 pub fn new_id(prefix: &str) -> String {
@@ -37,7 +37,7 @@ pub fn new_id(prefix: &str) -> String {
     format!("{prefix}_{digits}")
 }
 
-fn invalid(detail: impl Into<String>) -> Problem {
+pub(super) fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
 }
 
@@ -63,8 +63,10 @@ pub async fn find(state: &AppState, id: &str) -> Result<(Record, Operator), Prob
 /// An operator by e-mail address.
 pub async fn find_by_email(state: &AppState, email: &str) -> Result<Option<(Record, Operator)>, Problem> {
     let now = state.clock();
-    let Some(found) = state.reader.record(OPERATOR_EMAIL, &email_id(state, email), now).await? else { return Ok(None) };
-    let Some(record) = state.reader.record(OPERATOR, &found.subject, now).await? else { return Ok(None) };
+    let found = state.reader.record(OPERATOR_EMAIL, &email_id(state, email), now).await?;
+    // Looked for also where nobody has the address, so that the time of the answer tells nothing.
+    let id = found.map(|found| found.subject).unwrap_or_default();
+    let Some(record) = state.reader.record(OPERATOR, &id, now).await? else { return Ok(None) };
     let operator = record.read()?;
     Ok(Some((record, operator)))
 }
@@ -85,7 +87,7 @@ pub fn check_person(email: &str, name: &str) -> Result<(), Problem> {
 }
 
 /// Checks that grants are known, and that nobody gives what they lack themselves.
-async fn check_grants(state: &AppState, actor: &Actor, grants: &[Grant]) -> Result<(), Problem> {
+pub(super) async fn check_grants(state: &AppState, actor: &Actor, grants: &[Grant]) -> Result<(), Problem> {
     if grants.is_empty() || grants.len() > MOST_GRANTS {
         return Err(invalid(format!("`grants` must hold 1 to {MOST_GRANTS}, not {}", grants.len())));
     }
@@ -131,7 +133,7 @@ pub fn check_within(actor: &Actor, permissions: Permissions, stores: &[String]) 
     }
 }
 
-async fn require_owner(state: &AppState, actor: &Actor) -> Result<(), Problem> {
+pub(super) async fn require_owner(state: &AppState, actor: &Actor) -> Result<(), Problem> {
     let is_owner = match &actor.who {
         Who::Key { id } => id == "key_bootstrap",
         Who::Operator { id, .. } => find(state, id).await?.1.is_owner(),
@@ -166,7 +168,8 @@ pub async fn invite(
     }
     let now = state.clock();
     let (id, token) = (new_id("opr"), Token::generate(TokenKind::Invitation));
-    let operator = Operator::invited(email, name, grants, now);
+    let invited_by = hands::behind(state, actor).await?;
+    let operator = Operator { invited_by, ..Operator::invited(email, name, grants, now) };
     let mut event = actor.event(now, "operator.invite", &id);
     event.after = operator.facts();
     let changes = vec![
@@ -183,7 +186,7 @@ pub async fn invite(
     Ok(Invited { id, token })
 }
 
-fn invitation(token: &Token, operator: &str, now: Timestamp) -> Result<Record, Problem> {
+pub(super) fn invitation(token: &Token, operator: &str, now: Timestamp) -> Result<Record, Problem> {
     let record = Record::new(INVITATION, &token.digest(), operator, &Value::Null)?;
     Ok(record.until(now.plus_millis(INVITATION_MS)))
 }
@@ -195,110 +198,6 @@ pub async fn invited(state: &AppState, token: &str) -> Result<Option<(Record, Re
     let Some(invitation) = found else { return Ok(None) };
     let (record, operator) = find(state, &invitation.subject).await?;
     Ok(Some((invitation, record, operator)))
-}
-
-/// A change of an operator by another.
-pub enum OperatorChange {
-    /// Other roles.
-    Grants(Vec<Grant>),
-    /// May not sign in any more.
-    Suspend,
-    /// May sign in again.
-    Resume,
-    /// Lost what they sign in with: a new invitation, under which they choose everything anew.
-    Reset,
-}
-
-impl OperatorChange {
-    fn action(&self) -> &'static str {
-        match self {
-            Self::Grants(_) => "operator.grant",
-            Self::Suspend => "operator.suspend",
-            Self::Resume => "operator.resume",
-            Self::Reset => "operator.reset",
-        }
-    }
-}
-
-/// Changes an operator. The sessions of whoever may do less or is reset end at once. Gives the token of a new invitation
-/// where there is one.
-pub async fn change(
-    state: &AppState,
-    actor: &Actor,
-    id: &str,
-    change: OperatorChange,
-    reason: &str,
-) -> Result<Option<Token>, Problem> {
-    limits::check_text("reason", reason, limits::TEXT_CHARS).map_err(invalid)?;
-    let (record, before) = find(state, id).await?;
-    if actor.operator() == Some(id) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "not_oneself", "another operator must do this"));
-    }
-    if before.is_owner() {
-        require_owner(state, actor).await?;
-    }
-    let mut event = actor.event(state.clock(), change.action(), id);
-    let (mut after, mut changes, mut token) = (before.clone(), Vec::new(), None);
-    match change {
-        OperatorChange::Grants(grants) => {
-            check_grants(state, actor, &grants).await?;
-            after.grants = grants;
-        }
-        OperatorChange::Suspend => after.state = OperatorState::Suspended,
-        OperatorChange::Resume if before.state == OperatorState::Suspended => {
-            after.state = if before.password.is_some() || !before.external.is_empty() {
-                OperatorState::Active
-            } else {
-                OperatorState::Invited
-            };
-        }
-        OperatorChange::Resume => return Err(invalid("the operator is not suspended")),
-        OperatorChange::Reset => {
-            after = Operator { state: OperatorState::Invited, ..reset(&before) };
-            let fresh = Token::generate(TokenKind::Invitation);
-            changes.push(RecordChange::Put(invitation(&fresh, id, state.clock())?));
-            token = Some(fresh);
-        }
-    }
-    keep_an_owner(state, id, &before, &after, &mut changes).await?;
-    (event.before, event.after, event.reason) = (before.facts(), after.facts(), reason.to_owned());
-    changes.push(RecordChange::Put(record.with(&after)?));
-    for (session, _) in session::list(state, id).await? {
-        changes.push(RecordChange::Delete(session));
-    }
-    state.engine.write_records(changes, vec![event]).await?;
-    state.directory.forget();
-    Ok(token)
-}
-
-/// Without anything to sign in with.
-fn reset(operator: &Operator) -> Operator {
-    Operator::invited(&operator.email, &operator.name, operator.grants.clone(), operator.created_at)
-}
-
-/// Refuses to take away the last owner who can sign in.
-async fn keep_an_owner(
-    state: &AppState,
-    id: &str,
-    before: &Operator,
-    after: &Operator,
-    changes: &mut Vec<RecordChange>,
-) -> Result<(), Problem> {
-    let counts = |operator: &Operator| operator.is_owner() && operator.state == OperatorState::Active;
-    if !counts(before) || counts(after) {
-        return Ok(());
-    }
-    // Read before the count: whoever changes an owner meanwhile makes this write a conflict.
-    let guard = match state.reader.record(OWNERS, OWNERS, state.clock()).await? {
-        Some(record) => record,
-        None => Record::new(OWNERS, OWNERS, "", &Value::Null)?,
-    };
-    if !list(state).await?.iter().any(|(record, operator)| record.id != id && counts(operator)) {
-        let detail = "this is the last owner who can sign in; make another one first";
-        return Err(Problem::new(StatusCode::CONFLICT, "last_owner", detail));
-    }
-    changes.push(RecordChange::Put(guard));
-    Ok(())
 }
 
 /// What an operator may do in this program, for pages that show it.

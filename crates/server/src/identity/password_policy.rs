@@ -10,8 +10,11 @@ use zeroize::Zeroizing;
 pub const LEAST_CHARACTERS: usize = 12;
 /// The most characters: a long sentence, not a megabyte to hash.
 pub const MOST_CHARACTERS: usize = 128;
-/// Words that are shorter than this may be in a password: too many contain them.
+/// Words that are shorter than this may be in a password: too many contain them. In bytes, so that two characters of
+/// Chinese, which are a name, are long enough.
 const LEAST_CONTEXT: usize = 4;
+/// What the software calls itself, which everyone knows as well.
+const OWN_NAME: &str = "guerdon";
 /// Two of so many of the most common passwords in a row are as easily tried as one.
 const MOST_COMMON: usize = 2_000;
 
@@ -49,7 +52,7 @@ pub enum WeakPassword {
     /// Only a run along the keyboard or the alphabet, or one piece over and over.
     #[error("this password follows a simple pattern; choose another")]
     Pattern,
-    /// It contains the e-mail address, the person's or the brand's name.
+    /// It contains the e-mail address, the person's, the brand's or the software's name.
     #[error("this password contains your e-mail address, your name or the name of the brand; choose another")]
     Personal,
 }
@@ -81,7 +84,7 @@ pub fn judge(password: &str, context: &[&str]) -> Result<(), WeakPassword> {
     let lower = Zeroizing::new(password.to_lowercase());
     let plain = Zeroizing::new(unswapped(&lower));
     for form in [&lower, &plain] {
-        if pieces(context).any(|piece| form.contains(&piece)) {
+        if pieces(context).chain([OWN_NAME.to_owned()]).any(|piece| form.contains(&piece)) {
             return Err(WeakPassword::Personal);
         }
     }
@@ -104,7 +107,7 @@ fn pieces(context: &[&str]) -> impl Iterator<Item = String> {
         };
         let joined = text.split_whitespace().collect::<String>();
         let all = words.into_iter().chain(local).chain([joined, text]);
-        all.filter(|piece| piece.chars().count() >= LEAST_CONTEXT)
+        all.filter(|piece| piece.len() >= LEAST_CONTEXT)
     })
 }
 
@@ -191,7 +194,7 @@ fn is_pattern(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    const CONTEXT: [&str; 3] = ["ann.miller@example.com", "Ann Miller", "Café Aurora"];
+    const CONTEXT: [&str; 5] = ["ann.miller@example.com", "Ann Miller", "王小明", "Café Aurora", "极光咖啡"];
 
     #[test]
     fn the_list_is_as_long_as_promised() {
@@ -268,6 +271,10 @@ mod tests {
             "velvet M1ller plinth",
             "CaféAurora plinth",
             "aurora borealis 77",
+            "极光咖啡的密码是什么呢没人知道",
+            "velvet plinth 王小明 otter",
+            "Guerdon velvet plinth",
+            "velvet plinth gu3rd0n",
         ] {
             assert_eq!(judge(password, &CONTEXT), Err(WeakPassword::Personal), "{password}");
         }

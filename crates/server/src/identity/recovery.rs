@@ -1,24 +1,25 @@
-//! Recovery codes: ten one-time codes to print, for whoever lost the second factor. Only their digests are stored; at 80
-//! bits each there is nothing to guess, so that no slow hash is needed.
+//! Recovery codes: ten one-time codes to print, for whoever lost the second factor. Only their digests are stored; at 120
+//! bits each there is nothing to guess, so that no slow hash is needed. Those that were made with 80 bits still count.
 
 use guerdon_core::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::identity::token::random_bytes;
+use crate::identity::token::{random_bytes, same_bytes};
 
 /// How many codes a set has.
 pub const CODES: usize = 10;
 /// Crockford's base32 in lower case: what looks alike reads alike.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// 16 characters of 5 bits.
-const DIGITS: usize = 16;
+/// 24 characters of 5 bits.
+const DIGITS: usize = 24;
+/// What codes had before.
+const FORMER_DIGITS: usize = 16;
 
 /// A fresh set: the codes to show once, and what to store.
 pub struct NewCodes {
-    /// The codes in groups, such as `k7m2-9xqp-04fd-tz3r`.
+    /// The codes in groups, such as `k7m2-9xqp-04fd-tz3r-8hbn-5wvc`.
     pub codes: Vec<Zeroizing<String>>,
     /// What to store.
     pub stored: RecoveryCodes,
@@ -43,13 +44,9 @@ impl RecoveryCodes {
     /// who come at once with the same code one fails.
     pub fn redeem(&mut self, code: &str) -> bool {
         let Some(wanted) = digest(code) else { return false };
-        let mut found = Choice::from(0);
-        self.digests.retain(|digest| {
-            let same = digest.ct_eq(&wanted);
-            found |= same;
-            !bool::from(same)
-        });
-        found.into()
+        let before = self.digests.len();
+        self.digests.retain(|digest| !same_bytes(digest, &wanted));
+        self.digests.len() < before
     }
 
     /// How many are left.
@@ -60,7 +57,7 @@ impl RecoveryCodes {
 
 /// 32 divides 256: the low five bits of a random byte are an even choice.
 fn grouped(bytes: &[u8; DIGITS]) -> Zeroizing<String> {
-    let mut code = Zeroizing::new(String::with_capacity(DIGITS + 3));
+    let mut code = Zeroizing::new(String::with_capacity(DIGITS + DIGITS / 4));
     for (position, byte) in bytes.iter().enumerate() {
         if position > 0 && position % 4 == 0 {
             code.push('-');
@@ -83,7 +80,7 @@ fn digest(code: &str) -> Option<[u8; 32]> {
             other => other,
         });
     }
-    let known = plain.len() == DIGITS && plain.bytes().all(|byte| ALPHABET.contains(&byte));
+    let known = [DIGITS, FORMER_DIGITS].contains(&plain.len()) && plain.bytes().all(|byte| ALPHABET.contains(&byte));
     known.then(|| Sha256::digest(plain.as_bytes()).into())
 }
 
@@ -109,7 +106,7 @@ mod tests {
     fn people_may_type_as_they_like() {
         let NewCodes { codes, stored } = RecoveryCodes::generate();
         let code = codes[3].as_str();
-        assert_eq!(code.len(), 19);
+        assert_eq!(code.len(), 29, "24 characters of 5 bits in six groups");
         let typed = [
             code.to_uppercase(),
             code.replace('-', " "),
@@ -119,9 +116,16 @@ mod tests {
         for typed in typed {
             assert!(stored.clone().redeem(&typed), "{typed}");
         }
-        for wrong in ["", "0000-0000-0000-0000", &code[..18], &format!("{code}0"), &"-".repeat(10_000), "ü"] {
+        for wrong in ["", "0000-0000-0000-0000", &code[..28], &format!("{code}0"), &"-".repeat(10_000), "ü"] {
             assert!(!stored.clone().redeem(wrong), "{wrong}");
         }
+    }
+
+    #[test]
+    fn codes_that_were_made_shorter_still_count() {
+        let digests = vec![digest("k7m2-9xqp-04fd-tz3r").unwrap()];
+        let mut stored = RecoveryCodes { digests };
+        assert!(stored.redeem("K7M2 9XQP O4FD TZ3R") && !stored.redeem("k7m2-9xqp-04fd-tz3r"));
     }
 
     #[test]

@@ -13,7 +13,13 @@ use crate::AppState;
 
 /// The kind of their records; the id is the digest of the cookie's token, the subject `opr_…` or `mem_…`.
 pub const SESSION: &str = "session";
-/// The cookies of operators and of members. Over https they carry the prefix `__Host-`.
+/// What the names of cookies begin with over https: a browser takes such a cookie from the host itself alone.
+pub const HOST_PREFIX: &str = "__Host-";
+/// Whether people's connections are encrypted: told by the gate to what lies behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Https(pub bool);
+
+/// The cookies of operators and of members.
 pub const OPERATOR_COOKIE: &str = "guerdon_session";
 /// See above.
 pub const MEMBER_COOKIE: &str = "guerdon_member";
@@ -31,6 +37,22 @@ pub const FRESH_MS: i64 = 10 * 60_000;
 /// Sessions of one person at the most; the oldest make room.
 const MOST_SESSIONS: usize = 20;
 const AGENT_CHARS: usize = 200;
+
+/// How and when a person has proved who they are.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// How: `password+totp`, `passkey`, `sso`, `code`.
+    pub method: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Proof {
+    /// One of this moment.
+    pub fn now(state: &AppState, method: &str) -> Self {
+        Self { method: method.to_owned(), at: state.clock() }
+    }
+}
 
 /// A signed-in browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +147,6 @@ pub async fn end(
 /// The `Set-Cookie` of a session. Without `max_age_s` it ends with the browser; 0 takes it away.
 pub fn set_cookie(name: &str, value: &str, https: bool, max_age_s: Option<i64>) -> String {
     let age = max_age_s.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-    let (prefix, secure) = if https { ("__Host-", "; Secure") } else { ("", "") };
+    let (prefix, secure) = if https { (HOST_PREFIX, "; Secure") } else { ("", "") };
     format!("{prefix}{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")
 }

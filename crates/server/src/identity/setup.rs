@@ -11,9 +11,11 @@ use super::actor::Actor;
 use super::operator::{OPERATOR, OPERATOR_EMAIL, OWNER, Operator, OperatorState};
 use super::operators::{self, email_id, invited, new_id};
 use super::password_policy::{WeakPassword, judge};
+use super::session::Proof;
 use super::sign_in::{Attempt, Cookies, Refused, Visitor, begin, let_in};
 use super::token::{Token, TokenKind};
 use crate::AppState;
+use crate::language::Language;
 use crate::problem::Problem;
 
 /// The kind of the records of tokens of the first set-up; the id is the digest.
@@ -79,8 +81,9 @@ pub async fn new_password(
     email: &str,
     name: &str,
 ) -> Result<String, FormTrouble> {
-    let brand = state.program().settings.name.get("en").to_owned();
-    judge(&password, &[email, name, &brand]).map_err(FormTrouble::Weak)?;
+    let program = state.program();
+    let brands = [Language::English, Language::Chinese].map(|language| program.settings.name.get(language.tag()));
+    judge(&password, &[&[email, name][..], &brands].concat()).map_err(FormTrouble::Weak)?;
     Ok(state.people.passwords.hash(password).await.map_err(Refused::from)?)
 }
 
@@ -107,7 +110,7 @@ pub async fn set_up(
     let changes = first_owner(state, &id, &operator)?;
     let changes = changes.into_iter().chain([RecordChange::Delete(record)]).collect();
     state.engine.write_records(changes, vec![event]).await.map_err(Refused::from)?;
-    Ok(begin(state, &id, Attempt { proved: "setup".to_owned(), ..Attempt::default() }).await?)
+    Ok(begin(state, &id, Attempt::proved("setup", &operator)).await?)
 }
 
 fn first_owner(state: &AppState, id: &str, operator: &Operator) -> Result<Vec<RecordChange>, FormTrouble> {
@@ -143,7 +146,7 @@ pub async fn accept(
     let changes = vec![RecordChange::Delete(invitation), RecordChange::Put(changed)];
     state.engine.write_records(changes, vec![event]).await.map_err(Refused::from)?;
     state.directory.forget();
-    Ok(begin(state, &id, Attempt { proved: "invitation".to_owned(), ..Attempt::default() }).await?)
+    Ok(begin(state, &id, Attempt::proved("invitation", &operator)).await?)
 }
 
 /// A link that signs an operator in once: for the demo, and for owners who have lost everything, made by whoever runs the
@@ -193,5 +196,5 @@ pub async fn use_link(state: &AppState, visitor: &Visitor<'_>, token: &str) -> R
         return Err(FormTrouble::Token);
     }
     let changes = vec![RecordChange::Delete(link)];
-    Ok(let_in(state, visitor, &record.id, &operator.email, "link", changes).await?)
+    Ok(let_in(state, visitor, (&record.id, &operator.email), &Proof::now(state, "link"), changes).await?)
 }

@@ -1,23 +1,23 @@
-//! Signing in: a password and a second factor, or a passkey, or a link that the server's own administrator has made. Between
-//! two steps the attempt is a record of ten minutes, named by a cookie; a session begins only when all steps are done.
+//! Signing in: a password and a second factor, or a passkey, or a link that the server's own administrator has made. A session
+//! begins only when all steps are done.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use guerdon_core::time::Timestamp;
-use guerdon_store::{CommandError, Record, RecordChange};
-use serde::{Deserialize, Serialize};
+use guerdon_store::{CommandError, RecordChange};
 use zeroize::Zeroizing;
 
 use super::actor::{Actor, Who};
+use super::attempt::SIGN_IN_COOKIE;
 use super::guard::cookie;
 use super::network::Network;
-use super::operator::{Authenticator, OPERATOR, Operator, OperatorState};
+use super::operator::{Authenticator, Operator, OperatorState};
 use super::operators;
-use super::passkey::AuthenticationState;
 use super::password::{Checked, PasswordError};
 use super::recovery::RecoveryCodes;
-use super::session::{self, OPERATOR_COOKIE, Session};
+use super::refusals::{self, Why};
+use super::session::{self, OPERATOR_COOKIE, Proof, Session};
 use super::throttle::{Admitted, Attempt as Guess};
 use super::token::{Token, TokenKind};
 use super::totp::TotpSecret;
@@ -27,15 +27,14 @@ use crate::language::Language;
 use crate::messages::{Address, Notice};
 use crate::problem::Problem;
 
-/// The kind of the records of attempts.
-const SIGN_IN: &str = "sign_in";
-/// The cookie that names an attempt.
-pub const SIGN_IN_COOKIE: &str = "guerdon_sign_in";
+pub use super::attempt::{Attempt, UnderWay, begin, under_way};
+pub use super::passkey_sign_in::{passkey, passkey_options};
+
+/// What the log calls the pages of signing in.
+const ROUTE: &str = "/console/sign-in";
 /// The cookie by which a device is known.
 const DEVICE_COOKIE: &str = "guerdon_device";
 const DEVICE_COOKIE_S: i64 = 31_536_000;
-/// How long an attempt may take, in milliseconds.
-const SIGN_IN_MS: i64 = 10 * 60_000;
 /// The longest path to go to afterwards.
 const NEXT_BYTES: usize = 400;
 /// How the first sign-in of an account is proved begins with one of these: every device is new then.
@@ -60,22 +59,6 @@ impl<E: Into<Problem>> From<E> for Refused {
     fn from(error: E) -> Self {
         Self::Trouble(error.into())
     }
-}
-
-/// An attempt between two steps.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Attempt {
-    /// What was proved already: `password`, `invitation`, `setup`; empty for a passkey that was asked for.
-    pub proved: String,
-    /// The secret of an authenticator app that is being set up, sealed.
-    #[serde(default)]
-    pub new_authenticator: Option<String>,
-    /// The state of a passkey's ceremony.
-    #[serde(default)]
-    pub passkey: Option<AuthenticationState>,
-    /// Where to go afterwards, a path of ours.
-    #[serde(default)]
-    pub next: String,
 }
 
 /// What a browser is told to keep.
@@ -121,15 +104,43 @@ pub struct Visitor<'a> {
 
 impl Visitor<'_> {
     fn guess<'b>(&self, state: &AppState, account: &'b str, now: Timestamp) -> Guess<'b> {
-        let known = cookie(self.headers, DEVICE_COOKIE);
+        let known = cookie(self.headers, DEVICE_COOKIE, state.people.https());
         let device = known.and_then(|known| state.people.devices.recognise(known, account, now));
         Guess { account, network: Network::of(self.address), device }
     }
 
-    fn admit(&self, state: &AppState, account: &str) -> Result<Admitted, Refused> {
+    /// Counts an attempt at something secret of an account, unless it must wait.
+    pub(super) fn admit(&self, state: &AppState, account: &str) -> Result<Admitted, Refused> {
         let now = state.clock();
         let guess = self.guess(state, account, now);
-        state.people.throttle.admit(&guess, now).map_err(|wait| Refused::Wait(wait.seconds()))
+        state.people.throttle.admit(&guess, now).map_err(|wait| self.waits(wait.seconds()))
+    }
+
+    /// Counts an attempt that leaves a record behind before anything is proved.
+    pub(super) fn begins(&self, state: &AppState) -> Result<(), Refused> {
+        state.directory.traffic().may_begin(self.address).map_err(|limited| self.waits(limited.retry_after))
+    }
+
+    fn waits(&self, seconds: u64) -> Refused {
+        refusals::note(Why::Limit, ROUTE, self.address, None);
+        Refused::Wait(seconds)
+    }
+
+    /// An attempt was in vain. Of an account that exists the audit log keeps it, beside the answer and not before it, so
+    /// that its time tells nothing; the throttle bounds how many there can be.
+    pub(super) fn refuse(&self, state: &AppState, why: Why, operator: Option<&str>) -> Refused {
+        refusals::note(why, ROUTE, self.address, operator);
+        if let Some(operator) = operator {
+            let mut event = Actor::anonymous(self.address).event(state.clock(), "sign_in.refuse", operator);
+            event.reason = why.name().replace('_', " ");
+            let engine = state.engine.clone();
+            tokio::spawn(async move {
+                if let Err(error) = engine.write_records(Vec::new(), vec![event]).await {
+                    tracing::warn!(%error, "a refused sign-in was not written to the audit log");
+                }
+            });
+        }
+        Refused::Wrong
     }
 }
 
@@ -155,70 +166,17 @@ pub async fn password(
                 operator.password = Some(hash);
                 state.engine.write_records(vec![RecordChange::Put(record.with(&operator)?)], Vec::new()).await?;
             }
-            begin(state, &id, Attempt { proved: "password".to_owned(), next, ..Attempt::default() }).await
+            begin(state, &id, Attempt { next, ..Attempt::proved("password", &operator) }).await
         }
         Ok(_) => {
             drop(admitted);
-            if let Some((record, _)) = active {
-                note_refusal(state, visitor, &record.id, "password").await;
-            }
-            Err(Refused::Wrong)
+            Err(visitor.refuse(state, Why::Password, active.map(|(record, _)| record.id.as_str())))
         }
         Err(error @ PasswordError::Busy) => {
             state.people.throttle.withdrawn(admitted);
             Err(error.into())
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Keeps a failed attempt at an account that exists; the throttle bounds how many there can be.
-async fn note_refusal(state: &AppState, visitor: &Visitor<'_>, operator: &str, method: &str) {
-    let mut event = Actor::anonymous(visitor.address).event(state.clock(), "sign_in.refuse", operator);
-    event.reason = method.to_owned();
-    if let Err(error) = state.engine.write_records(Vec::new(), vec![event]).await {
-        tracing::warn!(%error, "a refused sign-in was not written to the audit log");
-    }
-}
-
-/// Begins an attempt of an operator who has proved something.
-pub async fn begin(state: &AppState, operator: &str, attempt: Attempt) -> Result<Cookies, Refused> {
-    let token = Token::generate(TokenKind::OneTime);
-    let record = Record::new(SIGN_IN, &token.digest(), operator, &attempt)?;
-    let record = record.until(state.clock().plus_millis(SIGN_IN_MS));
-    state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await?;
-    let https = state.people.https();
-    Ok(Cookies(vec![session::set_cookie(SIGN_IN_COOKIE, token.reveal(), https, Some(SIGN_IN_MS / 1_000))]))
-}
-
-/// An attempt that is under way, and whose it is.
-pub struct UnderWay {
-    record: Record,
-    /// The attempt.
-    pub attempt: Attempt,
-    account: Record,
-    /// Who signs in.
-    pub operator: Operator,
-}
-
-/// The attempt that a browser's cookie names.
-pub async fn under_way(state: &AppState, headers: &HeaderMap) -> Result<UnderWay, Refused> {
-    let token = cookie(headers, SIGN_IN_COOKIE).and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
-    let token = token.ok_or(Refused::Over)?;
-    let record = state.reader.record(SIGN_IN, &token.digest(), state.clock()).await?.ok_or(Refused::Over)?;
-    let attempt: Attempt = record.read()?;
-    let account = state.reader.record(OPERATOR, &record.subject, state.clock()).await?.ok_or(Refused::Over)?;
-    let operator: Operator = account.read()?;
-    if operator.state != OperatorState::Active {
-        return Err(Refused::Over);
-    }
-    Ok(UnderWay { record, attempt, account, operator })
-}
-
-impl UnderWay {
-    /// Whether the person has proved enough to be asked for a second factor, or to set one up.
-    pub fn may_go_on(&self) -> bool {
-        !self.attempt.proved.is_empty()
     }
 }
 
@@ -230,8 +188,7 @@ pub async fn second_factor(state: &AppState, visitor: &Visitor<'_>, code: &str) 
     }
     let admitted = visitor.admit(state, &format!("factor:{}", this.account.id))?;
     let Some(method) = redeem(state, &this.account.id, &mut this.operator, code)? else {
-        note_refusal(state, visitor, &this.account.id, "second factor").await;
-        return Err(Refused::Wrong);
+        return Err(visitor.refuse(state, Why::SecondFactor, Some(&this.account.id)));
     };
     state.people.throttle.succeeded(admitted);
     let method = format!("{}+{method}", this.attempt.proved);
@@ -323,7 +280,8 @@ pub async fn enrol(
     let sealed = this.attempt.new_authenticator.clone().ok_or(Refused::Over)?;
     let admitted = visitor.admit(state, &format!("factor:{}", this.account.id))?;
     let secret = open_secret(state, &this.account.id, &sealed)?;
-    let step = secret.check(code, state.clock(), None).ok_or(Refused::Wrong)?;
+    let step = secret.check(code, state.clock(), None);
+    let step = step.ok_or_else(|| visitor.refuse(state, Why::SecondFactor, Some(&this.account.id)))?;
     state.people.throttle.succeeded(admitted);
     let codes = RecoveryCodes::generate();
     this.operator.authenticator = Some(Authenticator { secret: sealed, last_step: Some(step) });
@@ -331,43 +289,6 @@ pub async fn enrol(
     let method = format!("{}+totp", this.attempt.proved);
     let (cookies, next) = finish(state, visitor, this, &method).await?;
     Ok((cookies, next, codes.codes))
-}
-
-/// Begins the ceremony of a passkey for an e-mail address. Who asks does not learn whether it is known.
-pub async fn passkey_options(
-    state: &AppState,
-    email: &str,
-    next: String,
-) -> Result<(Cookies, serde_json::Value), Refused> {
-    let passkeys = state.people.passkeys.as_ref().ok_or(Refused::Over)?;
-    let account = email.trim().to_lowercase();
-    let found = operators::find_by_email(state, &account).await?;
-    let found = found.filter(|(_, operator)| operator.state == OperatorState::Active);
-    let own = found.as_ref().map(|(_, operator)| operator.passkeys.as_slice()).unwrap_or_default();
-    let (options, ceremony) = passkeys.begin_authentication(&account, own)?;
-    let operator = found.as_ref().map_or("", |(record, _)| record.id.as_str());
-    let attempt = Attempt { passkey: Some(ceremony), next, ..Attempt::default() };
-    Ok((begin(state, operator, attempt).await?, options))
-}
-
-/// Ends the ceremony with what the browser answered.
-pub async fn passkey(state: &AppState, visitor: &Visitor<'_>, answer: &str) -> Result<(Cookies, String), Refused> {
-    // An attempt for an address that nobody has ends like one with a passkey that nobody has.
-    let mut this = match under_way(state, visitor.headers).await {
-        Err(Refused::Over) => return Err(Refused::Wrong),
-        found => found?,
-    };
-    let passkeys = state.people.passkeys.as_ref().ok_or(Refused::Over)?;
-    let ceremony = this.attempt.passkey.clone().ok_or(Refused::Over)?;
-    let admitted = visitor.admit(state, &format!("passkey:{}", this.account.id))?;
-    let used = passkeys.finish_authentication(answer, &ceremony, &mut this.operator.passkeys, state.clock());
-    if let Err(error) = used {
-        tracing::info!(%error, operator = this.account.id, "a passkey was refused");
-        note_refusal(state, visitor, &this.account.id, "passkey").await;
-        return Err(Refused::Wrong);
-    }
-    state.people.throttle.succeeded(admitted);
-    finish(state, visitor, this, "passkey").await
 }
 
 /// All steps are done: the attempt is used up, and a session begins under a new token. Of two who come with the same attempt
@@ -380,7 +301,8 @@ async fn finish(
 ) -> Result<(Cookies, String), Refused> {
     let UnderWay { record, attempt, account, operator } = this;
     let changes = vec![RecordChange::Delete(record), RecordChange::Put(account.clone().with(&operator)?)];
-    let cookies = let_in(state, visitor, &account.id, &operator.email, method, changes).await?;
+    let who = (account.id.as_str(), operator.email.as_str());
+    let cookies = let_in(state, visitor, who, &Proof::now(state, method), changes).await?;
     Ok((cookies, safe_next(Some(&attempt.next))))
 }
 
@@ -389,14 +311,16 @@ async fn finish(
 pub async fn let_in(
     state: &AppState,
     visitor: &Visitor<'_>,
-    operator: &str,
-    email: &str,
-    method: &str,
+    (operator, email): (&str, &str),
+    proof: &Proof,
     mut changes: Vec<RecordChange>,
 ) -> Result<Cookies, Refused> {
     let now = state.clock();
-    let begun = session::begin(operator, &Session::new(method, &visitor.address.to_string(), visitor.headers, now))?;
-    let old = cookie(visitor.headers, OPERATOR_COOKIE).and_then(|text| Token::parse_as(TokenKind::Session, text).ok());
+    let session = Session::new(&proof.method, &visitor.address.to_string(), visitor.headers, now);
+    let begun = session::begin(operator, &Session { proved_at: proof.at.min(now), ..session })?;
+    let https = state.people.https();
+    let old =
+        cookie(visitor.headers, OPERATOR_COOKIE, https).and_then(|text| Token::parse_as(TokenKind::Session, text).ok());
     if let Some(old) = old
         && let Some(record) = state.reader.record(session::SESSION, &old.digest(), now).await?
     {
@@ -408,17 +332,16 @@ pub async fn let_in(
     let who = Who::Operator { id: operator.to_owned(), session: begun.token.digest() };
     let actor = Actor { who, ..Actor::anonymous(visitor.address) };
     let mut event = actor.event(now, "session.begin", operator);
-    event.reason = method.to_owned();
+    event.reason = proof.method.clone();
     state.engine.write_records(changes, vec![event]).await.map_err(|error| match error {
         CommandError::Conflict => Refused::Over,
         error => Refused::Trouble(error.into()),
     })?;
     state.directory.forget();
-    if visitor.guess(state, email, now).device.is_none() && !FIRST.iter().any(|first| method.starts_with(first)) {
+    if visitor.guess(state, email, now).device.is_none() && !FIRST.iter().any(|first| proof.method.starts_with(first)) {
         alert(state, visitor, email, now);
     }
-    let https = state.people.https();
-    let device = state.people.devices.renew(cookie(visitor.headers, DEVICE_COOKIE), &email.to_lowercase(), now);
+    let device = state.people.devices.renew(cookie(visitor.headers, DEVICE_COOKIE, https), &email.to_lowercase(), now);
     Ok(Cookies(vec![
         session::set_cookie(OPERATOR_COOKIE, begun.token.reveal(), https, None),
         session::set_cookie(SIGN_IN_COOKIE, "", https, Some(0)),
@@ -430,7 +353,7 @@ pub async fn let_in(
 fn alert(state: &AppState, visitor: &Visitor<'_>, email: &str, now: Timestamp) {
     let link = state.people.link("/console/account");
     let Some(to) = Address::email(email).ok().filter(|_| link.starts_with("http")) else { return };
-    let language = Language::of_headers(visitor.headers).unwrap_or(Language::English);
+    let language = Language::of_headers(visitor.headers, state.people.https()).unwrap_or(Language::English);
     let agent = visitor.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let program = state.program();
     let (time, device, address) = (program.calendar.show(now), device(language, agent), visitor.address.to_string());

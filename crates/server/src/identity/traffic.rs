@@ -14,6 +14,9 @@ use super::rate::{Limited, RateHeaders, RateLimits};
 /// keeps others out by failing behind the same address.
 const FAILURES: Limit = Limit::new(60, Per::Minute, 120);
 
+/// What somebody of whom nothing is proved may begin that leaves a record behind, from one address.
+const BEGINNINGS: Limit = Limit::new(10, Per::Minute, 30);
+
 /// Addresses that wait at the most, and for how long at the most.
 const MOST_WAITING: u64 = 100_000;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -56,6 +59,11 @@ impl Traffic {
         }
     }
 
+    /// Counts something that a stranger begins and that is written down, such as the way to an identity provider.
+    pub fn may_begin(&self, address: IpAddr) -> Result<(), Limited> {
+        self.limits.check(self.limits.address(address), Some(BEGINNINGS)).map(drop)
+    }
+
     /// Counts a credential that was shown in vain. Who has shown too many waits.
     pub fn failed(&self, address: IpAddr) {
         if let Err(limited) = self.limits.check(self.limits.address(address), Some(FAILURES)) {
@@ -82,6 +90,14 @@ mod tests {
         let limited = traffic.may_try(here).unwrap_err();
         assert!((1..=2).contains(&limited.retry_after), "{limited:?}");
         assert_eq!(traffic.may_try(there), Ok(()));
+    }
+
+    #[test]
+    fn strangers_begin_a_few_things_and_are_not_kept_from_others() {
+        let traffic = Traffic::new(Limits::default());
+        let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        assert_eq!((0..100).filter(|_| traffic.may_begin(here).is_ok()).count(), 30);
+        assert!(traffic.may_begin(there).is_ok() && traffic.may_try(here).is_ok());
     }
 
     #[test]

@@ -55,6 +55,13 @@ pub enum Notice<'a> {
         /// Until when.
         until: &'a str,
     },
+    /// What an operator signs in with was reset.
+    Reset {
+        /// Where to choose it anew.
+        link: &'a str,
+        /// Until when.
+        until: &'a str,
+    },
     /// An account was used from a device that was not seen before.
     SignInAlert {
         /// When.
@@ -122,6 +129,7 @@ impl Notice<'_> {
         match self {
             Self::Code { .. } => "code",
             Self::Invitation { .. } => "invitation",
+            Self::Reset { .. } => "reset",
             Self::SignInAlert { .. } => "alert",
             Self::AddressChanged { .. } => "address",
             Self::ErasureScheduled { .. } => "erasure",
@@ -161,6 +169,7 @@ impl Notice<'_> {
             Self::AddressChanged { field, time, link } => {
                 words.say_with(key, [("field", field.into()), ("time", time.into()), ("link", link.into())])
             }
+            Self::Reset { link, until } => words.say_with(key, [("link", link.into()), ("until", until.into())]),
             Self::ErasureScheduled { at, link } => words.say_with(key, [("at", at.into()), ("link", link.into())]),
         }
     }
@@ -183,6 +192,13 @@ impl Notice<'_> {
                 code: None,
                 link: linked(link),
                 after: all(&["message-invitation-until"]),
+            },
+            Self::Reset { link, .. } => Parts {
+                title,
+                before: all(&["message-reset-text"]),
+                code: None,
+                link: linked(link),
+                after: all(&["message-reset-until", "message-reset-other"]),
             },
             Self::SignInAlert { link, .. } => Parts {
                 title,
@@ -218,6 +234,7 @@ impl Notice<'_> {
             code(CodePurpose::ChangeAddress),
             code(CodePurpose::Recovery),
             Notice::Invitation { inviter: "Ann", role: "service", link, until: "2026-03-12 09:30" },
+            Notice::Reset { link, until: "2026-03-17 09:30" },
             Notice::SignInAlert { time: "2026-03-10 09:30", device: "Firefox, Android", address: "203.0.113.7", link },
             Notice::AddressChanged { field: "phone", time: "2026-03-10 09:30", link },
             Notice::ErasureScheduled { at: "2026-04-09 09:30", link },

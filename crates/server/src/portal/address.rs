@@ -89,7 +89,7 @@ async fn send(
 
 /// The address of the challenge that the browser holds. `None`: there is none, or no more.
 async fn pending(frame: &Frame, state: &AppState, headers: &HeaderMap) -> Result<Option<Address>, PortalError> {
-    let Some(challenge) = cookie(headers, CODE_COOKIE) else { return Ok(None) };
+    let Some(challenge) = cookie(headers, CODE_COOKIE, state.people.https()) else { return Ok(None) };
     match code_address(state, challenge).await {
         Ok(address) => Ok(Some(address)),
         Err(CodeError::Gone) => Ok(None),
@@ -134,7 +134,7 @@ async fn check(
     Form(form): Form<CodeForm>,
 ) -> Result<Response, PortalError> {
     let Some(own) = proved(&frame, &state).await? else { return Ok(prove_first()) };
-    let challenge = cookie(&headers, CODE_COOKIE).unwrap_or_default();
+    let challenge = cookie(&headers, CODE_COOKIE, state.people.https()).unwrap_or_default();
     let (purpose, member) = (CodePurpose::ChangeAddress, own.id.to_string());
     let new = match check_code(&state, &CodeGuess { challenge, code: &form.code, purpose, bound_to: &member }).await {
         Ok(new) => new,

@@ -107,7 +107,8 @@ pub async fn keep(state: &AppState, proven: &Proven, next: &str) -> Result<Cooki
 }
 
 async fn proved(frame: &Frame, state: &AppState, headers: &HeaderMap) -> Result<Option<Proved>, PortalError> {
-    let token = cookie(headers, JOIN_COOKIE).and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
+    let token = cookie(headers, JOIN_COOKIE, state.people.https())
+        .and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
     let Some(token) = token else { return Ok(None) };
     let found = state.reader.record(PROOF, &token.digest(), state.clock()).await.or_trouble(frame)?;
     let Some(record) = found else { return Ok(None) };

@@ -12,9 +12,7 @@ mod sign_in;
 mod sso;
 mod trouble;
 
-use axum::extract::Request;
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::middleware;
 use tower_http::compression::CompressionLayer;
 
 use crate::console::{Frame, remember_language};
@@ -35,13 +33,9 @@ pub fn pages() -> Pages {
         .and(profile::pages())
         .and(address::pages())
         .and(privacy::pages())
-        .around(|router| router.layer(middleware::from_fn(surround)).layer(CompressionLayer::new()))
+        .around(|router| router.layer(middleware::from_fn(remember_language)).layer(CompressionLayer::new()))
 }
 
 async fn nowhere(frame: Frame) -> PortalError {
     PortalError::not_found(&frame)
-}
-
-async fn surround(request: Request, next: Next) -> Response {
-    remember_language("/portal", request, next).await
 }

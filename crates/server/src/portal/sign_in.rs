@@ -20,6 +20,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::identity::code::{CodeError, CodeGuess, CodeRequest, LIFE_MS, Started, check_code, code_address, send_code};
 use crate::identity::guard::cookie;
 use crate::identity::member_session;
+use crate::identity::refusals::{self, Why};
 use crate::identity::session::set_cookie;
 use crate::identity::sign_in::{Cookies, Visitor, safe_path};
 use crate::identity::sso::{Face, Refusal};
@@ -170,7 +171,7 @@ fn code_form(frame: Frame, to: &Address, next: String, trouble: Option<String>) 
 
 /// The address of the challenge that the browser holds. `None`: there is none, or no more.
 async fn pending(frame: &Frame, state: &AppState, headers: &HeaderMap) -> Result<Option<Address>, PortalError> {
-    let Some(challenge) = cookie(headers, CODE_COOKIE) else { return Ok(None) };
+    let Some(challenge) = cookie(headers, CODE_COOKIE, state.people.https()) else { return Ok(None) };
     match code_address(state, challenge).await {
         Ok(address) => Ok(Some(address)),
         Err(CodeError::Gone) => Ok(None),
@@ -235,11 +236,14 @@ async fn check(
     Form(form): Form<CodeForm>,
 ) -> Result<Response, PortalError> {
     let next = safe_next(form.next.as_deref());
-    let challenge = cookie(&headers, CODE_COOKIE).unwrap_or_default();
+    let challenge = cookie(&headers, CODE_COOKIE, state.people.https()).unwrap_or_default();
     let guess = CodeGuess { challenge, code: &form.code, purpose: CodePurpose::SignIn, bound_to: "" };
     let address = match check_code(&state, &guess).await {
         Ok(address) => address,
         Err(error) => {
+            if matches!(error, CodeError::Wrong(_) | CodeError::Gone) {
+                refusals::note(Why::Code, "/portal/sign-in", frame.actor.address, None);
+            }
             let trouble = Some(words(&frame, &error)?);
             let page = match pending(&frame, &state, &headers).await? {
                 Some(to) => code_form(frame, &to, next, trouble),

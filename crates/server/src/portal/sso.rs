@@ -48,7 +48,8 @@ async fn begin(
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Response {
-    let (next, anew) = (safe_next(asked.next.as_deref()), cookie(&headers, MEMBER_COOKIE).is_some());
+    let (next, anew) =
+        (safe_next(asked.next.as_deref()), cookie(&headers, MEMBER_COOKIE, state.people.https()).is_some());
     match sso::begin(&state, Face::Portal, &provider, next, anew).await {
         Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => refused(&provider, &refusal),

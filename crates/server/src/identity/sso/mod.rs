@@ -11,14 +11,14 @@ use axum::http::HeaderMap;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{CommandError, Record, RecordChange, StoreError};
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::guard::cookie;
-use super::session;
+use super::operators;
+use super::session::{self, Proof};
 use super::sign_in::{self, Attempt, Cookies, Refused, Visitor};
-use super::token::{Token, TokenKind};
+use super::token::{Token, TokenKind, same_secret};
 use crate::AppState;
 use crate::problem::Problem;
 
@@ -32,8 +32,8 @@ const SINGLE_SIGN_ON: &str = "single_sign_on";
 const SSO_COOKIE: &str = "guerdon_sso";
 /// How long an attempt may take, in milliseconds.
 const ATTEMPT_MS: i64 = 10 * 60_000;
-/// By how much a provider's clock may be behind ours, in milliseconds.
-const CLOCKS_DIFFER_MS: i64 = 60_000;
+/// How far the clock of a provider may be behind ours, in milliseconds.
+const LEEWAY_MS: i64 = 60_000;
 /// Longest code that a provider may send.
 const CODE_BYTES: usize = 4_096;
 
@@ -171,9 +171,9 @@ struct UnderWay {
     /// The provider that was asked: an answer in the name of another is not taken.
     provider: String,
     next: String,
-    /// When it began, where the provider was to ask the person anew.
+    /// Since when the provider must have seen the person, where they are to prove anew who they are.
     #[serde(default)]
-    anew_since: Option<Timestamp>,
+    since: Option<Timestamp>,
 }
 
 /// What a provider sends back with the browser.
@@ -206,7 +206,7 @@ pub async fn begin(
     let (token, now) = (Token::generate(TokenKind::OneTime), state.clock());
     let redirect = redirect_uri(state, &provider.settings);
     let to = provider.begin(&state.outbound, &redirect, &Secrets::of(&token), anew).await?;
-    let under_way = UnderWay { provider: provider.settings.id.clone(), next, anew_since: anew.then_some(now) };
+    let under_way = UnderWay { provider: provider.settings.id.clone(), next, since: anew.then_some(now) };
     let record = Record::new(SINGLE_SIGN_ON, &token.digest(), "", &under_way)?;
     let record = record.until(now.plus_millis(ATTEMPT_MS));
     state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await?;
@@ -228,12 +228,15 @@ pub async fn end(
 ) -> Result<(Cookies, String), Refusal> {
     let provider = state.sso.find(Face::Console, provider)?;
     let (proved, next) = prove(state, visitor.headers, provider, answer).await?;
+    let at = proved.at();
     let admitted = person::admit(state, visitor, &provider.settings, &proved).await?;
     if provider.settings.proves_second_factor(&proved.claims) {
-        let cookies = sign_in::let_in(state, visitor, &admitted.id, &admitted.email, "sso", Vec::new()).await?;
-        return Ok((cookies, next));
+        let proof = Proof { method: "sso".to_owned(), at };
+        let who = (admitted.id.as_str(), admitted.email.as_str());
+        return Ok((sign_in::let_in(state, visitor, who, &proof, Vec::new()).await?, next));
     }
-    let attempt = Attempt { proved: "sso".to_owned(), next, ..Attempt::default() };
+    let (_, operator) = operators::find(state, &admitted.id).await?;
+    let attempt = Attempt { next, ..Attempt::proved("sso", &operator) };
     Ok((sign_in::begin(state, &admitted.id, attempt).await?, "/console/sign-in/code".to_owned()))
 }
 
@@ -263,10 +266,8 @@ async fn prove(
     let code = answer.code.filter(|code| !code.is_empty() && code.len() <= CODE_BYTES).ok_or(Refusal::Over)?;
     let redirect = redirect_uri(state, &provider.settings);
     let proved = provider.prove(&state.outbound, &redirect, code, &secrets).await?;
-    if let (Some(since), Some(at)) = (under_way.anew_since, proved.signed_in_at())
-        && at.plus_millis(CLOCKS_DIFFER_MS) < since
-    {
-        return Err(Refusal::Invalid("the provider did not ask the person anew".to_owned()));
+    if under_way.since.is_some_and(|since| proved.at() < since.plus_millis(-LEEWAY_MS)) {
+        return Err(Refusal::Invalid("the provider has not asked the person anew, or does not say so".to_owned()));
     }
     Ok((proved, under_way.next))
 }
@@ -278,13 +279,14 @@ async fn use_up(
     provider: &Provider,
     answer: &Answer,
 ) -> Result<(Secrets, UnderWay), Refusal> {
-    let token = cookie(headers, SSO_COOKIE).and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
+    let token = cookie(headers, SSO_COOKIE, state.people.https())
+        .and_then(|text| Token::parse_as(TokenKind::OneTime, text).ok());
     let token = token.ok_or(Refusal::Over)?;
     let record = state.reader.record(SINGLE_SIGN_ON, &token.digest(), state.clock()).await?.ok_or(Refusal::Over)?;
     let under_way: UnderWay = record.read()?;
     let secrets = Secrets::of(&token);
     let given = answer.state.as_deref().unwrap_or_default();
-    let same_state = bool::from(given.as_bytes().ct_eq(secrets.state.as_bytes()));
+    let same_state = same_secret(given, &secrets.state);
     // RFC 9207: a provider that names itself must be the one that was asked.
     let same_issuer = answer.iss.as_ref().is_none_or(|issuer| *issuer == provider.settings.issuer);
     if !same_state || !same_issuer || under_way.provider != provider.settings.id {

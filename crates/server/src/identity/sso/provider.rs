@@ -89,10 +89,10 @@ pub struct Proved {
 }
 
 impl Proved {
-    /// When the person last showed the provider who they are, where it says so.
-    pub fn signed_in_at(&self) -> Option<Timestamp> {
-        let seconds = self.claims.get("auth_time")?.as_i64()?;
-        Some(Timestamp::from_millis(seconds.checked_mul(1_000)?))
+    /// When the provider has asked the person who they are; long ago where it does not say.
+    pub fn at(&self) -> Timestamp {
+        let seconds = self.claims.get("auth_time").and_then(Value::as_i64).unwrap_or_default();
+        Timestamp::from_millis(seconds.saturating_mul(1_000))
     }
 }
 
@@ -152,8 +152,7 @@ impl Provider {
         Ok(client.set_auth_type(if basic { AuthType::BasicAuth } else { AuthType::RequestBody }))
     }
 
-    /// Where to send the browser.
-    /// `anew`: the provider is to ask the person once more, whoever the browser is signed in there as.
+    /// Where to send the browser. `anew`: the provider is to ask the person again, and to say when it did.
     pub async fn begin(
         &self,
         outbound: &Outbound,
@@ -308,6 +307,11 @@ fn reasons(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use openidconnect::core::{CoreEdDsaPrivateSigningKey, CoreHmacKey, CoreJsonWebKeySet};
+    use openidconnect::{
+        Audience, AuthUrl, EmptyAdditionalClaims, EmptyAdditionalProviderMetadata, JsonWebKeyId, JsonWebKeySetUrl,
+        PrivateSigningKey, StandardClaims, SubjectIdentifier,
+    };
     use serde_json::json;
 
     use super::*;
@@ -323,6 +327,77 @@ mod tests {
         assert_eq!(one.verifier.len(), 43, "the least that RFC 7636 allows");
     }
 
+    /// A key of a provider, and one that is somebody else's.
+    fn signing_keys() -> [CoreEdDsaPrivateSigningKey; 2] {
+        [(); 2].map(|()| {
+            let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+            CoreEdDsaPrivateSigningKey::from_ed25519_pem(&key.serialize_pem(), Some(JsonWebKeyId::new("1".to_owned())))
+                .unwrap()
+        })
+    }
+
+    /// What the provider of these tests says of a person: for whom, and for how many seconds from now.
+    fn claims(issuer: &str, audience: &str, nonce: &str, seconds: i64) -> CoreIdTokenClaims {
+        let now = std::time::SystemTime::now();
+        let length = Duration::from_secs(seconds.unsigned_abs());
+        let end = if seconds < 0 { now - length } else { now + length };
+        let person = StandardClaims::new(SubjectIdentifier::new("ada".to_owned()));
+        let audience = vec![Audience::new(audience.to_owned())];
+        let issuer = IssuerUrl::new(issuer.to_owned()).unwrap();
+        CoreIdTokenClaims::new(issuer, audience, end.into(), now.into(), person, EmptyAdditionalClaims {})
+            .set_nonce(Some(Nonce::new(nonce.to_owned())))
+    }
+
+    #[test]
+    fn a_forged_token_is_not_believed() {
+        const ISSUER: &str = "https://id.example.org";
+        let [own, foreign] = signing_keys();
+        let settings = json!({ "id": "acme", "name": "Acme", "issuer": ISSUER, "client_id": "guerdon" });
+        let secret = Zeroizing::new("the secret of the client".to_owned());
+        let provider = Provider::new(serde_json::from_value(settings).unwrap(), Some(secret.clone()));
+        let url = |path: &str| format!("{ISSUER}/{path}");
+        let metadata = CoreProviderMetadata::new(
+            IssuerUrl::new(ISSUER.to_owned()).unwrap(),
+            AuthUrl::new(url("authorize")).unwrap(),
+            JsonWebKeySetUrl::new(url("keys")).unwrap(),
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            EmptyAdditionalProviderMetadata {},
+        );
+        let metadata = metadata.set_jwks(CoreJsonWebKeySet::new(vec![own.as_verification_key()]));
+        let client = provider.client(metadata, "https://loyalty.example.org/back").unwrap();
+        let (nonce, access) = (Nonce::new("n".to_owned()), AccessToken::new("a".to_owned()));
+        let believed = |token: &CoreIdToken| verified(&client, token, &nonce, &access).ok();
+        let signed = |claims: CoreIdTokenClaims, key: &CoreEdDsaPrivateSigningKey| {
+            CoreIdToken::new(claims, key, CoreJwsSigningAlgorithm::EdDsa, Some(&access), None).unwrap()
+        };
+        let right = || claims(ISSUER, "guerdon", "n", 600);
+        assert_eq!(believed(&signed(right(), &own)).as_deref(), Some("ada"));
+        for (what, token) in [
+            ("another key under the same name", signed(right(), &foreign)),
+            ("another issuer", signed(claims("https://evil.example", "guerdon", "n", 600), &own)),
+            ("another client", signed(claims(ISSUER, "another", "n", 600), &own)),
+            ("another attempt", signed(claims(ISSUER, "guerdon", "m", 600), &own)),
+            ("an end that is past", signed(claims(ISSUER, "guerdon", "n", -600), &own)),
+        ] {
+            assert_eq!(believed(&token), None, "{what}");
+        }
+        // Signed with the client's secret, which the provider knows and whoever runs this server; and not signed at all.
+        let by_secret = CoreHmacKey::new(secret.as_bytes().to_vec());
+        let token =
+            CoreIdToken::new(right(), &by_secret, CoreJwsSigningAlgorithm::HmacSha256, Some(&access), None).unwrap();
+        assert_eq!(believed(&token), None);
+        let text = signed(right(), &own).to_string();
+        let parts: Vec<&str> = text.split('.').collect();
+        let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode("{\"alg\":\"none\"}"), parts[1]);
+        assert!(unsigned.parse::<CoreIdToken>().ok().is_none_or(|token| believed(&token).is_none()));
+        let other = URL_SAFE_NO_PAD
+            .encode(String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap().replace("ada", "eve"));
+        let altered = format!("{}.{other}.{}", parts[0], parts[2]);
+        assert_eq!(believed(&altered.parse().unwrap()), None, "a claim that was changed");
+    }
+
     #[test]
     fn the_user_info_adds_and_never_overrules() {
         let merged = |claims: Value, further: Value| {
@@ -330,7 +405,7 @@ mod tests {
             merge(&mut claims, further.as_object().unwrap().clone());
             Value::Object(claims)
         };
-        let further = json!({ "email": "b@example.org", "email_verified": true, "groups": ["x"], "amr": ["mfa"] });
+        let further = json!({ "email": "b@example.org", "email_verified": true, "groups": ["x"], "amr": ["mfa"], "auth_time": 9 });
         assert_eq!(
             merged(json!({ "email": "a@example.org" }), further.clone()),
             json!({ "email": "a@example.org", "groups": ["x"] }),
