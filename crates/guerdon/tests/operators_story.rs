@@ -142,6 +142,8 @@ async fn an_invited_operator_does_what_the_role_says_in_its_store_and_no_more() 
     assert_eq!(sam.json("/v1/activities", &purchase("north")).await.0, 201);
     let (status, problem) = sam.json("/v1/activities", &purchase("south")).await;
     assert_eq!((status, problem["code"].as_str()), (403, Some("forbidden_store")), "{problem}");
+    let (status, page) = sam.post(&format!("/console/members/{ann}"), &[("reason", "  ")]).await;
+    assert!(status == 422 && page.contains("Why do you need"), "without a reason the form comes back: {page}");
     // Suspended, Sam is out at once.
     let id = invited["id"].as_str().unwrap();
     assert_eq!(olga.post(&format!("/console/operators/{id}"), &[("act", "suspend"), ("reason", "left")]).await.0, 303);

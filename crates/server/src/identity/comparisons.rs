@@ -10,13 +10,13 @@ use super::token::same_bytes;
 const WORDS: [&str; 11] =
     ["secret", "token", "digest", "mac", "tag", "hash", "code", "signature", "password", "nonce", "cookie"];
 
-/// Comparisons that have such a word in their line and compare nothing secret: lengths, kinds, characters, names of
-/// problems, and a checksum that anybody can make. Whoever adds one has looked at it.
+/// Comparisons that have such a word in their line and compare nothing secret: lengths, kinds, characters, and a checksum
+/// that anybody can make. Whoever adds one has looked at it.
 const LOOKED_AT: [&str; 11] = [
     "let code: Zeroizing<String> = Zeroizing::new(guess.code.chars().filter(|c| *c != ' ').take(7).collect());",
     "if code.len() != 6 || !code.bytes().all(|digit| digit.is_ascii_digit()) {",
     "let texts = cookie.split('.').filter(|text| text.len() == PASS_BYTES.div_ceil(3) * 4 - 1).take(MOST_ACCOUNTS);",
-    "if problem.code == \"forbidden\" {",
+    "let tag = signature.strip_prefix(\"v1=\").filter(|digits| digits.len() == 64).and_then(hex::decode);",
     "hash.algorithm == argon2::ARGON2ID_IDENT",
     "&& hash.version == Some(Version::V0x13.into())",
     "for character in code.chars().filter(|character| !character.is_whitespace() && *character != '-') {",
@@ -59,6 +59,8 @@ fn secrets_are_compared_in_constant_time_or_looked_up_by_digest() {
         for line in text.lines().map(|line| line.split("//").next().unwrap_or_default().trim()) {
             let constant = line.contains("ct_eq(");
             assert!(!constant || path.ends_with("token.rs") || path.ends_with("totp.rs"), "{}: {line}", path.display());
+            let line = line.replace("problem.code ==", "");
+            let line = line.as_str();
             let compares = [" == ", " != ", ".eq(", ".ne("].iter().any(|sign| line.contains(sign));
             if compares && speaks_of_secrets(line) {
                 let known = LOOKED_AT.contains(&line);
