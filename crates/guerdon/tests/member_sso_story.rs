@@ -187,7 +187,10 @@ async fn a_stranger_joins_with_what_the_provider_has_verified() {
         client.goto(&format!("{}{path}?lang={language}", server.address)).await.unwrap();
         let page = text(&client).await;
         assert!(page.contains(words), "`{words}` is not in {page}");
-        client.execute("window.scrollTo(0, document.body.scrollHeight)", Vec::new()).await.unwrap();
+        client
+            .execute("window.scrollTo({ top: document.body.scrollHeight, behavior: 'instant' })", Vec::new())
+            .await
+            .unwrap();
         let name = path.trim_start_matches('/').replace('/', "-");
         screenshot(&client, &format!("{name}-sso-phone-{language}")).await;
     }

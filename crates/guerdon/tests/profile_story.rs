@@ -346,6 +346,17 @@ async fn the_staff_changes_a_profile_that_it_sees_masked() {
     assert!(status == 422 && page.contains("somebody else in the meantime"), "{page}");
     let (_, events) = server.get("/v1/audit?action=member.profile").await;
     assert_eq!(events["items"][0]["reason"], "by phone");
+    let (driver, client) = browser(&folder.path().join("profile")).await;
+    enter(&client, &server, &olga).await;
+    small_phone(&client).await;
+    for (language, words) in [("en", "shown masked"), ("zh-CN", "掩码")] {
+        client.goto(&format!("{}{place}?lang={language}", server.address)).await.unwrap();
+        let page = text(&client).await;
+        assert!(page.contains(words), "`{words}` is not in {page}");
+        screenshot(&client, &format!("member-profile-phone-{language}")).await;
+    }
+    client.close().await.unwrap();
+    drop(driver);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,7 +380,10 @@ async fn the_profile_fits_a_small_phone_in_both_languages() {
         let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0), "{path}");
         screenshot(&client, &format!("{name}-phone-{language}")).await;
-        client.execute("window.scrollTo(0, document.body.scrollHeight)", Vec::new()).await.unwrap();
+        client
+            .execute("window.scrollTo({ top: document.body.scrollHeight, behavior: 'instant' })", Vec::new())
+            .await
+            .unwrap();
         screenshot(&client, &format!("{name}-end-phone-{language}")).await;
     };
     for (language, about, code) in [("en", "How you sign in", "six digits"), ("zh-CN", "登录方式", "六位数字")]
