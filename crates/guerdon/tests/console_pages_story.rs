@@ -189,9 +189,16 @@ async fn an_operator_finds_a_page_in_the_menu_and_merges_two_accounts() {
     client.set_window_size(500, 900).await.unwrap();
     enter(&client, &server, &olga).await;
     open(&client, &server, "members").await;
-    let click = async |css: &str| client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
-    let type_in =
-        async |css: &str, text: &str| client.find(Locator::Css(css)).await.unwrap().send_keys(text).await.unwrap();
+    let click = async |css: &str| {
+        let element = client.wait().for_element(Locator::Css(css)).await.unwrap();
+        // The page scrolls smoothly, which a click does not wait for.
+        let into_view = "arguments[0].scrollIntoView({ behavior: 'instant', block: 'center' })";
+        client.execute(into_view, vec![serde_json::to_value(&element).unwrap()]).await.unwrap();
+        element.click().await.unwrap();
+    };
+    let type_in = async |css: &str, text: &str| {
+        client.wait().for_element(Locator::Css(css)).await.unwrap().send_keys(text).await.unwrap();
+    };
     click("details.menu > summary").await;
     click("a[href='/console/roles']").await;
     assert!(text(&client).await.contains("Built-in roles"));

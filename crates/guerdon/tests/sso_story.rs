@@ -9,7 +9,7 @@ use guerdon_tests::oidc::{CLIENT_SECRET, OidcProvider};
 use serde_json::{Value, json};
 use support::person::Person;
 use support::provider::{at_provider, free_port};
-use support::{GUERDON, Server, gift_club, init};
+use support::{GUERDON, Server, gift_club, http_client, init};
 
 /// The company's provider, at `port`; `ours` is the server's.
 fn company(port: u16, ours: u16, ada: &[&str], claims_in_id_token: bool) -> OidcProvider {
