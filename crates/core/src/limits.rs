@@ -24,6 +24,20 @@ pub const AMOUNT: i64 = 1_000_000_000_000;
 pub const WALLET_POINTS: i64 = 1_000_000_000_000_000;
 /// Units in one order.
 pub const ORDER_QUANTITY: i64 = 1_000;
+/// Kinds of activity that an account keeps a history of.
+pub const ACTIVITY_KINDS: usize = 64;
+/// Counters of one account: for caps, and for what conditions ask of the history.
+pub const COUNTERS: usize = 256;
+/// Windows of one counter that are told apart; earlier ones count as one.
+pub const COUNTER_WINDOWS: usize = 32;
+/// How long before the end of a counter's latest window earlier ones are told apart, in milliseconds (62 days).
+pub const COUNTER_AGE_MS: i64 = 62 * 24 * 60 * 60 * 1000;
+/// Purchases of one account whose returns are kept; those of earlier ones are closed.
+pub const RETURNED_PURCHASES: usize = 100;
+/// Caps of one rule, or of the program.
+pub const CAPS: usize = 8;
+/// Kinds of activity that one rule listens to.
+pub const TRIGGERS: usize = 16;
 /// Accounts that were merged into one.
 pub const MERGED_ACCOUNTS: usize = 50;
 /// Items of one page.

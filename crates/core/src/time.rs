@@ -137,6 +137,16 @@ impl Calendar {
         Day::of(self.zone.to_datetime(at.instant()).date())
     }
 
+    /// The local date and time of an instant.
+    pub fn local(&self, at: Timestamp) -> jiff::civil::DateTime {
+        self.zone.to_datetime(at.instant())
+    }
+
+    /// How far the local clock is ahead of UTC at an instant, in milliseconds.
+    pub fn offset_ms(&self, at: Timestamp) -> i64 {
+        i64::from(self.zone.to_offset(at.instant()).seconds()) * 1_000
+    }
+
     /// The first instant of a local day.
     pub fn start_of(&self, day: Day) -> Timestamp {
         self.instant_of(day.date().at(0, 0, 0, 0))

@@ -183,6 +183,8 @@ impl<'a> Draft<'a> {
             actor: command.actor.clone(),
             points: -account.available(),
             explanation: Vec::new(),
+            counted: Vec::new(),
+            returned: None,
             forgiven: 0,
             matured: 0,
             expired: 0,
@@ -298,6 +300,8 @@ impl<'a> Draft<'a> {
         self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
         self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
+        let today = self.program.calendar.day_of(self.command.at);
+        self.account.history.record(&activity.kind, today, activity.amount);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::earning::Outcome;
+use crate::earning::{Counted, Outcome, ReturnedPurchase};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{AccountStatus, Balance, CurrencyId, Merge, TransactionKind};
 use crate::redemption::OrderState;
@@ -55,6 +55,12 @@ pub struct Receipt {
     /// Which rule gave or took how much, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub explanation: Vec<Outcome>,
+    /// What the activity added to the counters of caps and conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Counted>,
+    /// The purchase that a return names, and how much of it was returned by this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<ReturnedPurchase>,
     /// Points that a return should have taken back but that were not there.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forgiven: i64,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AccountStatus, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
+use crate::earning::History;
 use crate::id::MemberId;
 use crate::kernel::Receipt;
 use crate::time::Timestamp;
@@ -24,10 +25,13 @@ pub struct Account {
     pub status: AccountStatus,
     /// The accounts that were merged into this one, in the order in which they came.
     pub merged_from: Vec<MemberId>,
+    /// What is remembered of the member's activities.
+    pub history: History,
 }
 
-/// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status.
-const STATE_FORMAT: u8 = 3;
+/// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
+/// format 3 no history.
+const STATE_FORMAT: u8 = 4;
 
 /// What every format begins with.
 #[derive(Deserialize)]
@@ -67,17 +71,24 @@ impl Account {
         if matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Redeem) {
             self.last_activity_at = self.last_activity_at.max(transaction.at);
         }
-        self.follow_receipt(transaction.member_id, &receipt);
+        self.follow_receipt(transaction, &receipt);
         Ok(())
     }
 
     /// Follows what a receipt says of the account beside its points.
-    pub(super) fn follow_receipt(&mut self, member: MemberId, receipt: &Receipt) {
+    pub(super) fn follow_receipt(&mut self, transaction: &Transaction, receipt: &Receipt) {
+        if let Some(activity) = &receipt.activity {
+            self.history.record(&activity.kind, transaction.day, activity.amount);
+        }
+        receipt.counted.iter().for_each(|counted| self.history.count(counted));
+        if let Some(returned) = &receipt.returned {
+            self.history.give_back(returned);
+        }
         if let Some(status) = receipt.status {
             self.status = status;
         }
         if let Some(merge) = &receipt.merge {
-            self.follow_merge(member, merge);
+            self.follow_merge(transaction.member_id, merge);
         }
     }
 
@@ -85,6 +96,7 @@ impl Account {
     pub(crate) fn follow_merge(&mut self, member: MemberId, merge: &Merge) {
         if member == merge.from {
             self.wallets.iter_mut().for_each(|wallet| wallet.lifetime = Lifetime::default());
+            self.history = History::default();
             return;
         }
         for (currency, lifetime) in &merge.lifetimes {
@@ -94,6 +106,7 @@ impl Account {
         self.last_activity_at = self.last_activity_at.max(merge.last_activity_at);
         self.merged_from.extend_from_slice(&merge.brought);
         self.merged_from.push(merge.from);
+        self.history.merge(&merge.history);
     }
 
     /// Points available in all currencies, for the column that operators sort by.
@@ -118,6 +131,7 @@ impl Account {
             last_transaction_id: self.last_transaction_id,
             status: self.status,
             merged_from: &self.merged_from,
+            history: &self.history,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
     }
@@ -139,8 +153,12 @@ impl Account {
         }
         let (last_transaction_id, rest): (i64, _) =
             if format == 1 { (0, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
-        let (status, merged_from) =
-            if format < 3 { Default::default() } else { postcard::from_bytes(rest).map_err(damaged)? };
+        let ((status, merged_from), rest): ((AccountStatus, Vec<MemberId>), _) =
+            if format < 3 { Default::default() } else { postcard::take_from_bytes(rest).map_err(damaged)? };
+        let history = match format {
+            4.. => postcard::from_bytes(rest).map_err(damaged)?,
+            _ => History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() },
+        };
         Ok(Self {
             version,
             wallets: state.wallets,
@@ -149,6 +167,7 @@ impl Account {
             last_transaction_id,
             status,
             merged_from,
+            history,
         })
     }
 }
@@ -161,13 +180,14 @@ struct StateRef<'a> {
     last_transaction_id: i64,
     status: AccountStatus,
     merged_from: &'a [MemberId],
+    history: &'a History,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Formats 1 and 2 as earlier versions wrote them.
+    /// Formats 1 to 3 as earlier versions wrote them.
     #[test]
     fn what_earlier_versions_wrote_is_read() {
         let mut wallet = Wallet::new(CurrencyId(1));
@@ -179,13 +199,19 @@ mod tests {
         assert_eq!((account.last_activity_at, account.last_transaction_at), (active, latest));
         assert_eq!((account.status, account.merged_from.len()), (AccountStatus::Active, 0));
         assert_eq!(account.wallets, [wallet.clone()]);
-        let second = postcard::to_extend(&(vec![wallet], active, latest, 77_i64), vec![2]).unwrap();
+        let second = postcard::to_extend(&(vec![wallet.clone()], active, latest, 77_i64), vec![2]).unwrap();
         let account = Account::decode(4, &second).unwrap();
         assert_eq!((account.last_transaction_id, account.status), (77, AccountStatus::Active));
+        let closed = AccountStatus::Closed { at: latest };
+        let third = (vec![wallet], active, latest, 77_i64, closed, vec![MemberId(5)]);
+        let account = Account::decode(4, &postcard::to_extend(&third, vec![3]).unwrap()).unwrap();
+        assert_eq!((account.status, &account.merged_from[..]), (closed, &[MemberId(5)][..]));
+        // What the member did is not known, but that something was done is.
+        assert_eq!((account.history.partial, account.history.lifetime("purchase").count), (true, 1));
         // It is written in the newest format, and nothing is lost.
         let written = account.encode();
-        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&3), Ok(account)));
-        let unknown = Account::decode(4, &[4, 0]).unwrap_err();
-        assert!(unknown.contains("knows 1 to 3"), "{unknown}");
+        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&4), Ok(account)));
+        let unknown = Account::decode(4, &[5, 0]).unwrap_err();
+        assert!(unknown.contains("knows 1 to 4"), "{unknown}");
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CurrencyId, Lifetime};
+use crate::earning::History;
 use crate::id::MemberId;
 use crate::time::Timestamp;
 
@@ -56,4 +57,7 @@ pub struct Merge {
     pub lifetimes: Vec<(CurrencyId, Lifetime)>,
     /// When the member last did something on the account that ends.
     pub last_activity_at: Timestamp,
+    /// What the account that ends remembers of activities: the account that goes on takes it in.
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    pub history: History,
 }

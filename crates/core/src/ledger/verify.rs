@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Account, CurrencyId, LedgerAccount, Transaction, leaf_hash};
+use super::{Account, CurrencyId, LedgerAccount, Transaction, TransactionKind, leaf_hash};
 use crate::audit::{AuditColumns, AuditEntry, ChainVerifier};
 use crate::id::MemberId;
 use crate::proofs::LogVerifier;
@@ -107,9 +107,9 @@ impl Verifier {
                 _ => {}
             }
         }
-        if transaction.kind.changes_status() {
+        if transaction.kind.changes_status() || transaction.kind == TransactionKind::Activity {
             match serde_json::from_str(&transaction.receipt) {
-                Ok(receipt) => account.follow_receipt(transaction.member_id, &receipt),
+                Ok(receipt) => account.follow_receipt(transaction, &receipt),
                 Err(error) => problems.push(format!("its receipt cannot be read: {error}")),
             }
         }
@@ -153,6 +153,10 @@ impl Verifier {
                 "was merged from {:?}, but its transactions say {:?}",
                 stored.merged_from, rebuilt.merged_from
             ));
+        }
+        // What an account did before its history was kept is in the journal, but not in the account.
+        if !stored.history.partial && stored.history != rebuilt.history {
+            problems.push("its history or counters differ from its transactions".to_owned());
         }
         for wallet in &stored.wallets {
             let balance = wallet.balance();
