@@ -326,6 +326,7 @@ fn a_matured_lot_knows_what_it_was_credited() {
 fn a_long_rate_still_rounds_down() {
     let mut program = program(1_000_000, 0);
     for rule in &mut program.rules {
+        let rule = Arc::get_mut(rule).unwrap();
         if let guerdon_core::earning::Effect::PointsPerMoney { rate, .. } = &mut rule.rule.effect {
             *rate = "0.3333333333333333333333333333".parse().unwrap();
         }

@@ -62,6 +62,9 @@ pub struct Activity {
     /// Store, branch or device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
+    /// Where the member was served: `pos`, `app`, `web`, or any other word of the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// Anything else that rules may look at.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -109,6 +112,7 @@ impl Activity {
             return Err(("amount", format!("`amount` must be 0 to {} minor units", limits::AMOUNT)));
         }
         text("store", &self.store, limits::KEY_CHARS)?;
+        text("channel", &self.channel, limits::KEY_CHARS)?;
         for line in &self.lines {
             text("lines.sku", &line.sku, limits::KEY_CHARS)?;
             text("lines.description", &line.description, limits::TEXT_CHARS)?;

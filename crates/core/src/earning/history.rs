@@ -91,6 +91,12 @@ impl History {
         }
     }
 
+    /// Local days in a row with an activity of a kind, up to `today` or the day before.
+    pub fn streak(&self, kind: &str, today: Day) -> i64 {
+        let goes_on = |known: &&KindHistory| i64::from(today.0) - i64::from(known.last_day) <= 1;
+        self.kind(kind).filter(goes_on).map_or(0, |known| known.streak)
+    }
+
     /// Counts an activity of a kind. One that comes late, after another of a later day, changes no streak.
     pub fn record(&mut self, kind: &str, today: Day, amount: i64) {
         let streak = self.streak_with(kind, today);

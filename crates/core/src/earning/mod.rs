@@ -1,16 +1,26 @@
-//! Earning: activities, the rules that look at them, and what each rule gives.
+//! Earning: activities, the rules that look at them, what each rule gives, and what an account remembers of it.
 
 mod activity;
-mod cost;
+mod caps;
 mod counter;
 mod evaluate;
+mod expression;
+mod facts;
 mod history;
+mod prepare;
 mod rule;
+mod settle;
+mod stacking;
 mod window;
 
+pub(crate) use caps::validate as validate_caps;
+
 pub use activity::{Activity, ActivityLine, round_half_away};
+pub use caps::{Cap, CapScope, Over, ProgramCap, Trim};
 pub use counter::{Counted, Counter, CounterOf, Tally};
 pub use evaluate::{Outcome, evaluate};
 pub use history::{History, KindHistory, NEVER_DAYS, ReturnedPurchase};
-pub use rule::{CompiledRule, Effect, Rule};
+pub use prepare::{Candidate, PreparedActivity, prepare};
+pub use rule::{Choice, CompiledRule, Effect, Exclusive, Rule, Trigger};
+pub use settle::{Settled, Unsettled, settle};
 pub use window::Window;

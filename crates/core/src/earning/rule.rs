@@ -1,13 +1,42 @@
-//! Earning rules: when this activity, if this condition, then this effect.
+//! Earning rules: when this activity, if this condition, then this effect, within these caps.
 
-use cel::Program as Expression;
+use std::fmt;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::caps::{self, Cap};
+use super::expression::{self, Expression, Fact};
+use super::window::Window;
 use crate::ledger::{CurrencyId, FundingId};
 use crate::limits;
 use crate::program::Text;
 use crate::time::Timestamp;
+
+/// The kinds of activity that a rule listens to: one, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a kind of activity, or a list of them")]
+pub enum Trigger {
+    /// One.
+    One(String),
+    /// Any of several.
+    Many(Vec<String>),
+}
+
+impl Trigger {
+    /// The kinds.
+    pub fn kinds(&self) -> &[String] {
+        match self {
+            Self::One(kind) => std::slice::from_ref(kind),
+            Self::Many(kinds) => kinds,
+        }
+    }
+
+    /// Whether a kind is among them.
+    pub fn listens(&self, kind: &str) -> bool {
+        self.kinds().iter().any(|one| one == kind)
+    }
+}
 
 /// What a rule does. Every effect rounds down, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +46,25 @@ pub enum Effect {
     PointsPerMoney {
         /// Points for one major unit.
         rate: Decimal,
-        /// Which lines count; it may look at `line` and `activity`.
+        /// Which lines count; it may look at `line`, `activity` and `context`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<String>,
+    },
+    /// `points` for each full `step` of money, over all lines or some.
+    PointsPerStep {
+        /// Points for one step.
+        points: i64,
+        /// Major units of money.
+        step: Decimal,
+        /// Which lines count.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<String>,
+    },
+    /// A fixed number of points: once, or for each line for which `lines` holds.
+    FixedPoints {
+        /// How many.
+        points: i64,
+        /// Which lines count.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lines: Option<String>,
     },
@@ -28,17 +75,101 @@ pub enum Effect {
         /// Per cent.
         percent: Decimal,
     },
-    /// A fixed number of points.
-    FixedPoints {
-        /// How many.
-        points: i64,
+    /// Makes the base `factor` times as much, by giving the difference. The base is what one earlier rule gave, or all
+    /// earlier ones that give points for money in the same currency; over all lines, or some.
+    Multiply {
+        /// 1 or more.
+        factor: Decimal,
+        /// The earlier rule; left out: all that give points for money.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
+        /// Which lines count; then the base is of `points_per_money` alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<String>,
     },
     /// Takes back `rate` points for each major unit refunded, at most what is available; the shortfall is forgiven and
-    /// recorded.
+    /// recorded. It does not apply to a return that names its purchase.
     TakeBackPerMoney {
         /// Points for one major unit.
         rate: Decimal,
     },
+}
+
+impl Effect {
+    /// Which lines count.
+    pub fn lines(&self) -> Option<&str> {
+        match self {
+            Self::PointsPerMoney { lines, .. }
+            | Self::PointsPerStep { lines, .. }
+            | Self::FixedPoints { lines, .. }
+            | Self::Multiply { lines, .. } => lines.as_deref(),
+            Self::PercentOfRule { .. } | Self::TakeBackPerMoney { .. } => None,
+        }
+    }
+
+    /// The earlier rule of which it is a share.
+    pub fn of_rule(&self) -> Option<&str> {
+        match self {
+            Self::PercentOfRule { rule, .. } => Some(rule),
+            Self::Multiply { rule, .. } => rule.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether it gives points for money: what a multiplier without a rule multiplies.
+    pub fn is_base(&self) -> bool {
+        matches!(self, Self::PointsPerMoney { .. } | Self::PointsPerStep { .. })
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let rate_limit = Decimal::from(1_000_000);
+        let check = |name: &str, value: &Decimal, least: Decimal| {
+            if *value < least || *value > rate_limit {
+                return Err(format!("`{name}` must be {least} to {rate_limit}"));
+            }
+            Ok(())
+        };
+        match self {
+            Self::PointsPerMoney { rate, .. } | Self::TakeBackPerMoney { rate } => check("rate", rate, Decimal::ZERO),
+            Self::PercentOfRule { percent, .. } => check("percent", percent, Decimal::ZERO),
+            Self::Multiply { factor, .. } => check("factor", factor, Decimal::ONE),
+            Self::PointsPerStep { step, .. } if *step <= Decimal::ZERO => Err("`step` must be more than 0".to_owned()),
+            Self::PointsPerStep { points, step, .. } => {
+                check("step", step, Decimal::ZERO)?;
+                check_points(*points)
+            }
+            Self::FixedPoints { points, .. } => check_points(*points),
+        }
+    }
+}
+
+fn check_points(points: i64) -> Result<(), String> {
+    if (1..=limits::AMOUNT).contains(&points) {
+        return Ok(());
+    }
+    Err(format!("`points` must be 1 to {}", limits::AMOUNT))
+}
+
+/// Which rule of an exclusive group gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// The one that offers most, before caps; the first of several.
+    #[default]
+    Best,
+    /// The first in the order of evaluation.
+    First,
+}
+
+/// A group of rules of which only one gives to an activity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exclusive {
+    /// Its name; all rules that name it belong to it.
+    pub group: String,
+    /// Which one; the same for all rules of the group.
+    #[serde(default)]
+    pub choose: Choice,
 }
 
 /// An earning rule as an operator writes it.
@@ -49,9 +180,9 @@ pub struct Rule {
     pub id: String,
     /// What people call it.
     pub name: Text,
-    /// The kind of activity that it looks at.
-    pub trigger: String,
-    /// CEL over `activity` and `lines`; left out: always.
+    /// The kinds of activity that it listens to.
+    pub trigger: Trigger,
+    /// CEL over `activity`, `lines`, `context`, `history` and `member`; left out: always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
     /// What it does.
@@ -65,41 +196,63 @@ pub struct Rule {
     /// Days for which the points stay pending.
     #[serde(default)]
     pub pending_days: i32,
+    /// Rules with a higher one are evaluated first; among equals the order of the file holds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// The exclusive group that it belongs to; left out: it adds to what others give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive: Option<Exclusive>,
+    /// Whether rules after it give nothing to an activity to which it gives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stop: bool,
+    /// How much it gives to one member at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<Cap>,
 }
 
-fn first_currency() -> CurrencyId {
+pub(super) fn first_currency() -> CurrencyId {
     CurrencyId(1)
 }
 
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
 impl Rule {
-    /// Checks the rule; `earlier` are the rules before it.
-    pub fn validate(&self, earlier: &[Rule]) -> Result<(), String> {
+    /// Checks the rule for publication; `earlier` are the rules that are evaluated before it. The message names the field,
+    /// and the line and column in an expression.
+    pub fn validate(&self, earlier: &[&Rule]) -> Result<(), String> {
         limits::check_text("id", &self.id, 64)?;
-        limits::check_text("trigger", &self.trigger, 64)?;
-        let rate_limit = Decimal::from(1_000_000);
-        let check = |name: &str, rate: &Decimal| {
-            if rate.is_sign_negative() || *rate > rate_limit {
-                return Err(format!("`{name}` must be 0 to {rate_limit}"));
+        if !(1..=limits::TRIGGERS).contains(&self.trigger.kinds().len()) {
+            return Err(format!("`trigger` must name 1 to {} kinds of activity", limits::TRIGGERS));
+        }
+        self.trigger.kinds().iter().try_for_each(|kind| limits::check_text("trigger", kind, 64))?;
+        self.effect.validate()?;
+        if let Some(rule) = self.effect.of_rule() {
+            let known = earlier.iter().find(|known| known.id == rule);
+            let known =
+                known.ok_or_else(|| format!("`rule` names `{rule}`, which is not a rule that stands before it"))?;
+            if known.currency != self.currency {
+                return Err(format!("`rule` names `{rule}`, which gives another currency"));
             }
-            Ok(())
-        };
-        match &self.effect {
-            Effect::PointsPerMoney { rate, .. } | Effect::TakeBackPerMoney { rate } => check("rate", rate)?,
-            Effect::PercentOfRule { rule, percent } => {
-                check("percent", percent)?;
-                if !earlier.iter().any(|known| known.id == *rule) {
-                    return Err(format!("`rule` names `{rule}`, which is not a rule that stands before it"));
-                }
-            }
-            Effect::FixedPoints { points } if !(1..=limits::AMOUNT).contains(points) => {
-                return Err(format!("`points` must be 1 to {}", limits::AMOUNT));
-            }
-            Effect::FixedPoints { .. } => {}
         }
         if !(0..=3_650).contains(&self.pending_days) {
             return Err("`pending_days` must be 0 to 3650".to_owned());
         }
-        CompiledRule::compile(self.clone(), 1, Timestamp::ZERO, true).map(drop)
+        if !(-1_000..=1_000).contains(&self.priority) {
+            return Err("`priority` must be -1000 to 1000".to_owned());
+        }
+        if let Some(exclusive) = &self.exclusive {
+            limits::check_text("exclusive.group", &exclusive.group, 64)?;
+        }
+        let gives = !matches!(self.effect, Effect::TakeBackPerMoney { .. });
+        if !gives && (self.exclusive.is_some() || self.stop || !self.caps.is_empty()) {
+            return Err("a rule that takes back has no `exclusive`, `stop` or `caps`".to_owned());
+        }
+        caps::validate(&self.caps)?;
+        CompiledRule::compile(self.clone(), 1, Timestamp::ZERO, true).map(drop)?;
+        self.condition.as_deref().map_or(Ok(()), |text| expression::check("condition", text))?;
+        self.effect.lines().map_or(Ok(()), |text| expression::check("lines", text))
     }
 }
 
@@ -115,41 +268,47 @@ pub struct CompiledRule {
     pub active: bool,
     pub(super) condition: Option<Expression>,
     pub(super) line_filter: Option<Expression>,
-    /// Whether an expression looks at `lines`; building them for CEL is dear.
-    pub(super) looks_at_lines: bool,
 }
 
 impl CompiledRule {
     /// Compiles the CEL of a rule; the message quotes what is wrong.
     pub fn compile(rule: Rule, version: i64, effective_from: Timestamp, active: bool) -> Result<Self, String> {
-        let condition = rule.condition.as_deref().map(|text| compile("condition", text, &["activity", "lines"]));
-        let line_filter = match &rule.effect {
-            Effect::PointsPerMoney { lines: Some(text), .. } => Some(compile("lines", text, &["activity", "line"])),
-            _ => None,
-        };
+        let on_activity = ["activity", "lines", "context", "history", "member"];
+        let on_line = ["line", "activity", "context"];
+        let condition = rule.condition.as_deref().map(|text| Expression::compile("condition", text, &on_activity));
+        let line_filter = rule.effect.lines().map(|text| Expression::compile("lines", text, &on_line));
         let (condition, line_filter) = (condition.transpose()?, line_filter.transpose()?);
-        Ok(Self {
-            looks_at_lines: condition.iter().any(|expression| expression.references().has_variable("lines")),
-            condition,
-            line_filter,
-            rule,
-            version,
-            effective_from,
-            active,
+        Ok(Self { condition, line_filter, rule, version, effective_from, active })
+    }
+
+    /// What its condition asks of the account.
+    pub(super) fn facts(&self) -> impl Iterator<Item = &Fact> {
+        let account = self.condition.iter().filter_map(|condition| condition.account.as_ref());
+        account.flat_map(|account| account.facts.iter().map(|(_, fact)| fact))
+    }
+
+    /// The kinds of activity, and the windows, that accounts must count for its condition.
+    pub fn counted(&self) -> impl Iterator<Item = (&str, Window)> {
+        self.facts().filter_map(|fact| match fact {
+            // All time is counted for every kind anyway.
+            Fact::Count(kind, window) | Fact::Amount(kind, window) if *window != Window::Lifetime => {
+                Some((kind.as_str(), *window))
+            }
+            _ => None,
         })
     }
 }
 
-fn compile(field: &str, text: &str, variables: &[&str]) -> Result<Expression, String> {
-    if text.len() > limits::EXPRESSION_CHARS {
-        return Err(format!("`{field}` is longer than {} characters", limits::EXPRESSION_CHARS));
+impl fmt::Debug for CompiledRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule {} version {}", self.rule.id, self.version)
     }
-    let expression = Expression::compile(text).map_err(|errors| format!("`{field}` is not CEL: {errors}"))?;
-    super::cost::check(&expression).map_err(|problem| format!("`{field}` {problem}"))?;
-    for name in expression.references().variables() {
-        if !variables.contains(&name) {
-            return Err(format!("`{field}` refers to `{name}`; it may look at {}", variables.join(", ")));
-        }
-    }
-    Ok(expression)
 }
+
+impl PartialEq for CompiledRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version && self.rule == other.rule
+    }
+}
+
+impl Eq for CompiledRule {}

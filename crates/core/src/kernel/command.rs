@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Refusal, RefusalCode};
-use crate::earning::{Activity, Outcome, evaluate};
+use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::CurrencyId;
 use crate::limits;
@@ -13,19 +13,6 @@ use crate::members::{MemberRef, Profile, RefKind};
 use crate::privacy::{Keyring, NONCE, PrivacyError, SEAL_RANDOM, SealedProfile};
 use crate::program::Program;
 use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
-
-/// An activity with everything evaluated that depends on it alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PreparedActivity {
-    /// Its kind.
-    pub kind: String,
-    /// As received, JSON.
-    pub body: String,
-    /// Its money in minor units.
-    pub amount: i64,
-    /// What the rules give.
-    pub outcomes: Vec<Outcome>,
-}
 
 /// A member to be enrolled: sealed before it comes here, so that no personal value passes the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,12 +216,11 @@ impl Command {
         activity.validate(&program.settings.money).map_err(invalid)?;
         let at = activity.occurred_at.unwrap_or(now);
         check_date(at, now, oldest)?;
-        let (outcomes, amount) =
-            evaluate(program, activity, at).map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
-        let body = serde_json::to_string(activity)
+        let mut prepared =
+            prepare(program, activity, at).map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
+        prepared.body = serde_json::to_string(activity)
             .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
-        let request_digest = Sha256::digest(body.as_bytes()).into();
-        let prepared = PreparedActivity { kind: activity.kind.clone(), body, amount, outcomes };
+        let request_digest = Sha256::digest(prepared.body.as_bytes()).into();
         let action = Action::Record(Box::new(prepared));
         Ok(Self { request_digest, ..Self::new(member_id, key, at, action, &()) })
     }

@@ -1,10 +1,11 @@
 //! Decides one command over loaded rows: pure, and the only place that knows what a command may do.
 
 use super::batch::Loaded;
-use super::command::{Action, Command, Enrolment, PreparedActivity};
+use super::command::{Action, Command, Enrolment};
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
+use crate::earning::{Outcome, PreparedActivity, Unsettled, settle};
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
@@ -269,40 +270,49 @@ impl<'a> Draft<'a> {
     }
 
     fn record(&mut self, activity: &PreparedActivity, id: ActivityId) -> Result<(), Refusal> {
-        for outcome in &activity.outcomes {
+        let settled =
+            settle(self.program, activity, &self.account, self.command.at).map_err(|problem| match problem {
+                Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
+                Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
+            })?;
+        for mut outcome in settled.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
-                let pending = outcome.active_at.filter(|active_at| *active_at > self.command.at);
-                let lot = LotKey {
-                    expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
-                    funding: outcome.funding,
-                    active_at: pending.unwrap_or(Timestamp::ZERO),
-                };
-                let credit =
-                    if pending.is_some() { LedgerAccount::MemberPending } else { LedgerAccount::MemberAvailable };
-                self.transfer(Transfer {
-                    debit: LedgerAccount::Issuance,
-                    credit,
-                    currency: outcome.currency,
-                    amount: outcome.points,
-                    lot,
-                    rule: Some(rule),
-                })?;
-                self.receipt.explanation.push(outcome.clone());
-            } else {
-                let taken = self.take_back(outcome.currency, -outcome.points, &rule)?;
-                self.receipt.forgiven += -outcome.points - taken;
-                let mut outcome = outcome.clone();
+                self.credit(&outcome, rule)?;
+            } else if outcome.points < 0 {
+                let due = -outcome.points;
+                let taken = self.take_back(outcome.currency, due, &rule)?;
+                self.receipt.forgiven += due - taken;
                 outcome.points = -taken;
-                self.receipt.explanation.push(outcome);
             }
+            self.receipt.explanation.push(outcome);
         }
+        settled.counted.iter().for_each(|counted| self.account.history.count(counted));
+        self.receipt.counted = settled.counted;
         self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
         self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
-        let today = self.program.calendar.day_of(self.command.at);
-        self.account.history.record(&activity.kind, today, activity.amount);
+        self.account.history.record(&activity.kind, activity.today, activity.amount);
         Ok(())
+    }
+
+    /// Credits what a rule gave.
+    fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<(), Refusal> {
+        let pending = outcome.active_at.filter(|active_at| *active_at > self.command.at);
+        let lot = LotKey {
+            expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
+            funding: outcome.funding,
+            active_at: pending.unwrap_or(Timestamp::ZERO),
+        };
+        let credit = if pending.is_some() { LedgerAccount::MemberPending } else { LedgerAccount::MemberAvailable };
+        self.transfer(Transfer {
+            debit: LedgerAccount::Issuance,
+            credit,
+            currency: outcome.currency,
+            amount: outcome.points,
+            lot,
+            rule: Some(rule),
+        })
     }
 
     fn take_back(&mut self, currency: CurrencyId, points: i64, rule: &(String, i64)) -> Result<i64, Refusal> {

@@ -10,7 +10,7 @@ mod receipt;
 mod refusal;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
-pub use command::{Action, Command, Enrolment, PreparedActivity, ProfileChange};
+pub use command::{Action, Command, Enrolment, ProfileChange};
 pub use decide::{Decision, NewMember, NewProfile};
 pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
 pub use refusal::{Refusal, RefusalCode};

@@ -34,6 +34,8 @@ pub enum RefusalCode {
     OutOfStock,
     /// The idempotency key was used for another request.
     IdempotencyMismatch,
+    /// A cap of a rule or of the program, which refuses what is beyond it, was reached.
+    CapReached,
     /// The wallet would grow beyond all limits.
     WalletLimit,
     /// Nothing is due.
@@ -72,6 +74,7 @@ impl RefusalCode {
             Self::InsufficientPoints => "insufficient_points",
             Self::OutOfStock => "out_of_stock",
             Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::CapReached => "cap_reached",
             Self::WalletLimit => "wallet_limit",
             Self::NothingDue => "nothing_due",
             Self::MemberClosed => "member_closed",

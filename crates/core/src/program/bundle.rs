@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::earning::Rule;
+use crate::earning::{Cap, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::rewards::Reward;
@@ -59,6 +59,9 @@ pub struct ProgramSettings {
     /// How many days ago an activity sent to the API may lie; imports may bring older ones.
     #[serde(default = "default_backdating_days")]
     pub backdating_days: i64,
+    /// How much all rules together give to one member at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<ProgramCap>,
 }
 
 fn default_backdating_days() -> i64 {
@@ -172,10 +175,36 @@ impl Bundle {
         unique("reward", self.rewards.iter().map(|reward| reward.id.as_str()))?;
         self.currencies.iter().try_for_each(Currency::validate)?;
         self.rewards.iter().try_for_each(|reward| self.validate_reward(reward))?;
-        self.rules.iter().enumerate().try_for_each(|(index, rule)| {
-            let earlier = self.rules.get(..index).unwrap_or_default();
-            rule.validate(earlier).map_err(|problem| format!("rule `{}`: {problem}", rule.id))?;
-            self.check_currency(&format!("rule `{}`", rule.id), rule.currency)
+        self.validate_caps()?;
+        self.validate_rules()
+    }
+
+    fn validate_caps(&self) -> Result<(), String> {
+        let caps: Vec<Cap> = self.program.caps.iter().map(ProgramCap::cap).collect();
+        validate_caps(&caps).map_err(|problem| format!("program: {problem}"))?;
+        self.program.caps.iter().try_for_each(|cap| self.check_currency("program.caps", cap.currency))
+    }
+
+    /// Checks the rules in the order in which they are evaluated.
+    fn validate_rules(&self) -> Result<(), String> {
+        let mut rules: Vec<&Rule> = self.rules.iter().collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
+        let mut groups: BTreeMap<&str, &Rule> = BTreeMap::new();
+        rules.iter().enumerate().try_for_each(|(index, rule)| {
+            let what = format!("rule `{}`", rule.id);
+            rule.validate(rules.get(..index).unwrap_or_default()).map_err(|problem| format!("{what}: {problem}"))?;
+            self.check_currency(&what, rule.currency)?;
+            let Some(exclusive) = &rule.exclusive else { return Ok(()) };
+            let first = groups.entry(&exclusive.group).or_insert(rule);
+            let same_choice = first.exclusive.as_ref().is_some_and(|other| other.choose == exclusive.choose);
+            if same_choice && first.currency == rule.currency {
+                return Ok(());
+            }
+            let group = &exclusive.group;
+            Err(format!(
+                "{what}: rules of the group `{group}` must give one currency and have one `choose`, as `{}`",
+                first.id
+            ))
         })
     }
 

@@ -1,9 +1,10 @@
 //! The compiled configuration in force: built from documents, immutable, shared by every thread.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::bundle::{Currency, Document, Granule, ProgramSettings, money_digits};
-use crate::earning::{CompiledRule, Rule};
+use crate::earning::{CompiledRule, Rule, Window};
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
 use crate::time::{Calendar, Timestamp};
@@ -19,7 +20,8 @@ pub struct Program {
     /// Its currencies, in the order of the file.
     pub currencies: Vec<Currency>,
     /// All versions of all rules, in the order of the file and of their versions.
-    pub rules: Vec<CompiledRule>,
+    pub rules: Vec<Arc<CompiledRule>>,
+    tracked: BTreeMap<String, Vec<Window>>,
     rewards: BTreeMap<String, Reward>,
 }
 
@@ -58,10 +60,16 @@ impl Program {
             calendar: Calendar::new(&settings.time_zone)?,
             money_digits: money_digits(&settings.money).ok_or("unknown money")?,
             currencies: currencies.into_values().collect(),
+            tracked: tracked(&rules),
             rules,
             rewards,
             settings,
         })
+    }
+
+    /// The windows in which accounts count a kind of activity, because conditions ask for it.
+    pub fn tracked(&self, kind: &str) -> &[Window] {
+        self.tracked.get(kind).map_or(&[], Vec::as_slice)
     }
 
     /// The reward of an id.
@@ -116,13 +124,25 @@ impl Program {
 }
 
 /// All versions of a rule side by side, at the place of its newest version.
-fn in_order(mut rules: Vec<(i64, CompiledRule)>) -> Vec<CompiledRule> {
+fn in_order(mut rules: Vec<(i64, CompiledRule)>) -> Vec<Arc<CompiledRule>> {
     rules.sort_by_key(|(_, compiled)| compiled.version);
     let places: BTreeMap<String, i64> =
         rules.iter().map(|(position, compiled)| (compiled.rule.id.clone(), *position)).collect();
-    let mut rules: Vec<CompiledRule> = rules.into_iter().map(|(_, compiled)| compiled).collect();
+    let mut rules: Vec<Arc<CompiledRule>> = rules.into_iter().map(|(_, compiled)| Arc::new(compiled)).collect();
     rules.sort_by_key(|compiled| (places.get(&compiled.rule.id).copied(), compiled.rule.id.clone(), compiled.version));
     rules
+}
+
+/// What the conditions of all versions ask of histories: also of those that are to come, so that the counters are there.
+fn tracked(rules: &[Arc<CompiledRule>]) -> BTreeMap<String, Vec<Window>> {
+    let mut tracked: BTreeMap<String, Vec<Window>> = BTreeMap::new();
+    for (kind, window) in rules.iter().filter(|rule| rule.active).flat_map(|rule| rule.counted()) {
+        let windows = tracked.entry(kind.to_owned()).or_default();
+        if !windows.contains(&window) {
+            windows.push(window);
+        }
+    }
+    tracked
 }
 
 fn read<T: serde::de::DeserializeOwned>(what: &str, body: &str) -> Result<T, String> {

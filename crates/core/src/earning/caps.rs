@@ -1,0 +1,151 @@
+//! Caps: how much a rule, or all rules together, give to one member in a window.
+
+use serde::{Deserialize, Serialize};
+
+use super::counter::{Counted, CounterOf};
+use super::history::History;
+use super::rule::first_currency;
+use super::window::Window;
+use crate::ledger::CurrencyId;
+use crate::limits;
+use crate::time::Timestamp;
+
+/// What happens to points that a cap has no room for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// The rule gives what there is room for.
+    #[default]
+    Trim,
+    /// The rule gives nothing unless there is room for all.
+    Skip,
+    /// The activity is refused with `cap_reached`.
+    Refuse,
+}
+
+/// A cap of one rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cap {
+    /// Over which stretch of time.
+    pub window: Window,
+    /// Points at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<i64>,
+    /// Activities to which it gives, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+    /// What happens beyond.
+    #[serde(default)]
+    pub over: Over,
+}
+
+/// A cap of all rules together that give a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramCap {
+    /// Which currency; 1, the first, when left out.
+    #[serde(default = "first_currency")]
+    pub currency: CurrencyId,
+    /// Over which stretch of time.
+    pub window: Window,
+    /// Points at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<i64>,
+    /// Activities that earn, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+    /// What happens beyond.
+    #[serde(default)]
+    pub over: Over,
+}
+
+impl ProgramCap {
+    /// The cap without its currency.
+    pub fn cap(&self) -> Cap {
+        Cap { window: self.window, points: self.points, count: self.count, over: self.over }
+    }
+}
+
+/// Whose cap it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapScope {
+    /// The rule's own.
+    Rule,
+    /// The program's.
+    Program,
+}
+
+/// How a cap made an outcome smaller; in receipts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trim {
+    /// What the rule would have given.
+    pub offered: i64,
+    /// Whose cap it was.
+    pub cap: CapScope,
+    /// Over which stretch of time.
+    pub window: Window,
+    /// The points that it allows, when it is a cap on points that was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<i64>,
+    /// The activities that it allows, when it is a cap on their number that was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+}
+
+/// Checks caps for publication; the message names the cap and its field.
+pub(crate) fn validate(caps: &[Cap]) -> Result<(), String> {
+    if caps.len() > limits::CAPS {
+        return Err(format!("{} caps; at most {} are allowed", caps.len(), limits::CAPS));
+    }
+    caps.iter().enumerate().try_for_each(|(index, cap)| {
+        if cap.points.is_none() && cap.count.is_none() {
+            return Err(format!("`caps[{index}]` needs `points` or `count`"));
+        }
+        for (field, limit) in [("points", cap.points), ("count", cap.count)] {
+            if limit.is_some_and(|limit| !(1..=limits::AMOUNT).contains(&limit)) {
+                return Err(format!(
+                    "`caps[{index}].{field}` must be 1 to {}: to give nothing, leave the rule out",
+                    limits::AMOUNT
+                ));
+            }
+        }
+        if cap.window == Window::Event && cap.count.is_some() {
+            return Err(format!("`caps[{index}].count`: an event is one activity; give `points`, or another window"));
+        }
+        Ok(())
+    })
+}
+
+/// What there is room for, of `points` that a rule offers.
+pub(super) struct Room<'a> {
+    pub(super) history: &'a History,
+    /// What the activity has added so far.
+    pub(super) counted: &'a [Counted],
+}
+
+impl Room<'_> {
+    /// How many of `points` a cap leaves, and what of it was reached.
+    pub(super) fn left(&self, cap: &Cap, of: &CounterOf, ends_at: Timestamp, points: i64) -> (i64, Option<Cap>) {
+        let only_points = Cap { count: None, ..*cap };
+        if cap.window == Window::Event {
+            // Rules of one activity share the program's cap on an event; nothing is kept of it afterwards.
+            let so_far = self.so_far(of, cap.window);
+            let left = cap.points.map_or(points, |limit| points.min(limit.saturating_sub(so_far).max(0)));
+            return (left, (left < points).then_some(only_points));
+        }
+        let Some(before) = self.history.tally(of, cap.window, ends_at) else { return (0, Some(*cap)) };
+        if cap.count.is_some_and(|limit| before.count >= limit) {
+            return (0, Some(Cap { points: None, ..*cap }));
+        }
+        let spent = before.sum.saturating_add(self.so_far(of, cap.window));
+        let left = cap.points.map_or(points, |limit| points.min(limit.saturating_sub(spent).max(0)));
+        (left, (left < points).then_some(only_points))
+    }
+
+    fn so_far(&self, of: &CounterOf, window: Window) -> i64 {
+        let same = |counted: &&Counted| counted.window == window && counted.of == *of;
+        self.counted.iter().find(same).map_or(0, |counted| counted.sum)
+    }
+}

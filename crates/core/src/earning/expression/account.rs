@@ -1,0 +1,250 @@
+//! The part of a condition that needs the account: a small tree over whole numbers, evaluated inside the batch.
+//!
+//! What of it does not need the account is evaluated outside and comes as `given`. Publication has made sure that no
+//! operation leaves 64 bits or divides by zero.
+
+use cel::IdedExpr;
+use cel::common::ast::{Expr, LiteralValue, operators};
+
+use super::check::{Kind, Problem, Scope};
+use super::walk::mentions;
+use crate::earning::Window;
+
+/// The variables that only the account knows.
+pub(super) const ACCOUNT: [&str; 2] = ["history", "member"];
+
+/// Something that the account knows, as a whole number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// Points that can be spent, in the rule's currency.
+    Available,
+    /// Points earned over the account's life, in the rule's currency.
+    Earned,
+    /// Points spent over the account's life, in the rule's currency.
+    Redeemed,
+    /// Local days since the latest activity or redemption.
+    DaysSince,
+    /// Local days since the latest activity of a kind.
+    DaysSinceKind(String),
+    /// Local days in a row with an activity of a kind, this one included.
+    Streak(String),
+    /// Activities of a kind in the window of this one, before it.
+    Count(String, Window),
+    /// Their money in minor units.
+    Amount(String, Window),
+}
+
+/// A comparison or an operation on two whole numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Equal,
+    NotEqual,
+    And,
+    Or,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Node {
+    Value(i64),
+    Given(usize),
+    Fact(usize),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    Both(Operator, Box<(Node, Node)>),
+    If(Box<(Node, Node, Node)>),
+    In(Box<Node>, Vec<Node>),
+}
+
+/// A condition on the account.
+#[derive(Debug)]
+pub struct AccountCondition {
+    node: Node,
+    /// What it asks of the account, each once, by the names used in expressions.
+    pub facts: Vec<(String, Fact)>,
+    /// What is evaluated outside, to whole numbers or truths.
+    pub(super) given: Vec<IdedExpr>,
+}
+
+impl AccountCondition {
+    /// From the terms that look at the account; all must hold.
+    pub(super) fn new(terms: &[&IdedExpr]) -> Result<Self, Problem> {
+        let mut condition = Self { node: Node::Value(1), facts: Vec::new(), given: Vec::new() };
+        let mut all: Option<Node> = None;
+        for term in terms {
+            let node = condition.lower(term)?;
+            all = Some(match all {
+                None => node,
+                Some(before) => Node::Both(Operator::And, Box::new((before, node))),
+            });
+        }
+        condition.node = all.unwrap_or(Node::Value(1));
+        Ok(condition)
+    }
+
+    /// Whether it holds, over what was evaluated outside and what the account knows, in the order of `facts`.
+    pub fn holds(&self, given: &[i64], facts: &[i64]) -> bool {
+        self.node.value(given, facts) != 0
+    }
+
+    fn lower(&mut self, part: &IdedExpr) -> Result<Node, Problem> {
+        if let Expr::Literal(LiteralValue::Int(value)) = &part.expr {
+            return Ok(Node::Value(*value.inner()));
+        }
+        if !mentions(part, &ACCOUNT) {
+            return self.give(part);
+        }
+        match &part.expr {
+            Expr::Select(_) => self.fact(part),
+            Expr::Call(call) => {
+                let name = call.func_name.as_str();
+                match (name, call.args.as_slice()) {
+                    (operators::LOGICAL_NOT, [of]) => Ok(Node::Not(Box::new(self.lower(of)?))),
+                    (operators::NEGATE, [of]) => Ok(Node::Negate(Box::new(self.lower(of)?))),
+                    (operators::CONDITIONAL, [if_so, yes, no]) => {
+                        Ok(Node::If(Box::new((self.lower(if_so)?, self.lower(yes)?, self.lower(no)?))))
+                    }
+                    (operators::IN, [item, list]) => match &list.expr {
+                        Expr::List(list) => {
+                            let item = Box::new(self.lower(item)?);
+                            Ok(Node::In(
+                                item,
+                                list.elements.iter().map(|one| self.lower(one)).collect::<Result<_, _>>()?,
+                            ))
+                        }
+                        _ => Err(unable(part)),
+                    },
+                    (_, [left, right]) if call.target.is_none() => {
+                        let operator = operator(name).ok_or_else(|| unable(part))?;
+                        Ok(Node::Both(operator, Box::new((self.lower(left)?, self.lower(right)?))))
+                    }
+                    _ => Err(unable(part)),
+                }
+            }
+            _ => Err(unable(part)),
+        }
+    }
+
+    /// A part that is evaluated outside.
+    fn give(&mut self, part: &IdedExpr) -> Result<Node, Problem> {
+        match Scope::default().check(part)? {
+            Kind::Bool | Kind::Int(..) => {
+                let index = self.given.iter().position(|known| known.expr == part.expr).unwrap_or(self.given.len());
+                if index == self.given.len() {
+                    self.given.push(part.clone());
+                }
+                Ok(Node::Given(index))
+            }
+            _ => Err(unable(part)),
+        }
+    }
+
+    fn fact(&mut self, part: &IdedExpr) -> Result<Node, Problem> {
+        let path = path(part).ok_or_else(|| unable(part))?;
+        let fact = match path.as_slice() {
+            ["member", "available"] => Fact::Available,
+            ["member", "earned"] => Fact::Earned,
+            ["member", "redeemed"] => Fact::Redeemed,
+            ["history", "days_since"] => Fact::DaysSince,
+            ["history", kind, "days_since"] => Fact::DaysSinceKind((*kind).to_owned()),
+            ["history", kind, "streak"] => Fact::Streak((*kind).to_owned()),
+            ["history", kind, window, what] => {
+                let window = Window::counted(window).ok_or_else(|| unable(part))?;
+                let kind = (*kind).to_owned();
+                if *what == "count" { Fact::Count(kind, window) } else { Fact::Amount(kind, window) }
+            }
+            _ => return Err(unable(part)),
+        };
+        let index = self.facts.iter().position(|(_, known)| *known == fact).unwrap_or(self.facts.len());
+        if index == self.facts.len() {
+            self.facts.push((path.join("."), fact));
+        }
+        Ok(Node::Fact(index))
+    }
+}
+
+/// The names of a chain of fields, root first.
+fn path(part: &IdedExpr) -> Option<Vec<&str>> {
+    match &part.expr {
+        Expr::Ident(name) => Some(vec![name]),
+        Expr::Select(select) if !select.test => {
+            let mut names = path(&select.operand)?;
+            names.push(&select.field);
+            Some(names)
+        }
+        _ => None,
+    }
+}
+
+fn unable(part: &IdedExpr) -> Problem {
+    let text = "the history and the member can only be compared and calculated with as whole numbers";
+    Problem { part: part.id, text: text.to_owned() }
+}
+
+fn operator(name: &str) -> Option<Operator> {
+    Some(match name {
+        operators::ADD => Operator::Add,
+        operators::SUBSTRACT => Operator::Subtract,
+        operators::MULTIPLY => Operator::Multiply,
+        operators::DIVIDE => Operator::Divide,
+        operators::MODULO => Operator::Modulo,
+        operators::LESS => Operator::Less,
+        operators::LESS_EQUALS => Operator::LessEqual,
+        operators::GREATER => Operator::Greater,
+        operators::GREATER_EQUALS => Operator::GreaterEqual,
+        operators::EQUALS => Operator::Equal,
+        operators::NOT_EQUALS => Operator::NotEqual,
+        operators::LOGICAL_AND => Operator::And,
+        operators::LOGICAL_OR => Operator::Or,
+        _ => return None,
+    })
+}
+
+impl Node {
+    fn value(&self, given: &[i64], facts: &[i64]) -> i64 {
+        let of = |node: &Self| node.value(given, facts);
+        match self {
+            Self::Value(value) => *value,
+            Self::Given(index) => given.get(*index).copied().unwrap_or_default(),
+            Self::Fact(index) => facts.get(*index).copied().unwrap_or_default(),
+            Self::Not(node) => i64::from(of(node) == 0),
+            Self::Negate(node) => of(node).saturating_neg(),
+            Self::If(nodes) => of(if of(&nodes.0) != 0 { &nodes.1 } else { &nodes.2 }),
+            Self::In(item, list) => {
+                let item = of(item);
+                i64::from(list.iter().any(|one| of(one) == item))
+            }
+            Self::Both(Operator::And, nodes) => i64::from(of(&nodes.0) != 0 && of(&nodes.1) != 0),
+            Self::Both(Operator::Or, nodes) => i64::from(of(&nodes.0) != 0 || of(&nodes.1) != 0),
+            Self::Both(operator, nodes) => operator.apply(of(&nodes.0), of(&nodes.1)),
+        }
+    }
+}
+
+impl Operator {
+    fn apply(self, left: i64, right: i64) -> i64 {
+        match self {
+            Self::Add => left.saturating_add(right),
+            Self::Subtract => left.saturating_sub(right),
+            Self::Multiply => left.saturating_mul(right),
+            Self::Divide => left.checked_div(right).unwrap_or_default(),
+            Self::Modulo => left.checked_rem(right).unwrap_or_default(),
+            Self::Less => i64::from(left < right),
+            Self::LessEqual => i64::from(left <= right),
+            Self::Greater => i64::from(left > right),
+            Self::GreaterEqual => i64::from(left >= right),
+            Self::Equal => i64::from(left == right),
+            Self::NotEqual => i64::from(left != right),
+            Self::And => i64::from(left != 0 && right != 0),
+            Self::Or => i64::from(left != 0 || right != 0),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Prepares an activity on the caller's thread: everything that the account does not decide.
+
+use std::sync::Arc;
+
+use cel::Context;
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::activity::Activity;
+use super::caps::ProgramCap;
+use super::expression::{Expression, Fact};
+use super::facts::{Measured, activity_context, line_value, measure};
+use super::rule::{CompiledRule, Effect};
+use super::window::Window;
+use crate::limits;
+use crate::planted::{self, Bug};
+use crate::program::Program;
+use crate::time::{Day, Timestamp};
+
+/// A rule in force whose condition holds as far as the activity alone decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The version that was in force when the activity happened.
+    pub rule: Arc<CompiledRule>,
+    /// What it gives by itself; negative when it takes back. For a share of other rules, the most it may be over lines.
+    pub points: i64,
+    /// The money that counts, in minor units.
+    pub amount: Option<i64>,
+    /// What its condition on the account takes from outside.
+    pub given: Vec<i64>,
+    /// When the points become active, when that is later.
+    pub active_at: Option<Timestamp>,
+    /// When the points expire.
+    pub expires_at: Timestamp,
+}
+
+/// An activity with everything evaluated that depends on it alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedActivity {
+    /// Its kind.
+    pub kind: String,
+    /// As received, JSON.
+    pub body: String,
+    /// Its money in minor units.
+    pub amount: i64,
+    /// The local day on which it happened.
+    pub today: Day,
+    /// The rules, in the order of evaluation.
+    pub candidates: Vec<Candidate>,
+    /// The caps of the program.
+    pub caps: Vec<ProgramCap>,
+    /// The windows of this kind of activity that conditions ask for.
+    pub tracked: Vec<Window>,
+    /// When each window that is looked at ends.
+    pub ends: Vec<(Window, Timestamp)>,
+}
+
+impl PreparedActivity {
+    /// When the window that holds the activity ends.
+    pub fn end(&self, window: Window) -> Timestamp {
+        self.ends.iter().find(|(known, _)| *known == window).map_or(Timestamp::NEVER, |(_, end)| *end)
+    }
+}
+
+/// Prepares an activity under the rules in force at `at`.
+///
+/// Errors name the field (`lines`) or the rule that failed.
+pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<PreparedActivity, String> {
+    let measured = measure(program, activity)?;
+    let rules = rules_in_force(program, &activity.kind, at);
+    let mut evaluation = Evaluation { program, measured: &measured, at, rules: &rules, context: None };
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for rule in &rules {
+        let named = |problem: String| format!("rule `{}`: {problem}", rule.rule.id);
+        let Some(given) = evaluation.condition(rule).map_err(named)? else { continue };
+        let (points, amount) = evaluation.effect(rule, &candidates).map_err(named)?;
+        if points.abs() > limits::AMOUNT {
+            return Err(format!("rule `{}` would move more than {} points", rule.rule.id, limits::AMOUNT));
+        }
+        let active_at = match rule.rule.pending_days {
+            0 => None,
+            days => Some(program.calendar.end_of_day_after(at, days - 1)),
+        };
+        let expires_at = program.expires_at(rule.rule.currency, active_at.unwrap_or(at));
+        candidates.push(Candidate { rule: Arc::clone(rule), points, amount, given, active_at, expires_at });
+    }
+    let tracked = program.tracked(&activity.kind).to_vec();
+    let caps = program.settings.caps.clone();
+    Ok(PreparedActivity {
+        kind: activity.kind.clone(),
+        body: String::new(),
+        amount: measured.net,
+        today: program.calendar.day_of(at),
+        ends: ends(program, at, &candidates, &caps, &tracked),
+        candidates,
+        caps,
+        tracked,
+    })
+}
+
+/// The version of each rule that holds at `at`, for a kind of activity, in the order of evaluation.
+fn rules_in_force<'a>(program: &'a Program, kind: &str, at: Timestamp) -> Vec<&'a Arc<CompiledRule>> {
+    let rules = &program.rules;
+    let in_force = rules.iter().enumerate().filter_map(|(index, rule)| {
+        let replaced =
+            rules.get(index + 1).is_some_and(|next| next.rule.id == rule.rule.id && next.effective_from <= at);
+        (rule.active && rule.effective_from <= at && !replaced && rule.rule.trigger.listens(kind)).then_some(rule)
+    });
+    let mut in_force: Vec<&Arc<CompiledRule>> = in_force.collect();
+    in_force.sort_by_key(|rule| std::cmp::Reverse(rule.rule.priority));
+    in_force
+}
+
+/// When each window that will be looked at ends.
+fn ends(
+    program: &Program,
+    at: Timestamp,
+    candidates: &[Candidate],
+    caps: &[ProgramCap],
+    tracked: &[Window],
+) -> Vec<(Window, Timestamp)> {
+    let asked = candidates.iter().flat_map(|candidate| candidate.rule.facts()).filter_map(|fact| match fact {
+        Fact::Count(_, window) | Fact::Amount(_, window) => Some(*window),
+        _ => None,
+    });
+    let capped = candidates.iter().flat_map(|candidate| &candidate.rule.rule.caps).map(|cap| cap.window);
+    let mut windows: Vec<Window> = asked.chain(capped).chain(caps.iter().map(|cap| cap.window)).collect();
+    windows.extend_from_slice(tracked);
+    windows.sort_unstable();
+    windows.dedup();
+    windows.into_iter().map(|window| (window, window.end(&program.calendar, at))).collect()
+}
+
+struct Evaluation<'a> {
+    program: &'a Program,
+    measured: &'a Measured<'a>,
+    at: Timestamp,
+    rules: &'a [&'a Arc<CompiledRule>],
+    context: Option<Context<'static, 'static>>,
+}
+
+impl Evaluation<'_> {
+    /// What all expressions of the activity look at, built when the first one asks.
+    fn context(&mut self) -> &mut Context<'static, 'static> {
+        let Self { program, measured, at, rules, context } = self;
+        context.get_or_insert_with(|| {
+            let wanted = |look: fn(&Expression) -> bool| {
+                rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
+            };
+            let moment = wanted(|expression| expression.looks_at_context).then_some((&program.calendar, *at));
+            activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
+        })
+    }
+
+    /// What the account's part of a rule's condition takes from outside; `None`: the condition does not hold anyway.
+    fn condition(&mut self, rule: &CompiledRule) -> Result<Option<Vec<i64>>, String> {
+        let Some(condition) = &rule.condition else { return Ok(Some(Vec::new())) };
+        if !condition.needs_context() {
+            return Ok(Some(Vec::new()));
+        }
+        let context = self.context();
+        if !condition.holds(context)? {
+            return Ok(None);
+        }
+        condition.given(context).map(Some)
+    }
+
+    /// The lines for which all of some filters hold: how many, and their money. Without a filter: the whole.
+    fn counted(&mut self, filters: &[&Expression]) -> Result<(i64, i64), String> {
+        let measured = self.measured;
+        if filters.is_empty() {
+            return Ok((1, measured.net));
+        }
+        let context = self.context();
+        let (mut count, mut sum) = (0_i64, 0_i64);
+        for (line, amount) in measured.activity.lines.iter().zip(&measured.amounts) {
+            context.add_variable_from_value("line", line_value(line, *amount));
+            let mut all = true;
+            for filter in filters {
+                all = all && filter.holds(context)?;
+            }
+            if all {
+                count += 1;
+                sum = sum.saturating_add(*amount);
+            }
+        }
+        Ok((count, sum))
+    }
+
+    /// What a rule gives by itself, and the money that counts for it.
+    fn effect(&mut self, rule: &CompiledRule, earlier: &[Candidate]) -> Result<(i64, Option<i64>), String> {
+        let filter: Vec<&Expression> = rule.line_filter.iter().collect();
+        match &rule.rule.effect {
+            Effect::PointsPerMoney { rate, .. } => {
+                let (_, amount) = self.counted(&filter)?;
+                Ok((per_money(self.program, amount.max(0), *rate)?, Some(amount)))
+            }
+            Effect::PointsPerStep { points, step, .. } => {
+                let (_, amount) = self.counted(&filter)?;
+                let step_minor = step.checked_mul(Decimal::from(self.program.minor_per_major()));
+                let steps = floor(Some(Decimal::from(amount.max(0))), step_minor.unwrap_or(Decimal::MAX))?;
+                Ok((steps.checked_mul(*points).ok_or(BEYOND)?, Some(amount)))
+            }
+            Effect::FixedPoints { points, .. } if filter.is_empty() => Ok((*points, None)),
+            Effect::FixedPoints { points, .. } => {
+                let (count, amount) = self.counted(&filter)?;
+                Ok((count.checked_mul(*points).ok_or(BEYOND)?, Some(amount)))
+            }
+            Effect::PercentOfRule { .. } => Ok((0, None)),
+            Effect::Multiply { lines: None, .. } => Ok((0, None)),
+            Effect::Multiply { factor, .. } => self.more_over_lines(rule, *factor, earlier),
+            Effect::TakeBackPerMoney { rate } => {
+                Ok((-per_money(self.program, self.measured.net, *rate)?, Some(self.measured.net)))
+            }
+        }
+    }
+
+    /// What makes the base of some lines `factor` times as much.
+    fn more_over_lines(
+        &mut self,
+        rule: &CompiledRule,
+        factor: Decimal,
+        earlier: &[Candidate],
+    ) -> Result<(i64, Option<i64>), String> {
+        let mut product = Decimal::ZERO;
+        for base in earlier.iter().filter(|base| multiplies(&rule.rule, base)) {
+            let Effect::PointsPerMoney { rate, .. } = &base.rule.rule.effect else { continue };
+            let filters: Vec<&Expression> = rule.line_filter.iter().chain(&base.rule.line_filter).collect();
+            let (_, amount) = self.counted(&filters)?;
+            let more = Decimal::from(amount.max(0)).checked_mul(*rate);
+            product = more.and_then(|more| product.checked_add(more)).ok_or(BEYOND)?;
+        }
+        let filter: Vec<&Expression> = rule.line_filter.iter().collect();
+        let (_, amount) = self.counted(&filter)?;
+        let more = factor.checked_sub(Decimal::ONE).and_then(|more| product.checked_mul(more));
+        Ok((floor(more, Decimal::from(self.program.minor_per_major()))?, Some(amount)))
+    }
+}
+
+/// Whether an earlier rule is part of the base that a rule multiplies.
+pub(super) fn multiplies(rule: &super::rule::Rule, base: &Candidate) -> bool {
+    match rule.effect.of_rule() {
+        Some(named) => base.rule.rule.id == named,
+        None => base.rule.rule.effect.is_base() && base.rule.rule.currency == rule.currency,
+    }
+}
+
+const BEYOND: &str = "the points are beyond all limits";
+
+/// `floor(amount / minor units in a major one × rate)`.
+fn per_money(program: &Program, amount: i64, rate: Decimal) -> Result<i64, String> {
+    floor(Decimal::from(amount).checked_mul(rate), Decimal::from(program.minor_per_major()))
+}
+
+/// The whole number at or below a fraction.
+pub(super) fn floor(product: Option<Decimal>, divisor: Decimal) -> Result<i64, String> {
+    let up = planted::is(Bug::RoundedUp);
+    let way = if up { RoundingStrategy::ToPositiveInfinity } else { RoundingStrategy::ToNegativeInfinity };
+    product
+        .and_then(|product| product.checked_div(divisor))
+        .map(|exact| exact.round_dp_with_strategy(0, way))
+        .and_then(|whole| i64::try_from(whole).ok())
+        .ok_or_else(|| BEYOND.to_owned())
+}
