@@ -65,6 +65,9 @@ pub struct Activity {
     /// Where the member was served: `pos`, `app`, `web`, or any other word of the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// On a return: the idempotency key under which its purchase was recorded, so that exactly what it earned is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<String>,
     /// Anything else that rules may look at.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -113,6 +116,10 @@ impl Activity {
         }
         text("store", &self.store, limits::KEY_CHARS)?;
         text("channel", &self.channel, limits::KEY_CHARS)?;
+        text("purchase", &self.purchase, limits::KEY_CHARS)?;
+        if self.purchase.is_some() && !self.is_return() {
+            return Err(("purchase", format!("only a return names its purchase, not a {}", self.kind)));
+        }
         for line in &self.lines {
             text("lines.sku", &line.sku, limits::KEY_CHARS)?;
             text("lines.description", &line.description, limits::TEXT_CHARS)?;

@@ -9,6 +9,7 @@ use super::activity::Activity;
 use super::caps::ProgramCap;
 use super::expression::{Expression, Fact};
 use super::facts::{Measured, activity_context, line_value, measure};
+use super::returns::PreparedReturn;
 use super::rule::{CompiledRule, Effect};
 use super::window::Window;
 use crate::limits;
@@ -52,6 +53,8 @@ pub struct PreparedActivity {
     pub tracked: Vec<Window>,
     /// When each window that is looked at ends.
     pub ends: Vec<(Window, Timestamp)>,
+    /// On a return that names its purchase: how much of it comes back.
+    pub returns: Option<PreparedReturn>,
 }
 
 impl PreparedActivity {
@@ -66,7 +69,10 @@ impl PreparedActivity {
 /// Errors name the field (`lines`) or the rule that failed.
 pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<PreparedActivity, String> {
     let measured = measure(program, activity)?;
-    let rules = rules_in_force(program, &activity.kind, at);
+    let mut rules = rules_in_force(program, &activity.kind, at);
+    if activity.purchase.is_some() {
+        rules.retain(|rule| !matches!(rule.rule.effect, Effect::TakeBackPerMoney { .. }));
+    }
     let mut evaluation = Evaluation { program, measured: &measured, at, rules: &rules, context: None };
     let mut candidates: Vec<Candidate> = Vec::new();
     for rule in &rules {
@@ -83,6 +89,10 @@ pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<
         let expires_at = program.expires_at(rule.rule.currency, active_at.unwrap_or(at));
         candidates.push(Candidate { rule: Arc::clone(rule), points, amount, given, active_at, expires_at });
     }
+    let returns = match &activity.purchase {
+        Some(purchase) => Some(evaluation.returned(purchase)?),
+        None => None,
+    };
     let tracked = program.tracked(&activity.kind).to_vec();
     let caps = program.settings.caps.clone();
     Ok(PreparedActivity {
@@ -94,6 +104,7 @@ pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<
         candidates,
         caps,
         tracked,
+        returns,
     })
 }
 
@@ -146,7 +157,9 @@ impl Evaluation<'_> {
             let wanted = |look: fn(&Expression) -> bool| {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
             };
-            let moment = wanted(|expression| expression.looks_at_context).then_some((&program.calendar, *at));
+            let wanted_by_purchase = measured.activity.purchase.is_some();
+            let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context))
+                .then_some((&program.calendar, *at));
             activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
         })
     }
@@ -170,20 +183,35 @@ impl Evaluation<'_> {
         if filters.is_empty() {
             return Ok((1, measured.net));
         }
+        // On a return the quantities are negative or positive alike; what comes back is looked at as it was bought.
+        let back = measured.activity.purchase.is_some();
         let context = self.context();
         let (mut count, mut sum) = (0_i64, 0_i64);
         for (line, amount) in measured.activity.lines.iter().zip(&measured.amounts) {
-            context.add_variable_from_value("line", line_value(line, *amount));
+            let amount = if back { amount.saturating_abs() } else { *amount };
+            context.add_variable_from_value("line", line_value(line, amount));
             let mut all = true;
             for filter in filters {
                 all = all && filter.holds(context)?;
             }
             if all {
                 count += 1;
-                sum = sum.saturating_add(*amount);
+                sum = sum.saturating_add(amount);
             }
         }
         Ok((count, sum))
+    }
+
+    /// What comes back of a purchase, for whichever version of each rule it earned by.
+    fn returned(&mut self, purchase: &str) -> Result<PreparedReturn, String> {
+        let mut counted = Vec::new();
+        let lines = !self.measured.activity.lines.is_empty();
+        for rule in self.program.rules.iter().filter(|rule| lines && rule.active && rule.line_filter.is_some()) {
+            let filter: Vec<&Expression> = rule.line_filter.iter().collect();
+            let (_, amount) = self.counted(&filter).map_err(|problem| format!("rule `{}`: {problem}", rule.rule.id))?;
+            counted.push(((rule.rule.id.clone(), rule.version), amount));
+        }
+        Ok(PreparedReturn { purchase: purchase.to_owned(), amount: self.measured.net, counted })
     }
 
     /// What a rule gives by itself, and the money that counts for it.

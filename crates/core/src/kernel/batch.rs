@@ -155,7 +155,12 @@ impl Footprint {
                         footprint.members.push(*from);
                     }
                 }
-                Action::Record(_) | Action::Adjust { .. } | Action::Close { .. } | Action::Erase | Action::Tick => {}
+                Action::Record(activity) => {
+                    footprint
+                        .keys
+                        .extend(activity.returns.iter().map(|back| (command.member_id, back.purchase.clone())));
+                }
+                Action::Adjust { .. } | Action::Close { .. } | Action::Erase | Action::Tick => {}
             }
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }
@@ -183,6 +188,9 @@ impl Footprint {
             let coming = growing.get(&command.member_id).into_iter().flatten();
             for older in older_accounts(command, loaded).iter().chain(coming) {
                 footprint.keys.push((*older, command.idempotency_key.clone()));
+                if let Action::Record(activity) = &command.action {
+                    footprint.keys.extend(activity.returns.iter().map(|back| (*older, back.purchase.clone())));
+                }
             }
             let order = match command.action {
                 Action::Capture(id) | Action::Release(id) => Some((command.member_id, id)),
@@ -211,7 +219,7 @@ fn older_accounts<'a>(command: &Command, loaded: &'a Loaded) -> &'a [MemberId] {
 }
 
 /// The accounts that were merged into a member's.
-fn accounts_in(loaded: &Loaded, member: MemberId) -> &[MemberId] {
+pub(super) fn accounts_in(loaded: &Loaded, member: MemberId) -> &[MemberId] {
     loaded.accounts.get(&member).map_or(&[][..], |account| &account.merged_from)
 }
 

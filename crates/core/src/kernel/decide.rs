@@ -109,7 +109,7 @@ pub(super) fn decide(
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
-        Action::Record(activity) => draft.record(activity, ActivityId(ids.next(now)))?,
+        Action::Record(activity) => draft.record(activity, ActivityId(ids.next(now)), loaded)?,
         Action::Redeem { reward_id, quantity, capture } => {
             draft.redeem(reward_id, *quantity, *capture, loaded, OrderId(ids.next(now)))?;
         }
@@ -269,7 +269,10 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn record(&mut self, activity: &PreparedActivity, id: ActivityId) -> Result<(), Refusal> {
+    fn record(&mut self, activity: &PreparedActivity, id: ActivityId, loaded: &Loaded) -> Result<(), Refusal> {
+        if let Some(back) = &activity.returns {
+            self.take_back_purchase(back, loaded)?;
+        }
         let settled =
             settle(self.program, activity, &self.account, self.command.at).map_err(|problem| match problem {
                 Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
@@ -315,7 +318,12 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn take_back(&mut self, currency: CurrencyId, points: i64, rule: &(String, i64)) -> Result<i64, Refusal> {
+    pub(super) fn take_back(
+        &mut self,
+        currency: CurrencyId,
+        points: i64,
+        rule: &(String, i64),
+    ) -> Result<i64, Refusal> {
         let portions = self.account.wallet_mut(currency).pick(points, self.command.at);
         let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Revocation);
         self.transfer_portions(currency, &portions, ways, Some(rule))?;

@@ -8,6 +8,7 @@ mod orders;
 mod profile;
 mod receipt;
 mod refusal;
+mod returns;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Command, Enrolment, ProfileChange};

@@ -26,6 +26,8 @@ pub enum RefusalCode {
     UnknownReward,
     /// No such order.
     UnknownOrder,
+    /// No such purchase of the member, or one whose returns are kept no longer.
+    UnknownPurchase,
     /// The order was captured or released before.
     OrderNotHeld,
     /// Fewer points than needed.
@@ -70,6 +72,7 @@ impl RefusalCode {
             Self::AlreadyEnrolled => "already_enrolled",
             Self::UnknownReward => "unknown_reward",
             Self::UnknownOrder => "unknown_order",
+            Self::UnknownPurchase => "unknown_purchase",
             Self::OrderNotHeld => "order_not_held",
             Self::InsufficientPoints => "insufficient_points",
             Self::OutOfStock => "out_of_stock",

@@ -26,8 +26,8 @@ pub(super) enum Kind {
     Context,
     Member,
     History,
-    HistoryOfKind,
-    HistoryOfWindow,
+    HistoryOf,
+    HistoryIn,
 }
 
 /// What is wrong, and with which part.
@@ -81,8 +81,8 @@ fn fields(of: &Kind) -> &'static [(&'static str, Kind)] {
             ("earned", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
             ("redeemed", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
         ],
-        Kind::HistoryOfKind => &[("streak", COUNT), ("days_since", COUNT)],
-        Kind::HistoryOfWindow => &[("count", COUNT), ("amount", Kind::Int(0, MOST_IN_ALL))],
+        Kind::HistoryOf => &[("streak", COUNT), ("days_since", COUNT)],
+        Kind::HistoryIn => &[("count", COUNT), ("amount", Kind::Int(0, MOST_IN_ALL))],
         _ => &[],
     }
 }
@@ -124,8 +124,8 @@ impl<'a> Scope<'a> {
         let found = match &of {
             Kind::Attributes => Some(Kind::Text),
             Kind::History if field == "days_since" => Some(COUNT),
-            Kind::History => Some(Kind::HistoryOfKind),
-            Kind::HistoryOfKind if Window::counted(field).is_some() => Some(Kind::HistoryOfWindow),
+            Kind::History => Some(Kind::HistoryOf),
+            Kind::HistoryOf if Window::counted(field).is_some() => Some(Kind::HistoryIn),
             _ => fields(&of).iter().find(|(name, _)| *name == field).map(|(_, kind)| kind.clone()),
         };
         match found {
@@ -133,7 +133,7 @@ impl<'a> Scope<'a> {
             Some(kind) => Ok(kind),
             None => {
                 let mut known: Vec<&str> = fields(&of).iter().map(|(name, _)| *name).collect();
-                if of == Kind::HistoryOfKind {
+                if of == Kind::HistoryOf {
                     known.extend(Window::COUNTED.map(Window::name));
                 }
                 let known =
@@ -321,7 +321,7 @@ fn called(kind: &Kind) -> &'static str {
         Kind::Context => "the context",
         Kind::Member => "the member",
         Kind::History => "the history",
-        Kind::HistoryOfKind => "the history of a kind",
-        Kind::HistoryOfWindow => "the history of a window",
+        Kind::HistoryOf => "the history of a kind",
+        Kind::HistoryIn => "the history of a window",
     }
 }

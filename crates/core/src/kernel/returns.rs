@@ -1,0 +1,89 @@
+//! Takes back what a purchase earned, when a return names it.
+
+use super::batch::{Loaded, accounts_in};
+use super::decide::Draft;
+use super::receipt::Receipt;
+use super::refusal::{Refusal, RefusalCode};
+use crate::earning::{Outcome, PreparedReturn, ReturnedPurchase};
+use crate::ledger::{LedgerAccount, LotKey, Transfer};
+use crate::time::Timestamp;
+
+impl Draft<'_> {
+    /// Takes back what the purchase earned, or its part; what is not there any more is forgiven and recorded.
+    pub(super) fn take_back_purchase(&mut self, back: &PreparedReturn, loaded: &Loaded) -> Result<(), Refusal> {
+        let purchase = self.purchase(&back.purchase, loaded)?;
+        let transaction = purchase.transaction_id.0;
+        let before = self.account.history.returned(transaction).ok_or_else(|| {
+            let problem = format!("returns of the purchase `{}` are closed: many were returned since", back.purchase);
+            Refusal::new(RefusalCode::UnknownPurchase, problem)
+        })?;
+        let bought = purchase.activity.as_ref().map_or(0, |activity| activity.amount);
+        let dues = back.dues(&purchase.explanation, bought, &before);
+        for (outcome, (due, amount)) in purchase.explanation.iter().zip(&dues).filter(|(_, (due, _))| *due > 0) {
+            let taken = self.take_back_outcome(outcome, *due)?;
+            self.receipt.forgiven += due - taken;
+            self.receipt.explanation.push(told(outcome, taken, *amount));
+        }
+        let points = dues.into_iter().map(|(due, _)| due).collect();
+        let returned = ReturnedPurchase { transaction, amount: back.amount, points };
+        self.account.history.give_back(&returned);
+        self.receipt.returned = Some(returned);
+        Ok(())
+    }
+
+    /// The receipt of the purchase under a key, of the member or of an account that was merged into the member's.
+    fn purchase(&self, key: &str, loaded: &Loaded) -> Result<Receipt, Refusal> {
+        let unknown = || {
+            let problem = format!("{} has no purchase under the key `{key}`", self.command.member_id);
+            Refusal::new(RefusalCode::UnknownPurchase, problem)
+        };
+        let members = std::iter::once(&self.command.member_id).chain(accounts_in(loaded, self.command.member_id));
+        let committed = members.filter_map(|member| loaded.committed.get(&(*member, key.to_owned()))).next();
+        let committed = committed.ok_or_else(unknown)?;
+        let receipt: Receipt = serde_json::from_str(&committed.receipt)
+            .map_err(|error| Refusal::new(RefusalCode::UnknownPurchase, format!("purchase `{key}`: {error}")))?;
+        let earned = receipt.activity.as_ref().is_some_and(|activity| activity.kind != "return");
+        if earned { Ok(receipt) } else { Err(unknown()) }
+    }
+
+    /// Takes points back from the very lot that they went to, then from others, first-expiring-first.
+    fn take_back_outcome(&mut self, outcome: &Outcome, due: i64) -> Result<i64, Refusal> {
+        let rule = (outcome.rule.clone(), outcome.version);
+        let lot = LotKey {
+            expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
+            funding: outcome.funding,
+            active_at: outcome.active_at.unwrap_or(Timestamp::ZERO),
+        };
+        let mut left = due;
+        for lot in [lot, lot.activated()] {
+            let pending = lot.active_at != Timestamp::ZERO;
+            let debit = if pending { LedgerAccount::MemberPending } else { LedgerAccount::MemberAvailable };
+            let usable = pending || lot.expires_at > self.command.at;
+            let wallet = self.account.wallet(outcome.currency);
+            let found = wallet.and_then(|wallet| wallet.lots.iter().find(|known| known.key == lot && usable));
+            let amount = found.map_or(0, |known| known.remaining.min(left));
+            if amount > 0 {
+                let (credit, rule) = (LedgerAccount::Revocation, Some(rule.clone()));
+                self.transfer(Transfer { debit, credit, currency: outcome.currency, amount, lot, rule })?;
+                left -= amount;
+            }
+        }
+        if left > 0 {
+            left -= self.take_back(outcome.currency, left, &rule)?;
+        }
+        Ok(due - left)
+    }
+}
+
+/// What a return took back of an outcome of its purchase.
+fn told(outcome: &Outcome, taken: i64, amount: i64) -> Outcome {
+    Outcome {
+        points: -taken,
+        amount: Some(amount),
+        facts: Default::default(),
+        trimmed: None,
+        active_at: None,
+        expires_at: None,
+        ..outcome.clone()
+    }
+}

@@ -1,0 +1,113 @@
+//! A member of a program: does activities one after the other, as the kernel decides them.
+//!
+//! Each time the account is written and read as stores do. `check` follows the journal to the same account.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use guerdon_core::earning::Activity;
+use guerdon_core::id::{IdGenerator, MemberId};
+use guerdon_core::kernel::{Batch, Command, Committed, Loaded, Receipt, Refusal};
+use guerdon_core::ledger::{Account, CurrencyId, Transaction};
+use guerdon_core::members::Profile;
+use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM};
+use guerdon_core::program::{Bundle, Program};
+use guerdon_core::time::{EARLIEST, Timestamp};
+use serde_json::Value;
+
+pub const POINTS: CurrencyId = CurrencyId(1);
+const MEMBER: MemberId = MemberId(1);
+
+pub struct Club {
+    pub program: Program,
+    pub account: Account,
+    committed: Vec<(String, Committed)>,
+    journal: Vec<Transaction>,
+    ids: IdGenerator,
+}
+
+impl Club {
+    pub fn of(program_file: &str) -> Self {
+        let mut documents = Bundle::parse(program_file).unwrap().documents().unwrap();
+        documents.iter_mut().for_each(|document| document.version = 1);
+        let program = Program::from_documents(&documents).unwrap();
+        let (account, ids) = (Account::default(), IdGenerator::new(1));
+        let mut club = Self { program, account, committed: Vec::new(), journal: Vec::new(), ids };
+        let master = Arc::new(MasterKey::new([1; 32]));
+        let (keyring, _) = Keyring::generate(master, [2; SECRETS_RANDOM]).unwrap();
+        let enrolment =
+            Command::enrol(&keyring, [3; SEAL_RANDOM], MEMBER, "enrol", Timestamp::ZERO, &Profile::default());
+        club.decide(&enrolment.unwrap(), false).unwrap();
+        club
+    }
+
+    pub fn decide(&mut self, command: &Command, enrolled: bool) -> Result<Receipt, Refusal> {
+        let stored = Account::decode(self.account.version, &self.account.encode()).unwrap();
+        assert_eq!(stored, self.account);
+        let loaded = Loaded {
+            accounts: enrolled.then_some((MEMBER, stored)).into_iter().collect(),
+            committed: self.committed.iter().map(|(key, one)| ((MEMBER, key.clone()), one.clone())).collect(),
+            ..Loaded::default()
+        };
+        let mut batch = Batch::new(&self.program, loaded, &mut self.ids, command.at);
+        let reply = batch.decide(command)?;
+        let changes = batch.finish();
+        for decision in changes.decisions {
+            let Transaction { idempotency_key, request_digest, receipt, .. } = decision.transaction.clone();
+            self.committed.push((idempotency_key, Committed { request_digest, receipt }));
+            self.journal.push(decision.transaction);
+        }
+        for change in changes.accounts {
+            self.account = change.account;
+        }
+        Ok(serde_json::from_str(&reply.receipt).unwrap())
+    }
+
+    /// Records an activity at a local time, under a key.
+    pub fn record(&mut self, key: &str, local: &str, activity: Value) -> Result<Receipt, Refusal> {
+        let at = self.program.calendar.parse_local(local).unwrap();
+        self.record_at(key, at, activity)
+    }
+
+    pub fn record_at(&mut self, key: &str, at: Timestamp, activity: Value) -> Result<Receipt, Refusal> {
+        let activity: Activity = serde_json::from_value(activity).unwrap();
+        let command = Command::record(&self.program, MEMBER, key, &activity, at, EARLIEST)?;
+        self.decide(&command, true)
+    }
+
+    /// Records an activity under a key of its own, and answers the points of each rule.
+    pub fn earns(&mut self, local: &str, activity: Value) -> BTreeMap<String, i64> {
+        let key = format!("key-{}", self.journal.len());
+        points(&self.record(&key, local, activity).unwrap())
+    }
+
+    pub fn adjust(&mut self, points: i64, local: &str) {
+        let at = self.program.calendar.parse_local(local).unwrap();
+        let key = format!("key-{}", self.journal.len());
+        self.decide(&Command::adjust(MEMBER, &key, at, POINTS, points, "for the test").unwrap(), true).unwrap();
+    }
+
+    /// Points that the member has, active or not.
+    pub fn total(&self) -> i64 {
+        self.account.wallet(POINTS).map_or(0, |wallet| {
+            let balance = wallet.balance();
+            balance.available + balance.pending + balance.held
+        })
+    }
+
+    /// The journal alone leads to the account as it is.
+    pub fn check(&self) {
+        let mut followed = Account::default();
+        self.journal.iter().for_each(|transaction| followed.follow(transaction).unwrap());
+        assert_eq!(followed, self.account);
+    }
+}
+
+pub fn points(receipt: &Receipt) -> BTreeMap<String, i64> {
+    receipt.explanation.iter().map(|outcome| (outcome.rule.clone(), outcome.points)).collect()
+}
+
+/// The rules and their points, as written in a test.
+pub fn want<const N: usize>(points: [(&str, i64); N]) -> BTreeMap<String, i64> {
+    points.into_iter().map(|(rule, points)| (rule.to_owned(), points)).collect()
+}

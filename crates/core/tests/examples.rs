@@ -1,0 +1,147 @@
+//! The example programs that ship, with numbers computed by hand.
+//!
+//! Helpers outside of `#[test]` functions are test code too: what goes wrong in them must stop the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, dead_code)]
+
+mod club;
+
+use club::{Club, want};
+use guerdon_core::kernel::RefusalCode;
+use serde_json::json;
+
+macro_rules! example {
+    ($name:literal) => {
+        Club::of(include_str!(concat!("../../../programs/examples/", $name, ".toml")))
+    };
+}
+
+#[test]
+fn spend() {
+    let mut club = example!("spend");
+    // ¥60.50 of tea and ¥59.40 of cups: ¥119.90. 119; 10 % of 119; half of 60.50.
+    let basket = json!({"kind": "purchase", "lines": [
+        {"category": "tea", "quantity": "1", "unit_price": "60.50"},
+        {"category": "cups", "quantity": "2", "unit_price": "29.70"},
+    ]});
+    assert_eq!(club.earns("2026-03-02 10:00:00", basket), want([("base", 119), ("big-basket", 11), ("tea", 30)]));
+    // ¥100.00 is not over ¥100.
+    assert_eq!(club.earns("2026-03-02 10:00:00", json!({"kind": "purchase", "amount": 10_000})), want([("base", 100)]));
+    let over = json!({"kind": "purchase", "amount": 10_001});
+    assert_eq!(club.earns("2026-03-02 10:00:00", over), want([("base", 100), ("big-basket", 10)]));
+    assert_eq!(club.total(), 160 + 100 + 110);
+    club.check();
+}
+
+#[test]
+fn check_in() {
+    let mut club = example!("check-in");
+    let check_in = || json!({"kind": "check_in"});
+    for day in 1..=6 {
+        assert_eq!(club.earns(&format!("2026-03-0{day} 23:30:00"), check_in()), want([("check-in", 5)]));
+    }
+    // Another one on the sixth day earns nothing, and says why.
+    let again = club.record("again", "2026-03-06 23:59:59", check_in()).unwrap();
+    let trim = again.explanation[0].trimmed.as_ref().unwrap();
+    assert_eq!((again.explanation[0].points, trim.offered, trim.count, trim.points), (0, 5, Some(1), None));
+    // The seventh day begins a second later; the bonus comes once.
+    let seventh = club.record("seventh", "2026-03-07 00:00:00", check_in()).unwrap();
+    assert_eq!(club::points(&seventh), want([("check-in", 5), ("seventh-day", 50)]));
+    assert_eq!(seventh.explanation[1].facts["history.check_in.streak"], 7);
+    assert_eq!(club.earns("2026-03-07 12:00:00", check_in()), want([("check-in", 0), ("seventh-day", 0)]));
+    // A day is missed: the next bonus comes seven days after that.
+    for day in 9..=14 {
+        assert_eq!(club.earns(&format!("2026-03-{day:02} 08:00:00"), check_in()), want([("check-in", 5)]));
+    }
+    assert_eq!(club.earns("2026-03-15 08:00:00", check_in()), want([("check-in", 5), ("seventh-day", 50)]));
+    assert_eq!(club.total(), 14 * 5 + 2 * 50);
+    club.check();
+}
+
+#[test]
+fn engagement() {
+    let mut club = example!("engagement");
+    // Monday, 2 March.
+    let survey = || json!({"kind": "survey"});
+    assert_eq!(club.earns("2026-03-02 09:00:00", survey()), want([("survey", 100), ("any-of-them", 30)]));
+    let refused = club.record("twice", "2026-03-31 09:00:00", survey()).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::CapReached);
+    assert!(refused.message.contains("rule `survey` gives a member at most 1 times in one month"), "{refused}");
+    // Three shares on one day, the fourth has no room.
+    for room in [20, 20, 20, 0] {
+        let earned = club.earns("2026-03-03 09:00:00", json!({"kind": "share"}));
+        assert_eq!(earned, want([("share", room), ("any-of-them", 0)]));
+    }
+    let review = json!({"kind": "review", "attributes": {"text": "good"}});
+    assert_eq!(club.earns("2026-03-08 09:00:00", review), want([("review", 50), ("any-of-them", 0)]));
+    // Without a text, but in a new week.
+    assert_eq!(club.earns("2026-03-09 09:00:00", json!({"kind": "review"})), want([("any-of-them", 30)]));
+    assert_eq!(club.earns("2026-04-01 00:00:00", survey()), want([("survey", 100), ("any-of-them", 30)]));
+    assert_eq!(club.total(), 130 + 60 + 50 + 30 + 130);
+    club.check();
+}
+
+#[test]
+fn weekend() {
+    let mut club = example!("weekend");
+    let order = |channel: &str| json!({"kind": "purchase", "amount": 5_050, "channel": channel});
+    assert_eq!(club.earns("2026-03-06 12:00:00", order("app")), want([("base", 50)]));
+    // Saturday.
+    assert_eq!(club.earns("2026-03-07 12:00:00", order("app")), want([("base", 50), ("weekend", 50)]));
+    let happy = club.record("happy", "2026-03-07 17:30:00", order("app")).unwrap();
+    assert_eq!(club::points(&happy), want([("base", 50), ("weekend", 0), ("happy-hour", 100)]));
+    assert_eq!(happy.explanation[1].lost_to.as_deref(), Some("happy-hour"));
+    assert_eq!(club.earns("2026-03-07 17:30:00", order("pos")), want([("base", 50), ("weekend", 50)]));
+    club.check();
+}
+
+#[test]
+fn first_order() {
+    let mut club = example!("first-order");
+    let order = || json!({"kind": "purchase", "amount": 8_100});
+    // The first order stops what comes after it: nobody is welcomed back who was never there.
+    let first = club.record("first", "2026-01-01 12:00:00", order()).unwrap();
+    assert_eq!(club::points(&first), want([("base", 81), ("first-order", 81), ("welcome-back", 0)]));
+    assert_eq!(first.explanation[2].stopped_by.as_deref(), Some("first-order"));
+    assert_eq!(club.earns("2026-01-02 12:00:00", order()), want([("base", 81)]));
+    assert_eq!(club.earns("2026-01-31 12:00:00", order()), want([("base", 81)]));
+    assert_eq!(club.earns("2026-03-02 12:00:00", order()), want([("base", 81), ("welcome-back", 40)]));
+    club.check();
+}
+
+#[test]
+fn limits() {
+    let mut club = example!("limits");
+    let order = |amount: i64| json!({"kind": "purchase", "amount": amount});
+    assert_eq!(club.earns("2026-03-02 10:00:00", order(9_000)), want([("base", 90)]));
+    // Both rules draw on the same minute.
+    let share = club.record("share", "2026-03-02 10:00:59", json!({"kind": "share"})).unwrap();
+    assert_eq!(club::points(&share), want([("share", 10)]));
+    let trim = share.explanation[0].trimmed.as_ref().unwrap();
+    assert_eq!((trim.offered, trim.points, trim.window.name()), (20, Some(100), "minute"));
+    // 49 more minutes fill the day.
+    for minute in 1..50 {
+        assert_eq!(club.earns(&format!("2026-03-02 10:{minute:02}:00"), order(50_000)), want([("base", 100)]));
+    }
+    let full = club.record("full", "2026-03-02 23:59:00", order(50_000)).unwrap();
+    let trim = full.explanation[0].trimmed.as_ref().unwrap();
+    assert_eq!((full.points, trim.points, trim.window.name()), (0, Some(5_000), "day"));
+    assert_eq!(club.earns("2026-03-03 00:00:00", order(50_000)), want([("base", 100)]));
+    assert_eq!(club.total(), 5_100);
+    club.check();
+}
+
+#[test]
+fn steps() {
+    let mut club = example!("steps");
+    let order = |amount: i64| json!({"kind": "purchase", "amount": amount});
+    assert_eq!(club.earns("2026-03-02 10:00:00", order(9_999)), want([]));
+    assert_eq!(club.earns("2026-03-02 10:00:00", order(10_000)), want([("hundred", 10)]));
+    assert_eq!(club.earns("2026-03-02 10:00:00", order(29_999)), want([("hundred", 20)]));
+    let fruit = json!({"kind": "purchase", "lines": [
+        {"category": "fruit", "quantity": "3", "unit_price": "1"},
+        {"category": "fruit", "quantity": "1", "unit_price": "2"},
+        {"category": "bread", "quantity": "1", "unit_price": "95"},
+    ]});
+    assert_eq!(club.earns("2026-03-02 10:00:00", fruit), want([("hundred", 10), ("fruit", 10)]));
+    club.check();
+}
