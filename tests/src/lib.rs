@@ -9,7 +9,7 @@ use guerdon_core::earning::Activity;
 use guerdon_core::id::{MemberId, OrderId};
 use guerdon_core::kernel::{Command, Footprint, Receipt, RefusalCode};
 use guerdon_core::ledger::{Account, Lot};
-use guerdon_core::program::Program;
+use guerdon_core::program::{Bundle, Program};
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::{EARLIEST, Timestamp};
 use guerdon_store::{
@@ -72,6 +72,29 @@ impl Backend for Sqlite {
         let store = SqliteStore::open(DataDir::create(directory.path()).expect("a data directory"));
         (store.expect("a store"), directory)
     }
+}
+
+/// A program that asks the account: a point for each pound, at most 100 a day, and 7 for the third purchase of a month.
+pub fn capped_bundle() -> Bundle {
+    let capped = r#"
+        program = { id = "capped", name = "Capped", money = "GBP", time_zone = "Europe/London" }
+        currencies = [{ id = 1, code = "points", name = "Points", per_money_unit = 100 }]
+
+        [[rules]]
+        id = "base"
+        name = "A point for each pound"
+        trigger = "purchase"
+        effect = { type = "points_per_money", rate = "1" }
+        caps = [{ window = "day", points = 100 }]
+
+        [[rules]]
+        id = "third"
+        name = "The third of a month"
+        trigger = "purchase"
+        condition = "history.purchase.month.count == 2"
+        effect = { type = "fixed_points", points = 7 }
+    "#;
+    Bundle::parse(capped).expect("a program")
 }
 
 /// An engine over a store in which the program of the tests is published.

@@ -3,8 +3,9 @@
 //! Helpers outside of `#[test]` functions are test code too: what goes wrong in them must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId};
-use guerdon_core::kernel::{Action, Batch, Command, Footprint, Loaded, RefusalCode};
+use guerdon_core::kernel::{Action, Batch, Command, Footprint, Loaded, Receipt, RefusalCode};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::members::Profile;
 use guerdon_core::program::{Bundle, Program};
@@ -12,7 +13,7 @@ use guerdon_core::proofs::{SigningKey, consistency_ranges, edge_tiles, tiles_of,
 use guerdon_core::redemption::OrderState;
 use guerdon_core::time::{EARLIEST, Timestamp};
 use guerdon_store::{
-    DataDir, LogGrowth, LogHead, Sequenced, SqliteStore, Store, StoreError, load_program, log_keys, publish,
+    DataDir, LogGrowth, LogHead, Outcome, Sequenced, SqliteStore, Store, StoreError, load_program, log_keys, publish,
     rotate_log_key, sequence, start_log, verify,
 };
 use guerdon_tests::*;
@@ -29,6 +30,8 @@ on_every_store!(
     one_batch_cannot_oversell,
     an_order_is_settled_once,
     a_return_takes_what_is_there_and_forgives_the_rest,
+    a_cap_holds_within_a_batch_and_after_it,
+    a_return_that_names_its_purchase_takes_back_what_it_earned,
     pending_points_mature_when_due,
     points_expire_when_due_and_cannot_be_spent_before_the_tick,
     a_release_after_expiry_gives_back_what_then_expires,
@@ -283,6 +286,71 @@ fn a_return_takes_what_is_there_and_forgives_the_rest<B: Backend>() {
     house.close();
 }
 
+/// A house whose program has caps and asks for the history.
+fn capped_house<B: Backend>() -> House<B> {
+    let (mut store, keep) = B::fresh();
+    publish(&mut store, &capped_bundle(), today()).unwrap();
+    House::over(store, keep)
+}
+
+fn a_cap_holds_within_a_batch_and_after_it<B: Backend>() {
+    let mut house = capped_house::<B>();
+    let member = house.member();
+    // 60 points each, 100 a day, and 7 for the third.
+    let together = (0..3).map(|_| house.record(member, &paid("purchase", today(), 6_000))).collect();
+    let receipts: Vec<_> = house.submit(together).iter().map(receipt_of).collect();
+    let points: Vec<i64> = receipts.iter().map(|receipt| receipt.points).collect();
+    assert_eq!(points, [60, 40, 7]);
+    assert_eq!(receipts[1].explanation[0].trimmed.as_ref().map(|trim| trim.offered), Some(60));
+    house.restart();
+    let late = house.record(member, &paid("purchase", today(), 6_000));
+    assert_eq!(house.accepted(&late).points, 0);
+    let tomorrow = house.record(member, &paid("purchase", today().plus_millis(24 * 60 * 60 * 1000), 6_000));
+    assert_eq!(house.accepted(&tomorrow).points, 60);
+    let history = house.account(member).history;
+    assert_eq!((history.lifetime("purchase").count, history.counters.len()), (5, 2));
+    house.close();
+}
+
+fn a_return_that_names_its_purchase_takes_back_what_it_earned<B: Backend>() {
+    let mut house = capped_house::<B>();
+    let member = house.member();
+    let command = house.record_as(member, "invoice-1", &paid("purchase", today(), 9_000));
+    assert_eq!(house.accepted(&command).points, 90);
+    let back = |amount| Activity { purchase: Some("invoice-1".to_owned()), ..paid("return", today(), amount) };
+    let unknown = Activity { purchase: Some("invoice-2".to_owned()), ..back(1) };
+    let unknown = house.record(member, &unknown);
+    assert_eq!(house.refused(&unknown), RefusalCode::UnknownPurchase);
+    let other = house.member();
+    let foreign = house.record(other, &back(9_000));
+    assert_eq!(house.refused(&foreign), RefusalCode::UnknownPurchase);
+    let third = house.record(member, &back(3_000));
+    assert_eq!(house.accepted(&third).points, -30);
+    // A purchase and its return in one batch, and the rest of the first one.
+    let second = house.record_as(member, "invoice-3", &paid("purchase", today(), 500));
+    let same = Activity { purchase: Some("invoice-3".to_owned()), ..back(500) };
+    let commands = vec![second, house.record(member, &same), house.record(member, &back(6_000))];
+    let points: Vec<i64> = house.submit(commands).iter().map(|outcome| receipt_of(outcome).points).collect();
+    assert_eq!(points, [5, -5, -60]);
+    // The account goes on under another member, and the purchase is found there.
+    let keeper = house.member();
+    let key = house.key();
+    let third = house.record_as(member, "invoice-4", &paid("purchase", today().plus_millis(86_400_000), 800));
+    assert_eq!(house.accepted(&third).points, 8 + 7);
+    let merge = Command::merge(member, keeper, &key, today().plus_millis(86_400_000), "the same person").unwrap();
+    house.accepted(&merge);
+    let last =
+        Activity { purchase: Some("invoice-4".to_owned()), ..paid("return", today().plus_millis(86_400_000), 800) };
+    let last = house.record(keeper, &last);
+    assert_eq!(house.accepted(&last).points, -15);
+    assert_eq!(house.account(keeper).available(), 0);
+    house.close();
+}
+
+fn receipt_of(outcome: &Outcome) -> Receipt {
+    serde_json::from_str(&outcome.as_ref().unwrap().receipt).unwrap()
+}
+
 fn pending_points_mature_when_due<B: Backend>() {
     let mut house = House::<B>::new();
     let member = house.member();
@@ -513,7 +581,12 @@ fn given(program: &Program, occurred_at: Timestamp) -> Vec<(String, i64, i64)> {
     let member = guerdon_core::id::MemberId(1);
     let command = Command::record(program, member, "k", &activity, occurred_at, EARLIEST).unwrap();
     match command.action {
-        Action::Record(activity) => activity.outcomes.into_iter().map(|o| (o.rule, o.version, o.points)).collect(),
+        Action::Record(activity) => activity
+            .candidates
+            .into_iter()
+            .filter(|candidate| candidate.points != 0)
+            .map(|candidate| (candidate.rule.rule.id.clone(), candidate.rule.version, candidate.points))
+            .collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -561,7 +634,7 @@ fn a_rule_put_first_does_not_make_the_others_earn_twice<B: Backend>() {
     let mut more = bundle();
     let mut first = more.rules[0].clone();
     first.id = "welcome".to_owned();
-    first.effect = guerdon_core::earning::Effect::FixedPoints { points: 3 };
+    first.effect = guerdon_core::earning::Effect::FixedPoints { points: 3, lines: None };
     more.rules.insert(0, first);
     publish(&mut store, &more, change).unwrap();
     let program = load_program(&mut store).unwrap();

@@ -10,6 +10,7 @@ use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Batch, Command, Footprint, Receipt, RefusalCode};
 use guerdon_core::program::Bundle;
 use guerdon_core::proofs::SigningKey;
+use guerdon_core::time::EARLIEST;
 use guerdon_store::{
     Engine, EngineHandle, Outcome, PostgresStore, Store, StoreError, load_program, publish, sequence, start_log, verify,
 };
@@ -75,6 +76,40 @@ fn two_nodes_share_members_and_a_hot_reward_without_losing_anything() {
     let mut store = nodes.into_iter().map(|node| node.stop().unwrap()).next().unwrap();
     let spent: i64 = members.iter().map(|id| 50_000 - stored_account(&mut store, *id).unwrap().available()).sum();
     assert_eq!(spent, 100 * 500);
+    clean(&url);
+}
+
+#[test]
+fn a_cap_holds_on_two_nodes_at_once() {
+    let url = shared().database();
+    let mut store = PostgresStore::create(&url).unwrap();
+    publish(&mut store, &capped_bundle(), today()).unwrap();
+    let mut house = House::<Postgres>::over(store, url.clone());
+    let members: Vec<MemberId> = (0..3).map(|_| house.member()).collect();
+    let program = std::sync::Arc::clone(&house.program);
+    house.close();
+    let nodes = [node(&url), node(&url)];
+    let workers: Vec<_> = (0..4)
+        .map(|worker: usize| {
+            let (handle, members, program) = (nodes[worker % 2].handle(), members.clone(), program.clone());
+            std::thread::spawn(move || {
+                for round in 0..30 {
+                    let key = format!("w{worker}-r{round}");
+                    let activity = paid("purchase", today(), 300);
+                    let member = members[round % members.len()];
+                    let command = Command::record(&program, member, &key, &activity, today(), EARLIEST).unwrap();
+                    drop(ask(&handle, command).unwrap());
+                }
+            })
+        })
+        .collect();
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    let mut store = nodes.into_iter().map(|node| node.stop().unwrap()).next().unwrap();
+    for member in members {
+        // 40 purchases of 3 points meet 100 a day; the third of the month gives 7 more.
+        let account = stored_account(&mut store, member).unwrap();
+        assert_eq!((account.available(), account.history.lifetime("purchase").count), (107, 40));
+    }
     clean(&url);
 }
 

@@ -170,6 +170,8 @@ impl Builder<'_> {
                 amount: None,
                 lines: Vec::new(),
                 store: row.text("store"),
+                channel: None,
+                purchase: None,
                 attributes: Default::default(),
             },
             row: line,

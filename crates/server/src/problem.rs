@@ -60,9 +60,10 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal.code {
-            RefusalCode::UnknownMember | RefusalCode::UnknownReward | RefusalCode::UnknownOrder => {
-                StatusCode::NOT_FOUND
-            }
+            RefusalCode::UnknownMember
+            | RefusalCode::UnknownReward
+            | RefusalCode::UnknownOrder
+            | RefusalCode::UnknownPurchase => StatusCode::NOT_FOUND,
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
             | RefusalCode::UnknownCurrency
@@ -75,6 +76,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::OrderNotHeld
             | RefusalCode::OutOfOrder
             | RefusalCode::WalletLimit
+            | RefusalCode::CapReached
             | RefusalCode::NothingDue
             | RefusalCode::MemberClosed
             | RefusalCode::MemberMerged

@@ -109,6 +109,8 @@ pub fn custom(kind: &str, occurred_at: Timestamp) -> Activity {
         amount: None,
         lines: Vec::new(),
         store: None,
+        channel: None,
+        purchase: None,
         attributes: BTreeMap::new(),
     }
 }

@@ -44,6 +44,14 @@ pub const WORDS: &[&str] = &[
     "day",
     "month",
     "activity.net > 10000",
+    "fixed_points",
+    "points_per_step",
+    "multiply",
+    "caps",
+    "window",
+    "lifetime",
+    "exclusive",
+    "priority",
 ];
 
 pub const CONDITIONS: &[&str] = &[
@@ -54,11 +62,20 @@ pub const CONDITIONS: &[&str] = &[
     "size(lines.filter(l, l.sku.startsWith('8'))) > 1 || lines.map(l, l.amount * 2) == [2, 4]",
     "timestamp('2011-12-09T12:50:00Z') + duration('1h') > timestamp('2011-12-09T12:50:00Z')",
     "{'a': 1, 'b': [1.5, 2u, b'x', null]}.a == 1 || has(activity.store) && activity.store in ['x', 'y']",
+    "history.purchase.month.amount + activity.net > 5000 && history.check_in.streak % 7 == 0 && context.weekday >= 6",
+    "history.purchase.lifetime.count in [0, 4] ? member.available < 100 : !(history.days_since > -1 - size(lines))",
     "int('12') + int(1.5) > 3 && string(activity.net).size() < 5 && double('1e300') > 1.0",
 ];
 
 pub const CEL_WORDS: &[&str] = &[
     "activity",
+    "history",
+    "member",
+    "context",
+    ".purchase",
+    ".day",
+    ".count",
+    ".streak",
     "lines",
     "line",
     ".net",
@@ -175,7 +192,7 @@ pub fn condition(input: &[u8]) -> String {
     let mut words = String::new();
     for rule in [whole, lines] {
         words += &behaviour(CompiledRule::compile(rule, 1, Timestamp::ZERO, true), |rule| {
-            program.rules = vec![rule];
+            program.rules = vec![rule.into()];
             evaluated(&program, &examples())
         });
     }

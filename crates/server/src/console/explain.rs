@@ -1,6 +1,5 @@
 //! Explains a transaction in sentences: what it was, and which rule gave or took which points and why.
 
-use guerdon_core::earning::Outcome;
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{OrderReceipt, Receipt};
 use guerdon_core::ledger::{CurrencyId, TransactionKind};
@@ -9,6 +8,7 @@ use guerdon_store::read::TransactionRow;
 
 use super::format;
 use super::frame::Frame;
+use super::why::outcome_sentence;
 
 /// A transaction in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn explain(frame: &Frame, row: &TransactionRow) -> Explanation {
 pub fn explain_receipt(frame: &Frame, receipt: &Receipt) -> Explanation {
     let currency = currency_of(receipt);
     let mut sentences: Vec<String> =
-        receipt.explanation.iter().map(|outcome| outcome_sentence(frame, outcome, &receipt.explanation)).collect();
+        receipt.explanation.iter().map(|outcome| outcome_sentence(frame, outcome, receipt)).collect();
     sentences.extend(remarks(frame, receipt, currency));
     let balance = receipt.balances.iter().find(|balance| balance.currency == currency);
     let change = match receipt.points {
@@ -121,52 +121,6 @@ fn order_title(frame: &Frame, order: &OrderReceipt) -> String {
     let points = frame.points(order.currency, order.points);
     let (quantity, reward) = (format::number(order.quantity), frame.reward_name(&order.reward_id));
     frame.say(key, [("quantity", quantity.into()), ("reward", reward.into()), ("points", points.into())])
-}
-
-fn outcome_sentence(frame: &Frame, outcome: &Outcome, all: &[Outcome]) -> String {
-    let taken = outcome.points <= 0 && outcome.amount.is_some();
-    let points = frame.points(outcome.currency, outcome.points.saturating_abs());
-    let rule = frame.rule_name(&outcome.rule);
-    let rate = outcome.rate.map(|rate| rate.normalize().to_string());
-    let mut sentence = match (rate, outcome.amount, &outcome.of_rule) {
-        (Some(rate), Some(amount), _) => {
-            let one = i64::from(rate != "1") + 1;
-            let each = frame.say("points", [("points", rate.into()), ("count", one.into())]);
-            let (unit, amount) = (frame.money(frame.program.minor_per_major()), frame.money(amount));
-            let key = if taken { "why-taken-back" } else { "why-per-money" };
-            let (points, rule, each) = (points.into(), rule.into(), each.into());
-            let (unit, amount) = (unit.into(), amount.into());
-            frame.say(key, [("points", points), ("rule", rule), ("rate", each), ("unit", unit), ("amount", amount)])
-        }
-        (Some(percent), None, Some(other)) => {
-            let base = all.iter().filter(|base| base.rule == *other).map(|base| base.points).sum();
-            let (base, other) = (frame.points(outcome.currency, base), frame.rule_name(other));
-            let (points, rule, percent) = (points.into(), rule.into(), percent.into());
-            let (base, other) = (base.into(), other.into());
-            frame.say(
-                "why-percent",
-                [("points", points), ("rule", rule), ("percent", percent), ("base", base), ("other", other)],
-            )
-        }
-        _ => frame.say("why-fixed", [("points", points.into()), ("rule", rule.into())]),
-    };
-    sentence.push_str(&dates(frame, outcome));
-    sentence
-}
-
-/// When the points of an outcome become active and how long they are good.
-fn dates(frame: &Frame, outcome: &Outcome) -> String {
-    let calendar = &frame.program.calendar;
-    let mut text = String::new();
-    if let Some(active_at) = outcome.active_at {
-        text.push_str(&frame.say("why-pending", [("date", calendar.show(active_at).into())]));
-    }
-    if let Some(expires_at) = outcome.expires_at
-        && expires_at != guerdon_core::time::Timestamp::NEVER
-    {
-        text.push_str(&frame.say("why-good-through", [("date", calendar.last_day_before(expires_at).into())]));
-    }
-    text
 }
 
 /// What else there is to say: what was forgiven, what matured beside an expiry, why an operator stepped in.
@@ -278,6 +232,53 @@ mod tests {
                 "20 积分已不在账户中，予以免除",
             ]
         );
+    }
+
+    #[test]
+    fn caps_and_other_rules_are_named() {
+        let activity = json!({"id": "act_0000000000001", "kind": "purchase", "amount": 13_240});
+        let outcome = |more: Value| {
+            let mut outcome = json!({"rule": "base", "version": 1, "points": 0, "currency": 1, "amount": 13_240});
+            outcome.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            outcome
+        };
+        let cap = json!({"offered": 132, "cap": "rule", "window": "day", "points": 100});
+        let times = json!({"offered": 5, "cap": "program", "window": "lifetime", "count": 1});
+        let explanation = [
+            outcome(json!({"points": 100, "rate": "1", "trimmed": cap})),
+            outcome(json!({"rate": "1", "trimmed": times})),
+            outcome(json!({"points": 10, "rate": "10", "step": "100"})),
+            outcome(json!({"points": 66, "factor": "1.50", "of_rule": "big-basket"})),
+            outcome(json!({"points": 66, "factor": "2"})),
+            outcome(json!({"factor": "3", "lost_to": "big-basket"})),
+            outcome(json!({"stopped_by": "big-basket"})),
+        ];
+        let receipt = receipt("activity", json!({"activity": activity, "explanation": explanation}));
+        assert_eq!(
+            told(Language::English, &receipt)[1..],
+            [
+                "100 points: Base — 1 point for each £1.00 of £132.40, rounded down; 132 points offered, limit of the rule \
+                 reached: 100 points (day)",
+                "Nothing: Base; 5 points offered, limit of the program reached: 1 × (all time)",
+                "10 points: Base — 10 points for each full £100.00 of £132.40",
+                "66 points: Base — Big basket × 1.5",
+                "66 points: Base — × 2",
+                "Nothing: Base — Big basket gave instead",
+                "Nothing: Base — Big basket lets no rule after it give",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_return_of_a_purchase_names_what_gave() {
+        let back = json!({"rule": "big-basket", "version": 1, "points": -13, "currency": 1, "amount": 5_000, "rate": "10",
+            "of_rule": "base"});
+        let activity = json!({"id": "act_0000000000001", "kind": "return", "amount": 5_000});
+        let returned = json!({"transaction": 5, "amount": 5_000, "points": [13]});
+        let more = json!({"points": -13, "activity": activity, "explanation": [back], "returned": returned});
+        let receipt = receipt("activity", more);
+        assert_eq!(told(Language::English, &receipt)[1..], ["13 points taken back of what Big basket gave"]);
+        assert_eq!(told(Language::Chinese, &receipt)[1..], ["扣回 13 积分：大单奖励所发"]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod sign_in;
 mod sso;
 mod summary;
 mod trouble;
+mod why;
 
 use std::sync::Arc;
 
