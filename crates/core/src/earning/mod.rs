@@ -7,6 +7,7 @@ mod evaluate;
 mod expression;
 mod facts;
 mod history;
+mod lines;
 mod prepare;
 mod returns;
 mod rule;

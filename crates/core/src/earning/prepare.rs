@@ -9,6 +9,7 @@ use super::activity::Activity;
 use super::caps::ProgramCap;
 use super::expression::{Expression, Fact};
 use super::facts::{Measured, activity_context, line_value, measure};
+use super::lines::{LineFilter, LineFilters};
 use super::returns::PreparedReturn;
 use super::rule::{CompiledRule, Effect};
 use super::window::Window;
@@ -73,7 +74,7 @@ pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<
     if activity.purchase.is_some() {
         rules.retain(|rule| !matches!(rule.rule.effect, Effect::TakeBackPerMoney { .. }));
     }
-    let mut evaluation = Evaluation { program, measured: &measured, at, rules: &rules, context: None };
+    let mut evaluation = Evaluation { program, measured: &measured, at, rules: &rules, context: None, lines: None };
     let mut candidates: Vec<Candidate> = Vec::new();
     for rule in &rules {
         let named = |problem: String| format!("rule `{}`: {problem}", rule.rule.id);
@@ -147,12 +148,13 @@ struct Evaluation<'a> {
     at: Timestamp,
     rules: &'a [&'a Arc<CompiledRule>],
     context: Option<Context<'static, 'static>>,
+    lines: Option<LineFilters<'a>>,
 }
 
-impl Evaluation<'_> {
+impl<'a> Evaluation<'a> {
     /// What all expressions of the activity look at, built when the first one asks.
     fn context(&mut self) -> &mut Context<'static, 'static> {
-        let Self { program, measured, at, rules, context } = self;
+        let Self { program, measured, at, rules, context, .. } = self;
         context.get_or_insert_with(|| {
             let wanted = |look: fn(&Expression) -> bool| {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
@@ -177,29 +179,46 @@ impl Evaluation<'_> {
         condition.given(context).map(Some)
     }
 
-    /// The lines for which all of some filters hold: how many, and their money. Without a filter: the whole.
-    fn counted(&mut self, filters: &[&Expression]) -> Result<(i64, i64), String> {
-        let measured = self.measured;
-        if filters.is_empty() {
-            return Ok((1, measured.net));
+    /// The lines that count for all of some rules: how many, and their money. Without a filter: the whole.
+    fn counted(&mut self, rules: &[&CompiledRule]) -> Result<(i64, i64), String> {
+        let texts: Vec<&str> = rules.iter().filter_map(|rule| rule.rule.effect.lines()).collect();
+        if texts.is_empty() {
+            return Ok((1, self.measured.net));
         }
+        let lines = match self.lines.take() {
+            Some(lines) => lines,
+            None => self.filter_lines(),
+        };
+        let counted = lines.counted(&texts);
+        self.lines = Some(lines);
+        counted
+    }
+
+    /// Runs all filters over each line, so that a line is made ready for expressions once.
+    fn filter_lines(&mut self) -> LineFilters<'a> {
+        let measured = self.measured;
         // On a return the quantities are negative or positive alike; what comes back is looked at as it was bought.
         let back = measured.activity.purchase.is_some();
-        let context = self.context();
-        let (mut count, mut sum) = (0_i64, 0_i64);
-        for (line, amount) in measured.activity.lines.iter().zip(&measured.amounts) {
-            let amount = if back { amount.saturating_abs() } else { *amount };
-            context.add_variable_from_value("line", line_value(line, amount));
-            let mut all = true;
-            for filter in filters {
-                all = all && filter.holds(context)?;
-            }
-            if all {
-                count += 1;
-                sum = sum.saturating_add(amount);
+        let of = |amount: &i64| if back { amount.saturating_abs() } else { *amount };
+        let amounts: Vec<i64> = measured.amounts.iter().map(of).collect();
+        let all: Vec<&'a Arc<CompiledRule>> = match back {
+            true => self.program.rules.iter().filter(|rule| rule.active).collect(),
+            false => self.rules.to_vec(),
+        };
+        let mut filters: Vec<LineFilter<'a>> = Vec::new();
+        for rule in all {
+            if let (Some(text), Some(expression)) = (rule.rule.effect.lines(), &rule.line_filter)
+                && !filters.iter().any(|known| known.text == text)
+            {
+                filters.push(LineFilter { text, expression, holds: Ok(Vec::with_capacity(amounts.len())) });
             }
         }
-        Ok((count, sum))
+        let context = self.context();
+        for (line, amount) in measured.activity.lines.iter().zip(&amounts) {
+            context.add_variable_from_value("line", line_value(line, *amount));
+            filters.iter_mut().for_each(|filter| filter.add(context));
+        }
+        LineFilters { amounts, filters }
     }
 
     /// What comes back of a purchase, for whichever version of each rule it earned by.
@@ -207,8 +226,7 @@ impl Evaluation<'_> {
         let mut counted = Vec::new();
         let lines = !self.measured.activity.lines.is_empty();
         for rule in self.program.rules.iter().filter(|rule| lines && rule.active && rule.line_filter.is_some()) {
-            let filter: Vec<&Expression> = rule.line_filter.iter().collect();
-            let (_, amount) = self.counted(&filter).map_err(|problem| format!("rule `{}`: {problem}", rule.rule.id))?;
+            let (_, amount) = self.counted(&[rule]).map_err(|problem| format!("rule `{}`: {problem}", rule.rule.id))?;
             counted.push(((rule.rule.id.clone(), rule.version), amount));
         }
         Ok(PreparedReturn { purchase: purchase.to_owned(), amount: self.measured.net, counted })
@@ -216,25 +234,23 @@ impl Evaluation<'_> {
 
     /// What a rule gives by itself, and the money that counts for it.
     fn effect(&mut self, rule: &CompiledRule, earlier: &[Candidate]) -> Result<(i64, Option<i64>), String> {
-        let filter: Vec<&Expression> = rule.line_filter.iter().collect();
         match &rule.rule.effect {
             Effect::PointsPerMoney { rate, .. } => {
-                let (_, amount) = self.counted(&filter)?;
+                let (_, amount) = self.counted(&[rule])?;
                 Ok((per_money(self.program, amount.max(0), *rate)?, Some(amount)))
             }
             Effect::PointsPerStep { points, step, .. } => {
-                let (_, amount) = self.counted(&filter)?;
+                let (_, amount) = self.counted(&[rule])?;
                 let step_minor = step.checked_mul(Decimal::from(self.program.minor_per_major()));
                 let steps = floor(Some(Decimal::from(amount.max(0))), step_minor.unwrap_or(Decimal::MAX))?;
                 Ok((steps.checked_mul(*points).ok_or(BEYOND)?, Some(amount)))
             }
-            Effect::FixedPoints { points, .. } if filter.is_empty() => Ok((*points, None)),
+            Effect::FixedPoints { points, lines: None } => Ok((*points, None)),
             Effect::FixedPoints { points, .. } => {
-                let (count, amount) = self.counted(&filter)?;
+                let (count, amount) = self.counted(&[rule])?;
                 Ok((count.checked_mul(*points).ok_or(BEYOND)?, Some(amount)))
             }
-            Effect::PercentOfRule { .. } => Ok((0, None)),
-            Effect::Multiply { lines: None, .. } => Ok((0, None)),
+            Effect::PercentOfRule { .. } | Effect::Multiply { lines: None, .. } => Ok((0, None)),
             Effect::Multiply { factor, .. } => self.more_over_lines(rule, *factor, earlier),
             Effect::TakeBackPerMoney { rate } => {
                 Ok((-per_money(self.program, self.measured.net, *rate)?, Some(self.measured.net)))
@@ -252,13 +268,11 @@ impl Evaluation<'_> {
         let mut product = Decimal::ZERO;
         for base in earlier.iter().filter(|base| multiplies(&rule.rule, base)) {
             let Effect::PointsPerMoney { rate, .. } = &base.rule.rule.effect else { continue };
-            let filters: Vec<&Expression> = rule.line_filter.iter().chain(&base.rule.line_filter).collect();
-            let (_, amount) = self.counted(&filters)?;
+            let (_, amount) = self.counted(&[rule, &base.rule])?;
             let more = Decimal::from(amount.max(0)).checked_mul(*rate);
             product = more.and_then(|more| product.checked_add(more)).ok_or(BEYOND)?;
         }
-        let filter: Vec<&Expression> = rule.line_filter.iter().collect();
-        let (_, amount) = self.counted(&filter)?;
+        let (_, amount) = self.counted(&[rule])?;
         let more = factor.checked_sub(Decimal::ONE).and_then(|more| product.checked_mul(more));
         Ok((floor(more, Decimal::from(self.program.minor_per_major()))?, Some(amount)))
     }
