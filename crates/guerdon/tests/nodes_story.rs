@@ -105,6 +105,8 @@ async fn a_database_that_is_away_is_said_and_comes_back() {
     assert_eq!(server.text("/readyz").await.0, 200);
 
     database.kill();
+    // The answer of before is remembered for a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     assert_eq!(server.text("/readyz").await.0, 503);
     assert_eq!(server.text("/livez").await.0, 200, "the server itself lives");
     let request = server.client.post(format!("{}/v1/orders", server.address)).header("idempotency-key", "away");
