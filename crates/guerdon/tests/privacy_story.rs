@@ -51,7 +51,9 @@ async fn a_member_s_data_leave_as_an_archive() {
     let basket = json!({ "member_id": member, "activity": { "kind": "purchase", "lines": [
         { "description": "CHRISTMAS LIGHTS", "quantity": "6", "unit_price": "22.05" }] } });
     assert_eq!(server.post("/v1/activities", "inv-1", basket).await.0, 201);
-    let response = server.client.get(format!("{}/v1/members/{member}/export", server.address)).send().await.unwrap();
+    let path = format!("{}/v1/members/{member}/export", server.address);
+    let request = server.client.post(&path).header("content-type", "application/json");
+    let response = request.body(r#"{ "reason": "asked for by letter" }"#).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/zip");
     let bytes = response.bytes().await.unwrap().to_vec();
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();

@@ -71,11 +71,17 @@ pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done
 }
 
 /// Merges the account of `from` into that of `into`, which goes on.
-pub async fn merge(state: &AppState, by: &By<'_>, from: MemberId, into: MemberId) -> Result<Reply, Problem> {
+pub async fn merge(state: &AppState, by: &By<'_>, from: MemberId, into: MemberId) -> Result<Done, Problem> {
     let command = Command::merge(from, into, by.key, state.engine.now(), by.reason)?;
     let mut event = by.event(state, "member.merge", &into.to_string());
     event.before = json!({ "from": from });
-    submit(state, by, command, event).await
+    let balances = state.reader.account(from).await?.map(|account| account.wallets).unwrap_or_default();
+    let balances = balances.iter().map(|wallet| wallet.balance());
+    let points = balances.fold(0_i64, |sum, balance| {
+        sum.saturating_add(balance.available).saturating_add(balance.pending).saturating_add(balance.held)
+    });
+    let (reason, key) = (by.reason.to_owned(), by.key.to_owned());
+    ask(state, by, Act::Merge { from, into, points, reason, key }, command, event).await
 }
 
 /// Closes an account for ever.

@@ -144,6 +144,7 @@ approvals-none = Nothing waits.
 approvals-decided = Decided
 approval-adjust = Adjust { $member } by { $points } points
 approval-refund = Refund the order { $order } of { $points } points
+approval-merge = Merge { $from } with { $points } points into { $into }
 approval-publish = Publish a changed program
 approval-reveal = Export { $members } members with their personal data
 approval-policy = Change from where on two people are needed
@@ -160,6 +161,7 @@ approval-stage-approved = approved, under way
 approval-stage-done = done
 approval-stage-failed = approved, but failed
 approval-stage-rejected = rejected
+problem-too_many_looks = You have looked at the personal data of as many members today as the policy allows. Ask for an export, which another operator agrees to.
 problem-four_eyes = You asked for this, or are too close to whoever did, so another operator decides.
 problem-decided_already = This was decided already.
 

@@ -141,6 +141,7 @@ approvals-none = 没有待审批事项。
 approvals-decided = 已处理
 approval-adjust = 将 { $member } 调整 { $points } 积分
 approval-refund = 退还订单 { $order }，{ $points } 积分
+approval-merge = 将会员 { $from }（{ $points } 积分）合并到 { $into }
 approval-publish = 发布更改后的计划
 approval-reveal = 导出 { $members } 位会员及其个人资料
 approval-policy = 更改双人审批的界限
@@ -157,6 +158,7 @@ approval-stage-approved = 已批准，执行中
 approval-stage-done = 已完成
 approval-stage-failed = 已批准，但执行失败
 approval-stage-rejected = 已驳回
+problem-too_many_looks = 您今天查看个人资料的会员数已达上限。请申请导出，并由另一位操作员同意。
 problem-four_eyes = 由您提出，或您与申请人之间有邀请或重置关系，须由另一位操作员决定。
 problem-decided_already = 此事项已处理。
 

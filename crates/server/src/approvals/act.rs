@@ -49,6 +49,19 @@ pub enum Act {
         /// The request's idempotency key.
         key: String,
     },
+    /// Merge two accounts of one person.
+    Merge {
+        /// The account that ends.
+        from: MemberId,
+        /// The account that goes on.
+        into: MemberId,
+        /// What the account that ends holds.
+        points: i64,
+        /// Why.
+        reason: String,
+        /// The request's idempotency key.
+        key: String,
+    },
     /// Publish a program file.
     Publish {
         /// The file, TOML or JSON.
@@ -81,6 +94,7 @@ impl Act {
         match self {
             Self::Adjust { .. } => Permission::MembersAdjust,
             Self::Refund { .. } => Permission::OrdersRefund,
+            Self::Merge { .. } => Permission::MembersMerge,
             Self::Publish { .. } => Permission::ProgramWrite,
             Self::Reveal { .. } => Permission::MembersReveal,
             Self::Import { .. } => Permission::ImportsWrite,
@@ -117,6 +131,10 @@ impl Act {
             }
             Self::Refund { member, owner, order, reason, key, .. } => {
                 let command = Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?;
+                submit(state, command.by(approval.requested_by.clone())).await
+            }
+            Self::Merge { from, into, reason, key, .. } => {
+                let command = Command::merge(*from, *into, key, state.engine.now(), reason)?;
                 submit(state, command.by(approval.requested_by.clone())).await
             }
             Self::Publish { program } => {

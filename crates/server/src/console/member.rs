@@ -119,6 +119,7 @@ fn concerns(act: &Act, id: MemberId) -> bool {
     match act {
         Act::Adjust { member, .. } => *member == id,
         Act::Refund { member, owner, .. } => *member == id || *owner == id,
+        Act::Merge { from, into, .. } => *from == id || *into == id,
         Act::Publish { .. } | Act::Reveal { .. } | Act::Import { .. } | Act::Policy { .. } => false,
     }
 }

@@ -16,6 +16,7 @@ use guerdon_core::privacy::mask;
 use guerdon_store::read::MemberRow;
 
 use crate::AppState;
+use crate::approvals;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -42,6 +43,7 @@ pub async fn reveal(
     reason: &str,
 ) -> Result<Option<Profile>, Problem> {
     limits::check_text("reason", reason, limits::TEXT_CHARS).map_err(invalid)?;
+    approvals::check_looks(state, actor).await?;
     let mut event = actor.event(state.clock(), "member.reveal", &row.id.to_string());
     reason.clone_into(&mut event.reason);
     // Written before anything is shown: nobody looks without leaving a trace.
