@@ -179,7 +179,7 @@ async fn members_reach_their_own_and_nothing_else() {
     assert_eq!(known, other.post("/portal/sign-in", &[("to", "13800148005")]).await);
     assert_eq!(one.get("/portal/sign-in/code").await, other.get("/portal/sign-in/code").await);
 
-    for path in [format!("/v1/members/{bob_id}"), format!("/v1/members/{ann_id}/export"), "/v1/audit".to_owned()] {
+    for path in [format!("/v1/members/{bob_id}"), format!("/v1/members/{ann_id}/wallet"), "/v1/audit".to_owned()] {
         assert_eq!(ann.get(&path).await.0, 401, "{path}");
     }
     // Not even as the session of an operator.
