@@ -86,10 +86,9 @@ async fn made(server: &Server, path: &str, body: Value) -> Value {
     answer
 }
 
-const PAGES: [(&str, &str); 19] = [
+const PAGES: [(&str, &str); 18] = [
     ("?at=first", "overview"),
     ("members", "members"),
-    ("search?q=nobody", "search"),
     ("approvals", "approvals"),
     ("audit", "audit"),
     ("proofs", "proofs"),

@@ -137,7 +137,7 @@ async fn erasure_waits_can_be_taken_back_and_then_leaves_a_ledger_that_names_nob
     assert!(erased.get("erased_at").is_some() && erased.get("profile").is_none(), "{erased}");
     let body = json!({ "member_id": member, "activity": { "kind": "survey" } });
     assert_eq!(server.post("/v1/activities", "late", body).await.1["code"], "member_erased");
-    let (_, found) = server.get("/v1/members?external_id=C-1").await;
+    let (_, found) = server.post("/v1/members/search", "", json!({ "external_id": "C-1" })).await;
     assert_eq!(found["items"].as_array().unwrap().len(), 0, "the number leads to nobody");
     let (code, out, error) = guerdon(&["verify", "--data-dir", data.to_str().unwrap()]);
     assert_eq!(code, 0, "{out}{error}");
