@@ -79,7 +79,21 @@ async fn a_large_adjustment_waits_for_another_person_and_is_done_once() {
     assert_eq!((done["stage"].as_str(), done["outcome"]["points"].as_i64()), (Some("done"), Some(50_000)), "{done}");
     let (status, problem) = olga.json(&decision, &json!({ "approve": true })).await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("decided_already")), "{problem}");
-    assert_eq!(available(&server, &ann).await, 50_100, "and not twice");
+    asked_for_in_the_console(&server, &mut olga, &mut fred, &ann).await;
+    assert_eq!(available(&server, &ann).await, 100, "and not twice");
+}
+
+/// What waited is recorded under the channel over which it was asked for.
+async fn asked_for_in_the_console(server: &Server, olga: &mut Person, fred: &mut Person, ann: &str) {
+    let form = [("key", "form-1"), ("reason", "goodwill"), ("direction", "take"), ("points", "50000")];
+    let (status, page) = fred.post(&format!("/console/members/{ann}/adjust"), &form).await;
+    assert_eq!(status, 303, "{page}");
+    let (_, waiting) = server.get("/v1/approvals?stage=waiting").await;
+    let place = format!("/console/approvals/{}", waiting[0]["id"].as_str().unwrap());
+    assert_eq!(olga.post(&place, &[("act", "approve"), ("note", "seen")]).await.0, 303);
+    let (_, done) = server.get(&format!("/v1/members/{ann}/transactions?limit=2")).await;
+    let channels = [&done["items"][0]["channel"], &done["items"][1]["channel"]];
+    assert_eq!(channels, ["console", "api"], "{done}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

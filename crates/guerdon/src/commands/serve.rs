@@ -54,6 +54,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let messages = args.messages.open(args.listen.edge.outbound()?)?;
     let sso = single_sign_on(args.sso.as_deref())?;
     let mut stores = args.data.open_writers()?;
+    args.data.warn_of_open_master_key();
     let log_key = stores.first_mut().map(|store| args.data.log_key(store)).transpose()?.flatten();
     if log_key.is_none() {
         let file = args.data.log_key_file();

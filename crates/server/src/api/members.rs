@@ -8,7 +8,7 @@ use guerdon_core::hex;
 use guerdon_core::id::{MemberId, TransactionId};
 use guerdon_core::kernel::Command;
 use guerdon_core::members::{Profile, RefKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,6 +19,7 @@ use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::actor::Actor;
+use crate::identity::member_session;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -29,6 +30,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(wallet))
         .routes(routes!(transactions))
         .routes(routes!(adjust))
+        .routes(routes!(end_sessions))
 }
 
 /// The problem of a member that is not there.
@@ -200,4 +202,25 @@ async fn adjust(
     let by = By { actor: &actor, key: &key, channel: "api", reason: &adjustment.reason };
     let adjusted = acts::adjust(&state, &by, id(&text)?, adjustment.currency.as_deref(), adjustment.points).await?;
     done(&state, adjusted).await
+}
+
+/// Sessions that were ended.
+#[derive(Serialize, ToSchema)]
+struct EndedView {
+    /// How many.
+    ended: usize,
+}
+
+/// End every session that a member has in the portal: they sign in anew, with a code that only they get.
+#[utoipa::path(delete, path = "/v1/members/{member_id}/sessions", tag = "members",
+    security(("key" = ["members:write"])), params(("member_id" = String, Path)),
+    responses((status = 200, body = EndedView), (status = 404, body = Problem)))]
+async fn end_sessions(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(text): Path<String>,
+) -> Result<Json<EndedView>, Problem> {
+    let (member, account) = state.reader.resolve(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
+    let ended = member_session::end_all(&state, &actor, member, &account.merged_from, "").await?;
+    Ok(Json(EndedView { ended }))
 }

@@ -124,6 +124,7 @@ mod tests {
             points,
             reason: "r".to_owned(),
             key: "k".to_owned(),
+            channel: "api".to_owned(),
         };
         assert!(!policy.holds(&adjust(10_000)) && policy.holds(&adjust(10_001)) && policy.holds(&adjust(-10_001)));
         assert!(policy.holds(&adjust(i64::MIN)));

@@ -67,6 +67,7 @@ pub fn pages() -> Pages {
         .post("/console/search", members, members::search)
         .get("/console/members/{id}", members, member::page)
         .post("/console/members/{id}", Needs::InStore(Permission::MembersReveal), member::reveal)
+        .post("/console/members/{id}/sessions", Needs::Permission(Permission::MembersWrite), member::end_sessions)
         .get("/console/members/{id}/transactions", members, history::rows)
         .get("/console/proofs", Needs::Operator, proofs::page)
         .get("/console/{*rest}", Needs::Operator, nowhere)

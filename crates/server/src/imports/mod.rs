@@ -3,7 +3,7 @@
 //! keys of its rows, so that a run that was cut off is repeated without harm on whichever node comes next.
 
 mod file;
-mod upload;
+pub mod upload;
 mod worker;
 
 use axum::http::StatusCode;

@@ -36,7 +36,7 @@ static READING: Semaphore = Semaphore::const_new(1);
 
 /// What a form has brought.
 #[derive(Debug, Default)]
-pub(super) struct Upload {
+pub struct Upload {
     mapping: String,
     reason: String,
     file_name: String,
@@ -69,7 +69,8 @@ async fn read_text(field: Field<'_>, what: &str, most: usize) -> Result<String, 
 }
 
 impl Upload {
-    async fn read(form: &mut Multipart) -> Result<Self, Problem> {
+    /// Reads a form whole.
+    pub async fn read(form: &mut Multipart) -> Result<Self, Problem> {
         let mut upload = Self::default();
         let broken = |error: axum::extract::multipart::MultipartError| {
             Problem::bad_request("invalid_body", format!("the form cannot be read: {}", error.body_text()))

@@ -4,7 +4,7 @@
 
 pub mod member;
 mod person;
-mod provider;
+pub mod provider;
 mod settings;
 
 use axum::http::HeaderMap;
