@@ -86,10 +86,11 @@ async fn made(server: &Server, path: &str, body: Value) -> Value {
     answer
 }
 
-const PAGES: [(&str, &str); 18] = [
+const PAGES: [(&str, &str); 19] = [
     ("?at=first", "overview"),
     ("members", "members"),
     ("approvals", "approvals"),
+    ("imports", "imports"),
     ("audit", "audit"),
     ("proofs", "proofs"),
     ("operators", "operators"),
