@@ -1,11 +1,12 @@
 //! Bulk imports: uploads, and how far they are.
 
 use axum::Json;
+use std::collections::BTreeMap;
+
 use axum::extract::{DefaultBodyLimit, Multipart, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
@@ -58,14 +59,11 @@ struct ImportView {
     /// Commands that were sent so far.
     done: u64,
     /// Newly accepted, by what they are about.
-    #[schema(value_type = Object)]
-    accepted: Value,
+    accepted: BTreeMap<String, u64>,
     /// Found there already, by what they are about.
-    #[schema(value_type = Object)]
-    already_there: Value,
+    already_there: BTreeMap<String, u64>,
     /// Refused, by what they are about and the code.
-    #[schema(value_type = Object)]
-    refused: Value,
+    refused: BTreeMap<String, u64>,
     /// Refused rows.
     refused_rows: u64,
     /// Why it failed.

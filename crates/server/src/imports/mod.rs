@@ -6,6 +6,8 @@ mod file;
 pub mod upload;
 mod worker;
 
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
 use guerdon_core::time::Timestamp;
 use guerdon_import::RowProblem;
@@ -100,11 +102,11 @@ pub struct Import {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Newly accepted.
-    pub accepted: Value,
+    pub accepted: BTreeMap<String, u64>,
     /// Found there already.
-    pub already_there: Value,
+    pub already_there: BTreeMap<String, u64>,
     /// Refused, by code.
-    pub refused: Value,
+    pub refused: BTreeMap<String, u64>,
     /// Refused rows.
     pub refused_rows: u64,
 }
