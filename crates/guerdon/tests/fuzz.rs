@@ -4,6 +4,8 @@
 
 use guerdon_tests::fuzz::{Guarded, Target};
 
+#[path = "fuzz/described.rs"]
+mod described;
 #[path = "fuzz/edge.rs"]
 mod edge;
 #[path = "fuzz/files.rs"]
@@ -222,6 +224,6 @@ fn examples_are_understood() {
     all(&providers::conversations()[..2], providers::answers, "proved, two roles, true, true");
     for requests in [requests::of_programs(), requests::of_browsers()] {
         let understood = requests::understood(&requests);
-        assert!(understood * 3 > requests.len(), "{understood} of {} requests", requests.len());
+        assert!(understood * 2 > requests.len(), "{understood} of {} requests", requests.len());
     }
 }

@@ -3,8 +3,9 @@
 
 use axum::http::Method;
 use guerdon_server::{Needs, openapi, routes};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
+use crate::described::example;
 use crate::world::{KEY, World};
 use crate::{forms, wire};
 
@@ -86,24 +87,43 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("{client_id}", "$CLIENT_ID"),
     ("{approval_id}", "$APPROVAL_ID"),
     ("{reward_id}", "voucher-5"),
-    ("{register}", "activities"),
+    ("{register}", "processing"),
     ("{purpose}", "news"),
     ("{provider}", "acme"),
     ("{*path}", "guerdon.css"),
 ];
 
+/// The same for pages, which call it an id or a name.
+const IDS: &[(&str, &str)] = &[
+    ("/members/", "$MEMBER_ID"),
+    ("/operators/", "$OPERATOR_ID"),
+    ("/orders/", "$ORDER_ID"),
+    ("/keys/", "$KEY_ID"),
+    ("/clients/", "$CLIENT_ID"),
+    ("/approvals/", "$APPROVAL_ID"),
+    ("/erasures/", "$MEMBER_ID"),
+    ("/consents/", "news"),
+    ("/roles/", "shop-lead"),
+];
+
 /// Fields of all forms, with something that fits. Each form takes its own.
-const FORM: &str = "act=grant&action=add&actor=&birth_date=1990-05-17&closed=&code=123456&consent=news&currency=points&\
-    current=four+quiet+winter+harbours&days=30&description=x&direction=credit&email=ann%40example.org&give=on&id=1&\
-    inactive=&into=$MEMBER_ID&key=k-$NUMBER&kind=email&language=en&name=news&name_en=News&name_zh=%E6%96%B0&networks=&\
-    next=%2Fconsole&note=ok&other=$MEMBER_ID&overlap_hours=1&password=four+quiet+winter+harbours&per_day=&per_month=&\
+const FORM: &str = "act=grant&action=add&actor=&birth_date=1990-05-17&closed=&code=123456&consent=news+1&currency=points&\
+    current=four+quiet+winter+harbours&days=30&description=x&direction=add&email=ann%40example.org&give=true&id=1&\
+    inactive=&into=$OTHER_ID&key=k-$NUMBER&kind=email&language=en&name=news&name_en=News&name_zh=%E6%96%B0&networks=&\
+    next=%2Fconsole&note=ok&other=$OTHER_ID&overlap_hours=1&password=four+quiet+winter+harbours&per_day=&per_month=&\
     permission=members%3Aread&points=5&purpose=news&q=ann&rate=&reason=because&remove=1&role=service&stores=&subject=x&\
     sure=on&text_en=We+write&text_zh=%E5%86%99&to=ann%40example.org&token=grd_one_x&version=1";
 
+/// What scripts of pages send.
+const PASSKEY: &str = r#"{"email":"demo@example.org","label":"Phone","id":"AAAA","answer":{"id":"AAAA","rawId":"AAAA",
+    "type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"oA"}}}"#;
+
 fn target(path: &str) -> String {
     let known = PARAMETERS.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
-    // Whatever else stands there is a number or a name.
-    known.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect::<Vec<_>>().join("/")
+    // What it is of stands before it.
+    let of = IDS.iter().find(|(kind, _)| known.contains(kind));
+    let id = of.map_or("1", |(_, id)| *id);
+    known.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect::<Vec<_>>().join("/")
 }
 
 /// Requests with a key, made from the description of the API.
@@ -113,9 +133,12 @@ pub fn of_programs() -> Vec<Vec<u8>> {
     for (path, item) in description["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let query = operation["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "query");
-            let query: Vec<String> = query.map(|one| format!("{}=1", one["name"].as_str().unwrap())).collect();
+            let names = query.map(|one| one["name"].as_str().unwrap());
+            let query: Vec<String> = names.filter_map(|name| parameter(path, name)).collect();
+            // At the token endpoint a program proves itself by its form.
+            let key = if path.starts_with("/v1") { format!("authorization: Bearer {KEY}\n") } else { String::new() };
             let head = format!(
-                "{} {}?{}\nauthorization: Bearer {KEY}\nidempotency-key: k-$NUMBER\n",
+                "{} {}?{}\n{key}idempotency-key: k-$NUMBER\n",
                 method.to_uppercase(),
                 target(path),
                 query.join("&")
@@ -125,6 +148,20 @@ pub fn of_programs() -> Vec<Vec<u8>> {
         }
     }
     seeds
+}
+
+/// A parameter of a query, where it is better there than left out.
+fn parameter(path: &str, name: &str) -> Option<String> {
+    let value = match name {
+        "after" | "before" | "actor" | "action" | "subject" | "external_id" => return None,
+        "stage" => "waiting",
+        "dry_run" => "true",
+        "transaction_id" => "$TRANSACTION_ID",
+        "from" | "until" if path.contains("audit") => "2026-01-31T09:30:00Z",
+        "from" | "to" | "size" => "0",
+        _ => "1",
+    };
+    Some(format!("{name}={value}"))
 }
 
 /// The body that an operation describes, and its kind.
@@ -140,63 +177,6 @@ fn body(description: &Value, request: &Value) -> (&'static str, Vec<u8>) {
             b"grant_type=client_credentials&client_id=$CLIENT_ID&client_secret=grd_cls_x&scope=members%3Aread".to_vec(),
         ),
         _ => ("application/json", example(description, "", &content["schema"]).to_string().into_bytes()),
-    }
-}
-
-/// Something that fits a schema, more or less.
-fn example(description: &Value, name: &str, schema: &Value) -> Value {
-    if let Some(known) = schema.get("example").or_else(|| schema.get("default")) {
-        return known.clone();
-    }
-    if let Some(reference) = schema["$ref"].as_str() {
-        return example(description, name, description.pointer(reference.trim_start_matches('#')).unwrap());
-    }
-    if let Some(all) = schema["allOf"].as_array() {
-        let parts = all.iter().map(|one| example(description, name, one));
-        return Value::Object(parts.filter_map(|part| part.as_object().cloned()).flatten().collect());
-    }
-    for choice in ["oneOf", "anyOf"] {
-        // The last one is what is meant where the first one says that it may be left out.
-        if let Some(one) = schema[choice].as_array().and_then(|all| all.last()) {
-            return example(description, name, one);
-        }
-    }
-    if let Some(one) = schema["enum"].as_array().and_then(|all| all.first()) {
-        return one.clone();
-    }
-    let kinds = schema["type"].as_array().cloned().unwrap_or_else(|| vec![schema["type"].clone()]);
-    match kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("object") {
-        "string" => json!(word(name)),
-        "integer" | "number" => json!(1),
-        "boolean" => json!(true),
-        "array" => json!([example(description, name, &schema["items"])]),
-        _ => {
-            let properties = schema["properties"].as_object().cloned().unwrap_or_default();
-            let field = |(name, schema): (String, Value)| {
-                let value = example(description, &name, &schema);
-                (name, value)
-            };
-            Value::Object(properties.into_iter().map(field).collect::<Map<String, Value>>())
-        }
-    }
-}
-
-/// A text for a field of a name.
-fn word(name: &str) -> &'static str {
-    match name {
-        "member_id" | "from" | "into" => "$MEMBER_ID",
-        "reward_id" => "voucher-5",
-        "email" => "bea@example.org",
-        "phone" => "+442079460000",
-        "birth_date" => "1990-05-17",
-        "language" => "en",
-        "country" => "GB",
-        "permissions" => "members:read",
-        "role" => "service",
-        "networks" => "10.0.0.0/8",
-        "expires_at" | "at" | "until" => "2030-01-31T09:30:00Z",
-        "stores" => "north",
-        _ => "because",
     }
 }
 
@@ -217,7 +197,11 @@ pub fn of_browsers() -> Vec<Vec<u8>> {
             let cookie = if needs == Needs::Nothing { "guerdon_language=en" } else { cookie };
             let head = format!("{method} {}{query}\ncookie: {cookie}\nsec-fetch-site: same-origin\n", target(&path));
             let form = "content-type: application/x-www-form-urlencoded\n\n";
-            let (form, body) = if method == Method::GET { ("\n", "") } else { (form, FORM) };
+            let (form, body) = match &method {
+                &Method::GET => ("\n", ""),
+                _ if path.contains("passkey") => ("content-type: application/json\n\n", PASSKEY),
+                _ => (form, FORM),
+            };
             [head.as_str(), form, body].concat().into_bytes()
         })
         .collect()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use guerdon::messages::{Messages, mailbox};
+use guerdon_core::members::card_number;
 use guerdon_core::program::Bundle;
 use guerdon_core::time::Timestamp;
 use guerdon_server::edge::ClientAddress;
@@ -102,6 +103,10 @@ impl World {
         let points = json!({ "points": 5_000, "reason": "opening balance" });
         self.make("points", &format!("/v1/members/{member}/adjustments"), &points);
         let order = self.make("order", "/v1/orders", &json!({ "member_id": member, "reward_id": "voucher-5" }));
+        let other = self.make("other", "/v1/members", &json!({ "external_id": "2", "name": "Ann" }));
+        let news = json!({ "en": "News", "zh": "资讯" });
+        self.put("/v1/consent-purposes/news", &json!({ "name": news, "text": news }));
+        self.put("/v1/roles/shop-lead", &json!({ "description": "x", "permissions": ["members:read"] }));
         let key = json!({ "name": "Till", "permissions": ["cards:verify"] });
         let key = self.make("key", "/v1/api-keys", &key);
         let client = json!({ "name": "Partner", "permissions": ["members:read"] });
@@ -113,6 +118,8 @@ impl World {
         let waits = self.make_as(("cookie", &session), "large", &path, &large);
         let id = |of: &Value, path: &str| of.pointer(path).and_then(Value::as_str).unwrap_or("none").to_owned();
         let made = [
+            ("$OTHER_ID", id(&other, "/member_id")),
+            ("$CARD", card_number(member.parse().unwrap())),
             ("$ORDER_ID", id(&order, "/order/id")),
             ("$TRANSACTION_ID", id(&order, "/transaction_id")),
             ("$KEY_ID", id(&key, "/id")),
@@ -124,6 +131,12 @@ impl World {
 
     fn make(&self, key: &str, path: &str, body: &Value) -> Value {
         self.make_as(("authorization", &format!("Bearer {KEY}")), key, path, body)
+    }
+
+    fn put(&self, path: &str, body: &Value) {
+        let request = Request::put(path).header("authorization", format!("Bearer {KEY}"));
+        let (response, _) = self.answer(request.body(body.to_string().into_bytes()).unwrap(), 1);
+        assert!(response.status().is_success(), "{path}: {}", response.status());
     }
 
     fn make_as(&self, (name, value): (&str, &str), key: &str, path: &str, body: &Value) -> Value {
