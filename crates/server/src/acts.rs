@@ -80,8 +80,8 @@ pub async fn merge(state: &AppState, by: &By<'_>, from: MemberId, into: MemberId
     let points = balances.fold(0_i64, |sum, balance| {
         sum.saturating_add(balance.available).saturating_add(balance.pending).saturating_add(balance.held)
     });
-    let (reason, key) = (by.reason.to_owned(), by.key.to_owned());
-    ask(state, by, Act::Merge { from, into, points, reason, key }, command, event).await
+    let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
+    ask(state, by, Act::Merge { from, into, points, reason, key, channel }, command, event).await
 }
 
 /// Closes an account for ever.

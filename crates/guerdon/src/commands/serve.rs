@@ -165,9 +165,12 @@ pub fn serve(
             let _ = stop.send(true);
         });
         let keeper = tokio::spawn(keep_keys(state.clone(), stopped.clone()));
+        let reader = state.reader.clone();
         guerdon_server::serve(listener, app(state.clone(), options), edge, state, serving.log_key, stopped).await;
         keeper.abort();
         post.drain(POST_TIME).await;
+        // The writer closes last, and takes SQLite's log with it.
+        let _ = tokio::time::timeout(STOP_TIME, reader.close()).await;
         anyhow::Ok(())
     })?;
     runtime.shutdown_timeout(STOP_TIME);

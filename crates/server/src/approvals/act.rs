@@ -67,6 +67,9 @@ pub enum Act {
         reason: String,
         /// The request's idempotency key.
         key: String,
+        /// Over which channel it was asked for.
+        #[serde(default = "api", skip_serializing_if = "is_api")]
+        channel: String,
     },
     /// Publish a program file.
     Publish {
@@ -150,8 +153,8 @@ impl Act {
                     Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?.from_channel(channel);
                 submit(state, command.by(approval.requested_by.clone())).await
             }
-            Self::Merge { from, into, reason, key, .. } => {
-                let command = Command::merge(*from, *into, key, state.engine.now(), reason)?;
+            Self::Merge { from, into, reason, key, channel, .. } => {
+                let command = Command::merge(*from, *into, key, state.engine.now(), reason)?.from_channel(channel);
                 submit(state, command.by(approval.requested_by.clone())).await
             }
             Self::Publish { program } => {

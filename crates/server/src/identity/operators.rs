@@ -264,13 +264,15 @@ pub async fn delete_role(state: &AppState, actor: &Actor, name: &str) -> Result<
     let record = state.reader.record(ROLE, name, now).await?;
     let record =
         record.ok_or_else(|| Problem::not_found("unknown_role", "there is no role of one's own of this name"))?;
+    let role: Role = record.read()?;
+    check_within(actor, role.permissions, &[])?;
     let holder = list(state).await?.into_iter().find(|(_, one)| one.grants.iter().any(|grant| grant.role == name));
     if let Some((_, holder)) = holder {
         let detail = format!("{} has this role; take it away first", holder.email);
         return Err(Problem::new(StatusCode::CONFLICT, "role_in_use", detail));
     }
     let mut event = actor.event(now, "role.delete", name);
-    event.before = record.read()?;
+    event.before = json!(role);
     state.engine.write_records(vec![RecordChange::Delete(record)], vec![event]).await?;
     state.directory.forget();
     Ok(())
@@ -311,6 +313,7 @@ mod tests {
         // Neither to what it is, nor to less.
         assert_eq!(code(put_role(&state, &weak, &strong).await), beyond);
         assert_eq!(code(put_role(&state, &weak, &small).await), beyond);
+        assert_eq!(code(delete_role(&state, &weak, "shop-lead").await), beyond);
         let taken = Err("role_name_taken".to_owned());
         assert_eq!(code(make_role(&state, &all, &small).await), taken);
         let shipped = Role { name: "service".to_owned(), ..small.clone() };
