@@ -12,6 +12,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;
 use crate::identity::guard::cookie;
 use crate::identity::member_session;
+use crate::identity::refusals::{self, Why};
 use crate::identity::session::MEMBER_COOKIE;
 use crate::identity::sign_in::{Cookies, Visitor};
 use crate::identity::sso::member::Found;
@@ -44,12 +45,17 @@ fn refused(provider: &str, refusal: &Refusal) -> Response {
 
 async fn begin(
     State(state): State<AppState>,
+    actor: Actor,
     Path(provider): Path<String>,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Response {
-    let (next, anew) =
-        (safe_next(asked.next.as_deref()), cookie(&headers, MEMBER_COOKIE, state.people.https()).is_some());
+    let next = safe_next(asked.next.as_deref());
+    if let Some(answer) = sso::barred(&state, Face::Portal, &actor, &headers, &next) {
+        return answer;
+    }
+    // Whoever is signed in comes to prove anew who they are.
+    let anew = cookie(&headers, MEMBER_COOKIE, state.people.https()).is_some();
     match sso::begin(&state, Face::Portal, &provider, next, anew).await {
         Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => refused(&provider, &refusal),
@@ -66,7 +72,10 @@ async fn callback(
     let visitor = Visitor { address: actor.address, headers: &headers };
     let mut response = match arrive(&state, &visitor, &provider, answer).await {
         Ok((cookies, to)) => go(&[cookies], &to),
-        Err(refusal) => refused(&provider, &refusal),
+        Err(refusal) => {
+            refusals::note(Why::SignOn, Face::Portal.path(), actor.address, None);
+            refused(&provider, &refusal)
+        }
     };
     sso::forget(&state).set(response.headers_mut());
     response
