@@ -6,11 +6,12 @@ mod support;
 
 use std::path::Path;
 
+use guerdon_tests::free_port;
 use guerdon_tests::oidc::{CLIENT_SECRET, OidcProvider};
 use serde_json::{Value, json};
 use support::browser::{browser, enter, screenshot, small_phone, text};
 use support::person::Person;
-use support::provider::{at_provider, free_port};
+use support::provider::at_provider;
 use support::sms::Gateway;
 use support::{GUERDON, Server, gift_club, http_client, init};
 

@@ -5,10 +5,11 @@ mod support;
 
 use std::path::Path;
 
+use guerdon_tests::free_port;
 use guerdon_tests::oidc::{CLIENT_SECRET, OidcProvider};
 use serde_json::{Value, json};
 use support::person::Person;
-use support::provider::{at_provider, free_port};
+use support::provider::at_provider;
 use support::{GUERDON, Server, gift_club, http_client, init};
 
 /// The company's provider, at `port`; `ours` is the server's.
