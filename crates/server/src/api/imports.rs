@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::extract::{IdempotencyKey, Params, Path};
 use crate::AppState;
 use crate::identity::actor::Actor;
-use crate::imports::{self, FORM_BYTES, Import, Stage};
+use crate::imports::{self, FORM_BYTES, Import, SHOWN, Stage};
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -125,7 +125,7 @@ async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<Vec<ImportView>>, Problem> {
     let found = imports::list(&state, params.stage).await?;
-    Ok(Json(found.into_iter().map(|(record, import)| view(&record.id, import)).collect()))
+    Ok(Json(found.into_iter().take(SHOWN).map(|(record, import)| view(&record.id, import)).collect()))
 }
 
 /// Upload a file of purchases or members. It is read at once, so that what cannot be read is refused at once; a larger one

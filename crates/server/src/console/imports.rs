@@ -18,7 +18,7 @@ use super::trouble::PageError;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::operators::{self, new_id};
-use crate::imports::{self, FORM_BYTES, Import, Stage};
+use crate::imports::{self, FORM_BYTES, Import, SHOWN, Stage};
 use crate::problem::Problem;
 
 /// What the field for the mapping holds at first.
@@ -117,7 +117,7 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
     let frame = frame.at(Place::Imports);
     let found = imports::list(state, None).await.map_err(|_| PageError::store(&frame))?;
     let mut lines = Vec::with_capacity(found.len());
-    for (record, import) in &found {
+    for (record, import) in found.iter().take(SHOWN) {
         lines.push(line(&frame, state, &record.id, import).await);
     }
     let moving = trouble.is_none() && found.iter().any(|(_, import)| moves(import));

@@ -2,8 +2,7 @@
 
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::answer::go;
 use crate::AppState;
@@ -11,7 +10,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;
 use crate::identity::refusals::{self, Why};
 use crate::identity::sign_in::{Visitor, safe_next};
-use crate::identity::sso::{self, Answer, Face, Refusal};
+use crate::identity::sso::{self, Answer, Face};
 
 /// Open to whoever wants to sign in. Both are plain links, because the policy of the pages lets no form lead elsewhere.
 pub fn pages() -> Pages {
@@ -22,27 +21,11 @@ pub fn pages() -> Pages {
     )
 }
 
-#[derive(Deserialize)]
-struct Asked {
-    #[serde(default)]
-    next: Option<String>,
-}
-
-/// Back to the sign-in page, with the name of a sentence.
-fn refused(provider: &str, refusal: &Refusal) -> Response {
-    match refusal {
-        Refusal::Unknown | Refusal::Over => {}
-        Refusal::Trouble(_) => tracing::error!(?refusal, provider, "a single sign-on failed"),
-        refusal => tracing::warn!(?refusal, provider, "a single sign-on was refused"),
-    }
-    Redirect::to(&format!("/console/sign-in?trouble={}", refusal.sentence())).into_response()
-}
-
 async fn begin(
     State(state): State<AppState>,
     actor: Actor,
     Path(provider): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<sso::Asked>,
     headers: HeaderMap,
 ) -> Response {
     let next = safe_next(asked.next.as_deref());
@@ -53,7 +36,7 @@ async fn begin(
     let anew = actor.operator().is_some();
     match sso::begin(&state, Face::Console, &provider, next, anew).await {
         Ok((cookies, to)) => go(&[cookies], &to),
-        Err(refusal) => refused(&provider, &refusal),
+        Err(refusal) => sso::refused(Face::Console, &provider, &refusal),
     }
 }
 
@@ -69,7 +52,7 @@ async fn callback(
         Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => {
             refusals::note(Why::SignOn, Face::Console.path(), actor.address, None);
-            refused(&provider, &refusal)
+            sso::refused(Face::Console, &provider, &refusal)
         }
     };
     sso::forget(&state).set(response.headers_mut());

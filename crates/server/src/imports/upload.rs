@@ -156,7 +156,9 @@ pub async fn upload(state: &AppState, actor: &Actor, key: &str, form: &mut Multi
 async fn begin(state: &AppState, actor: &Actor, id: &str, upload: Upload) -> Result<(), Problem> {
     let found = upload.look_through(state).await?;
     if found.count() == 0 {
-        return Err(invalid("no row of `file` can be read as the mapping says: see the row problems of a dry run"));
+        let first = found.problems().first();
+        let why = first.map_or("it has none".to_owned(), |first| format!("row {}: {}", first.row, first.reason));
+        return Err(invalid(format!("no row of `file` can be read as the mapping says; {why}")));
     }
     let parts = file::keep(state, id, &upload.bytes).await?;
     let mut import = Import {

@@ -2,8 +2,7 @@
 
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::join::{self, Proven};
 use super::sign_in::{go, safe_next};
@@ -27,27 +26,11 @@ pub fn pages() -> Pages {
     )
 }
 
-#[derive(Deserialize)]
-struct Asked {
-    #[serde(default)]
-    next: Option<String>,
-}
-
-/// Back to the sign-in page, with the name of a sentence.
-fn refused(provider: &str, refusal: &Refusal) -> Response {
-    match refusal {
-        Refusal::Unknown | Refusal::Over => {}
-        Refusal::Trouble(_) => tracing::error!(?refusal, provider, "a member's single sign-on failed"),
-        refusal => tracing::warn!(?refusal, provider, "a member's single sign-on was refused"),
-    }
-    Redirect::to(&format!("/portal/sign-in?trouble={}", refusal.sentence())).into_response()
-}
-
 async fn begin(
     State(state): State<AppState>,
     actor: Actor,
     Path(provider): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<sso::Asked>,
     headers: HeaderMap,
 ) -> Response {
     let next = safe_next(asked.next.as_deref());
@@ -58,7 +41,7 @@ async fn begin(
     let anew = cookie(&headers, MEMBER_COOKIE, state.people.https()).is_some();
     match sso::begin(&state, Face::Portal, &provider, next, anew).await {
         Ok((cookies, to)) => go(&[cookies], &to),
-        Err(refusal) => refused(&provider, &refusal),
+        Err(refusal) => sso::refused(Face::Portal, &provider, &refusal),
     }
 }
 
@@ -74,7 +57,7 @@ async fn callback(
         Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => {
             refusals::note(Why::SignOn, Face::Portal.path(), actor.address, None);
-            refused(&provider, &refusal)
+            sso::refused(Face::Portal, &provider, &refusal)
         }
     };
     sso::forget(&state).set(response.headers_mut());

@@ -26,7 +26,7 @@ use crate::problem::Problem;
 use provider::{Proved, Provider, Secrets};
 
 pub use settings::{Mapping, MemberSettings, ProviderSettings, SsoSettings};
-pub use way::barred;
+pub use way::{Asked, barred, refused};
 
 /// The kind of the records of attempts.
 const SINGLE_SIGN_ON: &str = "single_sign_on";

@@ -1,14 +1,34 @@
-//! Who may set out to an identity provider: nobody sent by a link of another site, and no address too often, because each
-//! attempt is written down.
+//! What the console and the portal have in common of the way to an identity provider and back. Nobody sets out by a link of
+//! another site, and no address too often, because each attempt is written down.
 
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use url::form_urlencoded;
 
-use super::Face;
+use serde::Deserialize;
+
+use super::{Face, Refusal};
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::identity::refusals::{self, Why};
+
+/// What is asked for with an attempt.
+#[derive(Deserialize)]
+pub struct Asked {
+    /// Where to go afterwards.
+    #[serde(default)]
+    pub next: Option<String>,
+}
+
+/// Back to the sign-in page, with the name of a sentence.
+pub fn refused(face: Face, provider: &str, refusal: &Refusal) -> Response {
+    match refusal {
+        Refusal::Unknown | Refusal::Over => {}
+        Refusal::Trouble(_) => tracing::error!(?refusal, ?face, provider, "a single sign-on failed"),
+        refusal => tracing::warn!(?refusal, ?face, provider, "a single sign-on was refused"),
+    }
+    Redirect::to(&format!("{}?trouble={}", face.sign_in(), refusal.sentence())).into_response()
+}
 
 /// The answer to somebody who may not; none: they may. A link of another site begins no session: it leads to the sign-in
 /// page, where the person chooses the way in.
