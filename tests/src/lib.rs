@@ -18,11 +18,13 @@ use guerdon_store::{
 
 pub mod fuzz;
 pub mod oidc;
+mod port;
 pub mod postgres;
 pub mod smtp;
 
 pub use guerdon_simulation as simulation;
 pub use guerdon_simulation::fixtures::*;
+pub use port::free_port;
 
 /// A kind of store on which the conformance suite runs.
 pub trait Backend {

@@ -1,7 +1,7 @@
 //! A PostgreSQL server of the tests' own: in a temporary directory, on a free port, gone when the tests are.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -33,7 +33,7 @@ impl Server {
             // PostgreSQL does not run as root; its package has made a user for it.
             assert!(Command::new("chown").arg("postgres").arg(&directory).status().expect("chown").success());
         }
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let port = crate::free_port();
         Self { directory, port, keeper: None, databases: AtomicUsize::new(0) }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use guerdon_core::privacy::{KeyWrap, Keyring, MasterKey};
 use guerdon_server::MasterKeys;
-use guerdon_store::{StoreError, open_keyring, seal_plain_members, start_keyring, stored_keyring};
+use guerdon_store::{StoreError, create_private, open_keyring, seal_plain_members, start_keyring, stored_keyring};
 use zeroize::Zeroizing;
 
 use crate::cli::DataArgs;
@@ -53,6 +53,15 @@ impl DataArgs {
         };
         let keys = MasterKey::parse_all(&text).with_context(|| format!("the master key file {}", file.display()))?;
         Ok(Some((keys, KeySource::File(file))))
+    }
+
+    /// Says so where other users of the machine can read the file of the master key.
+    pub fn warn_of_open_master_key(&self) {
+        if let Ok(Some((_, KeySource::File(file)))) = self.master_keys()
+            && is_open(&file)
+        {
+            eprintln!("Every user of this machine can read the master key in {0}: chmod 600 {0}", file.display());
+        }
     }
 
     /// Opens the keyring of data that are open for writing. Data that have none get one, under a new master key where
@@ -135,10 +144,22 @@ pub fn wrapping(keys: Vec<MasterKey>) -> Vec<Arc<dyn KeyWrap>> {
     keys.into_iter().map(|key| Arc::new(key) as Arc<dyn KeyWrap>).collect()
 }
 
+/// Whether others than the owner and the group of a file may do something with it.
+#[cfg(unix)]
+fn is_open(file: &Path) -> bool {
+    let mode = std::fs::metadata(file).map(|file| std::os::unix::fs::PermissionsExt::mode(&file.permissions()));
+    mode.is_ok_and(|mode| mode & 0o007 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open(_: &Path) -> bool {
+    false
+}
+
 /// Writes a new file that nobody else may read, down to the disk.
 pub fn write_new(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+        create_private(folder)?;
     }
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use guerdon_server::messages::{Mailbox, Post, Sender, SmsGateway, SmsSettings, Smtp, SmtpSettings};
+use guerdon_server::messages::{Mailbox, Post, Sender, SmsGateway, SmsSettings, Smtp, SmtpSettings, TEXTS_PER_HOUR};
 use guerdon_server::outbound::Outbound;
 
 use crate::secret::secret;
@@ -34,6 +34,9 @@ pub struct MessageArgs {
     /// The header that takes the gateway's secret as it is; left out: Authorization, as a bearer token.
     #[arg(long, env = "GUERDON_SMS_HEADER", value_name = "NAME", requires = "sms_url")]
     sms_header: Option<String>,
+    /// Text messages with codes in an hour, of all nodes together: what an attack may cost at the most.
+    #[arg(long, env = "GUERDON_SMS_PER_HOUR", value_name = "COUNT", default_value_t = TEXTS_PER_HOUR)]
+    sms_per_hour: u32,
 }
 
 /// The way of messages, and the mailbox of the demo.
@@ -47,7 +50,8 @@ pub struct Messages {
 impl MessageArgs {
     /// The senders that are set up.
     pub fn open(&self, outbound: Outbound) -> Result<Messages> {
-        Ok(Messages { post: Post::new(self.smtp()?, self.sms(outbound)?), mailbox: None })
+        let post = Post::new(self.smtp()?, self.sms(outbound)?).with_texts_per_hour(self.sms_per_hour);
+        Ok(Messages { post, mailbox: None })
     }
 
     fn sms(&self, outbound: Outbound) -> Result<Option<Arc<dyn Sender>>> {

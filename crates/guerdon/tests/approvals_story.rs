@@ -79,7 +79,21 @@ async fn a_large_adjustment_waits_for_another_person_and_is_done_once() {
     assert_eq!((done["stage"].as_str(), done["outcome"]["points"].as_i64()), (Some("done"), Some(50_000)), "{done}");
     let (status, problem) = olga.json(&decision, &json!({ "approve": true })).await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("decided_already")), "{problem}");
-    assert_eq!(available(&server, &ann).await, 50_100, "and not twice");
+    asked_for_in_the_console(&server, &mut olga, &mut fred, &ann).await;
+    assert_eq!(available(&server, &ann).await, 100, "and not twice");
+}
+
+/// What waited is recorded under the channel over which it was asked for.
+async fn asked_for_in_the_console(server: &Server, olga: &mut Person, fred: &mut Person, ann: &str) {
+    let form = [("key", "form-1"), ("reason", "goodwill"), ("direction", "take"), ("points", "50000")];
+    let (status, page) = fred.post(&format!("/console/members/{ann}/adjust"), &form).await;
+    assert_eq!(status, 303, "{page}");
+    let (_, waiting) = server.get("/v1/approvals?stage=waiting").await;
+    let place = format!("/console/approvals/{}", waiting[0]["id"].as_str().unwrap());
+    assert_eq!(olga.post(&place, &[("act", "approve"), ("note", "seen")]).await.0, 303);
+    let (_, done) = server.get(&format!("/v1/members/{ann}/transactions?limit=2")).await;
+    let channels = [&done["items"][0]["channel"], &done["items"][1]["channel"]];
+    assert_eq!(channels, ["console", "api"], "{done}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,4 +268,64 @@ async fn who_has_invited_or_reset_somebody_is_no_second_pair_of_eyes() {
     let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
     assert_eq!(olga.json(&decision, &json!({ "approve": true })).await.0, 403);
     assert_eq!(bob.json(&decision, &json!({ "approve": true })).await.0, 200);
+}
+
+/// Many small acts are as much as one large one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_adds_up_within_a_day_waits_and_so_does_a_merge_of_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, mut fred) = two_people(&server).await;
+    let ann = server.member("ann", 0).await;
+    let path = format!("/v1/members/{ann}/adjustments");
+    for number in 0..5 {
+        let (status, done) = fred.json(&path, &json!({ "points": 10_000, "reason": format!("part {number}") })).await;
+        assert_eq!(status, 201, "{done}");
+    }
+    let (status, waiting) = fred.json(&path, &json!({ "points": 1, "reason": "one more" })).await;
+    assert_eq!((status, waiting["stage"].as_str()), (202, Some("waiting")), "{waiting}");
+    assert_eq!(available(&server, &ann).await, 50_000);
+    // What another operator does is counted by itself, and so is what a program may do.
+    assert_eq!(olga.json(&path, &json!({ "points": 5, "reason": "goodwill" })).await.0, 201);
+    let key = json!({ "points": 10_000, "reason": "by a program" });
+    assert_eq!(server.post(&path, "by-key", key).await.0, 201);
+
+    let bob = server.member("bob", 0).await;
+    let merge = json!({ "from": ann, "reason": "the same person" });
+    let (status, waiting) = olga.json(&format!("/v1/members/{bob}/merge"), &merge).await;
+    assert_eq!((status, waiting["act"]["points"].as_i64()), (202, Some(60_005)), "{waiting}");
+    assert_eq!(available(&server, &bob).await, 0);
+    let mut greta = Person::invited(&server, "greta@example.org", "Greta", "administrator").await;
+    let decision = format!("/v1/approvals/{}/decision", waiting["id"].as_str().unwrap());
+    let (status, done) = greta.json(&decision, &json!({ "approve": true })).await;
+    assert_eq!((status, done["stage"].as_str()), (200, Some("done")), "{done}");
+    assert_eq!(available(&server, &bob).await, 60_005);
+    let carol = server.member("carol", 100).await;
+    let merge = json!({ "from": carol, "reason": "the same person" });
+    assert_eq!(olga.json(&format!("/v1/members/{bob}/merge"), &merge).await.0, 201, "of little it does not wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_looks_at_more_members_in_a_day_than_the_policy_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = served(&folder).await;
+    let (mut olga, _) = two_people(&server).await;
+    let mut policy = server.get("/v1/approval-policy").await.1;
+    policy["daily_looks"] = json!(2);
+    assert_eq!(server.put("/v1/approval-policy", policy).await.0, 200, "the bootstrap key needs nobody");
+    let ann = server.member("ann", 0).await;
+    let why = json!({ "reason": "a letter came back" });
+    assert_eq!(olga.json(&format!("/v1/members/{ann}/reveal"), &why).await.0, 200);
+    assert_eq!(olga.json(&format!("/v1/members/{ann}/export"), &json!({ "reason": "" })).await.0, 422);
+    assert_eq!(olga.json(&format!("/v1/members/{ann}/export"), &why).await.0, 200);
+    for path in ["reveal", "export"] {
+        let (status, problem) = olga.json(&format!("/v1/members/{ann}/{path}"), &why).await;
+        assert_eq!((status, problem["code"].as_str()), (429, Some("too_many_looks")), "{problem}");
+    }
+    // Who may export, but not see in full, does not see in full by way of an export.
+    let key = json!({ "name": "Exporter", "permissions": ["members:export"] });
+    let key = server.post("/v1/api-keys", "", key).await.1["key"].as_str().unwrap().to_owned();
+    let request = server.client.post(format!("{}/v1/members/{ann}/export", server.address)).body(why.to_string());
+    let request = request.header("authorization", format!("Bearer {key}")).header("content-type", "application/json");
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 403);
 }

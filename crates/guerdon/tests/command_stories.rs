@@ -198,6 +198,38 @@ fn directories_and_ports_that_cannot_be_used_are_named() {
     assert!(code == 1 && error.contains("cannot be created"), "{error}");
 }
 
+#[test]
+fn the_demo_faces_no_network_unless_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for place in [["--listen", "0.0.0.0:0"], ["--listen", "127.0.0.1:0"]] {
+        let proxy = ["--trusted-proxy", "10.0.0.0/8"];
+        let (code, _, error) = guerdon(&[&["demo", "--data-dir", text(&data)], &place[..], &proxy].concat());
+        assert!(code == 1 && error.contains("--on-network"), "{error}");
+    }
+    assert!(!data.exists(), "it is refused before anything is made");
+}
+
+#[test]
+fn a_master_key_that_everybody_can_read_is_told_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (data, log) = (folder.path().join("data"), folder.path().join("log"));
+    init(&data, &gift_club(10));
+    let key = data.join("master.key");
+    let said = || {
+        drop(Server::start_logging(&data, &log));
+        std::fs::read_to_string(&log).unwrap().contains("can read the master key")
+    };
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&data), mode(&key), mode(&data.join("log.key"))), (0o700, 0o600, 0o600));
+    // One that is there stays as it is.
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o750)).unwrap();
+    assert!(!said() && mode(&data) == 0o750);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(said());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_kill_nine() {
     let folder = tempfile::tempdir().unwrap();

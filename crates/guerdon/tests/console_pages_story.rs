@@ -89,8 +89,8 @@ async fn made(server: &Server, path: &str, body: Value) -> Value {
 const PAGES: [(&str, &str); 19] = [
     ("?at=first", "overview"),
     ("members", "members"),
-    ("search?q=nobody", "search"),
     ("approvals", "approvals"),
+    ("imports", "imports"),
     ("audit", "audit"),
     ("proofs", "proofs"),
     ("operators", "operators"),

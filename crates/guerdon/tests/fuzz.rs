@@ -4,22 +4,36 @@
 
 use guerdon_tests::fuzz::{Guarded, Target};
 
+#[path = "fuzz/described.rs"]
+mod described;
 #[path = "fuzz/edge.rs"]
 mod edge;
 #[path = "fuzz/files.rs"]
 mod files;
+#[path = "fuzz/forms.rs"]
+mod forms;
+#[path = "fuzz/identity.rs"]
+mod identity;
 #[path = "support/parquet_files.rs"]
 mod parquet_files;
 #[path = "fuzz/programs.rs"]
 mod programs;
 #[path = "fuzz/proofs.rs"]
 mod proofs;
+#[path = "fuzz/providers.rs"]
+mod providers;
+#[path = "fuzz/requests.rs"]
+mod requests;
 #[path = "fuzz/secrets.rs"]
 mod secrets;
 #[path = "fuzz/stored.rs"]
 mod stored;
 #[path = "fuzz/texts.rs"]
 mod texts;
+#[path = "fuzz/wire.rs"]
+mod wire;
+#[path = "fuzz/world.rs"]
+mod world;
 
 #[global_allocator]
 static ALLOCATOR: Guarded = Guarded;
@@ -151,4 +165,65 @@ fn addresses_and_proxies() {
 fn uploads() {
     let words = &["PNG", "IHDR", "IEND", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "RIFF", "WEBP", "VP8X", "../", "<svg", "JFIF"];
     Target::new("uploads", &edge::uploads(), words).run(edge::upload);
+}
+
+#[test]
+fn forms_with_a_file() {
+    Target::new("forms_with_a_file", &forms::uploads(), forms::FORM_WORDS).run(forms::upload);
+}
+
+#[test]
+fn patches_of_profiles() {
+    Target::new("patches_of_profiles", &forms::patches(), forms::PATCH_WORDS).run(forms::patch);
+}
+
+#[test]
+fn signed_requests() {
+    Target::new("signed_requests", &identity::signed_requests(), identity::WORDS).run(identity::signed_request);
+}
+
+#[test]
+fn answers_of_passkeys() {
+    Target::new("answers_of_passkeys", &identity::passkeys(), identity::WORDS).run(identity::passkey);
+}
+
+#[test]
+fn answers_of_identity_providers() {
+    let seeds = providers::conversations();
+    Target::new("answers_of_identity_providers", &seeds, providers::WORDS).run(providers::answers);
+}
+
+#[test]
+fn requests_of_programs() {
+    let mut target = Target::new("requests_of_programs", &requests::of_programs(), requests::WORDS);
+    // What is mostly held is the world: its store is made anew now and then.
+    target.memory_bytes = 128 << 20;
+    target.run(requests::answered());
+}
+
+#[test]
+fn requests_of_browsers() {
+    let mut target = Target::new("requests_of_browsers", &requests::of_browsers(), requests::WORDS);
+    target.memory_bytes = 128 << 20;
+    target.run(requests::answered());
+}
+
+/// What is refused at once is no example to be altered.
+#[test]
+fn examples_are_understood() {
+    let all = |seeds: &[Vec<u8>], answer: fn(&[u8]) -> String, words: &str| {
+        for seed in seeds {
+            let answer = answer(seed);
+            assert!(answer.contains(words), "{}: {answer}", text(seed));
+        }
+    };
+    all(&forms::uploads(), forms::upload, "taken");
+    all(&identity::signed_requests(), identity::signed_request, "signed");
+    all(&identity::passkeys()[..1], identity::passkey, "registered;");
+    all(&identity::passkeys()[1..], identity::passkey, "signed in by");
+    all(&providers::conversations()[..2], providers::answers, "proved, two roles, true, true");
+    for requests in [requests::of_programs(), requests::of_browsers()] {
+        let understood = requests::understood(&requests);
+        assert!(understood * 2 > requests.len(), "{understood} of {} requests", requests.len());
+    }
 }

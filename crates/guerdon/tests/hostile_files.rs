@@ -48,6 +48,23 @@ fn a_row_without_an_end_is_refused() {
 }
 
 #[test]
+fn no_more_than_what_is_allowed_is_read_of_any_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = parquet_files::file(Compression::SNAPPY, WriterVersion::PARQUET_1_0, true);
+    for (name, bytes) in [("rows.csv", b"no,who\n1,ann\n2,bob\n".to_vec()), ("rows.parquet", file)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let read = |rows, bytes| {
+            let source = Source::open(&path).unwrap().at_most(rows, bytes);
+            read_rows(&source, Format::of(name).unwrap(), &["no", "who"], &mut |_, _| Ok(()))
+        };
+        assert!(read(100, 1_000).is_ok());
+        assert!(format!("{:#}", read(1, 1_000).unwrap_err()).contains("more than 1 rows"));
+        assert!(format!("{:#}", read(100, 7).unwrap_err()).contains("longer than 7 bytes"), "{name}");
+    }
+}
+
+#[test]
 fn a_page_that_claims_to_be_huge_is_refused() {
     let file = parquet_files::file(Compression::SNAPPY, WriterVersion::PARQUET_1_0, true);
     // After the magic: field 1 (the type) in two bytes, then field 2, the unpacked size, as a variable-length number.

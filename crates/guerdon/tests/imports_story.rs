@@ -45,7 +45,8 @@ fn parts(data: &Path) -> i64 {
 }
 
 async fn purchases_of(server: &Server, number: &str) -> usize {
-    let members = server.get(&format!("/v1/members?external_id={number}")).await.1;
+    let search = serde_json::json!({ "external_id": number });
+    let members = server.post("/v1/members/search", "", search).await.1;
     let Some(id) = members["items"][0]["id"].as_str().or(members[0]["id"].as_str()) else { return 0 };
     let page = server.get(&format!("/v1/members/{id}/transactions?limit=200")).await.1;
     page["items"].as_array().unwrap().iter().filter(|row| row["kind"] == "activity").count()

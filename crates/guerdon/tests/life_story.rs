@@ -49,7 +49,7 @@ async fn ann_had_two_accounts() {
         older.sort();
         assert_eq!(older, ["adjust", "adjust", "capture", "enrol", "enrol", "redeem"]);
     }
-    let (_, list) = server.get("/v1/members?external_id=C-1").await;
+    let (_, list) = server.post("/v1/members/search", "", json!({ "external_id": "C-1" })).await;
     assert_eq!(list["items"][0]["id"], json!(new));
     let purchase = json!({ "external_id": "C-1", "activity": { "kind": "purchase", "amount": 5_000 } });
     let (status, receipt) = server.post("/v1/activities", "inv-1", purchase).await;

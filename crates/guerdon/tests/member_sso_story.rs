@@ -6,13 +6,14 @@ mod support;
 
 use std::path::Path;
 
+use guerdon_tests::free_port;
 use guerdon_tests::oidc::{CLIENT_SECRET, OidcProvider};
 use serde_json::{Value, json};
 use support::browser::{browser, enter, screenshot, small_phone, text};
 use support::person::Person;
-use support::provider::{at_provider, free_port};
+use support::provider::at_provider;
 use support::sms::Gateway;
-use support::{GUERDON, Server, gift_club, init};
+use support::{GUERDON, Server, gift_club, http_client, init};
 
 const COOKIE: &str = "guerdon_member";
 const NO_ACCESS: &str = "/portal/sign-in?trouble=sso-no-access";
@@ -258,6 +259,16 @@ async fn an_answer_counts_once_and_in_one_browser() {
     let back = at_provider(&ann.location, "ann").await;
     assert_eq!(ann.get(&back).await.0, 303);
     assert_eq!(ann.location, "/portal");
+
+    // A link of another site leads to the sign-in page, where the person chooses.
+    for (site, begins) in [("cross-site", false), ("same-origin", true)] {
+        let client = http_client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let request = client.get(format!("{}/portal/sso/social?next=/portal/card", server.address));
+        let answer = request.header("sec-fetch-site", site).send().await.unwrap();
+        let to = answer.headers()["location"].to_str().unwrap();
+        assert_eq!(to.starts_with(&world.issuer), begins, "{site}: {to}");
+        assert_eq!(to == "/portal/sign-in?next=%2Fportal%2Fcard", !begins, "{site}: {to}");
+    }
 }
 
 #[test]

@@ -105,6 +105,8 @@ async fn a_database_that_is_away_is_said_and_comes_back() {
     assert_eq!(server.text("/readyz").await.0, 200);
 
     database.kill();
+    // The answer of before is remembered for a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(server.text("/readyz").await.0, 503);
     assert_eq!(server.text("/livez").await.0, 200, "the server itself lives");
     let request = server.client.post(format!("{}/v1/orders", server.address)).header("idempotency-key", "away");
@@ -119,6 +121,7 @@ async fn a_database_that_is_away_is_said_and_comes_back() {
         assert!(back.elapsed() < Duration::from_secs(10), "the server does not come back");
     }
     println!("the server answered again {:?} after the database", back.elapsed());
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(server.text("/readyz").await.0, 200);
     assert_eq!(guerdon(&["verify", "--database-url", &url]).0, 0);
 }

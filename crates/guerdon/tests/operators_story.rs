@@ -144,14 +144,38 @@ async fn an_invited_operator_does_what_the_role_says_in_its_store_and_no_more() 
     assert_eq!((status, problem["code"].as_str()), (403, Some("forbidden_store")), "{problem}");
     let (status, page) = sam.post(&format!("/console/members/{ann}"), &[("reason", "  ")]).await;
     assert!(status == 422 && page.contains("Why do you need"), "without a reason the form comes back: {page}");
-    // Suspended, Sam is out at once.
     let id = invited["id"].as_str().unwrap();
+    several_roles(&server, &mut olga, id).await;
+    // Suspended, Sam is out at once.
     assert_eq!(olga.post(&format!("/console/operators/{id}"), &[("act", "suspend"), ("reason", "left")]).await.0, 303);
     assert_eq!(sam.get("/console/members").await.0, 303);
     let (_, events) = server.get(&format!("/v1/audit?subject={id}")).await;
     let actions: Vec<&str> =
         events["items"].as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect();
     assert!(actions.contains(&"operator.suspend") && actions.contains(&"operator.invite"), "{actions:?}");
+}
+
+/// Roles come and go one by one on an operator's page.
+async fn several_roles(server: &Server, olga: &mut Person, id: &str) {
+    let page = format!("/console/operators/{id}");
+    let mut change = async |fields: &[(&str, &str)]| {
+        let form = [&[("act", "grant"), ("reason", "moved")], fields].concat();
+        let (status, shown) = olga.post(&page, &form).await;
+        let (_, operator) = server.get(&format!("/v1/operators/{id}")).await;
+        (status, operator["grants"].clone(), shown)
+    };
+    let everywhere = json!({ "role": "auditor", "program": "*" });
+    let grant = |store: &str| json!({ "role": "service", "program": "*", "stores": [store] });
+    let (status, grants, page) = change(&[("role", "auditor"), ("stores", "")]).await;
+    assert_eq!((status, grants), (303, json!([grant("north"), everywhere])), "{page}");
+    let north = r#"{"role":"service","program":"*","stores":["north"]}"#;
+    let (status, grants, page) = change(&[("remove", north), ("role", "service"), ("stores", "south")]).await;
+    assert_eq!((status, grants), (303, json!([everywhere, grant("south")])), "{page}");
+    let south = north.replace("north", "south");
+    let all = [("remove", south.as_str()), ("remove", r#"{"role":"auditor","program":"*"}"#), ("role", "")];
+    let (status, grants, page) = change(&all).await;
+    assert_eq!((status, grants), (422, json!([everywhere, grant("south")])), "one remains: {page}");
+    assert!(page.contains("name=\"remove\" value=\"{"), "what is there can be taken away: {page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

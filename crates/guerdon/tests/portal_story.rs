@@ -133,6 +133,40 @@ async fn a_member_joins_shows_the_card_and_rules_over_their_data() {
     assert_eq!((ann.get("/portal").await.0, tablet.get("/portal").await.0), (303, 303), "signed out everywhere");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_change_members_signs_them_out_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start();
+    let server = server(&folder.path().join("data"), &gateway).await;
+    let (ann_id, bob_id) = (enrol(&server, "ann", "13800138001").await, enrol(&server, "bob", "13800138002").await);
+    let (mut ann, mut bob) = (Person::new(&server), Person::new(&server));
+    assert_eq!(prove(&mut ann, &gateway, "13800138001").await.0, 303);
+    assert_eq!(prove(&mut bob, &gateway, "13800138002").await.0, 303);
+    let mut sam = Person::invited(&server, "sam@example.org", "Sam", "service").await;
+    let place = format!("/console/members/{ann_id}");
+    let (_, page) = sam.get(&place).await;
+    assert!(page.contains("signed in on one device"), "{page}");
+    assert_eq!(sam.post(&format!("{place}/sessions"), &[("reason", " ")]).await.0, 422);
+    let (status, page) = sam.post(&format!("{place}/sessions"), &[("reason", "lost the phone")]).await;
+    assert_eq!(status, 303, "{page}");
+    assert!(!sam.get(&place).await.1.contains("signed in on"));
+    assert_eq!((ann.get("/portal").await.0, bob.get("/portal").await.0), (303, 200), "ann alone is signed out");
+    let by_api = async |id: &str| {
+        let answer = server.client.delete(format!("{}/v1/members/{id}/sessions", server.address)).send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap())
+    };
+    assert_eq!(by_api(&bob_id).await, (200, json!({ "ended": 1 })));
+    assert_eq!((by_api(&bob_id).await.1, by_api("mem_0000000000001").await.0), (json!({ "ended": 0 }), 404));
+    assert_eq!(bob.get("/portal").await.0, 303);
+    // Who signed whom out is kept, and why; from where the members came is not.
+    let (_, events) = server.get(&format!("/v1/audit?subject={ann_id}&action=session.")).await;
+    let events = events["items"].as_array().unwrap();
+    let told = |action: &str| events.iter().find(|event| event["action"] == action).unwrap();
+    let (began, ended) = (told("session.begin"), told("session.end"));
+    assert!(ended["actor"].as_str().unwrap().starts_with("opr_") && ended["reason"] == "lost the phone", "{ended}");
+    assert_eq!((began["actor"].as_str(), began.get("address")), (Some(ann_id.as_str()), None), "{began}");
+}
+
 async fn decides(server: &Server, ann: &mut Person, member: &str) {
     let (_, page) = ann.get("/portal/privacy").await;
     assert!(page.contains("You agreed on"), "{page}");
@@ -179,7 +213,7 @@ async fn members_reach_their_own_and_nothing_else() {
     assert_eq!(known, other.post("/portal/sign-in", &[("to", "13800148005")]).await);
     assert_eq!(one.get("/portal/sign-in/code").await, other.get("/portal/sign-in/code").await);
 
-    for path in [format!("/v1/members/{bob_id}"), format!("/v1/members/{ann_id}/export"), "/v1/audit".to_owned()] {
+    for path in [format!("/v1/members/{bob_id}"), format!("/v1/members/{ann_id}/wallet"), "/v1/audit".to_owned()] {
         assert_eq!(ann.get(&path).await.0, 401, "{path}");
     }
     // Not even as the session of an operator.

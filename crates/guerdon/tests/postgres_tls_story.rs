@@ -3,11 +3,12 @@
 
 mod support;
 
+use guerdon_store::read::Reader;
 use guerdon_tests::postgres;
 use support::{gift_club, guerdon};
 
-#[test]
-fn nothing_travels_in_the_clear_by_accident() {
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_travels_in_the_clear_by_accident() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("program.toml");
     std::fs::write(&program, gift_club(10)).unwrap();
@@ -25,6 +26,8 @@ fn nothing_travels_in_the_clear_by_accident() {
     assert!(code == 1 && words.contains("sslmode=disable") && words.contains("sslrootcert="), "{words}");
     let (code, words) = init(&remote(&url, "?sslmode=disable"));
     assert_eq!(code, 0, "{words}");
+    assert!(Reader::connect(&remote(&url, "")).await.is_err(), "nor do the readers");
+    assert!(Reader::connect(&remote(&url, "?sslmode=disable")).await.is_ok());
 
     let authority = rcgen::generate_simple_self_signed(vec!["0.0.0.0".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(vec!["0.0.0.0".to_owned()]).unwrap();

@@ -60,7 +60,7 @@ async fn nothing_personal_lies_open_and_the_master_key_turns_while_members_come(
         "email": "philippa.q@example.org", "phone": "+44 20 7946 0123", "attributes": { "shoe": "seven-and-half" } });
     let (status, receipt) = server.post("/v1/members", "join", person.clone()).await;
     assert_eq!(status, 201, "{receipt}");
-    let (_, page) = server.get("/v1/members?external_id=CARD-77123").await;
+    let (_, page) = server.post("/v1/members/search", "", json!({ "external_id": "CARD-77123" })).await;
     let member = page["items"][0]["id"].clone();
     assert_eq!(member, receipt["member_id"]);
     // A retry and a stranger with the same e-mail address, so that the errors speak as well.
@@ -92,7 +92,7 @@ async fn nothing_personal_lies_open_and_the_master_key_turns_while_members_come(
         server.member(&format!("m{number}"), 0).await;
     }
     rotated(&server).await;
-    let (_, page) = server.get("/v1/members?external_id=CARD-77123").await;
+    let (_, page) = server.post("/v1/members/search", "", json!({ "external_id": "CARD-77123" })).await;
     assert_eq!(page["items"][0]["id"], member);
     assert_eq!(page["items"][0]["profile"]["external_id"], "CARD-77123");
     let (_, events) = server.get("/v1/audit?action=master_key.rotate").await;

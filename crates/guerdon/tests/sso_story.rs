@@ -5,10 +5,11 @@ mod support;
 
 use std::path::Path;
 
+use guerdon_tests::free_port;
 use guerdon_tests::oidc::{CLIENT_SECRET, OidcProvider};
 use serde_json::{Value, json};
 use support::person::Person;
-use support::provider::{at_provider, free_port};
+use support::provider::at_provider;
 use support::{GUERDON, Server, gift_club, http_client, init};
 
 /// The company's provider, at `port`; `ours` is the server's.
@@ -143,7 +144,8 @@ async fn who_proves_anew_is_asked_by_the_provider_and_no_link_of_another_site_be
     let way = ada.location.clone();
     assert!(way.contains("max_age=0"), "{way}");
     // Without that the provider may answer for what it remembers, and says nothing of the time: no proof.
-    let back = at_provider(&way.replace("max_age=0", "max_age_=0"), "ada").await;
+    let back =
+        at_provider(&way.replace("max_age=0", "max_age_=0").replace("prompt=login", "prompt_=login"), "ada").await;
     ada.get(&back).await;
     assert_eq!(ada.location, "/console/sign-in?trouble=sso-unavailable");
     assert!(ada.get("/console/account").await.1.contains(PROVE));

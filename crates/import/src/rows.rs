@@ -99,10 +99,15 @@ pub fn read_rows(
     columns: &[&str],
     sink: &mut dyn FnMut(u64, &[&str]) -> Result<()>,
 ) -> Result<()> {
-    let mut count = 0;
+    let (mut count, mut bytes) = (0, 0);
     let mut counted = |line: u64, values: &[&str]| {
         count += 1;
         source.check_count(count)?;
+        // Little of Parquet can stand for much: a value of its dictionary is told once, and may be every row's.
+        bytes += values.iter().map(|value| value.len() as u64).sum::<u64>();
+        if bytes > source.most_bytes {
+            bail!("the values of the file are longer than {} bytes; split it", source.most_bytes);
+        }
         sink(line, values)
     };
     let result = match format {

@@ -55,8 +55,8 @@ pub async fn adjust(
     })?;
     // Checked before anyone is asked.
     let command = Command::adjust(member, by.key, state.engine.now(), currency.id, points, by.reason)?;
-    let (reason, key) = (by.reason.to_owned(), by.key.to_owned());
-    let act = Act::Adjust { member, currency: currency.id.0, points, reason, key };
+    let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
+    let act = Act::Adjust { member, currency: currency.id.0, points, reason, key, channel };
     ask(state, by, act, command, by.event(state, "member.adjust", &member.to_string())).await
 }
 
@@ -65,17 +65,23 @@ pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done
     let resolved = state.reader.resolve(order.member_id).await?;
     let (owner, member) = (order.member_id, resolved.map_or(order.member_id, |(member, _)| member));
     let command = Command::refund(member, owner, by.key, state.engine.now(), order.id, by.reason)?;
-    let (reason, key) = (by.reason.to_owned(), by.key.to_owned());
-    let act = Act::Refund { member, owner, order: order.id, points: order.points, reason, key };
+    let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
+    let act = Act::Refund { member, owner, order: order.id, points: order.points, reason, key, channel };
     ask(state, by, act, command, by.event(state, "order.refund", &order.id.to_string())).await
 }
 
 /// Merges the account of `from` into that of `into`, which goes on.
-pub async fn merge(state: &AppState, by: &By<'_>, from: MemberId, into: MemberId) -> Result<Reply, Problem> {
+pub async fn merge(state: &AppState, by: &By<'_>, from: MemberId, into: MemberId) -> Result<Done, Problem> {
     let command = Command::merge(from, into, by.key, state.engine.now(), by.reason)?;
     let mut event = by.event(state, "member.merge", &into.to_string());
     event.before = json!({ "from": from });
-    submit(state, by, command, event).await
+    let balances = state.reader.account(from).await?.map(|account| account.wallets).unwrap_or_default();
+    let balances = balances.iter().map(|wallet| wallet.balance());
+    let points = balances.fold(0_i64, |sum, balance| {
+        sum.saturating_add(balance.available).saturating_add(balance.pending).saturating_add(balance.held)
+    });
+    let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
+    ask(state, by, Act::Merge { from, into, points, reason, key, channel }, command, event).await
 }
 
 /// Closes an account for ever.

@@ -13,11 +13,11 @@ use utoipa::ToSchema;
 use crate::AppState;
 
 /// Members whose keys are wrapped anew between two batches.
-const SLICE: usize = 500;
+const SLICE: usize = 1_000;
 /// How often the worker looks whether there is something to do.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long the worker rests between two slices, in times of what the slice took: callers come first.
-const REST: u32 = 3;
+const REST: u32 = 1;
 /// How long to wait after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 

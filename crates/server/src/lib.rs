@@ -10,7 +10,7 @@ mod console;
 mod describe;
 pub mod edge;
 pub mod identity;
-mod imports;
+pub mod imports;
 mod keys;
 pub mod language;
 pub mod messages;

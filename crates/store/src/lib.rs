@@ -30,5 +30,5 @@ pub use privacy::{
 pub use ram::RamStore;
 pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use rotation::{Rotated, begin_rotation, rotate};
-pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, rewind};
+pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, create_private, rewind};
 pub use writer::{Published, Store, id_generator, load_program, publish, publish_as, verify, write_records};

@@ -153,15 +153,20 @@ impl Reader {
         sqlx::any::install_default_drivers();
         let options = AnyPoolOptions::new().max_connections(READERS).acquire_timeout(PATIENCE);
         let hosts = crate::postgres::urls(url);
-        let [_, _, ..] = hosts.as_slice() else {
-            return Ok(Self { pool: options.connect(url).await.map_err(failed)? });
-        };
+        if let [host] = hosts.as_slice() {
+            return Ok(Self { pool: options.connect(host).await.map_err(failed)? });
+        }
         let hosts: Vec<AnyConnectOptions> =
             hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>().map_err(failed)?;
         let primary = primary(&hosts).await.ok_or_else(|| StoreError::Unavailable("no host answers".to_owned()))?;
         let pool = options.connect_lazy_with(primary.clone());
         tokio::spawn(follow(pool.clone(), hosts));
         Ok(Self { pool })
+    }
+
+    /// Closes the connections, once what is being read has been.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 
     /// Whether the database answers.

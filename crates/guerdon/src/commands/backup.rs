@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use guerdon_store::stays_here_or_says;
+use guerdon_store::{create_private, stays_here_or_says};
 use percent_encoding::percent_decode_str;
 
 use crate::cli::DataArgs;
@@ -38,7 +38,7 @@ pub fn run(args: &BackupArgs) -> Result<ExitCode> {
     if beside.exists() {
         std::fs::remove_dir_all(&beside).with_context(|| beside.display().to_string())?;
     }
-    std::fs::create_dir_all(&beside).with_context(|| beside.display().to_string())?;
+    create_private(&beside).with_context(|| beside.display().to_string())?;
     private(&beside)?;
     match &args.data.database_url {
         None => guerdon_store::backup(&args.data.data_dir, &beside.join(DATABASE_FILE))?,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use guerdon_core::kernel::Command;
 use guerdon_core::ledger::LedgerAccount;
@@ -43,6 +43,9 @@ pub struct DemoArgs {
     /// Stop after the verification, without serving.
     #[arg(long)]
     no_serve: bool,
+    /// Listen on a network, or behind a proxy, although the demo shows everybody the codes that it would have sent.
+    #[arg(long)]
+    on_network: bool,
 }
 
 struct Replay {
@@ -56,6 +59,13 @@ struct Replay {
 /// Creates, replays, summarises, verifies and serves.
 pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     let edge = edge(&args.listen)?;
+    let faces_network = !args.listen.listen.ip().to_canonical().is_loopback() || !edge.trust.proxies.is_empty();
+    if faces_network && !args.on_network && !args.no_serve {
+        bail!(
+            "the demo shows everybody who can reach it the codes that it would have sent, and so lets them in: listen on \
+             127.0.0.1, or say --on-network if that is what you want"
+        );
+    }
     let mut store = args.data.create()?;
     let bundle = Bundle::parse(GIFT_CLUB).map_err(anyhow::Error::msg)?;
     open::publish(&mut store, &bundle)?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use guerdon_core::time::Timestamp;
-use guerdon_store::{DataDir, PostgresStore, Rewound, rewind, verify};
+use guerdon_store::{DataDir, PostgresStore, Rewound, create_private, rewind, verify};
 
 use super::backup::{DATABASE_FILE, DUMP_FILE, KEY_FILE, MASTER_KEY_FILE, finish, tool};
 use super::verify::print;
@@ -54,10 +54,10 @@ fn restore_directory(folder: &Path, data: &Path, until: Option<Timestamp>) -> Re
     if to.exists() {
         bail!("{} holds data already; restore to a new --data-dir", data.display());
     }
-    std::fs::create_dir_all(data).with_context(|| data.display().to_string())?;
+    create_private(data).with_context(|| data.display().to_string())?;
     // Under another name until it is whole and, where wanted, as of its moment.
     let work = data.join("restoring");
-    std::fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
+    create_private(&work).with_context(|| work.display().to_string())?;
     let prepared =
         std::fs::copy(&file, work.join(DATABASE_FILE)).map_err(anyhow::Error::from).and_then(|_| match until {
             None => Ok(None),
@@ -120,7 +120,7 @@ fn restore_key(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     if let Some(parent) = to.parent() {
-        std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+        create_private(parent).with_context(|| parent.display().to_string())?;
     }
     // The copy keeps the rights of the file: nobody else may read it.
     std::fs::copy(from, to).map(drop).with_context(|| to.display().to_string())

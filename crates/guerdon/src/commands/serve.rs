@@ -54,6 +54,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let messages = args.messages.open(args.listen.edge.outbound()?)?;
     let sso = single_sign_on(args.sso.as_deref())?;
     let mut stores = args.data.open_writers()?;
+    args.data.warn_of_open_master_key();
     let log_key = stores.first_mut().map(|store| args.data.log_key(store)).transpose()?.flatten();
     if log_key.is_none() {
         let file = args.data.log_key_file();
@@ -164,9 +165,12 @@ pub fn serve(
             let _ = stop.send(true);
         });
         let keeper = tokio::spawn(keep_keys(state.clone(), stopped.clone()));
+        let reader = state.reader.clone();
         guerdon_server::serve(listener, app(state.clone(), options), edge, state, serving.log_key, stopped).await;
         keeper.abort();
         post.drain(POST_TIME).await;
+        // The writer closes last, and takes SQLite's log with it.
+        let _ = tokio::time::timeout(STOP_TIME, reader.close()).await;
         anyhow::Ok(())
     })?;
     runtime.shutdown_timeout(STOP_TIME);

@@ -73,7 +73,7 @@ pub fn credential(input: &[u8]) -> String {
     format!("{token}; {totp}; {permission}")
 }
 
-fn keyring() -> (Keyring, String) {
+pub fn keyring() -> (Keyring, String) {
     Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap()
 }
 

@@ -1,6 +1,5 @@
 //! A headless browser, and a passkey for it.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -25,7 +24,7 @@ impl Drop for Driver {
 
 /// A headless browser with a profile of its own.
 pub async fn browser(profile: &std::path::Path) -> (Driver, Client) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = guerdon_tests::free_port();
     let driver = Command::new("chromedriver")
         .arg(format!("--port={port}"))
         .stdout(Stdio::null())

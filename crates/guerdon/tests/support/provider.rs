@@ -7,10 +7,6 @@ use url::Url;
 
 use super::http_client;
 
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Signs in at the provider as someone; gives the path that the provider sends the browser back to.
 pub async fn at_provider(start: &str, who: &str) -> String {
     let client = http_client().redirect(reqwest::redirect::Policy::none()).build().unwrap();

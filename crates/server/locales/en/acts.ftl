@@ -58,3 +58,10 @@ problem-order_not_captured = Only a captured order can be refunded. Look at it a
 problem-idempotency_mismatch = This form was sent before with something else in it. Open it anew.
 problem-rejected = Another operator has rejected this.
 problem-too_many_waiting = Too much waits for another operator already. Decide some of it first.
+
+member-sessions-title = Devices
+member-sessions = { $count ->
+    [one] The member is signed in on one device.
+   *[other] The member is signed in on { $count } devices.
+}
+member-sessions-end = Sign out everywhere

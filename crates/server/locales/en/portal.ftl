@@ -34,6 +34,7 @@ portal-code-wrong = { $left ->
 portal-code-gone = This code does not count any more. Ask for a new one.
 portal-code-wait = A code was sent a moment ago. You can ask for another one in { $seconds } seconds.
 portal-code-wait-minutes = Too many codes were asked for. Try again in { $minutes } minutes.
+portal-no-more-texts = No more text messages can be sent at the moment. Use your e-mail address, or try again in { $minutes } minutes.
 
 portal-join-title = Join
 portal-join-why = { $address } is proved. Tell us who you are, and you are a member.

@@ -58,3 +58,7 @@ problem-order_not_captured = 只有已完成的订单可以退还，请重新查
 problem-idempotency_mismatch = 此表单曾以其他内容提交，请重新打开。
 problem-rejected = 另一位操作员已驳回此申请。
 problem-too_many_waiting = 待审批事项过多，请先处理一部分。
+
+member-sessions-title = 设备
+member-sessions = 会员已在 { $count } 台设备上登录。
+member-sessions-end = 在所有设备上退出登录

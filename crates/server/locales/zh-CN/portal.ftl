@@ -31,6 +31,7 @@ portal-code-wrong = 验证码不正确，还可以尝试 { $left } 次。
 portal-code-gone = 此验证码已失效，请重新获取。
 portal-code-wait = 验证码刚刚发送过，{ $seconds } 秒后可再次获取。
 portal-code-wait-minutes = 获取验证码过于频繁，请在 { $minutes } 分钟后重试。
+portal-no-more-texts = 短信发送量已达上限。请改用电子邮箱，或在 { $minutes } 分钟后重试。
 
 portal-join-title = 加入会员
 portal-join-why = { $address } 已验证。填写以下信息即可成为会员。

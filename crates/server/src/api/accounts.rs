@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::{Body, IdempotencyKey, Path, id, receipt};
+use super::approvals::ApprovalView;
+use super::extract::{Body, IdempotencyKey, Path, done, id, receipt};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::actor::Actor;
@@ -33,6 +34,7 @@ struct MergeRequest {
     security(("key" = ["members:merge"])), request_body = MergeRequest,
     params(("member_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `merge` tells what was carried over", body = Object),
+        (status = 202, description = "Above the limit: it waits for another operator", body = ApprovalView),
         (status = 404, body = Problem),
         (status = 409, description = "`open_orders`, `member_merged`, `member_closed` or `member_erased`",
             body = Problem),
@@ -46,7 +48,7 @@ async fn merge(
 ) -> Result<Response, Problem> {
     let (into, from): (MemberId, MemberId) = (id(&text)?, id(&request.from)?);
     let by = By { actor: &actor, key: &key, channel: "api", reason: &request.reason };
-    receipt(Ok(acts::merge(&state, &by, from, into).await?))
+    done(&state, acts::merge(&state, &by, from, into).await?).await
 }
 
 /// A reason.

@@ -137,6 +137,7 @@ async fn export(
     Params(params): Params<AuditParams>,
 ) -> Result<Response, Problem> {
     page_limit(params.limit)?;
+    let _room = crate::privacy::room_for_export()?;
     let mut wanted = query(&params, SLICE)?;
     let mut event = actor.event(state.clock(), "audit.export", "audit");
     event.after = serde_json::json!({ "actor": params.actor, "action": params.action, "subject": params.subject,

@@ -1,11 +1,12 @@
 //! Bulk imports: uploads, and how far they are.
 
 use axum::Json;
+use std::collections::BTreeMap;
+
 use axum::extract::{DefaultBodyLimit, Multipart, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
@@ -13,7 +14,7 @@ use utoipa_axum::routes;
 use super::extract::{IdempotencyKey, Params, Path};
 use crate::AppState;
 use crate::identity::actor::Actor;
-use crate::imports::{self, FORM_BYTES, Import, Stage};
+use crate::imports::{self, FORM_BYTES, Import, SHOWN, Stage};
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -58,14 +59,11 @@ struct ImportView {
     /// Commands that were sent so far.
     done: u64,
     /// Newly accepted, by what they are about.
-    #[schema(value_type = Object)]
-    accepted: Value,
+    accepted: BTreeMap<String, u64>,
     /// Found there already, by what they are about.
-    #[schema(value_type = Object)]
-    already_there: Value,
+    already_there: BTreeMap<String, u64>,
     /// Refused, by what they are about and the code.
-    #[schema(value_type = Object)]
-    refused: Value,
+    refused: BTreeMap<String, u64>,
     /// Refused rows.
     refused_rows: u64,
     /// Why it failed.
@@ -127,7 +125,7 @@ async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<Vec<ImportView>>, Problem> {
     let found = imports::list(&state, params.stage).await?;
-    Ok(Json(found.into_iter().map(|(record, import)| view(&record.id, import)).collect()))
+    Ok(Json(found.into_iter().take(SHOWN).map(|(record, import)| view(&record.id, import)).collect()))
 }
 
 /// Upload a file of purchases or members. It is read at once, so that what cannot be read is refused at once; a larger one

@@ -8,7 +8,7 @@ use guerdon_core::hex;
 use guerdon_core::id::{MemberId, TransactionId};
 use guerdon_core::kernel::Command;
 use guerdon_core::members::{Profile, RefKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,15 +19,18 @@ use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::actor::Actor;
+use crate::identity::member_session;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(enrol, list))
+        .routes(routes!(search))
         .routes(routes!(get))
         .routes(routes!(wallet))
         .routes(routes!(transactions))
         .routes(routes!(adjust))
+        .routes(routes!(end_sessions))
 }
 
 /// The problem of a member that is not there.
@@ -67,8 +70,6 @@ struct ListParams {
     limit: Option<i64>,
     /// The cursor of the page before.
     after: Option<String>,
-    /// Only the member with this external id.
-    external_id: Option<String>,
 }
 
 /// List members.
@@ -80,19 +81,43 @@ async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<MemberView>>, Problem> {
     let limit = page_limit(params.limit)?;
-    if let Some(external_id) = &params.external_id {
-        let member =
-            state.reader.member_by_reference(&state.keys().reference(RefKind::ExternalId, external_id)).await?;
-        let row = match member {
-            Some(member) => state.reader.member(member).await?,
-            None => None,
-        };
-        let items = row.into_iter().map(|row| MemberView::open(&state, row)).collect::<Result<_, _>>()?;
-        return Ok(Json(Page { items, next: None }));
-    }
     let after = params.after.as_deref().map(cursor::<MemberId>).transpose()?;
     let rows = state.reader.members(after, limit + 1).await?;
     Ok(Json(Page::cut(rows, limit, |row| row.id.to_string()).try_map(|row| MemberView::open(&state, row))?))
+}
+
+/// Whom to find: by one of these, exactly.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MemberSearch {
+    /// The brand's own number.
+    external_id: Option<String>,
+    /// E-mail address.
+    email: Option<String>,
+    /// Phone number.
+    phone: Option<String>,
+}
+
+/// Find a member by number, e-mail address or phone number, exactly. Nobody, or one. What is searched for stands in the body:
+/// addresses of pages are kept by many.
+#[utoipa::path(post, path = "/v1/members/search", tag = "members", security(("key" = ["members:read@store"])),
+    request_body = MemberSearch, responses((status = 200, body = Page<MemberView>), (status = 422, body = Problem)))]
+async fn search(
+    State(state): State<AppState>,
+    Body(search): Body<MemberSearch>,
+) -> Result<Json<Page<MemberView>>, Problem> {
+    let MemberSearch { external_id, email, phone } = search;
+    let kinds = [(RefKind::ExternalId, external_id), (RefKind::Email, email), (RefKind::Phone, phone)];
+    let mut named = kinds.into_iter().filter_map(|(kind, value)| Some((kind, value?)));
+    let (Some((kind, value)), None) = (named.next(), named.next()) else {
+        return Err(crate::privacy::invalid("give one of `external_id`, `email` and `phone`"));
+    };
+    let row = match state.reader.member_by_reference(&state.keys().reference(kind, &value)).await? {
+        Some(member) => state.reader.member(member).await?,
+        None => None,
+    };
+    let items = row.into_iter().map(|row| MemberView::open(&state, row)).collect::<Result<_, _>>()?;
+    Ok(Json(Page { items, next: None }))
 }
 
 /// Get a member. The id of a member who was merged finds the one who goes on.
@@ -177,4 +202,25 @@ async fn adjust(
     let by = By { actor: &actor, key: &key, channel: "api", reason: &adjustment.reason };
     let adjusted = acts::adjust(&state, &by, id(&text)?, adjustment.currency.as_deref(), adjustment.points).await?;
     done(&state, adjusted).await
+}
+
+/// Sessions that were ended.
+#[derive(Serialize, ToSchema)]
+struct EndedView {
+    /// How many.
+    ended: usize,
+}
+
+/// End every session that a member has in the portal: they sign in anew, with a code that only they get.
+#[utoipa::path(delete, path = "/v1/members/{member_id}/sessions", tag = "members",
+    security(("key" = ["members:write"])), params(("member_id" = String, Path)),
+    responses((status = 200, body = EndedView), (status = 404, body = Problem)))]
+async fn end_sessions(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(text): Path<String>,
+) -> Result<Json<EndedView>, Problem> {
+    let (member, account) = state.reader.resolve(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
+    let ended = member_session::end_all(&state, &actor, member, &account.merged_from, "").await?;
+    Ok(Json(EndedView { ended }))
 }

@@ -227,6 +227,7 @@ async fn token(State(state): State<AppState>, actor: Actor, request: Request) ->
     state.directory.traffic().client(&id, client.allowance.rate).map_err(Problem::from)?;
     let token = clients::issue_token(&state, &id, scope).await?;
     let names: Vec<&str> = scope.iter().map(Permission::name).collect();
+    tracing::info!(client = id, scope = names.join(" "), "an access token was issued");
     let answer = TokenAnswer {
         access_token: token.reveal().to_owned(),
         token_type: "Bearer",

@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guerdon_core::id::MemberId;
-
+use guerdon_core::identity::Permission;
+use guerdon_core::limits;
 use guerdon_core::members::Profile;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,8 +15,9 @@ use utoipa_axum::routes;
 
 use super::extract::{Body, Path, id};
 use crate::AppState;
+use crate::approvals;
 use crate::console::Frame;
-use crate::identity::actor::Actor;
+use crate::identity::actor::{Actor, forbidden};
 use crate::privacy::consent::{self, Choice, Purpose};
 use crate::privacy::erasure::{self, Erasure};
 use crate::privacy::register::{self, Entry, Register};
@@ -51,7 +53,7 @@ struct Reason {
 #[utoipa::path(post, path = "/v1/members/{member_id}/reveal", tag = "privacy",
     security(("key" = ["members:reveal@store"])), params(("member_id" = String, Path)), request_body = Reason,
     responses((status = 200, description = "The profile", body = Object), (status = 404, body = Problem),
-        (status = 422, body = Problem)))]
+        (status = 422, body = Problem), (status = 429, description = "`too_many_looks`", body = Problem)))]
 async fn reveal(
     State(state): State<AppState>,
     actor: Actor,
@@ -78,25 +80,35 @@ pub async fn member_archive(
     actor: &Actor,
     frame: &Frame,
     member: MemberId,
+    reason: &str,
 ) -> Result<Response, Problem> {
     let row = privacy::member(state, member).await?;
-    let event = actor.event(state.clock(), "member.export_all", &row.id.to_string());
+    approvals::check_looks(state, actor).await?;
+    let mut event = actor.event(state.clock(), "member.export_all", &row.id.to_string());
+    reason.clone_into(&mut event.reason);
     state.engine.write_records(Vec::new(), vec![event]).await?;
     let bytes = export::archive(state, frame, row.id).await?;
     Ok(zip(&export::file_name(row.id, state.clock()), bytes))
 }
 
-/// Export everything about a member: `data.json` and a readable `index.html`, zipped, in the language asked for.
-#[utoipa::path(get, path = "/v1/members/{member_id}/export", tag = "privacy",
-    security(("key" = ["members:export"])), params(("member_id" = String, Path)),
+/// Export everything about a member, in full: `data.json` and a readable `index.html`, zipped, in the language asked for.
+/// Asks for `members:reveal` as well, and for a reason.
+#[utoipa::path(post, path = "/v1/members/{member_id}/export", tag = "privacy",
+    security(("key" = ["members:export"])), params(("member_id" = String, Path)), request_body = Reason,
     responses((status = 200, description = "A ZIP archive", body = Vec<u8>, content_type = "application/zip"),
-        (status = 404, body = Problem)))]
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem),
+        (status = 429, description = "`too_many_looks`", body = Problem)))]
 async fn export_member(
     frame: Frame,
     State(state): State<AppState>,
     Path(text): Path<String>,
+    Body(request): Body<Reason>,
 ) -> Result<Response, Problem> {
-    member_archive(&state, &frame.actor, &frame, id(&text)?).await
+    if !frame.actor.may(Permission::MembersReveal) {
+        return Err(forbidden(Permission::MembersReveal));
+    }
+    limits::check_text("reason", &request.reason, limits::TEXT_CHARS).map_err(privacy::invalid)?;
+    member_archive(&state, &frame.actor, &frame, id(&text)?, &request.reason).await
 }
 
 /// An export of all members.

@@ -33,6 +33,9 @@ pub enum Act {
         reason: String,
         /// The request's idempotency key.
         key: String,
+        /// Over which channel it was asked for.
+        #[serde(default = "api", skip_serializing_if = "is_api")]
+        channel: String,
     },
     /// Refund a captured order.
     Refund {
@@ -48,6 +51,25 @@ pub enum Act {
         reason: String,
         /// The request's idempotency key.
         key: String,
+        /// Over which channel it was asked for.
+        #[serde(default = "api", skip_serializing_if = "is_api")]
+        channel: String,
+    },
+    /// Merge two accounts of one person.
+    Merge {
+        /// The account that ends.
+        from: MemberId,
+        /// The account that goes on.
+        into: MemberId,
+        /// What the account that ends holds.
+        points: i64,
+        /// Why.
+        reason: String,
+        /// The request's idempotency key.
+        key: String,
+        /// Over which channel it was asked for.
+        #[serde(default = "api", skip_serializing_if = "is_api")]
+        channel: String,
     },
     /// Publish a program file.
     Publish {
@@ -75,12 +97,22 @@ pub enum Act {
     },
 }
 
+/// The channel of requests of before. It is not written, so that what is asked for by the API keeps its id.
+fn api() -> String {
+    "api".to_owned()
+}
+
+fn is_api(channel: &str) -> bool {
+    channel == "api"
+}
+
 impl Act {
     /// What it takes to do it.
     pub fn permission(&self) -> Permission {
         match self {
             Self::Adjust { .. } => Permission::MembersAdjust,
             Self::Refund { .. } => Permission::OrdersRefund,
+            Self::Merge { .. } => Permission::MembersMerge,
             Self::Publish { .. } => Permission::ProgramWrite,
             Self::Reveal { .. } => Permission::MembersReveal,
             Self::Import { .. } => Permission::ImportsWrite,
@@ -110,13 +142,19 @@ impl Act {
     /// Does it.
     pub(super) async fn carry_out(&self, state: &AppState, approval: &Approval) -> Result<Value, Problem> {
         match self {
-            Self::Adjust { member, currency, points, reason, key } => {
+            Self::Adjust { member, currency, points, reason, key, channel } => {
                 let currency = CurrencyId(*currency);
-                let command = Command::adjust(*member, key, state.engine.now(), currency, *points, reason)?;
+                let command =
+                    Command::adjust(*member, key, state.engine.now(), currency, *points, reason)?.from_channel(channel);
                 submit(state, command.by(approval.requested_by.clone())).await
             }
-            Self::Refund { member, owner, order, reason, key, .. } => {
-                let command = Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?;
+            Self::Refund { member, owner, order, reason, key, channel, .. } => {
+                let command =
+                    Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?.from_channel(channel);
+                submit(state, command.by(approval.requested_by.clone())).await
+            }
+            Self::Merge { from, into, reason, key, channel, .. } => {
+                let command = Command::merge(*from, *into, key, state.engine.now(), reason)?.from_channel(channel);
                 submit(state, command.by(approval.requested_by.clone())).await
             }
             Self::Publish { program } => {
@@ -153,4 +191,21 @@ pub async fn publish_program(state: &AppState, program: &str, event: AuditEvent)
     let subject = format!("program {}", bundle.program.id);
     let published = state.engine.publish(bundle, AuditEvent { subject, ..event }).await?;
     Ok(json!({ "added": published.added, "retired": published.retired }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_act_keeps_its_channel_and_those_of_before_came_by_the_api() {
+        let stored = json!({ "kind": "refund", "member": "mem_0000000000001", "owner": "mem_0000000000001",
+            "order": "ord_0000000000002", "points": 5, "reason": "broken", "key": "k" });
+        let act: Act = serde_json::from_value(stored.clone()).unwrap();
+        assert!(matches!(&act, Act::Refund { channel, .. } if channel == "api"));
+        assert_eq!(act.facts(), stored, "what was asked for before has another id");
+        let mut of_console = stored;
+        of_console["channel"] = json!("console");
+        assert_eq!(serde_json::from_value::<Act>(of_console.clone()).unwrap().facts(), of_console);
+    }
 }

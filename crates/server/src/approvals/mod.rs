@@ -2,6 +2,7 @@
 //! conditional on the one before, so that two who decide at once decide once, and what was approved is done once.
 
 mod act;
+mod daily;
 mod policy;
 
 use axum::http::StatusCode;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 pub use act::{Act, publish_program};
+pub use daily::check_looks;
 pub use policy::{ApprovalPolicy, check as check_policy, policy, put_policy};
 
 use crate::AppState;
@@ -135,7 +137,8 @@ pub async fn ask(
     reason: &str,
     key: Option<&str>,
 ) -> Result<Permit, Problem> {
-    if !policy(state).await?.holds(&act) || is_exempt(actor) {
+    let policy = policy(state).await?;
+    if is_exempt(actor) || !(policy.holds(&act) || daily::exceeds(state, actor, &policy, &act).await?) {
         return Ok(Permit::Now);
     }
     limits::check_text("reason", reason, limits::TEXT_CHARS).map_err(invalid)?;

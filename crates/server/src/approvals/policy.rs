@@ -28,6 +28,12 @@ pub struct ApprovalPolicy {
     pub reveal_members: Option<i64>,
     /// Imports of files with more rows than this.
     pub import_rows: Option<i64>,
+    /// Merges of accounts that hold more points than this.
+    pub merge_points: Option<i64>,
+    /// Adjustments and refunds of one operator that add up to more points than this within 24 hours.
+    pub daily_points: Option<i64>,
+    /// Members whose personal data one operator or program may look at within 24 hours; more are refused.
+    pub daily_looks: Option<i64>,
 }
 
 impl Default for ApprovalPolicy {
@@ -38,6 +44,9 @@ impl Default for ApprovalPolicy {
             publish: true,
             reveal_members: Some(20),
             import_rows: Some(100),
+            merge_points: Some(10_000),
+            daily_points: Some(50_000),
+            daily_looks: Some(200),
         }
     }
 }
@@ -52,6 +61,7 @@ impl ApprovalPolicy {
             Act::Publish { .. } => self.publish,
             Act::Reveal { members, .. } => above(self.reveal_members, *members),
             Act::Import { rows, .. } => above(self.import_rows, *rows),
+            Act::Merge { points, .. } => above(self.merge_points, *points),
             // The limits themselves always take two.
             Act::Policy { .. } => true,
         }
@@ -63,6 +73,9 @@ impl ApprovalPolicy {
             ("refund_points", self.refund_points),
             ("reveal_members", self.reveal_members),
             ("import_rows", self.import_rows),
+            ("merge_points", self.merge_points),
+            ("daily_points", self.daily_points),
+            ("daily_looks", self.daily_looks),
         ] {
             if limit.is_some_and(|limit| !(0..=limits::AMOUNT).contains(&limit)) {
                 return Err(format!("`{name}` must be 0 to {}, or null for no limit", limits::AMOUNT));
@@ -111,6 +124,7 @@ mod tests {
             points,
             reason: "r".to_owned(),
             key: "k".to_owned(),
+            channel: "api".to_owned(),
         };
         assert!(!policy.holds(&adjust(10_000)) && policy.holds(&adjust(10_001)) && policy.holds(&adjust(-10_001)));
         assert!(policy.holds(&adjust(i64::MIN)));

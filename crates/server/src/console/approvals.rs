@@ -62,6 +62,11 @@ fn what(frame: &Frame, act: &Act) -> String {
             let points = super::format::number(*points);
             frame.say("approval-refund", [("order", order.to_string().into()), ("points", points.into())])
         }
+        Act::Merge { from, into, points, .. } => {
+            let (from, into) = (from.to_string(), into.to_string());
+            let points = super::format::number(*points);
+            frame.say("approval-merge", [("from", from.into()), ("into", into.into()), ("points", points.into())])
+        }
         Act::Publish { .. } => frame.t("approval-publish"),
         Act::Reveal { members, .. } => {
             frame.say("approval-reveal", [("members", super::format::number(*members).into())])
@@ -78,6 +83,7 @@ fn what(frame: &Frame, act: &Act) -> String {
 fn about(frame: &Frame, act: &Act) -> Option<String> {
     match act {
         Act::Adjust { member, .. } => frame.may_see_members().then(|| format!("/console/members/{member}")),
+        Act::Merge { from, .. } => frame.may_see_members().then(|| format!("/console/members/{from}")),
         Act::Refund { order, .. } => frame.may_see_orders().then(|| format!("/console/orders/{order}")),
         Act::Import { import, .. } => Some(format!("/console/imports/{import}")),
         Act::Publish { .. } | Act::Reveal { .. } | Act::Policy { .. } => None,

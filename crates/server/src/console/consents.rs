@@ -109,12 +109,7 @@ async fn make(
     Form(mut form): Form<TextForm>,
 ) -> Result<Response, PageError> {
     form.id = form.id.trim().to_owned();
-    let known = consent::purposes(&state).await.or_page(&frame)?;
-    if known.iter().any(|(id, _)| *id == form.id) {
-        let trouble = Some(frame.t("consent-id-taken"));
-        return Ok(unprocessable(show_list(frame, &state, form, trouble).await?));
-    }
-    match consent::put_purpose(&state, &frame.actor, &form.id, form.purpose()).await {
+    match consent::make_purpose(&state, &frame.actor, &form.id, form.purpose()).await {
         Ok(_) => Ok(Redirect::to(&format!("/console/consents/{}", form.id)).into_response()),
         Err(problem) => {
             let trouble = Some(frame.trouble(&problem)?);

@@ -1,5 +1,7 @@
 //! Bulk imports: the form that uploads a file, and what became of each.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{DefaultBodyLimit, Multipart, Path, Query, State};
@@ -8,7 +10,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::identity::Permission;
 use guerdon_import::RowProblem;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::format;
 use super::frame::{Frame, render};
@@ -17,7 +18,7 @@ use super::trouble::PageError;
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::operators::{self, new_id};
-use crate::imports::{self, FORM_BYTES, Import, Stage};
+use crate::imports::{self, FORM_BYTES, Import, SHOWN, Stage};
 use crate::problem::Problem;
 
 /// What the field for the mapping holds at first.
@@ -65,9 +66,9 @@ struct ImportPage {
     approval: bool,
 }
 
-/// Sums the numbers of an object.
-fn sum(counts: &Value) -> i64 {
-    counts.as_object().into_iter().flatten().filter_map(|(_, count)| count.as_i64()).sum()
+/// How many in all.
+fn sum(counts: &BTreeMap<String, u64>) -> u64 {
+    counts.values().sum()
 }
 
 async fn line(frame: &Frame, state: &AppState, id: &str, import: &Import) -> Line {
@@ -81,8 +82,8 @@ async fn line(frame: &Frame, state: &AppState, id: &str, import: &Import) -> Lin
         Stage::Done => frame.say(
             "import-outcome",
             [
-                ("accepted", format::number(sum(&import.counts.accepted)).into()),
-                ("known", format::number(sum(&import.counts.already_there)).into()),
+                ("accepted", whole(sum(&import.counts.accepted)).into()),
+                ("known", whole(sum(&import.counts.already_there)).into()),
                 ("refused", whole(import.counts.refused_rows).into()),
             ],
         ),
@@ -116,7 +117,7 @@ async fn show(frame: Frame, state: &AppState, trouble: Option<String>) -> Result
     let frame = frame.at(Place::Imports);
     let found = imports::list(state, None).await.map_err(|_| PageError::store(&frame))?;
     let mut lines = Vec::with_capacity(found.len());
-    for (record, import) in &found {
+    for (record, import) in found.iter().take(SHOWN) {
         lines.push(line(&frame, state, &record.id, import).await);
     }
     let moving = trouble.is_none() && found.iter().any(|(_, import)| moves(import));

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
@@ -19,9 +19,10 @@ use super::frame::{Frame, render};
 use super::history::{self, Cursor, History};
 use super::nav::Place;
 use super::summary::display_name;
-use super::trouble::{OrPage, PageError};
+use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
 use crate::approvals::Act;
+use crate::identity::member_session;
 use crate::privacy::{self, erasure};
 
 struct LotRow {
@@ -57,6 +58,8 @@ struct MemberPage {
     waiting: Vec<approvals::Waiting>,
     erasure: Option<ErasureView>,
     may_change: bool,
+    /// How many devices are signed in, in words, where they can be signed out.
+    sessions: Option<String>,
     wallets: Vec<WalletView>,
     history: History,
 }
@@ -119,6 +122,7 @@ fn concerns(act: &Act, id: MemberId) -> bool {
     match act {
         Act::Adjust { member, .. } => *member == id,
         Act::Refund { member, owner, .. } => *member == id || *owner == id,
+        Act::Merge { from, into, .. } => *from == id || *into == id,
         Act::Publish { .. } | Act::Reveal { .. } | Act::Import { .. } | Act::Policy { .. } => false,
     }
 }
@@ -182,6 +186,7 @@ async fn show(
         acts: acts(&frame, account.status == AccountStatus::Active, is_erased),
         waiting: approvals::waiting(&frame, state, |act| concerns(act, id)).await?,
         erasure: erasure(&frame, state, id).await?,
+        sessions: sessions(&frame, state, id, &account).await?,
         may_reveal: reason.is_none() && frame.actor.access.somewhere().has(Permission::MembersReveal),
         may_change: account.status == AccountStatus::Active && frame.actor.may(Permission::MembersWrite),
         facts,
@@ -190,6 +195,44 @@ async fn show(
         frame,
     };
     Ok(render(&page))
+}
+
+/// How many devices are signed in, for who may sign them out.
+async fn sessions(
+    frame: &Frame,
+    state: &AppState,
+    id: MemberId,
+    account: &Account,
+) -> Result<Option<String>, PageError> {
+    if !frame.actor.may(Permission::MembersWrite) {
+        return Ok(None);
+    }
+    let count = member_session::count(state, id, &account.merged_from).await.or_page(frame)?;
+    Ok((count > 0).then(|| frame.say_count("member-sessions", &count)))
+}
+
+/// Why the sessions of a member are ended.
+#[derive(Deserialize)]
+pub struct EndForm {
+    #[serde(default)]
+    reason: String,
+}
+
+/// Ends every session of a member.
+pub async fn end_sessions(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Form(form): Form<EndForm>,
+) -> Result<Response, PageError> {
+    let Subject { id, account, .. } = find(&state, &frame, &text).await?;
+    if limits::check_text("reason", &form.reason, limits::TEXT_CHARS).is_err() {
+        let page = show(frame, &state, &text, &Cursor::default(), None).await?;
+        return Ok(unprocessable(page));
+    }
+    let ended = member_session::end_all(&state, &frame.actor, id, &account.merged_from, form.reason.trim()).await;
+    ended.map_err(|problem| PageError::of(&frame, &problem))?;
+    Ok(Redirect::to(&format!("/console/members/{id}")).into_response())
 }
 
 /// Where the account stands, unless it is active, and who was merged into it.

@@ -1,7 +1,7 @@
 //! Members: the list, and the search that leads to one.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::MemberId;
 use guerdon_core::members::RefKind;
@@ -88,11 +88,12 @@ fn line(state: &AppState, frame: &Frame, row: &MemberRow) -> Result<MemberLine, 
     })
 }
 
-/// `/console/search`: leads to the member whose id, number, e-mail address or phone number was given.
+/// `/console/search`: leads to the member whose id, number, e-mail address or phone number was given. Posted, because what
+/// stands in an address is kept by browsers and proxies.
 pub async fn search(
     frame: Frame,
     State(state): State<AppState>,
-    Query(search): Query<Search>,
+    Form(search): Form<Search>,
 ) -> Result<Response, PageError> {
     let frame = frame.at(Place::Members);
     let query: String = search.q.unwrap_or_default().trim().chars().take(QUERY_CHARS).collect();

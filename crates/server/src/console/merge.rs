@@ -22,11 +22,10 @@ use crate::identity::access::{Needs, Pages};
 /// The page of a merge.
 pub fn pages() -> Pages {
     let merge = Needs::Permission(Permission::MembersMerge);
-    Pages::default().get("/console/members/{id}/merge", merge, page).post(
-        "/console/members/{id}/merge",
-        merge,
-        do_merge,
-    )
+    Pages::default()
+        .get("/console/members/{id}/merge", merge, page)
+        .post("/console/members/{id}/merge/find", merge, find)
+        .post("/console/members/{id}/merge", merge, do_merge)
 }
 
 /// The other account, as it was searched for.
@@ -122,7 +121,7 @@ async fn show(
         id: from.id.to_string(),
         name: from.name.clone(),
         address: address(from, ""),
-        prove: (!fresh && !sides.is_empty()).then(|| prove::address(&address(from, &typed.into))),
+        prove: (!fresh && !sides.is_empty()).then(|| prove::address(&address(from, &into))),
         other: typed.into,
         sides,
         into,
@@ -152,6 +151,24 @@ async fn page(
     let from = ending(&frame, &state, &text).await?;
     let typed = MergeForm { into: search.other, key: prove::form_key(), ..MergeForm::default() };
     show(frame, &state, &from, typed, None).await
+}
+
+/// Finds the account that goes on. Posted, because what was typed may be an address or a number of a person.
+async fn find(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Form(search): Form<Search>,
+) -> Result<Response, PageError> {
+    let frame = frame.at(Place::Members);
+    let from = ending(&frame, &state, &text).await?;
+    match other(&frame, &state, &from, &search.other).await? {
+        Ok(found) => Ok(Redirect::to(&address(&from, &found.id.to_string())).into_response()),
+        Err(_) => {
+            let typed = MergeForm { into: search.other, key: prove::form_key(), ..MergeForm::default() };
+            Ok(unprocessable(show(frame, &state, &from, typed, None).await?))
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]

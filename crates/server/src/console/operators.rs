@@ -160,8 +160,7 @@ struct OperatorPage {
     frame: Frame,
     line: Line,
     facts: Vec<(String, String)>,
-    grants: Vec<Grant>,
-    chosen: String,
+    grants: Vec<Given>,
     roles: Vec<(String, String)>,
     suspended: bool,
     may_change: bool,
@@ -205,8 +204,7 @@ async fn show(frame: Frame, state: &AppState, id: &str, shown: Shown) -> Result<
         facts,
         roles: roles(&frame, state).await.map_err(|_| PageError::store(&frame))?,
         suspended: operator.state == OperatorState::Suspended,
-        chosen: operator.grants.first().map(|grant| grant.role.clone()).unwrap_or_default(),
-        grants: operator.grants,
+        grants: operator.grants.iter().map(|grant| given(&frame, grant)).collect(),
         may_change,
         invited,
         said,
@@ -216,28 +214,51 @@ async fn show(frame: Frame, state: &AppState, id: &str, shown: Shown) -> Result<
     Ok(render(&page))
 }
 
-#[derive(Deserialize)]
+/// A role that an operator has: what it is called, and what the form calls it.
+struct Given {
+    name: String,
+    value: String,
+}
+
+fn given(frame: &Frame, grant: &Grant) -> Given {
+    // A grant is always fit for JSON; one that were not could be looked at and not taken away.
+    Given { name: frame.grant(grant), value: serde_json::to_string(grant).unwrap_or_default() }
+}
+
+/// What was asked for.
+#[derive(Default)]
 struct ChangeForm {
     act: String,
     reason: String,
-    #[serde(default)]
-    role: String,
-    #[serde(default)]
-    stores: String,
+    remove: Vec<Grant>,
+    add: Vec<Grant>,
+}
+
+impl ChangeForm {
+    fn read(fields: &[(String, String)]) -> Self {
+        let all = |wanted: &'static str| fields.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value);
+        let one = |wanted: &'static str| all(wanted).next().map(|value| value.trim().to_owned()).unwrap_or_default();
+        let role = Some(one("role")).filter(|role| !role.is_empty());
+        let grant = |role| Grant { role, program: "*".to_owned(), stores: stores(&one("stores")) };
+        Self {
+            act: one("act"),
+            reason: one("reason"),
+            // What is no grant is none that the operator has.
+            remove: all("remove").filter_map(|value| serde_json::from_str(value).ok()).collect(),
+            add: role.map(grant).into_iter().collect(),
+        }
+    }
 }
 
 async fn change(
     frame: Frame,
     State(state): State<AppState>,
     Path(id): Path<String>,
-    Form(form): Form<ChangeForm>,
+    Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, PageError> {
+    let form = ChangeForm::read(&fields);
     let wanted = match form.act.as_str() {
-        "grant" => OperatorChange::Grants(vec![Grant {
-            role: form.role,
-            program: "*".to_owned(),
-            stores: stores(&form.stores),
-        }]),
+        "grant" => OperatorChange::Regrant { remove: form.remove, add: form.add },
         "suspend" => OperatorChange::Suspend,
         "resume" => OperatorChange::Resume,
         "reset" => OperatorChange::Reset(frame.language),

@@ -120,13 +120,9 @@ async fn make(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, PageError> {
     let form = RoleForm::read(&fields);
-    if operators::permissions_of(&state, &form.name).await.or_page(&frame)?.is_some() {
-        let trouble = Some(frame.t("role-name-taken"));
-        return Ok(unprocessable(show_list(frame, &state, form, trouble).await?));
-    }
     let (name, description) = (form.name.clone(), form.description.clone());
     let role = Role { name, description, permissions: form.permissions };
-    match operators::put_role(&state, &frame.actor, &role).await {
+    match operators::make_role(&state, &frame.actor, &role).await {
         Ok(()) => Ok(Redirect::to(&format!("/console/roles/{}", role.name)).into_response()),
         Err(problem) => {
             let trouble = Some(frame.trouble(&problem)?);

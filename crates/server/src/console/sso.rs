@@ -1,10 +1,8 @@
 //! The way to an identity provider, and the way back.
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
-use url::form_urlencoded;
+use axum::http::HeaderMap;
+use axum::response::Response;
 
 use super::answer::go;
 use crate::AppState;
@@ -12,10 +10,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;
 use crate::identity::refusals::{self, Why};
 use crate::identity::sign_in::{Visitor, safe_next};
-use crate::identity::sso::{self, Answer, Face, Refusal};
-
-/// What the log calls these pages.
-const ROUTE: &str = "/console/sso";
+use crate::identity::sso::{self, Answer, Face};
 
 /// Open to whoever wants to sign in. Both are plain links, because the policy of the pages lets no form lead elsewhere.
 pub fn pages() -> Pages {
@@ -26,44 +21,22 @@ pub fn pages() -> Pages {
     )
 }
 
-#[derive(Deserialize)]
-struct Asked {
-    #[serde(default)]
-    next: Option<String>,
-}
-
-/// Back to the sign-in page, with the name of a sentence.
-fn refused(provider: &str, refusal: &Refusal) -> Response {
-    match refusal {
-        Refusal::Unknown | Refusal::Over => {}
-        Refusal::Trouble(_) => tracing::error!(?refusal, provider, "a single sign-on failed"),
-        refusal => tracing::warn!(?refusal, provider, "a single sign-on was refused"),
-    }
-    Redirect::to(&format!("/console/sign-in?trouble={}", refusal.sentence())).into_response()
-}
-
 async fn begin(
     State(state): State<AppState>,
     actor: Actor,
     Path(provider): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<sso::Asked>,
     headers: HeaderMap,
 ) -> Response {
-    // A link of another site begins no session: the person chooses the way in here.
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-        let next: String = form_urlencoded::byte_serialize(safe_next(asked.next.as_deref()).as_bytes()).collect();
-        return Redirect::to(&format!("/console/sign-in?next={next}")).into_response();
-    }
-    if let Err(limited) = state.directory.traffic().may_begin(actor.address) {
-        refusals::note(Why::Limit, ROUTE, actor.address, None);
-        return limited.into_response();
+    let next = safe_next(asked.next.as_deref());
+    if let Some(answer) = sso::barred(&state, Face::Console, &actor, &headers, &next) {
+        return answer;
     }
     // Whoever is signed in comes to prove anew who they are.
     let anew = actor.operator().is_some();
-    match sso::begin(&state, Face::Console, &provider, safe_next(asked.next.as_deref()), anew).await {
+    match sso::begin(&state, Face::Console, &provider, next, anew).await {
         Ok((cookies, to)) => go(&[cookies], &to),
-        Err(refusal) => refused(&provider, &refusal),
+        Err(refusal) => sso::refused(Face::Console, &provider, &refusal),
     }
 }
 
@@ -78,8 +51,8 @@ async fn callback(
     let mut response = match sso::end(&state, &visitor, &provider, answer).await {
         Ok((cookies, to)) => go(&[cookies], &to),
         Err(refusal) => {
-            refusals::note(Why::SignOn, ROUTE, actor.address, None);
-            refused(&provider, &refusal)
+            refusals::note(Why::SignOn, Face::Console.path(), actor.address, None);
+            sso::refused(Face::Console, &provider, &refusal)
         }
     };
     sso::forget(&state).set(response.headers_mut());

@@ -121,12 +121,14 @@ impl Actor {
         Err(Problem::new(StatusCode::FORBIDDEN, "forbidden_store", detail))
     }
 
-    /// An event of the audit log by this actor.
+    /// An event of the audit log by this actor. From where a member has acted is left out: the log is kept for longer than
+    /// the member's data, and erasure cannot reach it.
     pub fn event(&self, at: Timestamp, action: &str, subject: &str) -> AuditEvent {
+        let address = if self.member().is_some() { String::new() } else { self.address.to_string() };
         AuditEvent {
             at,
             actor: self.name(),
-            address: self.address.to_string(),
+            address,
             action: action.to_owned(),
             subject: subject.to_owned(),
             reason: String::new(),
@@ -149,5 +151,20 @@ impl<S: Sync> FromRequestParts<S> for Actor {
         // The guard puts it there; what it has not seen comes from nobody known.
         let nobody = || Self::anonymous(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(nobody))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_log_does_not_keep_from_where_a_member_acts() {
+        let here = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
+        let event = |who| Actor { who, ..Actor::anonymous(here) }.event(Timestamp::ZERO, "session.begin", "x");
+        let (id, session) = (MemberId(7), "digest".to_owned());
+        assert_eq!(event(Who::Member { id, session: session.clone() }).address, "");
+        assert_eq!(event(Who::Operator { id: "opr_1".to_owned(), session }).address, "203.0.113.7");
+        assert_eq!(event(Who::Anonymous).address, "203.0.113.7");
     }
 }

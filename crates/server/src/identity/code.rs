@@ -8,7 +8,8 @@
 //! - **Guessing.** Each guess is answered only after the record with one attempt less is written over the version that was
 //!   read, so guesses that come at once are counted one by one. Five guesses a code and five codes an hour make 600 guesses
 //!   a day against a million codes.
-//! - **Limits** are records as well, so they hold for all nodes together. Who asks for codes for somebody else's address
+//! - **Limits** are records as well, so they hold for all nodes together, also the ceiling on text messages, which cost
+//!   money whoever asks for them. Who asks for codes for somebody else's address
 //!   uses up that address's five; a passkey or identity provider is the way in meanwhile.
 
 use std::net::IpAddr;
@@ -35,7 +36,7 @@ use crate::problem::Problem;
 
 /// The kind of the records of challenges; the id is the digest of the token, the subject that of the address.
 pub const CODE: &str = "code";
-/// The kind of the records that count codes, by address and by network.
+/// The kind of the records that count codes, by address and by network, and text messages by the hour.
 pub const CODE_LIMIT: &str = "code_limit";
 
 /// How long a code is good for, in milliseconds.
@@ -94,6 +95,11 @@ pub enum CodeError {
     /// Codes were asked for too often.
     #[error("too many codes were asked for; try again in {0} seconds")]
     TooMany(u64),
+    /// As many text messages were sent as may be in an hour, whoever has asked for them.
+    #[error(
+        "no more text messages can be sent within this hour; ask for a code by e-mail, or try again in {0} seconds"
+    )]
+    NoMoreTexts(u64),
     /// Not six digits.
     #[error("a code has six digits")]
     Form,
@@ -116,6 +122,10 @@ impl From<CodeError> for Problem {
         let (status, code) = match &error {
             CodeError::TooMany(seconds) => {
                 let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_codes", error.to_string());
+                return problem.after(*seconds);
+            }
+            CodeError::NoMoreTexts(seconds) => {
+                let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "no_more_texts", error.to_string());
                 return problem.after(*seconds);
             }
             CodeError::Store(inner) => return inner.clone().into(),
@@ -178,6 +188,12 @@ impl Sent {
     }
 }
 
+/// Text messages with codes that were sent within an hour of the clock.
+#[derive(Default, Serialize, Deserialize)]
+struct Texts {
+    sent: u32,
+}
+
 /// Makes and checks codes.
 pub struct Codes<'a> {
     /// Where they are written.
@@ -188,6 +204,8 @@ pub struct Codes<'a> {
     pub keyring: &'a Keyring,
     /// The machine's clock.
     pub now: Timestamp,
+    /// How many text messages may be sent in an hour.
+    pub texts_per_hour: u32,
 }
 
 impl Codes<'_> {
@@ -205,6 +223,9 @@ impl Codes<'_> {
             let mut changes = vec![RecordChange::Put(stored.clone())];
             for (id, limit, pause) in limits {
                 changes.push(self.counted(id, limit, pause).await?);
+            }
+            if request.to.channel() == Channel::Phone {
+                changes.push(self.counted_text().await?);
             }
             match self.engine.write_records(changes, Vec::new()).await {
                 Ok(()) => return Ok(Started { challenge, code, expires_at }),
@@ -243,6 +264,27 @@ impl Codes<'_> {
             None => Record::new(CODE_LIMIT, id, "", &sent)?,
         };
         Ok(RecordChange::Put(record.until(self.now.plus_millis(HOUR_MS))))
+    }
+
+    /// One more text message of this hour.
+    async fn counted_text(&self) -> Result<RecordChange, CodeError> {
+        let hour = self.now.as_millis().div_euclid(HOUR_MS);
+        let end = Timestamp::from_millis((hour + 1) * HOUR_MS);
+        let id = format!("texts of hour {hour}");
+        let before = self.reader.record(CODE_LIMIT, &id, self.now).await?;
+        let Texts { sent } = before.as_ref().map(Record::read).transpose()?.unwrap_or_default();
+        if sent >= self.texts_per_hour {
+            tracing::warn!(sent, "no more text messages are sent within this hour");
+            metrics::counter!("guerdon_messages_total", "kind" => "code", "outcome" => "ceiling").increment(1);
+            let wait = u64::try_from(end.as_millis() - self.now.as_millis()).unwrap_or_default();
+            return Err(CodeError::NoMoreTexts(wait.div_ceil(1_000)));
+        }
+        let texts = Texts { sent: sent + 1 };
+        let record = match before {
+            Some(record) => record.with(&texts)?,
+            None => Record::new(CODE_LIMIT, &id, "", &texts)?,
+        };
+        Ok(RecordChange::Put(record.until(end)))
     }
 
     /// The address that a code proves, once.
@@ -297,6 +339,11 @@ fn code_mac(challenge: &Token, code: &str) -> hmac::Hmac<sha2::Sha256> {
     hmac_sha256(challenge.reveal().as_bytes()).chain_update(b"guerdon code digits ").chain_update(code)
 }
 
+fn codes<'a>(state: &'a AppState, keyring: &'a Keyring) -> Codes<'a> {
+    let (engine, reader, now) = (&state.engine, &state.reader, state.clock());
+    Codes { engine, reader, keyring, now, texts_per_hour: state.post.texts_per_hour() }
+}
+
 /// Makes a code and sends it, in a language. The answer is the same, and takes the same time, whoever the address is of.
 pub async fn send_code(state: &AppState, language: Language, request: &CodeRequest<'_>) -> Result<Started, CodeError> {
     let channel = request.to.channel();
@@ -304,7 +351,7 @@ pub async fn send_code(state: &AppState, language: Language, request: &CodeReque
         return Err(PostError::NoSender(channel).into());
     }
     let keyring = state.keyring.get();
-    let codes = Codes { engine: &state.engine, reader: &state.reader, keyring: &keyring, now: state.clock() };
+    let codes = codes(state, &keyring);
     let started = codes.start(request).await?;
     let program = state.program();
     let name = program.settings.name.get(language.tag());
@@ -317,7 +364,7 @@ pub async fn send_code(state: &AppState, language: Language, request: &CodeReque
 /// Checks a code that was sent by [`send_code`]: the address that it proves, once.
 pub async fn check_code(state: &AppState, guess: &CodeGuess<'_>) -> Result<Address, CodeError> {
     let keyring = state.keyring.get();
-    let codes = Codes { engine: &state.engine, reader: &state.reader, keyring: &keyring, now: state.clock() };
+    let codes = codes(state, &keyring);
     codes.check(guess).await
 }
 

@@ -29,6 +29,13 @@ const OWNERS: &str = "owners";
 pub enum OperatorChange {
     /// Other roles.
     Grants(Vec<Grant>),
+    /// Some roles less, and some more; the others stay.
+    Regrant {
+        /// To be taken away.
+        remove: Vec<Grant>,
+        /// To be given.
+        add: Vec<Grant>,
+    },
     /// May not sign in any more.
     Suspend,
     /// May sign in again.
@@ -41,7 +48,7 @@ pub enum OperatorChange {
 impl OperatorChange {
     fn action(&self) -> &'static str {
         match self {
-            Self::Grants(_) => "operator.grant",
+            Self::Grants(_) | Self::Regrant { .. } => "operator.grant",
             Self::Suspend => "operator.suspend",
             Self::Resume => "operator.resume",
             Self::Reset(_) => "operator.reset",
@@ -73,6 +80,10 @@ pub async fn change(
             check_grants(state, actor, &grants).await?;
             after.grants = grants;
         }
+        OperatorChange::Regrant { remove, add } => {
+            after.grants = regranted(&before.grants, &remove, add);
+            check_grants(state, actor, &after.grants).await?;
+        }
         OperatorChange::Suspend => after.state = OperatorState::Suspended,
         OperatorChange::Resume => {
             check_has(state, actor, &before.grants).await?;
@@ -102,6 +113,17 @@ pub async fn change(
         }
         None => Ok(None),
     }
+}
+
+/// Grants with some of them removed and others added, each once.
+fn regranted(before: &[Grant], remove: &[Grant], add: Vec<Grant>) -> Vec<Grant> {
+    let mut after: Vec<Grant> = before.iter().filter(|grant| !remove.contains(grant)).cloned().collect();
+    for grant in add {
+        if !after.contains(&grant) {
+            after.push(grant);
+        }
+    }
+    after
 }
 
 /// How the link of a reset comes to its person: by e-mail, or by whoever has reset them where the server sends none.
@@ -260,5 +282,17 @@ mod tests {
         assert_eq!((message.kind, message.to.as_str()), ("reset", "ada@example.org"));
         let token = message.text.split("token=").nth(1).unwrap().split_whitespace().next().unwrap();
         assert_eq!(invited(&state, token).await.unwrap().unwrap().1.id, ada.id);
+    }
+
+    #[test]
+    fn some_grants_go_others_come_and_none_is_there_twice() {
+        let grant = |role: &str, stores: &[&str]| {
+            let stores = stores.iter().map(|store| (*store).to_owned()).collect();
+            Grant { role: role.to_owned(), program: "*".to_owned(), stores }
+        };
+        let before = [grant("service", &["north"]), grant("service", &["south"]), grant("auditor", &[])];
+        let after = regranted(&before, &[grant("service", &["north"])], vec![grant("finance", &[])]);
+        assert_eq!(after, [grant("service", &["south"]), grant("auditor", &[]), grant("finance", &[])]);
+        assert_eq!(regranted(&before, &[grant("owner", &[])], vec![grant("auditor", &[])]), before);
     }
 }

@@ -6,7 +6,7 @@ use guerdon_core::hex;
 use guerdon_core::identity::{Access, Grant, Permissions, Role, RoleName};
 use guerdon_core::limits;
 use guerdon_core::time::Timestamp;
-use guerdon_store::{Record, RecordChange, RecordQuery};
+use guerdon_store::{CommandError, Record, RecordChange, RecordQuery};
 use serde_json::{Value, json};
 
 use super::actor::{Actor, Who};
@@ -178,7 +178,7 @@ pub async fn invite(
         RecordChange::Put(invitation(&token, &id, now)?),
     ];
     state.engine.write_records(changes, vec![event]).await.map_err(|error| match error {
-        guerdon_store::CommandError::Conflict => {
+        CommandError::Conflict => {
             Problem::new(StatusCode::CONFLICT, "already_invited", "this address belongs to an operator already")
         }
         error => error.into(),
@@ -217,22 +217,45 @@ pub async fn roles(state: &AppState) -> Result<Vec<(Record, Role)>, Problem> {
     records.into_iter().map(|record| Ok((record.clone(), record.read()?))).collect::<Result<_, Problem>>()
 }
 
-/// Makes a role or changes one; nobody gives a role what they lack themselves.
+/// Makes a role or changes one. Nobody gives a role what they lack themselves, nor changes one that may do more than they.
 pub async fn put_role(state: &AppState, actor: &Actor, role: &Role) -> Result<(), Problem> {
+    let before = state.reader.record(ROLE, &role.name, state.clock()).await?;
+    Ok(write_role(state, actor, role, before).await??)
+}
+
+/// Makes a role whose name is free; of two who make it at once one hears that it is taken.
+pub async fn make_role(state: &AppState, actor: &Actor, role: &Role) -> Result<(), Problem> {
+    let taken = || Problem::new(StatusCode::CONFLICT, "role_name_taken", "there is a role of this name already");
+    if permissions_of(state, &role.name).await?.is_some() {
+        return Err(taken());
+    }
+    match write_role(state, actor, role, None).await? {
+        Err(CommandError::Conflict) => Err(taken()),
+        written => Ok(written?),
+    }
+}
+
+async fn write_role(
+    state: &AppState,
+    actor: &Actor,
+    role: &Role,
+    before: Option<Record>,
+) -> Result<Result<(), CommandError>, Problem> {
     role.validate().map_err(invalid)?;
     check_within(actor, role.permissions, &[])?;
-    let now = state.clock();
-    let before = state.reader.record(ROLE, &role.name, now).await?;
-    let mut event = actor.event(now, "role.put", &role.name);
-    event.before = before.as_ref().map(|record| record.read()).transpose()?.unwrap_or(Value::Null);
-    event.after = json!(role);
+    let known: Option<Role> = before.as_ref().map(Record::read).transpose()?;
+    if let Some(known) = &known {
+        check_within(actor, known.permissions, &[])?;
+    }
+    let mut event = actor.event(state.clock(), "role.put", &role.name);
+    (event.before, event.after) = (json!(known), json!(role));
     let record = match before {
         Some(record) => record.with(role)?,
         None => Record::new(ROLE, &role.name, "", role)?,
     };
-    state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await?;
+    let written = state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await;
     state.directory.forget();
-    Ok(())
+    Ok(written)
 }
 
 /// Deletes a role that nobody has.
@@ -241,14 +264,65 @@ pub async fn delete_role(state: &AppState, actor: &Actor, name: &str) -> Result<
     let record = state.reader.record(ROLE, name, now).await?;
     let record =
         record.ok_or_else(|| Problem::not_found("unknown_role", "there is no role of one's own of this name"))?;
+    let role: Role = record.read()?;
+    check_within(actor, role.permissions, &[])?;
     let holder = list(state).await?.into_iter().find(|(_, one)| one.grants.iter().any(|grant| grant.role == name));
     if let Some((_, holder)) = holder {
         let detail = format!("{} has this role; take it away first", holder.email);
         return Err(Problem::new(StatusCode::CONFLICT, "role_in_use", detail));
     }
     let mut event = actor.event(now, "role.delete", name);
-    event.before = record.read()?;
+    event.before = json!(role);
     state.engine.write_records(vec![RecordChange::Delete(record)], vec![event]).await?;
     state.directory.forget();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use guerdon_core::identity::Permission;
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+
+    use super::*;
+    use crate::identity::testing::{scratch, state};
+    use crate::messages::Post;
+
+    fn role(permissions: &[Permission]) -> Role {
+        let permissions = permissions.iter().copied().collect();
+        Role { name: "shop-lead".to_owned(), description: "Leads a shop".to_owned(), permissions }
+    }
+
+    #[tokio::test]
+    async fn nobody_changes_a_role_that_may_do_more_than_they_and_a_name_is_made_once() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        let actor = |permissions: Permissions| {
+            let access = Arc::new(Access::new(permissions, &[]));
+            Actor { who: Who::Key { id: "key_1".to_owned() }, access, ..Actor::system() }
+        };
+        let (all, weak) = (actor(Permissions::all()), actor([Permission::OperatorsWrite].into_iter().collect()));
+        let (strong, small) =
+            (role(&[Permission::OperatorsWrite, Permission::MembersErase]), role(&[Permission::OperatorsWrite]));
+        let code = |done: Result<(), Problem>| done.map_err(|problem| problem.code);
+        let beyond = Err("beyond_own_permissions".to_owned());
+        assert_eq!(code(make_role(&state, &weak, &strong).await), beyond);
+        assert_eq!(code(make_role(&state, &all, &strong).await), Ok(()));
+        // Neither to what it is, nor to less.
+        assert_eq!(code(put_role(&state, &weak, &strong).await), beyond);
+        assert_eq!(code(put_role(&state, &weak, &small).await), beyond);
+        assert_eq!(code(delete_role(&state, &weak, "shop-lead").await), beyond);
+        let taken = Err("role_name_taken".to_owned());
+        assert_eq!(code(make_role(&state, &all, &small).await), taken);
+        let shipped = Role { name: "service".to_owned(), ..small.clone() };
+        assert_eq!(code(make_role(&state, &all, &shipped).await), taken);
+        // One that was made meanwhile is not overwritten.
+        let late = write_role(&state, &all, &small, None).await.unwrap();
+        assert!(matches!(late, Err(CommandError::Conflict)), "{late:?}");
+        assert_eq!(permissions_of(&state, "shop-lead").await.unwrap(), Some(strong.permissions));
+        assert_eq!(code(put_role(&state, &all, &small).await), Ok(()));
+        assert_eq!(code(put_role(&state, &weak, &small).await), Ok(()));
+    }
 }

@@ -3,8 +3,10 @@
 //! keys of its rows, so that a run that was cut off is repeated without harm on whichever node comes next.
 
 mod file;
-mod upload;
+pub mod upload;
 mod worker;
+
+use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use guerdon_core::time::Timestamp;
@@ -24,8 +26,10 @@ use crate::problem::Problem;
 const IMPORT: &str = "import";
 /// How long an import is kept, in milliseconds: as long as a request for another operator waits.
 const KEEP_MS: i64 = 30 * 86_400_000;
-/// Imports listed at once.
-const LISTED: i64 = 200;
+/// Imports that are shown, the latest.
+pub const SHOWN: usize = 200;
+/// Imports read at once.
+const PAGE: i64 = 200;
 /// Refused rows that are kept with their words; more are counted only.
 const PROBLEMS: usize = 1_000;
 
@@ -100,11 +104,11 @@ pub struct Import {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Newly accepted.
-    pub accepted: Value,
+    pub accepted: BTreeMap<String, u64>,
     /// Found there already.
-    pub already_there: Value,
+    pub already_there: BTreeMap<String, u64>,
     /// Refused, by code.
-    pub refused: Value,
+    pub refused: BTreeMap<String, u64>,
     /// Refused rows.
     pub refused_rows: u64,
 }
@@ -123,17 +127,23 @@ async fn find_any(state: &AppState, id: &str) -> Result<Option<(Record, Import)>
     Ok(Some((record, import)))
 }
 
-/// All of a stage, or of every stage; newest first.
+/// All of a stage, or of every stage; newest first. Their ids are in no order of time, so all are looked at.
 pub async fn list(state: &AppState, stage: Option<Stage>) -> Result<Vec<(Record, Import)>, Problem> {
     let subject = stage.map(|stage| stage.name().to_owned());
-    let query = RecordQuery { kind: IMPORT.to_owned(), subject, after: None, limit: LISTED };
-    let mut found = Vec::new();
-    for record in state.reader.records(&query, state.clock()).await? {
-        let import: Import = record.read()?;
-        found.push((record, import));
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let query = RecordQuery { kind: IMPORT.to_owned(), subject: subject.clone(), after, limit: PAGE };
+        let records = state.reader.records(&query, state.clock()).await?;
+        after = records.last().map(|record| record.id.clone()).filter(|_| records.len() as i64 == PAGE);
+        for record in records {
+            let import: Import = record.read()?;
+            found.push((record, import));
+        }
+        found.sort_by_key(|(_, import)| std::cmp::Reverse(import.requested_at));
+        if after.is_none() {
+            return Ok(found);
+        }
     }
-    found.sort_by_key(|(_, import)| std::cmp::Reverse(import.requested_at));
-    Ok(found)
 }
 
 /// Lets an import be sent, now that another operator has agreed or nobody needs to. Doing it twice does it once.

@@ -36,7 +36,7 @@ static READING: Semaphore = Semaphore::const_new(1);
 
 /// What a form has brought.
 #[derive(Debug, Default)]
-pub(super) struct Upload {
+pub struct Upload {
     mapping: String,
     reason: String,
     file_name: String,
@@ -69,7 +69,8 @@ async fn read_text(field: Field<'_>, what: &str, most: usize) -> Result<String, 
 }
 
 impl Upload {
-    async fn read(form: &mut Multipart) -> Result<Self, Problem> {
+    /// Reads a form whole.
+    pub async fn read(form: &mut Multipart) -> Result<Self, Problem> {
         let mut upload = Self::default();
         let broken = |error: axum::extract::multipart::MultipartError| {
             Problem::bad_request("invalid_body", format!("the form cannot be read: {}", error.body_text()))
@@ -155,7 +156,9 @@ pub async fn upload(state: &AppState, actor: &Actor, key: &str, form: &mut Multi
 async fn begin(state: &AppState, actor: &Actor, id: &str, upload: Upload) -> Result<(), Problem> {
     let found = upload.look_through(state).await?;
     if found.count() == 0 {
-        return Err(invalid("no row of `file` can be read as the mapping says: see the row problems of a dry run"));
+        let first = found.problems().first();
+        let why = first.map_or("it has none".to_owned(), |first| format!("row {}: {}", first.row, first.reason));
+        return Err(invalid(format!("no row of `file` can be read as the mapping says; {why}")));
     }
     let parts = file::keep(state, id, &upload.bytes).await?;
     let mut import = Import {

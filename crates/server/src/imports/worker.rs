@@ -1,5 +1,6 @@
 //! Sends imports that may be sent, one after the other, on the one node that holds the lease.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -121,11 +122,13 @@ async fn end(
 ) -> Result<(), Problem> {
     let (mut record, mut import) = find(state, id).await?;
     if let Some(report) = report {
-        import.counts.accepted = json!(report.accepted);
-        import.counts.already_there = json!(report.already_there);
-        import.counts.refused = json!(report.refused);
+        let named =
+            |counts: BTreeMap<&str, u64>| counts.into_iter().map(|(what, count)| (what.to_owned(), count)).collect();
         import.done = report.accepted.values().chain(report.already_there.values()).sum();
         import.keep_problems(state, id, &report.problems)?;
+        import.counts.accepted = named(report.accepted);
+        import.counts.already_there = named(report.already_there);
+        import.counts.refused = report.refused;
     }
     let mut changes = file::delete(state, id, std::mem::take(&mut import.parts)).await?;
     (import.stage, import.trouble) = (stage, trouble);

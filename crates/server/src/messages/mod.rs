@@ -16,7 +16,7 @@ pub use address::{Address, Channel};
 pub use mailbox::{Kept, Mailbox};
 pub(crate) use mailbox_page::pages as mailbox_pages;
 pub use notice::{CodePurpose, Notice};
-pub use post::{Post, PostError};
+pub use post::{Post, PostError, TEXTS_PER_HOUR};
 pub use sms::{SmsGateway, SmsSettings};
 pub use smtp::{Smtp, SmtpSettings};
 

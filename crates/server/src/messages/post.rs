@@ -20,6 +20,8 @@ const PLACES: usize = 1_000;
 const LANES: usize = 8;
 /// Longest time of one try.
 const TRY_TIME: Duration = Duration::from_secs(20);
+/// Text messages with codes in an hour, of all nodes together, unless the command line says otherwise: each costs money.
+pub const TEXTS_PER_HOUR: u32 = 1_000;
 /// How long to wait before each further try. All of it is less than a one-time code is good for.
 const WAITS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)];
@@ -37,7 +39,10 @@ pub enum PostError {
 
 /// Takes messages and sees to their sending; cheap to clone. One without senders takes none.
 #[derive(Clone)]
-pub struct Post(Arc<Inner>);
+pub struct Post {
+    inner: Arc<Inner>,
+    texts_per_hour: u32,
+}
 
 struct Inner {
     email: Option<Arc<dyn Sender>>,
@@ -69,23 +74,34 @@ impl Post {
         try_time: Duration,
     ) -> Self {
         let (places, lanes) = (Arc::new(Semaphore::new(PLACES)), Semaphore::new(LANES));
-        Self(Arc::new(Inner { email, phone, places, lanes, digest_key: random_bytes(), waits, try_time }))
+        let inner = Arc::new(Inner { email, phone, places, lanes, digest_key: random_bytes(), waits, try_time });
+        Self { inner, texts_per_hour: TEXTS_PER_HOUR }
+    }
+
+    /// With another ceiling on text messages.
+    pub fn with_texts_per_hour(self, texts_per_hour: u32) -> Self {
+        Self { texts_per_hour, ..self }
+    }
+
+    /// How many text messages with codes may be sent in an hour.
+    pub fn texts_per_hour(&self) -> u32 {
+        self.texts_per_hour
     }
 
     /// Whether messages of a channel can be sent.
     pub fn takes(&self, channel: Channel) -> bool {
-        self.0.sender(channel).is_some()
+        self.inner.sender(channel).is_some()
     }
 
     /// Takes a message; it is sent beside the caller. Must be called within a runtime.
     pub fn send(&self, message: Message) -> Result<(), PostError> {
         let channel = message.to.channel();
-        let sender = self.0.sender(channel).cloned().ok_or(PostError::NoSender(channel))?;
-        let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
+        let sender = self.inner.sender(channel).cloned().ok_or(PostError::NoSender(channel))?;
+        let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else {
             count(message.kind, "full");
             return Err(PostError::Full);
         };
-        tokio::spawn(deliver(Arc::clone(&self.0), sender, message, place));
+        tokio::spawn(deliver(Arc::clone(&self.inner), sender, message, place));
         Ok(())
     }
 
@@ -107,7 +123,7 @@ impl Post {
     pub async fn drain(&self, time: Duration) {
         let all = u32::try_from(PLACES).unwrap_or(u32::MAX);
         // Whether it was in time makes no difference to who stops.
-        drop(tokio::time::timeout(time, self.0.places.acquire_many(all)).await);
+        drop(tokio::time::timeout(time, self.inner.places.acquire_many(all)).await);
     }
 }
 
@@ -236,7 +252,7 @@ mod tests {
         post.send(message()).unwrap();
         post.drain(LONG).await;
         assert_eq!(sender.tries.load(Ordering::SeqCst), 5);
-        assert_eq!(post.0.places.available_permits(), PLACES);
+        assert_eq!(post.inner.places.available_permits(), PLACES);
     }
 
     #[tokio::test]
@@ -264,7 +280,7 @@ mod tests {
     #[test]
     fn the_log_tells_addresses_apart_and_nothing_else_of_them() {
         let (first, second) = (Post::default(), Post::default());
-        assert_eq!(first.0.digest(&message()), first.0.digest(&message()));
-        assert_ne!(first.0.digest(&message()), second.0.digest(&message()));
+        assert_eq!(first.inner.digest(&message()), first.inner.digest(&message()));
+        assert_ne!(first.inner.digest(&message()), second.inner.digest(&message()));
     }
 }

@@ -170,7 +170,7 @@ async fn export(frame: Frame, State(state): State<AppState>) -> Result<Response,
     if !is_fresh(&state, &frame.actor).await.or_trouble(&frame)? {
         return Ok(Redirect::to(PROVE).into_response());
     }
-    let archive = member_archive(&state, &frame.actor, &frame, own.id).await;
+    let archive = member_archive(&state, &frame.actor, &frame, own.id, "").await;
     failed(&frame, archive)
 }
 

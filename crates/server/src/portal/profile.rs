@@ -175,7 +175,7 @@ fn languages(frame: &Frame, current: &str) -> Vec<(String, String)> {
         (Language::English.tag().to_owned(), frame.t("portal-language-english")),
         (Language::Chinese.tag().to_owned(), frame.t("portal-language-chinese")),
     ];
-    if known.iter().all(|(tag, _)| tag != current) {
+    if known.iter().all(|(language, _)| language != current) {
         let shown = if current.is_empty() { frame.t("portal-language-none") } else { current.to_owned() };
         known.insert(0, (current.to_owned(), shown));
     }

@@ -85,6 +85,10 @@ struct SendForm {
 pub(super) fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalError> {
     match error {
         CodeError::TooMany(seconds) => Ok(wait_words(frame, "portal-code-wait", *seconds)),
+        CodeError::NoMoreTexts(seconds) => {
+            let minutes = seconds.div_ceil(60);
+            Ok(frame.say("portal-no-more-texts", [("minutes", minutes.into())]))
+        }
         CodeError::Form => Ok(frame.t("portal-code-form")),
         CodeError::Wrong(0) | CodeError::Gone => Ok(frame.t("portal-code-gone")),
         CodeError::Wrong(left) => Ok(frame.say("portal-code-wrong", [("left", i64::from(*left).into())])),
@@ -98,7 +102,7 @@ pub(super) fn words(frame: &Frame, error: &CodeError) -> Result<String, PortalEr
 
 pub(super) fn refusal(page: Response, error: &CodeError) -> Response {
     match error {
-        CodeError::TooMany(seconds) => refused(page, Some(*seconds)),
+        CodeError::TooMany(seconds) | CodeError::NoMoreTexts(seconds) => refused(page, Some(*seconds)),
         _ => refused(page, None),
     }
 }

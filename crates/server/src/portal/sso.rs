@@ -2,8 +2,7 @@
 
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::join::{self, Proven};
 use super::sign_in::{go, safe_next};
@@ -12,6 +11,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::identity::actor::Actor;
 use crate::identity::guard::cookie;
 use crate::identity::member_session;
+use crate::identity::refusals::{self, Why};
 use crate::identity::session::MEMBER_COOKIE;
 use crate::identity::sign_in::{Cookies, Visitor};
 use crate::identity::sso::member::Found;
@@ -26,33 +26,22 @@ pub fn pages() -> Pages {
     )
 }
 
-#[derive(Deserialize)]
-struct Asked {
-    #[serde(default)]
-    next: Option<String>,
-}
-
-/// Back to the sign-in page, with the name of a sentence.
-fn refused(provider: &str, refusal: &Refusal) -> Response {
-    match refusal {
-        Refusal::Unknown | Refusal::Over => {}
-        Refusal::Trouble(_) => tracing::error!(?refusal, provider, "a member's single sign-on failed"),
-        refusal => tracing::warn!(?refusal, provider, "a member's single sign-on was refused"),
-    }
-    Redirect::to(&format!("/portal/sign-in?trouble={}", refusal.sentence())).into_response()
-}
-
 async fn begin(
     State(state): State<AppState>,
+    actor: Actor,
     Path(provider): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<sso::Asked>,
     headers: HeaderMap,
 ) -> Response {
-    let (next, anew) =
-        (safe_next(asked.next.as_deref()), cookie(&headers, MEMBER_COOKIE, state.people.https()).is_some());
+    let next = safe_next(asked.next.as_deref());
+    if let Some(answer) = sso::barred(&state, Face::Portal, &actor, &headers, &next) {
+        return answer;
+    }
+    // Whoever is signed in comes to prove anew who they are.
+    let anew = cookie(&headers, MEMBER_COOKIE, state.people.https()).is_some();
     match sso::begin(&state, Face::Portal, &provider, next, anew).await {
         Ok((cookies, to)) => go(&[cookies], &to),
-        Err(refusal) => refused(&provider, &refusal),
+        Err(refusal) => sso::refused(Face::Portal, &provider, &refusal),
     }
 }
 
@@ -66,7 +55,10 @@ async fn callback(
     let visitor = Visitor { address: actor.address, headers: &headers };
     let mut response = match arrive(&state, &visitor, &provider, answer).await {
         Ok((cookies, to)) => go(&[cookies], &to),
-        Err(refusal) => refused(&provider, &refusal),
+        Err(refusal) => {
+            refusals::note(Why::SignOn, Face::Portal.path(), actor.address, None);
+            sso::refused(Face::Portal, &provider, &refusal)
+        }
     };
     sso::forget(&state).set(response.headers_mut());
     response

@@ -111,6 +111,7 @@ pub async fn file(state: &AppState, actor: &Actor, id: &str) -> Result<String, P
 const COLUMNS: &str = "member_id,external_id,name,email,phone,birth_date,language,country,enrolled_at,available\r\n";
 
 async fn write(state: &AppState, export: &Export) -> Result<String, Problem> {
+    let _room = super::room_for_export()?;
     let (mut text, mut after, mut count) = (COLUMNS.to_owned(), None, 0);
     while count < MOST {
         let rows = state.reader.members(after, SLICE).await?;

@@ -1,11 +1,12 @@
 //! Consent by purpose: each purpose has a text in versions; a member gives or withdraws, and the audit log keeps when and to
 //! which version. Where data is used for a purpose, [`allows`] is asked first.
 
+use axum::http::StatusCode;
 use guerdon_core::id::MemberId;
 use guerdon_core::limits;
 use guerdon_core::program::Text;
 use guerdon_core::time::Timestamp;
-use guerdon_store::{Record, RecordChange, RecordQuery, StoreError};
+use guerdon_store::{CommandError, Record, RecordChange, RecordQuery, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -83,7 +84,24 @@ async fn purpose(state: &AppState, id: &str) -> Result<Option<(Record, Purpose)>
 }
 
 /// Makes a purpose, or gives it a new text in a new version.
-pub async fn put_purpose(state: &AppState, actor: &Actor, id: &str, mut wanted: Purpose) -> Result<Purpose, Problem> {
+pub async fn put_purpose(state: &AppState, actor: &Actor, id: &str, wanted: Purpose) -> Result<Purpose, Problem> {
+    let before = purpose(state, id).await?;
+    Ok(write_purpose(state, actor, id, wanted, before).await??)
+}
+
+/// Makes a purpose whose id is free; of two who make it at once one hears that it is taken.
+pub async fn make_purpose(state: &AppState, actor: &Actor, id: &str, wanted: Purpose) -> Result<Purpose, Problem> {
+    let taken = || Problem::new(StatusCode::CONFLICT, "purpose_taken", "there is a purpose of this id already");
+    if purpose(state, id).await?.is_some() {
+        return Err(taken());
+    }
+    match write_purpose(state, actor, id, wanted, None).await? {
+        Err(CommandError::Conflict) => Err(taken()),
+        written => Ok(written?),
+    }
+}
+
+fn check_purpose(id: &str, wanted: &Purpose) -> Result<(), Problem> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if id.is_empty() || id.len() > 64 || !id.bytes().all(fits) {
         return Err(invalid("a purpose's id has 1 to 64 lower-case letters, digits and underscores"));
@@ -93,7 +111,17 @@ pub async fn put_purpose(state: &AppState, actor: &Actor, id: &str, mut wanted: 
         // A text may have paragraphs.
         limits::check_text("text", &wanted.text.get(language).replace('\n', " "), 5_000).map_err(invalid)?;
     }
-    let before = purpose(state, id).await?;
+    Ok(())
+}
+
+async fn write_purpose(
+    state: &AppState,
+    actor: &Actor,
+    id: &str,
+    mut wanted: Purpose,
+    before: Option<(Record, Purpose)>,
+) -> Result<Result<Purpose, CommandError>, Problem> {
+    check_purpose(id, &wanted)?;
     if before.is_none() && purposes(state).await?.len() as i64 >= MOST_PURPOSES {
         return Err(invalid(format!("there are {MOST_PURPOSES} purposes, which is the most")));
     }
@@ -109,8 +137,7 @@ pub async fn put_purpose(state: &AppState, actor: &Actor, id: &str, mut wanted: 
         Some((record, _)) => record.with(&wanted)?,
         None => Record::new(PURPOSE, id, "", &wanted)?,
     };
-    state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await?;
-    Ok(wanted)
+    Ok(state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await.map(|()| wanted))
 }
 
 fn record_id(member: MemberId, purpose: &str) -> String {
@@ -165,4 +192,37 @@ pub async fn allows(state: &AppState, member: MemberId, purpose_id: &str) -> Res
     let record = state.reader.record(CONSENT, &record_id(member, purpose_id), state.clock()).await?;
     let consent = record.map(|record| record.read()).transpose()?;
     Ok(Choice { id: purpose_id.to_owned(), purpose, consent }.is_given())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+
+    use super::*;
+    use crate::identity::testing::{scratch, state};
+    use crate::messages::Post;
+
+    #[tokio::test]
+    async fn a_purpose_is_made_once_and_then_changed() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        let purpose = |text: &str| {
+            let both = |text: &str| Text::Many(["en", "zh"].map(|one| (one.to_owned(), text.to_owned())).into());
+            Purpose { name: both("News"), text: both(text), version: 0 }
+        };
+        let actor = Actor::system();
+        assert_eq!(make_purpose(&state, &actor, "news", purpose("one")).await.unwrap().version, 1);
+        let again = make_purpose(&state, &actor, "news", purpose("two")).await.unwrap_err();
+        assert_eq!((again.status, again.code.as_str()), (409, "purpose_taken"));
+        // One that was made meanwhile is not overwritten.
+        let late = write_purpose(&state, &actor, "news", purpose("two"), None).await.unwrap();
+        assert!(matches!(late, Err(CommandError::Conflict)), "{late:?}");
+        assert_eq!(put_purpose(&state, &actor, "news", purpose("two")).await.unwrap().version, 2);
+        let known: BTreeMap<_, _> = purposes(&state).await.unwrap().into_iter().collect();
+        assert_eq!(known["news"].text.get("en"), "two");
+    }
 }

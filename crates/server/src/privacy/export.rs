@@ -161,6 +161,7 @@ fn internal(error: &impl std::fmt::Display) -> Problem {
 
 /// The archive: `data.json` and `index.html`.
 pub async fn archive(state: &AppState, frame: &Frame, id: MemberId) -> Result<Vec<u8>, Problem> {
+    let _room = super::room_for_export()?;
     let data = serde_json::to_vec_pretty(&data(state, id).await?).map_err(|error| internal(&error))?;
     let page = page(state, frame, id).await?;
     pack(&data, page.as_bytes()).map_err(|error| internal(&error))

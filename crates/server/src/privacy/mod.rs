@@ -14,10 +14,23 @@ use guerdon_core::limits;
 use guerdon_core::members::Profile;
 use guerdon_core::privacy::mask;
 use guerdon_store::read::MemberRow;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::AppState;
+use crate::approvals;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
+
+/// Exports at once: each is put together in memory.
+static EXPORTING: Semaphore = Semaphore::const_new(2);
+
+/// Room for one more export; refused at once where there is none.
+pub(crate) fn room_for_export() -> Result<SemaphorePermit<'static>, Problem> {
+    EXPORTING.try_acquire().map_err(|_| {
+        let problem = "other exports are being put together; try again in a few seconds";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", problem).after(5)
+    })
+}
 
 pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
@@ -42,6 +55,7 @@ pub async fn reveal(
     reason: &str,
 ) -> Result<Option<Profile>, Problem> {
     limits::check_text("reason", reason, limits::TEXT_CHARS).map_err(invalid)?;
+    approvals::check_looks(state, actor).await?;
     let mut event = actor.event(state.clock(), "member.reveal", &row.id.to_string());
     reason.clone_into(&mut event.reason);
     // Written before anything is shown: nobody looks without leaving a trace.

@@ -25,9 +25,9 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the directory where needed, and locks it.
+    /// Creates the directory where needed, for its owner alone, and locks it.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(path).map_err(|error| unusable(path, "cannot be created", &error))?;
+        create_private(path).map_err(|error| unusable(path, "cannot be created", &error))?;
         Self::lock(path)
     }
 
@@ -92,6 +92,15 @@ impl DataDir {
         }
         Ok(connection)
     }
+}
+
+/// Creates a directory, with those that it lies in, that nobody but its owner may enter. One that is there stays as it is.
+pub fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// The database file of a data directory.

@@ -11,8 +11,8 @@ mod store;
 
 pub use backup::{Rewound, backup, rewind};
 pub use bare::BareEngine;
-pub use directory::DataDir;
 pub(crate) use directory::database_file;
+pub use directory::{DataDir, create_private};
 pub use store::SqliteStore;
 
 use crate::StoreError;

@@ -23,16 +23,17 @@ fn ann() -> Address {
 struct Desk {
     scratch: Scratch,
     keyring: Keyring,
+    texts_per_hour: u32,
 }
 
 impl Desk {
     async fn open() -> Self {
-        Self { scratch: scratch().await, keyring: keyring() }
+        Self { scratch: scratch().await, keyring: keyring(), texts_per_hour: 1_000 }
     }
 
     fn at(&self, millis: i64) -> Codes<'_> {
-        let (engine, reader) = (&self.scratch.engine, &self.scratch.reader);
-        Codes { engine, reader, keyring: &self.keyring, now: NOW.plus_millis(millis) }
+        let Self { scratch: Scratch { engine, reader, .. }, keyring, texts_per_hour } = self;
+        Codes { engine, reader, keyring, now: NOW.plus_millis(millis), texts_per_hour: *texts_per_hour }
     }
 
     async fn start(&self, to: &Address, client: IpAddr, millis: i64) -> Result<Started, CodeError> {
@@ -225,4 +226,22 @@ async fn a_code_is_sent_in_the_language_of_who_asks_and_known_or_not_is_all_the_
     assert_eq!((problem.status, problem.code.as_str()), (422, "channel_unavailable"));
     let refused = send_code(&state, Language::English, &request).await.err().unwrap();
     assert_eq!(Problem::from(refused).retry_after, Some(30));
+}
+
+#[tokio::test]
+async fn text_messages_have_a_ceiling_whoever_asks_for_them() {
+    let desk = Desk { texts_per_hour: 3, ..Desk::open().await };
+    let phone = |last: u8| Address::phone(&format!("+44207946000{last}")).unwrap();
+    let network = |last: u8| IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, last));
+    for one in 0..3 {
+        assert!(desk.start(&phone(one), network(one), 0).await.is_ok());
+    }
+    // The hour of the clock has just begun.
+    let refused = desk.start(&phone(4), network(4), 60_000).await;
+    assert!(matches!(refused, Err(CodeError::NoMoreTexts(3_540))), "{:?}", refused.err());
+    let problem = Problem::from(refused.err().unwrap());
+    assert_eq!((problem.status, problem.code.as_str(), problem.retry_after), (429, "no_more_texts", Some(3_540)));
+    // E-mail costs nothing, and the next hour has its own.
+    assert!(desk.start(&ann(), HOME, 60_000).await.is_ok());
+    assert!(desk.start(&phone(4), network(4), HOUR_MS).await.is_ok());
 }

@@ -4,8 +4,9 @@
 
 pub mod member;
 mod person;
-mod provider;
+pub mod provider;
 mod settings;
+mod way;
 
 use axum::http::HeaderMap;
 use guerdon_core::time::Timestamp;
@@ -25,6 +26,7 @@ use crate::problem::Problem;
 use provider::{Proved, Provider, Secrets};
 
 pub use settings::{Mapping, MemberSettings, ProviderSettings, SsoSettings};
+pub use way::{Asked, barred, refused};
 
 /// The kind of the records of attempts.
 const SINGLE_SIGN_ON: &str = "single_sign_on";
@@ -111,7 +113,16 @@ pub enum Face {
 }
 
 impl Face {
-    fn path(self) -> &'static str {
+    /// Where its page of signing in is.
+    fn sign_in(self) -> &'static str {
+        match self {
+            Self::Console => "/console/sign-in",
+            Self::Portal => "/portal/sign-in",
+        }
+    }
+
+    /// Below what its ways to providers are.
+    pub fn path(self) -> &'static str {
         match self {
             Self::Console => "/console/sso",
             Self::Portal => "/portal/sso",

@@ -12,10 +12,10 @@ use openidconnect::core::{
     CoreIdTokenClaims, CoreJwsSigningAlgorithm, CoreProviderMetadata,
 };
 use openidconnect::{
-    AccessToken, AccessTokenHash, AdditionalClaims, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId,
-    ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, SignatureVerificationError,
-    TokenResponse, UserInfoClaims, UserInfoError,
+    AccessToken, AccessTokenHash, AdditionalClaims, AsyncHttpClient, AuthType, AuthorizationCode,
+    ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
+    SignatureVerificationError, TokenResponse, UserInfoClaims, UserInfoError,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -27,7 +27,6 @@ use super::Refusal;
 use super::settings::{ProviderSettings, claim};
 use crate::identity::mac::hmac_sha256;
 use crate::identity::token::Token;
-use crate::outbound::Outbound;
 
 /// How long a discovery document and keys are used, and for how long still where new ones cannot be had.
 const FRESH: Duration = Duration::from_secs(3_600);
@@ -51,6 +50,11 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
 type Client =
     CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
 
+/// The way to a provider: [`Outbound`](crate::outbound::Outbound), or what stands in for it where answers are tried out.
+pub trait Calls: for<'c> AsyncHttpClient<'c> {}
+
+impl<C: for<'c> AsyncHttpClient<'c>> Calls for C {}
+
 /// A provider, and what is remembered of it.
 pub struct Provider {
     /// What the file says.
@@ -63,7 +67,8 @@ pub struct Provider {
 pub struct Secrets {
     /// The `state`.
     pub state: String,
-    nonce: String,
+    /// The `nonce` of the ID token.
+    pub nonce: String,
     verifier: String,
 }
 
@@ -117,7 +122,7 @@ impl Provider {
     }
 
     /// What the provider says of itself. One asks at a time; the others wait for the answer.
-    async fn metadata(&self, outbound: &Outbound, at_most: Duration) -> Result<CoreProviderMetadata, Refusal> {
+    async fn metadata(&self, outbound: &impl Calls, at_most: Duration) -> Result<CoreProviderMetadata, Refusal> {
         let mut known = self.known.lock().await;
         if let Some((_, metadata)) = known.as_ref().filter(|(at, _)| at.elapsed() < at_most) {
             return Ok(metadata.clone());
@@ -155,7 +160,7 @@ impl Provider {
     /// Where to send the browser. `anew`: the provider is to ask the person again, and to say when it did.
     pub async fn begin(
         &self,
-        outbound: &Outbound,
+        outbound: &impl Calls,
         redirect: &str,
         secrets: &Secrets,
         anew: bool,
@@ -175,7 +180,7 @@ impl Provider {
     /// Exchanges the code that came back for an ID token, and verifies it.
     pub async fn prove(
         &self,
-        outbound: &Outbound,
+        outbound: &impl Calls,
         redirect: &str,
         code: String,
         secrets: &Secrets,
@@ -261,7 +266,7 @@ fn payload(id_token: &CoreIdToken) -> Result<Map<String, Value>, Refusal> {
 
 async fn user_info(
     client: &Client,
-    outbound: &Outbound,
+    outbound: &impl Calls,
     access: &AccessToken,
     subject: &str,
 ) -> Result<Map<String, Value>, Refusal> {
