@@ -120,7 +120,13 @@ async fn what_cannot_be_read_is_refused_at_once() {
     let (status, words) = refused("tills.csv", b"\x89PNG\r\n\x1a\n\0\0\0", MAPPING, "tills").await;
     assert!(status == 422 && words.contains("CSV"), "{status} {words}");
     let (status, words) = refused("tills.exe", good.as_bytes(), MAPPING, "tills").await;
-    assert!(status == 422 && words.contains(".parquet"), "{status} {words}");
+    assert!(status == 422 && words.contains(".jsonl"), "{status} {words}");
+    for (name, mapping) in
+        [("tills.parquet", MAPPING.to_owned()), ("tills.csv", format!("format = 'parquet'\n{MAPPING}"))]
+    {
+        let (status, words) = refused(name, good.as_bytes(), &mapping, "tills").await;
+        assert!(status == 422 && words.contains("Parquet is read by `guerdon import`"), "{status} {words}");
+    }
     let (status, words) = refused("../../etc/passwd", good.as_bytes(), MAPPING, "tills").await;
     assert!(status == 422 && words.contains(".csv"), "{status} {words}");
     let (status, words) = refused("tills.csv", good.as_bytes(), "kind = 'purchases'\n[columns]\n", "tills").await;

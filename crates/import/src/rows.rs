@@ -51,6 +51,7 @@ pub struct Source {
     file: File,
     most_rows: u64,
     most_bytes: u64,
+    text_only: bool,
 }
 
 impl Source {
@@ -62,7 +63,7 @@ impl Source {
 
     /// A file that is open, under the name that its sender gave it.
     pub fn named(name: &str, file: File) -> Self {
-        Self { name: name.to_owned(), file, most_rows: limits::IMPORT_ROWS, most_bytes: FILE_BYTES }
+        Self { name: name.to_owned(), file, most_rows: limits::IMPORT_ROWS, most_bytes: FILE_BYTES, text_only: false }
     }
 
     /// The same file, of which no more rows, and no more bytes once it is decompressed, are read.
@@ -70,9 +71,19 @@ impl Source {
         Self { most_rows: rows, most_bytes: bytes, ..self }
     }
 
+    /// The same file, which is not read as Parquet: how much memory that takes, the file decides, and a process that has
+    /// no more ends.
+    pub fn text_only(self) -> Self {
+        Self { text_only: true, ..self }
+    }
+
     /// How it is written: as the mapping says, or as its name does.
     pub(crate) fn format(&self, mapping: &Mapping) -> Result<Format> {
-        mapping.format.map_or_else(|| Format::of(&self.name), Ok)
+        let format = mapping.format.map_or_else(|| Format::of(&self.name), Ok)?;
+        if format == Format::Parquet && self.text_only {
+            bail!("Parquet is read by `guerdon import` on the server's machine; here send CSV or JSON Lines");
+        }
+        Ok(format)
     }
 
     /// Refuses more rows than are read at once.

@@ -27,6 +27,7 @@ pub const FORM_WORDS: &[&str] = &[
     "content-type: ",
     "content-transfer-encoding: base64",
     ".parquet",
+    "format = 'parquet'",
     ".jsonl",
     ".zst",
     "../",
@@ -49,7 +50,6 @@ pub fn uploads() -> Vec<Vec<u8>> {
         form("sales.csv", files::CSV.as_bytes()),
         form("C:\\\\sales.jsonl", files::JSON_LINES.as_bytes()),
         form("sales.csv.zst", &files::compressed(files::CSV.as_bytes())),
-        form("sales.parquet", b"PAR1\x01\x00\x00\x00\x01\x00\x00\x00PAR1"),
     ]
 }
 

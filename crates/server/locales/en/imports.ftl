@@ -5,7 +5,7 @@ approval-import = Import a file of { $rows } rows
 imports-title = Imports
 imports-about = Purchases or members from a file. It is read at once; a larger one waits for another operator and is then sent in the background. Importing the same file again does nothing twice.
 imports-file = File
-imports-file-hint = .csv, .jsonl or .parquet, also .csv.zst and .jsonl.zst; 32 MiB at most.
+imports-file-hint = .csv or .jsonl, also .csv.zst and .jsonl.zst; 32 MiB at most.
 imports-mapping = Mapping
 imports-mapping-hint = Which column of the file means what, as for “guerdon import”. Members need kind = "members" and external_id.
 imports-reason = Reason

@@ -5,7 +5,7 @@ approval-import = 导入一个 { $rows } 行的文件
 imports-title = 导入
 imports-about = 从文件导入消费或会员。文件会立即读取；较大的文件须经另一位操作员同意，然后在后台写入。重复导入同一文件不会重复记账。
 imports-file = 文件
-imports-file-hint = .csv、.jsonl 或 .parquet，也可为 .csv.zst 和 .jsonl.zst；不超过 32 MiB。
+imports-file-hint = .csv 或 .jsonl，也可为 .csv.zst 和 .jsonl.zst；不超过 32 MiB。
 imports-mapping = 字段对应
 imports-mapping-hint = 文件中哪一列是什么，与 “guerdon import” 相同。导入会员需要 kind = "members" 和 external_id。
 imports-reason = 原因

@@ -29,7 +29,7 @@ struct ImportForm {
     mapping: String,
     /// Why.
     reason: String,
-    /// The file, 32 MiB at most; its name ends in `.csv`, `.jsonl` or `.parquet`, or in `.csv.zst` or `.jsonl.zst`.
+    /// The file, 32 MiB at most; its name ends in `.csv` or `.jsonl`, or in `.csv.zst` or `.jsonl.zst`.
     #[schema(format = Binary)]
     file: String,
 }

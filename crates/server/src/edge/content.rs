@@ -19,8 +19,6 @@ pub enum Content {
     Csv,
     /// A JSON object on each line, in UTF-8.
     JsonLines,
-    /// Apache Parquet.
-    Parquet,
     /// A PNG image.
     Png,
     /// A JPEG image.
@@ -60,15 +58,13 @@ pub enum ContentError {
 
 impl Content {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Csv, Self::JsonLines, Self::Parquet, Self::Png, Self::Jpeg, Self::Webp, Self::Zip];
+    pub const ALL: [Self; 6] = [Self::Csv, Self::JsonLines, Self::Png, Self::Jpeg, Self::Webp, Self::Zip];
 
     /// Its name for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Csv => "CSV",
             Self::JsonLines => "JSON Lines",
-            Self::Parquet => "Parquet",
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
             Self::Webp => "WebP",
@@ -81,7 +77,6 @@ impl Content {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
             Self::JsonLines => "application/jsonl; charset=utf-8",
-            Self::Parquet => "application/vnd.apache.parquet",
             Self::Png => "image/png",
             Self::Jpeg => "image/jpeg",
             Self::Webp => "image/webp",
@@ -94,7 +89,6 @@ impl Content {
         Some(match text.split(';').next()?.trim().to_ascii_lowercase().as_str() {
             "text/csv" => Self::Csv,
             "application/jsonl" | "application/x-ndjson" | "application/ndjson" => Self::JsonLines,
-            "application/vnd.apache.parquet" => Self::Parquet,
             "image/png" => Self::Png,
             "image/jpeg" => Self::Jpeg,
             "image/webp" => Self::Webp,
@@ -108,7 +102,6 @@ impl Content {
         Some(match name.rsplit_once('.')?.1.to_ascii_lowercase().as_str() {
             "csv" => Self::Csv,
             "jsonl" | "ndjson" => Self::JsonLines,
-            "parquet" => Self::Parquet,
             "png" => Self::Png,
             "jpg" | "jpeg" => Self::Jpeg,
             "webp" => Self::Webp,
@@ -130,7 +123,6 @@ impl Content {
         let fit = match self {
             Self::Csv => texts::csv(upload)?,
             Self::JsonLines => texts::json_lines(upload)?,
-            Self::Parquet => parquet(upload, bytes)?,
             Self::Zip => zip(upload),
             Self::Png | Self::Jpeg | Self::Webp => {
                 let mut image = Vec::new();
@@ -144,23 +136,6 @@ impl Content {
         };
         fit.map_err(|reason| ContentError::Mismatch { declared: self, reason })
     }
-}
-
-/// Magic at both ends, and a footer that lies inside. Its encrypted form, `PARE`, is not taken.
-fn parquet(upload: &mut (impl Read + Seek), bytes: u64) -> io::Result<Result<(), String>> {
-    let (mut head, mut footer) = ([0; 4], [0; 8]);
-    if bytes < 12 {
-        return Ok(Err("it is too short".into()));
-    }
-    upload.read_exact(&mut head)?;
-    upload.seek(SeekFrom::End(-8))?;
-    upload.read_exact(&mut footer)?;
-    let [a, b, c, d, tail @ ..] = footer;
-    if &head != b"PAR1" || &tail != b"PAR1" {
-        return Ok(Err("it does not begin and end with PAR1".into()));
-    }
-    let length = u64::from(u32::from_le_bytes([a, b, c, d]));
-    Ok(if length == 0 || length > bytes - 12 { Err("its footer does not lie inside".into()) } else { Ok(()) })
 }
 
 /// A readable directory, entries that stay inside, and a size that does not explode.

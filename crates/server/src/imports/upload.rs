@@ -109,11 +109,13 @@ impl Upload {
             };
         }
         match Content::of_file_name(&name) {
-            Some(kind @ (Content::Csv | Content::JsonLines | Content::Parquet)) => {
+            Some(kind @ (Content::Csv | Content::JsonLines)) => {
                 kind.check(&mut Cursor::new(&self.bytes), FILE_BYTES as u64).map_err(|error| error.to_string())
             }
             _ => {
-                Err("the name of `file` must end in .csv, .jsonl or .parquet, or in .csv.zst or .jsonl.zst".to_owned())
+                let parquet =
+                    if name.ends_with(".parquet") { "; Parquet is read by `guerdon import` alone" } else { "" };
+                Err(format!("the name of `file` must end in .csv or .jsonl, or in .csv.zst or .jsonl.zst{parquet}"))
             }
         }
     }
@@ -123,7 +125,7 @@ impl Upload {
         let mapping = Mapping::parse(&self.mapping).map_err(|error| invalid(format!("`mapping`: {error:#}")))?;
         let mut file = tempfile::tempfile().map_err(unreadable)?;
         file.write_all(&self.bytes).map_err(unreadable)?;
-        let source = Source::named(&self.file_name, file).at_most(ROWS, UNFOLDED_BYTES);
+        let source = Source::named(&self.file_name, file).at_most(ROWS, UNFOLDED_BYTES).text_only();
         let program = state.program();
         let found = tokio::task::spawn_blocking(move || Found::read(&program, &mapping, &source, &|_| ())).await;
         found.map_err(unreadable)?.map_err(|error| invalid(format!("`file`: {error:#}")))

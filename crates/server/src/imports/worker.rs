@@ -55,7 +55,8 @@ async fn send(state: &AppState, record: Record, mut import: Import) -> Result<()
     put(state, record, &import, Vec::new()).await?;
     let outcome = match file::gather(state, &id, import.parts).await {
         Ok(file) => {
-            run(state, &id, &import, Source::named(&import.file_name, file).at_most(ROWS, UNFOLDED_BYTES)).await
+            run(state, &id, &import, Source::named(&import.file_name, file).at_most(ROWS, UNFOLDED_BYTES).text_only())
+                .await
         }
         Err(problem) => Err(problem.detail),
     };
