@@ -76,6 +76,28 @@ impl Backend for Sqlite {
     }
 }
 
+/// A campaign in which all members share 100 points a day and 50 in each store, over a point for each pound.
+pub fn campaign_bundle() -> Bundle {
+    let shared = r#"
+        program = { id = "shared", name = "Shared", money = "GBP", time_zone = "Europe/London" }
+        currencies = [{ id = 1, code = "points", name = "Points", per_money_unit = 100 }]
+
+        [[campaigns]]
+        id = "autumn"
+        name = "Autumn"
+        department = "marketing"
+        caps = [{ window = "day", cost = "1", per = "everyone" }, { window = "day", points = 50, per = "store" }]
+
+        [[rules]]
+        id = "base"
+        name = "A point for each pound"
+        trigger = "purchase"
+        campaign = "autumn"
+        effect = { type = "points_per_money", rate = "1" }
+    "#;
+    Bundle::parse(shared).expect("a program")
+}
+
 /// A program that asks the account: a point for each pound, at most 100 a day, and 7 for the third purchase of a month.
 pub fn capped_bundle() -> Bundle {
     let capped = r#"

@@ -3,7 +3,7 @@
 //! Helpers outside of `#[test]` functions are test code too: what goes wrong in them must stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use guerdon_core::earning::Activity;
+use guerdon_core::earning::{Activity, CapScope, Per};
 use guerdon_core::id::{IdGenerator, MemberId, OrderId};
 use guerdon_core::kernel::{Action, Batch, Command, Footprint, Loaded, Receipt, RefusalCode};
 use guerdon_core::ledger::CurrencyId;
@@ -31,6 +31,7 @@ on_every_store!(
     an_order_is_settled_once,
     a_return_takes_what_is_there_and_forgives_the_rest,
     a_cap_holds_within_a_batch_and_after_it,
+    a_budget_is_shared_by_members_and_by_stores,
     a_return_that_names_its_purchase_takes_back_what_it_earned,
     pending_points_mature_when_due,
     points_expire_when_due_and_cannot_be_spent_before_the_tick,
@@ -309,6 +310,31 @@ fn a_cap_holds_within_a_batch_and_after_it<B: Backend>() {
     assert_eq!(house.accepted(&tomorrow).points, 60);
     let history = house.account(member).history;
     assert_eq!((history.lifetime("purchase").count, history.counters.len()), (5, 2));
+    house.close();
+}
+
+fn a_budget_is_shared_by_members_and_by_stores<B: Backend>() {
+    let (mut store, keep) = B::fresh();
+    publish(&mut store, &campaign_bundle(), today()).unwrap();
+    let mut house = House::<B>::over(store, keep);
+    let members = [house.member(), house.member(), house.member()];
+    let bought = |store: &str| Activity { store: Some(store.to_owned()), ..paid("purchase", today(), 3_000) };
+    // 30 points each: 50 for the first store, and what is left of £1, which is 100 points, for the others.
+    let together = (0..6).map(|index| house.record(members[index % 3], &bought(["a", "a", "b"][index / 2]))).collect();
+    let receipts: Vec<_> = house.submit(together).iter().map(receipt_of).collect();
+    let points: Vec<i64> = receipts.iter().map(|receipt| receipt.points).collect();
+    assert_eq!(points, [30, 20, 0, 0, 30, 20]);
+    let trim = |index: usize| receipts[index].explanation[0].trimmed.clone().unwrap();
+    assert_eq!((trim(1).cap, trim(1).per, trim(1).points), (CapScope::Campaign, Per::Store, Some(50)));
+    assert_eq!((trim(5).offered, trim(5).per, trim(5).points), (30, Per::Everyone, Some(100)));
+    house.restart();
+    let other = house.record(members[0], &bought("c"));
+    let receipt = house.accepted(&other);
+    let trim = receipt.explanation[0].trimmed.clone().unwrap();
+    assert_eq!((receipt.points, trim.per, trim.points), (0, Per::Everyone, Some(100)));
+    let tomorrow = Activity { occurred_at: Some(today().plus_millis(86_400_000)), ..bought("a") };
+    let tomorrow = house.record(members[1], &tomorrow);
+    assert_eq!(house.accepted(&tomorrow).points, 30);
     house.close();
 }
 
@@ -951,8 +977,8 @@ mod sqlite_only {
 fn an_empty_footprint_loads_nothing() {
     let (mut store, _keep) = Sqlite::fresh();
     let store: &mut dyn Store = &mut store;
-    let Loaded { accounts, committed, orders, stock, references, profiles } =
+    let Loaded { accounts, committed, orders, stock, references, profiles, budgets } =
         store.prefetch(&Footprint::default()).unwrap();
     let rows = accounts.len() + committed.len() + orders.len() + stock.len() + references.len() + profiles.len();
-    assert_eq!(rows, 0);
+    assert_eq!((rows, budgets.len()), (0, 0));
 }

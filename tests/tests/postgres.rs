@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Batch, Command, Footprint, Receipt, RefusalCode};
 use guerdon_core::program::Bundle;
@@ -110,6 +111,39 @@ fn a_cap_holds_on_two_nodes_at_once() {
         let account = stored_account(&mut store, member).unwrap();
         assert_eq!((account.available(), account.history.lifetime("purchase").count), (107, 40));
     }
+    clean(&url);
+}
+
+#[test]
+fn a_budget_is_exact_on_two_nodes_at_once() {
+    let url = shared().database();
+    let mut store = PostgresStore::create(&url).unwrap();
+    publish(&mut store, &campaign_bundle(), today()).unwrap();
+    let mut house = House::<Postgres>::over(store, url.clone());
+    let members: Vec<MemberId> = (0..8).map(|_| house.member()).collect();
+    let program = std::sync::Arc::clone(&house.program);
+    house.close();
+    let nodes = [node(&url), node(&url)];
+    let workers: Vec<_> = (0..4)
+        .map(|worker: usize| {
+            let (handle, members, program) = (nodes[worker % 2].handle(), members.clone(), program.clone());
+            std::thread::spawn(move || {
+                for round in 0..20 {
+                    let key = format!("w{worker}-r{round}");
+                    let store = Some(format!("store-{}", round % 3));
+                    let activity = Activity { store, ..paid("purchase", today(), 300) };
+                    let member = members[(worker + round) % members.len()];
+                    let command = Command::record(&program, member, &key, &activity, today(), EARLIEST).unwrap();
+                    drop(ask(&handle, command).unwrap());
+                }
+            })
+        })
+        .collect();
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    let mut store = nodes.into_iter().map(|node| node.stop().unwrap()).next().unwrap();
+    let given: i64 = members.iter().map(|member| stored_account(&mut store, *member).unwrap().available()).sum();
+    // 80 purchases of 3 points meet 100 in all, of which no store may give more than 50.
+    assert_eq!(given, 100);
     clean(&url);
 }
 
@@ -229,6 +263,7 @@ fn every_table_of_records_can_be_distributed_by_member() {
         "document",
         "lease",
         "stock",
+        "budget",
         "member_ref",
         "outbox",
         "log_batch",

@@ -114,6 +114,7 @@ impl Store for Faulty {
             accounts: changes.accounts.clone(),
             orders: changes.orders.clone(),
             stock: changes.stock.clone(),
+            budgets: changes.budgets.clone(),
         };
         match self.defect {
             Defect::DoublesStock => {

@@ -62,7 +62,7 @@ fn what_cannot_work_is_refused_at_publication() {
         ("condition = \"activity.net\"", "must give true or false"),
         ("caps = [{ window = \"day\", points = 0 }]", "`caps[0].points` must be 1 to"),
         ("caps = [{ window = \"day\", count = 2 }, { window = \"day\", count = -1 }]", "`caps[1].count` must be 1 to"),
-        ("caps = [{ window = \"day\" }]", "`caps[0]` needs `points` or `count`"),
+        ("caps = [{ window = \"day\" }]", "`caps[0]` needs `points`, `count` or `cost`"),
         ("caps = [{ window = \"event\", count = 1 }]", "an event is one activity"),
         ("caps = [{ window = \"fortnight\", count = 1 }]", "unknown variant `fortnight`"),
         ("trigger = []", "`trigger` must name 1 to 16"),

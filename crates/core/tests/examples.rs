@@ -6,6 +6,7 @@
 mod club;
 
 use club::{Club, want};
+use guerdon_core::earning::{CapScope, Per};
 use guerdon_core::kernel::RefusalCode;
 use serde_json::json;
 
@@ -143,5 +144,35 @@ fn steps() {
         {"category": "bread", "quantity": "1", "unit_price": "95"},
     ]});
     assert_eq!(club.earns("2026-03-02 10:00:00", fruit), want([("hundred", 10), ("fruit", 10)]));
+    club.check();
+}
+
+#[test]
+fn campaign() {
+    let mut club = example!("campaign");
+    let gifts = |yuan: &str| {
+        json!({"kind": "purchase", "lines": [
+            {"category": "gift", "quantity": "1", "unit_price": yuan},
+            {"category": "tea", "quantity": "1", "unit_price": "10"},
+        ]})
+    };
+    // The hash puts this member into the arm `five-fold`: place 27 of 100. The campaign begins at midnight.
+    assert_eq!(club.earns("2026-10-31 23:59:59", gifts("100")), want([("base", 110)]));
+    assert_eq!(club.earns("2026-11-01 00:00:00", gifts("100")), want([("base", 110), ("gifts", 400)]));
+    // Four times 600 are 2,400; of 2,000 a day for one member 1,600 are left.
+    let second = club.record("second", "2026-11-01 20:00:00", gifts("600")).unwrap();
+    assert_eq!(club::points(&second), want([("base", 610), ("gifts", 1_600)]));
+    let trim = second.explanation[1].trimmed.as_ref().unwrap();
+    assert_eq!((trim.offered, trim.cap, trim.per, trim.points), (2_400, CapScope::Campaign, Per::Member, Some(2_000)));
+    let spent: Vec<(&str, i64)> = second.budgets.iter().map(|spent| (spent.key.name.as_str(), spent.points)).collect();
+    assert_eq!(spent, [("campaign:double-eleven", 1_600)]);
+    assert_eq!(club.earns("2026-11-12 00:00:00", gifts("100")), want([("base", 110)]));
+    // A Sunday, 31 days later; an hour afterwards the member has been there today.
+    let tea = || json!({"kind": "purchase", "amount": 1_000, "store": "bund"});
+    let back = club.record("back", "2026-12-13 10:00:00", tea()).unwrap();
+    assert_eq!(club::points(&back), want([("base", 10), ("back", 200)]));
+    assert_eq!(back.explanation[1].facts["history.purchase.days_since"], 31);
+    assert_eq!(back.budgets[0].key.name, "campaign:come-back@bund");
+    assert_eq!(club.earns("2026-12-13 11:00:00", tea()), want([("base", 10)]));
     club.check();
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guerdon_core::audit::{AuditColumns, AuditEntry, AuditEvent};
+use guerdon_core::earning::{BudgetChange, BudgetKey, Tally};
 use guerdon_core::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{Changes, Committed, Footprint, Loaded};
 use guerdon_core::ledger::{Account, Transaction, Verifier};
@@ -30,6 +31,7 @@ pub struct RamStore {
     activities: BTreeMap<ActivityId, (MemberId, String, String)>,
     orders: BTreeMap<OrderId, Order>,
     stock: BTreeMap<String, StockLevel>,
+    budgets: BTreeMap<BudgetKey, Tally>,
     documents: Vec<Document>,
     meta: BTreeMap<String, String>,
     outbox: BTreeMap<i64, Vec<Leaf>>,
@@ -66,6 +68,9 @@ impl RamStore {
         }
         for (reward, level) in &loaded.stock {
             self.stock.entry(reward.clone()).or_insert(*level);
+        }
+        for (key, tally) in &loaded.budgets {
+            self.budgets.entry(key.clone()).or_insert(*tally);
         }
         for (reference, member) in &loaded.references {
             self.references.entry(reference.clone()).or_insert(*member);
@@ -113,7 +118,10 @@ impl RamStore {
                 return Err(StoreError::Conflict);
             }
         }
-        Ok(())
+        let fits = |(key, change): (&BudgetKey, &BudgetChange)| {
+            change.fits(self.budgets.get(key).copied().unwrap_or_default())
+        };
+        if changes.budgets.iter().all(fits) { Ok(()) } else { Err(StoreError::Conflict) }
     }
 }
 
@@ -160,6 +168,11 @@ impl Store for RamStore {
         for reward in &footprint.rewards {
             if let Some(level) = self.stock.get(reward) {
                 loaded.stock.insert(reward.clone(), *level);
+            }
+        }
+        for key in &footprint.budgets {
+            if let Some(tally) = self.budgets.get(key) {
+                loaded.budgets.insert(key.clone(), *tally);
             }
         }
         for reference in &footprint.references {
@@ -217,6 +230,10 @@ impl Store for RamStore {
             if let Some(level) = self.stock.get_mut(reward) {
                 *level = level.plus(*change);
             }
+        }
+        for (key, change) in &changes.budgets {
+            let tally = self.budgets.entry(key.clone()).or_default();
+            *tally = tally.plus(change.added);
         }
         if let Some(first) = leaves.first() {
             self.outbox.insert(first.transaction_id.0, leaves);
@@ -386,6 +403,9 @@ impl Store for RamStore {
         }
         for (reward, level) in &self.stock {
             verifier.stock(reward, level);
+        }
+        for (key, tally) in &self.budgets {
+            verifier.budget(key, *tally);
         }
         self.audit.iter().for_each(|(entry, columns)| verifier.audit_entry(entry, columns));
         let keys = log_keys(self)?;

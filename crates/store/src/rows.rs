@@ -1,6 +1,7 @@
 //! Rows of every engine as the kernel's types: one decoder for SQLite, PostgreSQL and the readers.
 
 use guerdon_core::audit::AuditEntry;
+use guerdon_core::earning::{BudgetKey, Tally, Window};
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::ledger::{CurrencyId, FundingId, LedgerAccount, LotKey, Transaction, TransactionKind, Transfer};
 use guerdon_core::program::Document;
@@ -86,6 +87,15 @@ pub(crate) fn order(row: &impl Cells) -> Cell<Order> {
         created_at: row.millis(8)?,
         updated_at: row.millis(9)?,
     })
+}
+
+pub(crate) const BUDGET_COLUMNS: &str = "name, period, ends_at, count, points";
+
+pub(crate) fn budget(row: &impl Cells) -> Cell<(BudgetKey, Tally)> {
+    let period = row.text(1)?;
+    let window = Window::counted(&period).ok_or_else(|| format!("`{period}` is no window"))?;
+    let key = BudgetKey { name: row.text(0)?, window, ends_at: row.millis(2)? };
+    Ok((key, Tally { count: row.int(3)?, sum: row.int(4)? }))
 }
 
 pub(crate) const STOCK_COLUMNS: &str = "reward_id, initial, restocked, issued, on_hand, reserved";

@@ -1,8 +1,11 @@
-//! Caps: how much a rule, or all rules together, give to one member in a window.
+//! Caps: how much a rule, the rules of a campaign, or all rules together give in a window: to one member, to everyone, or
+//! in one store.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::counter::{Counted, CounterOf};
+use super::budget::{BudgetChange, Per};
+use super::counter::{Counted, CounterOf, Tally};
 use super::history::History;
 use super::rule::first_currency;
 use super::window::Window;
@@ -35,6 +38,12 @@ pub struct Cap {
     /// Activities to which it gives, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<i64>,
+    /// Money that its points cost at most, in major units, at the value that the currency has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Decimal>,
+    /// For whom it counts together.
+    #[serde(default, skip_serializing_if = "Per::is_member")]
+    pub per: Per,
     /// What happens beyond.
     #[serde(default)]
     pub over: Over,
@@ -55,6 +64,12 @@ pub struct ProgramCap {
     /// Activities that earn, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<i64>,
+    /// Money that its points cost at most, in major units, at the value that the currency has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Decimal>,
+    /// For whom it counts together.
+    #[serde(default, skip_serializing_if = "Per::is_member")]
+    pub per: Per,
     /// What happens beyond.
     #[serde(default)]
     pub over: Over,
@@ -63,7 +78,14 @@ pub struct ProgramCap {
 impl ProgramCap {
     /// The cap without its currency.
     pub fn cap(&self) -> Cap {
-        Cap { window: self.window, points: self.points, count: self.count, over: self.over }
+        Cap {
+            window: self.window,
+            points: self.points,
+            count: self.count,
+            cost: self.cost,
+            per: self.per,
+            over: self.over,
+        }
     }
 }
 
@@ -73,6 +95,8 @@ impl ProgramCap {
 pub enum CapScope {
     /// The rule's own.
     Rule,
+    /// The campaign's.
+    Campaign,
     /// The program's.
     Program,
 }
@@ -84,6 +108,9 @@ pub struct Trim {
     pub offered: i64,
     /// Whose cap it was.
     pub cap: CapScope,
+    /// For whom it counts together.
+    #[serde(default, skip_serializing_if = "Per::is_member")]
+    pub per: Per,
     /// Over which stretch of time.
     pub window: Window,
     /// The points that it allows, when it is a cap on points that was reached.
@@ -100,8 +127,14 @@ pub(crate) fn validate(caps: &[Cap]) -> Result<(), String> {
         return Err(format!("{} caps; at most {} are allowed", caps.len(), limits::CAPS));
     }
     caps.iter().enumerate().try_for_each(|(index, cap)| {
-        if cap.points.is_none() && cap.count.is_none() {
-            return Err(format!("`caps[{index}]` needs `points` or `count`"));
+        if cap.points.is_none() && cap.count.is_none() && cap.cost.is_none() {
+            return Err(format!("`caps[{index}]` needs `points`, `count` or `cost`"));
+        }
+        if cap.cost.is_some_and(|cost| cost <= Decimal::ZERO || cost > Decimal::from(limits::AMOUNT)) {
+            return Err(format!("`caps[{index}].cost` must be more than 0 and at most {}", limits::AMOUNT));
+        }
+        if cap.window == Window::Event && !cap.per.is_member() {
+            return Err(format!("`caps[{index}].per`: an event is one member's; leave it out, or give another window"));
         }
         for (field, limit) in [("points", cap.points), ("count", cap.count)] {
             if limit.is_some_and(|limit| !(1..=limits::AMOUNT).contains(&limit)) {
@@ -123,6 +156,33 @@ pub(super) struct Room<'a> {
     pub(super) history: &'a History,
     /// What the activity has added so far.
     pub(super) counted: &'a [Counted],
+}
+
+impl Cap {
+    /// The same cap with its cost as points, of which `per_money_unit` are worth one major unit of money.
+    pub(super) fn in_points(self, per_money_unit: i64) -> Self {
+        let Some(cost) = self.cost else { return self };
+        let exact = cost.checked_mul(Decimal::from(per_money_unit)).map(|points| points.floor());
+        let most = exact.and_then(|points| i64::try_from(points).ok()).unwrap_or(limits::AMOUNT);
+        Self { points: Some(self.points.map_or(most, |points| points.min(most))), cost: None, ..self }
+    }
+
+    /// How many of `points` it leaves when a shared counter held `before` and the activity has added `so_far`.
+    pub(super) fn shared_room(&self, before: Tally, so_far: BudgetChange, points: i64) -> (i64, Option<Self>) {
+        if self.count.is_some_and(|limit| before.count >= limit) {
+            return (0, Some(Self { points: None, ..*self }));
+        }
+        let spent = before.sum.saturating_add(so_far.added.sum);
+        let left = self.points.map_or(points, |limit| points.min(limit.saturating_sub(spent).max(0)));
+        (left, (left < points).then_some(Self { count: None, ..*self }))
+    }
+
+    /// What it makes of points that a rule gives: a change of a shared counter.
+    pub(super) fn change(&self, points: i64, first: bool) -> BudgetChange {
+        let added = Tally { count: i64::from(first), sum: points };
+        let at_most = Tally { count: self.count.unwrap_or(i64::MAX), sum: self.points.unwrap_or(i64::MAX) };
+        BudgetChange { added, at_most }
+    }
 }
 
 impl Room<'_> {

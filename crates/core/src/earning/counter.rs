@@ -20,6 +20,8 @@ pub enum CounterOf {
     Currency(CurrencyId),
     /// Activities of a kind, and their money in minor units.
     Kind(String),
+    /// What the rules of a campaign gave: activities and points.
+    Campaign(String),
 }
 
 /// A number of activities and a sum over them.

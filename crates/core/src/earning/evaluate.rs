@@ -9,7 +9,7 @@ use super::activity::Activity;
 use super::caps::Trim;
 use super::prepare::{Candidate, prepare};
 use super::rule::Effect;
-use super::settle::settle;
+use super::settle::{Budgets, settle};
 use crate::ledger::{Account, CurrencyId, FundingId};
 use crate::program::Program;
 use crate::time::Timestamp;
@@ -106,6 +106,7 @@ impl Outcome {
 /// Errors name the field (`lines`) or the rule that failed, or the cap that refuses.
 pub fn evaluate(program: &Program, activity: &Activity, at: Timestamp) -> Result<(Vec<Outcome>, i64), String> {
     let prepared = prepare(program, activity, at)?;
-    let settled = settle(program, &prepared, &Account::default(), at).map_err(|problem| problem.to_string())?;
+    let settled = settle(program, &prepared, &Account::default(), &Budgets::default(), at)
+        .map_err(|problem| problem.to_string())?;
     Ok((settled.outcomes, prepared.amount))
 }

@@ -6,13 +6,16 @@ use cel::Context;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::activity::Activity;
-use super::caps::ProgramCap;
+use super::budget::{self, BudgetKey};
+use super::campaign::CompiledCampaign;
+use super::caps::{Cap, CapScope, ProgramCap};
 use super::expression::{Expression, Fact};
 use super::facts::{Measured, activity_context, line_value, measure};
 use super::lines::{LineFilter, LineFilters};
 use super::returns::PreparedReturn;
 use super::rule::{CompiledRule, Effect};
 use super::window::Window;
+use crate::id::MemberId;
 use crate::limits;
 use crate::planted::{self, Bug};
 use crate::program::Program;
@@ -29,6 +32,8 @@ pub struct Candidate {
     pub amount: Option<i64>,
     /// What its condition on the account takes from outside.
     pub given: Vec<i64>,
+    /// The campaign that it belongs to, and what the condition of its audience takes from outside.
+    pub campaign: Option<(Arc<CompiledCampaign>, Vec<i64>)>,
     /// When the points become active, when that is later.
     pub active_at: Option<Timestamp>,
     /// When the points expire.
@@ -50,6 +55,8 @@ pub struct PreparedActivity {
     pub candidates: Vec<Candidate>,
     /// The caps of the program.
     pub caps: Vec<ProgramCap>,
+    /// The store, or an empty text.
+    pub store: String,
     /// The windows of this kind of activity that conditions ask for.
     pub tracked: Vec<Window>,
     /// When each window that is looked at ends.
@@ -63,22 +70,73 @@ impl PreparedActivity {
     pub fn end(&self, window: Window) -> Timestamp {
         self.ends.iter().find(|(known, _)| *known == window).map_or(Timestamp::NEVER, |(_, end)| *end)
     }
+
+    /// The caps that hold for what a candidate gives.
+    pub(super) fn caps<'a>(&'a self, candidate: &'a Candidate) -> impl Iterator<Item = (CapScope, Cap)> + 'a {
+        let rule = &candidate.rule.rule;
+        let own = rule.caps.iter().map(|cap| (CapScope::Rule, *cap));
+        let campaign = candidate.campaign.as_ref().map_or(&[][..], |(campaign, _)| &campaign.campaign.caps);
+        let campaign = budget::of_currency(campaign, rule).map(|cap| (CapScope::Campaign, cap.cap()));
+        let program = budget::of_currency(&self.caps, rule).map(|cap| (CapScope::Program, cap.cap()));
+        own.chain(campaign).chain(program)
+    }
+
+    /// The shared counter behind a cap.
+    pub(super) fn budget(&self, candidate: &Candidate, scope: CapScope, cap: &Cap) -> BudgetKey {
+        let name = budget::name(scope, &candidate.rule.rule, cap.per, &self.store);
+        BudgetKey { name, window: cap.window, ends_at: self.end(cap.window) }
+    }
+
+    /// All shared counters that it may touch.
+    pub fn budgets(&self) -> impl Iterator<Item = BudgetKey> {
+        self.candidates.iter().flat_map(|candidate| {
+            let shared = self.caps(candidate).filter(|(_, cap)| !cap.per.is_member());
+            shared.map(|(scope, cap)| self.budget(candidate, scope, &cap))
+        })
+    }
 }
 
-/// Prepares an activity under the rules in force at `at`.
+/// Prepares an activity of a member whom nobody knows under the rules in force at `at`.
 ///
 /// Errors name the field (`lines`) or the rule that failed.
 pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<PreparedActivity, String> {
+    prepare_for(program, MemberId(0), activity, at)
+}
+
+/// Prepares an activity of a member under the rules in force at `at`.
+///
+/// Errors name the field (`lines`) or the rule that failed.
+pub fn prepare_for(
+    program: &Program,
+    member: MemberId,
+    activity: &Activity,
+    at: Timestamp,
+) -> Result<PreparedActivity, String> {
     let measured = measure(program, activity)?;
     let mut rules = rules_in_force(program, &activity.kind, at);
     if activity.purchase.is_some() {
         rules.retain(|rule| !matches!(rule.rule.effect, Effect::TakeBackPerMoney { .. }));
     }
-    let mut evaluation = Evaluation { program, measured: &measured, at, rules: &rules, context: None, lines: None };
+    let store = activity.store.as_deref().unwrap_or_default();
+    let reached = campaigns_in_force(program, &rules, at);
+    rules.retain(|rule| match (&rule.rule.campaign, campaign_of(&reached, rule)) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(_), Some(campaign)) => campaign.reaches(&program.calendar, at, member, store, rule.rule.arm.as_deref()),
+    });
+    let mut evaluation =
+        Evaluation { program, measured: &measured, at, rules: &rules, campaigns: &reached, context: None, lines: None };
     let mut candidates: Vec<Candidate> = Vec::new();
     for rule in &rules {
         let named = |problem: String| format!("rule `{}`: {problem}", rule.rule.id);
-        let Some(given) = evaluation.condition(rule).map_err(named)? else { continue };
+        let campaign = match campaign_of(&reached, rule) {
+            None => None,
+            Some(campaign) => match evaluation.given(campaign.audience.as_ref()).map_err(named)? {
+                None => continue,
+                Some(given) => Some((Arc::clone(campaign), given)),
+            },
+        };
+        let Some(given) = evaluation.given(rule.condition.as_ref()).map_err(named)? else { continue };
         let (points, amount) = evaluation.effect(rule, &candidates).map_err(named)?;
         if points.abs() > limits::AMOUNT {
             return Err(format!("rule `{}` would move more than {} points", rule.rule.id, limits::AMOUNT));
@@ -88,7 +146,7 @@ pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<
             days => Some(program.calendar.end_of_day_after(at, days - 1)),
         };
         let expires_at = program.expires_at(rule.rule.currency, active_at.unwrap_or(at));
-        candidates.push(Candidate { rule: Arc::clone(rule), points, amount, given, active_at, expires_at });
+        candidates.push(Candidate { rule: Arc::clone(rule), points, amount, given, campaign, active_at, expires_at });
     }
     let returns = match &activity.purchase {
         Some(purchase) => Some(evaluation.returned(purchase)?),
@@ -104,6 +162,7 @@ pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<
         ends: ends(program, at, &candidates, &caps, &tracked),
         candidates,
         caps,
+        store: store.to_owned(),
         tracked,
         returns,
     })
@@ -122,6 +181,26 @@ fn rules_in_force<'a>(program: &'a Program, kind: &str, at: Timestamp) -> Vec<&'
     in_force
 }
 
+/// The version of each campaign of some rules that holds at `at`.
+fn campaigns_in_force<'a>(
+    program: &'a Program,
+    rules: &[&Arc<CompiledRule>],
+    at: Timestamp,
+) -> Vec<&'a Arc<CompiledCampaign>> {
+    let mut found: Vec<&'a Arc<CompiledCampaign>> = Vec::new();
+    for id in rules.iter().filter_map(|rule| rule.rule.campaign.as_deref()) {
+        if !found.iter().any(|campaign| campaign.campaign.id == id) {
+            found.extend(program.campaign(id, at));
+        }
+    }
+    found
+}
+
+fn campaign_of<'a>(campaigns: &[&'a Arc<CompiledCampaign>], rule: &CompiledRule) -> Option<&'a Arc<CompiledCampaign>> {
+    let id = rule.rule.campaign.as_deref()?;
+    campaigns.iter().find(|campaign| campaign.campaign.id == id).copied()
+}
+
 /// When each window that will be looked at ends.
 fn ends(
     program: &Program,
@@ -130,12 +209,17 @@ fn ends(
     caps: &[ProgramCap],
     tracked: &[Window],
 ) -> Vec<(Window, Timestamp)> {
-    let asked = candidates.iter().flat_map(|candidate| candidate.rule.facts()).filter_map(|fact| match fact {
+    let campaigns =
+        || candidates.iter().filter_map(|candidate| candidate.campaign.as_ref()).map(|(campaign, _)| campaign);
+    let facts = candidates.iter().flat_map(|candidate| candidate.rule.facts());
+    let facts = facts.chain(campaigns().flat_map(|campaign| campaign.facts()));
+    let asked = facts.filter_map(|fact| match fact {
         Fact::Count(_, window) | Fact::Amount(_, window) => Some(*window),
         _ => None,
     });
     let capped = candidates.iter().flat_map(|candidate| &candidate.rule.rule.caps).map(|cap| cap.window);
-    let mut windows: Vec<Window> = asked.chain(capped).chain(caps.iter().map(|cap| cap.window)).collect();
+    let shared = campaigns().flat_map(|campaign| &campaign.campaign.caps).chain(caps).map(|cap| cap.window);
+    let mut windows: Vec<Window> = asked.chain(capped).chain(shared).collect();
     windows.extend_from_slice(tracked);
     windows.sort_unstable();
     windows.dedup();
@@ -147,6 +231,7 @@ struct Evaluation<'a> {
     measured: &'a Measured<'a>,
     at: Timestamp,
     rules: &'a [&'a Arc<CompiledRule>],
+    campaigns: &'a [&'a Arc<CompiledCampaign>],
     context: Option<Context<'static, 'static>>,
     lines: Option<LineFilters<'a>>,
 }
@@ -154,10 +239,11 @@ struct Evaluation<'a> {
 impl<'a> Evaluation<'a> {
     /// What all expressions of the activity look at, built when the first one asks.
     fn context(&mut self) -> &mut Context<'static, 'static> {
-        let Self { program, measured, at, rules, context, .. } = self;
+        let Self { program, measured, at, rules, campaigns, context, .. } = self;
         context.get_or_insert_with(|| {
             let wanted = |look: fn(&Expression) -> bool| {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
+                    || campaigns.iter().any(|campaign| campaign.audience.iter().any(look))
             };
             let wanted_by_purchase = measured.activity.purchase.is_some();
             let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context))
@@ -166,9 +252,9 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    /// What the account's part of a rule's condition takes from outside; `None`: the condition does not hold anyway.
-    fn condition(&mut self, rule: &CompiledRule) -> Result<Option<Vec<i64>>, String> {
-        let Some(condition) = &rule.condition else { return Ok(Some(Vec::new())) };
+    /// What the account's part of a condition takes from outside; `None`: the condition does not hold anyway.
+    fn given(&mut self, condition: Option<&Expression>) -> Result<Option<Vec<i64>>, String> {
+        let Some(condition) = condition else { return Ok(Some(Vec::new())) };
         if !condition.needs_context() {
             return Ok(Some(Vec::new()));
         }

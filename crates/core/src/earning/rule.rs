@@ -205,7 +205,13 @@ pub struct Rule {
     /// Whether rules after it give nothing to an activity to which it gives.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop: bool,
-    /// How much it gives to one member at most.
+    /// The campaign that it belongs to; left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<String>,
+    /// The arm of the campaign whose members it is for; left out: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<String>,
+    /// How much it gives at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<Cap>,
 }
@@ -249,6 +255,9 @@ impl Rule {
         if !gives && (self.exclusive.is_some() || self.stop || !self.caps.is_empty()) {
             return Err("a rule that takes back has no `exclusive`, `stop` or `caps`".to_owned());
         }
+        if self.arm.is_some() && self.campaign.is_none() {
+            return Err("`arm` is one of a campaign; name its `campaign`".to_owned());
+        }
         caps::validate(&self.caps)?;
         CompiledRule::compile(self.clone(), 1, Timestamp::ZERO, true).map(drop)?;
         self.condition.as_deref().map_or(Ok(()), |text| expression::check("condition", text))?;
@@ -289,14 +298,19 @@ impl CompiledRule {
 
     /// The kinds of activity, and the windows, that accounts must count for its condition.
     pub fn counted(&self) -> impl Iterator<Item = (&str, Window)> {
-        self.facts().filter_map(|fact| match fact {
-            // All time is counted for every kind anyway.
-            Fact::Count(kind, window) | Fact::Amount(kind, window) if *window != Window::Lifetime => {
-                Some((kind.as_str(), *window))
-            }
-            _ => None,
-        })
+        counted(self.facts())
     }
+}
+
+/// The kinds of activity, and the windows, that accounts must count to know some facts.
+pub(super) fn counted<'a>(facts: impl Iterator<Item = &'a Fact>) -> impl Iterator<Item = (&'a str, Window)> {
+    facts.filter_map(|fact| match fact {
+        // All time is counted for every kind anyway.
+        Fact::Count(kind, window) | Fact::Amount(kind, window) if *window != Window::Lifetime => {
+            Some((kind.as_str(), *window))
+        }
+        _ => None,
+    })
 }
 
 impl fmt::Debug for CompiledRule {

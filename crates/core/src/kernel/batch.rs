@@ -1,12 +1,13 @@
 //! A batch: what to load for it, the decisions one after the other, and the changes to commit together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::command::{Action, Command};
 use super::decide::{Decision, NewProfile, decide};
 use super::refusal::{Refusal, RefusalCode};
+use crate::earning::{BudgetChange, BudgetKey, Budgets};
 use crate::id::{IdGenerator, MemberId, OrderId};
 use crate::ledger::Account;
 use crate::members::MemberRef;
@@ -32,6 +33,8 @@ pub struct Footprint {
     pub references: Vec<MemberRef>,
     /// Profiles, of which the version is looked at.
     pub profiles: Vec<MemberId>,
+    /// Budgets that members share, in order.
+    pub budgets: BTreeSet<BudgetKey>,
 }
 
 /// A transaction that was committed under an idempotency key.
@@ -56,6 +59,8 @@ pub struct Loaded {
     pub stock: FxHashMap<String, StockLevel>,
     /// References that are taken.
     pub references: FxHashMap<MemberRef, MemberId>,
+    /// What budgets that members share hold.
+    pub budgets: Budgets,
     /// The versions of profiles that are there.
     pub profiles: FxHashMap<MemberId, [u8; 32]>,
 }
@@ -94,19 +99,23 @@ pub struct Changes {
     pub orders: Vec<(Order, bool)>,
     /// Changes of stock, each reward once, in the order of their ids.
     pub stock: BTreeMap<String, StockChange>,
+    /// Changes of budgets, each once, in order.
+    pub budgets: BTreeMap<BudgetKey, BudgetChange>,
 }
 
 impl Changes {
-    /// Whether members share more than stock, so that the changes hold together or not at all.
+    /// Whether members share more than stock and budgets with room for all, so that the changes hold together or not at all.
     pub fn are_inseparable(&self) -> bool {
         let frees_or_takes = |new: &NewProfile| !new.removed.is_empty() || !new.added.is_empty();
         self.decisions.iter().any(|decision| {
-            decision.takes_references_of.is_some() || decision.profile.as_ref().is_some_and(frees_or_takes)
+            decision.budget_reached
+                || decision.takes_references_of.is_some()
+                || decision.profile.as_ref().is_some_and(frees_or_takes)
         })
     }
 
-    /// Takes out what belongs to some members. The rest stands as it is: members share nothing but stock, and of that
-    /// there is only more without them.
+    /// Takes out what belongs to some members. The rest stands as it is: members share nothing but stock and budgets,
+    /// and of those there is only more without them.
     pub fn leave_out(&mut self, members: &FxHashSet<MemberId>) {
         self.decisions.retain(|decision| !members.contains(&decision.transaction.member_id));
         self.accounts.retain(|change| !members.contains(&change.member_id));
@@ -117,6 +126,11 @@ impl Changes {
         self.stock.clear();
         for (reward, change) in self.decisions.iter().filter_map(|decision| decision.stock.as_ref()) {
             let sum = self.stock.entry(reward.clone()).or_default();
+            *sum = sum.plus(*change);
+        }
+        self.budgets.clear();
+        for (key, change) in self.decisions.iter().flat_map(|decision| &decision.budgets) {
+            let sum = self.budgets.entry(key.clone()).or_default();
             *sum = sum.plus(*change);
         }
     }
@@ -159,6 +173,7 @@ impl Footprint {
                     footprint
                         .keys
                         .extend(activity.returns.iter().map(|back| (command.member_id, back.purchase.clone())));
+                    footprint.budgets.extend(activity.budgets());
                 }
                 Action::Adjust { .. } | Action::Close { .. } | Action::Erase | Action::Tick => {}
             }
@@ -232,6 +247,7 @@ impl Loaded {
         self.stock.extend(other.stock);
         self.references.extend(other.references);
         self.profiles.extend(other.profiles);
+        self.budgets.extend(other.budgets);
     }
 }
 
@@ -245,6 +261,7 @@ pub struct Batch<'a> {
     touched_orders: FxHashMap<(MemberId, OrderId), bool>,
     decisions: Vec<Decision>,
     stock: BTreeMap<String, StockChange>,
+    budgets: BTreeMap<BudgetKey, BudgetChange>,
 }
 
 impl<'a> Batch<'a> {
@@ -261,6 +278,7 @@ impl<'a> Batch<'a> {
             touched_orders: FxHashMap::default(),
             decisions: Vec::new(),
             stock: BTreeMap::new(),
+            budgets: BTreeMap::new(),
         }
     }
 
@@ -345,6 +363,12 @@ impl<'a> Batch<'a> {
             let sum = self.stock.entry(reward.clone()).or_default();
             *sum = sum.plus(*change);
         }
+        for (key, change) in &decision.budgets {
+            let held = self.loaded.budgets.entry(key.clone()).or_default();
+            *held = held.plus(change.added);
+            let sum = self.budgets.entry(key.clone()).or_default();
+            *sum = sum.plus(*change);
+        }
         self.decisions.push(decision);
     }
 
@@ -365,6 +389,6 @@ impl<'a> Batch<'a> {
             }
         }
         orders.sort_by_key(|(order, _)| order.id);
-        Changes { decisions: self.decisions, accounts, orders, stock: self.stock }
+        Changes { decisions: self.decisions, accounts, orders, stock: self.stock, budgets: self.budgets }
     }
 }

@@ -5,7 +5,7 @@ use super::command::{Action, Command, Enrolment};
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
-use crate::earning::{Outcome, PreparedActivity, Unsettled, settle};
+use crate::earning::{BudgetChange, BudgetKey, Outcome, PreparedActivity, Spent, Tally, Unsettled, settle};
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
@@ -57,6 +57,10 @@ pub struct Decision {
     pub order: Option<Order>,
     /// A change of stock.
     pub stock: Option<(String, StockChange)>,
+    /// What it takes out of budgets that members share.
+    pub budgets: Vec<(BudgetKey, BudgetChange)>,
+    /// Whether such a budget had no room for all of it.
+    pub budget_reached: bool,
     /// A member whose references lead to this one from now on.
     pub takes_references_of: Option<MemberId>,
     /// Members whose key, profile and references are destroyed: this one, and those who were merged into it.
@@ -79,6 +83,8 @@ pub(super) struct Draft<'a> {
     activity: Option<(ActivityId, String, String)>,
     pub(super) order: Option<Order>,
     pub(super) stock: Option<(String, StockChange)>,
+    budgets: Vec<(BudgetKey, BudgetChange)>,
+    budget_reached: bool,
     pub(super) erased: Vec<MemberId>,
 }
 
@@ -185,6 +191,7 @@ impl<'a> Draft<'a> {
             points: -account.available(),
             explanation: Vec::new(),
             counted: Vec::new(),
+            budgets: Vec::new(),
             returned: None,
             forgiven: 0,
             matured: 0,
@@ -212,6 +219,8 @@ impl<'a> Draft<'a> {
             activity: None,
             order: None,
             stock: None,
+            budgets: Vec::new(),
+            budget_reached: false,
             erased: Vec::new(),
         }
     }
@@ -275,9 +284,11 @@ impl<'a> Draft<'a> {
             self.take_back_purchase(back, loaded)?;
         }
         let settled =
-            settle(self.program, activity, &self.account, self.command.at).map_err(|problem| match problem {
-                Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
-                Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
+            settle(self.program, activity, &self.account, &loaded.budgets, self.command.at).map_err(|problem| {
+                match problem {
+                    Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
+                    Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
+                }
             })?;
         for mut outcome in settled.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
@@ -293,6 +304,13 @@ impl<'a> Draft<'a> {
         }
         settled.counted.iter().for_each(|counted| self.account.history.count(counted));
         self.receipt.counted = settled.counted;
+        let spent = |(key, change): &(BudgetKey, BudgetChange)| {
+            let Tally { count, sum } = change.added;
+            Spent { key: key.clone(), count, points: sum }
+        };
+        self.receipt.budgets = settled.budgets.iter().map(spent).collect();
+        self.budgets = settled.budgets;
+        self.budget_reached = settled.budget_reached;
         self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
         self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
@@ -416,6 +434,8 @@ impl<'a> Draft<'a> {
             activity: self.activity,
             order: self.order,
             stock: self.stock,
+            budgets: self.budgets,
+            budget_reached: self.budget_reached,
             takes_references_of: None,
             erased: self.erased,
             counterpart: None,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Event;
-use crate::earning::{Counted, Outcome, ReturnedPurchase};
+use crate::earning::{Counted, Outcome, ReturnedPurchase, Spent};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{AccountStatus, Balance, CurrencyId, Merge, TransactionKind};
 use crate::redemption::OrderState;
@@ -59,6 +59,9 @@ pub struct Receipt {
     /// What the activity added to the counters of caps and conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<Counted>,
+    /// What the activity took out of budgets that members share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<Spent>,
     /// The purchase that a return names, and how much of it was returned by this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned: Option<ReturnedPurchase>,

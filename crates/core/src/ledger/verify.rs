@@ -4,7 +4,9 @@ use rustc_hash::FxHashMap;
 
 use super::{Account, CurrencyId, LedgerAccount, Transaction, TransactionKind, leaf_hash};
 use crate::audit::{AuditColumns, AuditEntry, ChainVerifier};
+use crate::earning::{BudgetKey, Budgets, Spent, Tally};
 use crate::id::MemberId;
+use crate::kernel::Receipt;
 use crate::proofs::LogVerifier;
 use crate::redemption::{Order, OrderState};
 use crate::rewards::StockLevel;
@@ -58,6 +60,8 @@ pub struct Verifier {
     orders: OrderSums,
     /// Points that merges took out of accounts and have not put into others, by currency: none in the end.
     merged: FxHashMap<CurrencyId, i64>,
+    /// What the journal says was taken out of budgets.
+    budgets: Budgets,
     /// The log, which is checked against the journal.
     pub log: LogVerifier,
     chain: ChainVerifier,
@@ -109,7 +113,14 @@ impl Verifier {
         }
         if transaction.kind.changes_status() || transaction.kind == TransactionKind::Activity {
             match serde_json::from_str(&transaction.receipt) {
-                Ok(receipt) => account.follow_receipt(transaction, &receipt),
+                Ok(receipt) => {
+                    let receipt: Receipt = receipt;
+                    account.follow_receipt(transaction, &receipt);
+                    for Spent { key, count, points } in receipt.budgets {
+                        let tally = self.budgets.entry(key).or_default();
+                        *tally = tally.plus(Tally { count, sum: points });
+                    }
+                }
                 Err(error) => problems.push(format!("its receipt cannot be read: {error}")),
             }
         }
@@ -212,6 +223,18 @@ impl Verifier {
         }
     }
 
+    /// What members have taken together out of a budget.
+    pub fn budget(&mut self, key: &BudgetKey, stored: Tally) {
+        let told = self.budgets.remove(key).unwrap_or_default();
+        if told != stored {
+            let problem = format!(
+                "holds {} points of {} activities, but the journal says {} of {}",
+                stored.sum, stored.count, told.sum, told.count
+            );
+            self.wrong(format!("budget {} {} until {}", key.name, key.window.name(), key.ends_at), problem);
+        }
+    }
+
     /// One entry of the audit log, in the order of the numbers, with the columns that stand beside it.
     pub fn audit_entry(&mut self, entry: &AuditEntry, columns: &AuditColumns) {
         self.report.audit_entries += 1;
@@ -231,6 +254,11 @@ impl Verifier {
         for (currency, points) in merged {
             let problem = format!("merges took out {points} points more than they put in");
             self.wrong(format!("currency {}", currency.0), problem);
+        }
+        let mut missing: Vec<BudgetKey> = std::mem::take(&mut self.budgets).into_keys().collect();
+        missing.sort();
+        for key in missing {
+            self.wrong(format!("budget {}", key.name), "was taken from, but has no row".to_owned());
         }
         let mut orphans: Vec<MemberId> = self.rebuilt.keys().copied().collect();
         orphans.sort();

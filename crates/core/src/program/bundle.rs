@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::earning::{Cap, ProgramCap, Rule, validate_caps};
+use crate::earning::{Campaign, Cap, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::rewards::Reward;
@@ -119,6 +119,9 @@ pub struct Bundle {
     /// Its earning rules, in the order in which they are evaluated.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// Its campaigns, to which rules may belong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub campaigns: Vec<Campaign>,
     /// Its rewards.
     #[serde(default)]
     pub rewards: Vec<Reward>,
@@ -127,7 +130,7 @@ pub struct Bundle {
 /// One version of one piece of configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// `program`, `currency`, `rule` or `reward`.
+    /// `program`, `currency`, `rule`, `campaign` or `reward`.
     pub kind: String,
     /// Its id within the kind.
     pub id: String,
@@ -173,7 +176,9 @@ impl Bundle {
         unique("currency", self.currencies.iter().map(|currency| currency.code.as_str()))?;
         unique("rule", self.rules.iter().map(|rule| rule.id.as_str()))?;
         unique("reward", self.rewards.iter().map(|reward| reward.id.as_str()))?;
+        unique("campaign", self.campaigns.iter().map(|campaign| campaign.id.as_str()))?;
         self.currencies.iter().try_for_each(Currency::validate)?;
+        self.campaigns.iter().try_for_each(|campaign| self.validate_campaign(campaign))?;
         self.rewards.iter().try_for_each(|reward| self.validate_reward(reward))?;
         self.validate_caps()?;
         self.validate_rules()
@@ -194,6 +199,7 @@ impl Bundle {
             let what = format!("rule `{}`", rule.id);
             rule.validate(rules.get(..index).unwrap_or_default()).map_err(|problem| format!("{what}: {problem}"))?;
             self.check_currency(&what, rule.currency)?;
+            self.check_campaign(&what, rule)?;
             let Some(exclusive) = &rule.exclusive else { return Ok(()) };
             let first = groups.entry(&exclusive.group).or_insert(rule);
             let same_choice = first.exclusive.as_ref().is_some_and(|other| other.choose == exclusive.choose);
@@ -206,6 +212,26 @@ impl Bundle {
                 first.id
             ))
         })
+    }
+
+    fn validate_campaign(&self, campaign: &Campaign) -> Result<(), String> {
+        let what = format!("campaign `{}`", campaign.id);
+        check_id(&what, &campaign.id)?;
+        campaign.name.validate(&what)?;
+        campaign.validate().map_err(|problem| format!("{what}: {problem}"))?;
+        campaign.caps.iter().try_for_each(|cap| self.check_currency(&what, cap.currency))
+    }
+
+    fn check_campaign(&self, what: &str, rule: &Rule) -> Result<(), String> {
+        let Some(id) = &rule.campaign else { return Ok(()) };
+        let campaign = self.campaigns.iter().find(|campaign| campaign.id == *id);
+        let campaign = campaign.ok_or_else(|| format!("{what}: there is no campaign `{id}`"))?;
+        match &rule.arm {
+            Some(arm) if !campaign.arms.iter().any(|known| known.id == *arm) => {
+                Err(format!("{what}: the campaign `{id}` has no arm `{arm}`"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_currency(&self, what: &str, currency: CurrencyId) -> Result<(), String> {
@@ -236,6 +262,9 @@ impl Bundle {
         }
         for (position, rule) in self.rules.iter().enumerate() {
             documents.push(document("rule", &rule.id, position, rule)?);
+        }
+        for (position, campaign) in self.campaigns.iter().enumerate() {
+            documents.push(document("campaign", &campaign.id, position, campaign)?);
         }
         for (position, reward) in self.rewards.iter().enumerate() {
             documents.push(document("reward", &reward.id, position, reward)?);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bundle::{Currency, Document, Granule, ProgramSettings, money_digits};
-use crate::earning::{CompiledRule, Rule, Window};
+use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
 use crate::time::{Calendar, Timestamp};
@@ -21,6 +21,8 @@ pub struct Program {
     pub currencies: Vec<Currency>,
     /// All versions of all rules, in the order of the file and of their versions.
     pub rules: Vec<Arc<CompiledRule>>,
+    /// All versions of all campaigns, by id and in the order of their versions.
+    campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
     tracked: BTreeMap<String, Vec<Window>>,
     rewards: BTreeMap<String, Reward>,
 }
@@ -32,6 +34,7 @@ impl Program {
         let mut currencies = BTreeMap::new();
         let mut rewards = BTreeMap::new();
         let mut rules = Vec::new();
+        let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
         for document in documents {
             let what = format!("{} `{}` version {}", document.kind, document.id, document.version);
             let active = document.state == "active";
@@ -51,17 +54,26 @@ impl Program {
                         .map_err(|problem| format!("{what}: {problem}"))?;
                     rules.push((document.position, compiled));
                 }
+                "campaign" => {
+                    let campaign: Campaign = read(&what, &document.body)?;
+                    let (version, from) = (document.version, document.effective_from);
+                    let compiled = CompiledCampaign::compile(campaign, version, from, active)
+                        .map_err(|problem| format!("{what}: {problem}"))?;
+                    campaigns.entry(document.id.clone()).or_default().push(Arc::new(compiled));
+                }
                 other => return Err(format!("this version knows no configuration of kind `{other}`")),
             }
         }
         let settings = settings.ok_or("there is no program in this data directory; run `guerdon init`")?;
         let rules = in_order(rules);
+        campaigns.values_mut().for_each(|versions| versions.sort_by_key(|campaign| campaign.version));
         Ok(Self {
             calendar: Calendar::new(&settings.time_zone)?,
             money_digits: money_digits(&settings.money).ok_or("unknown money")?,
             currencies: currencies.into_values().collect(),
-            tracked: tracked(&rules),
+            tracked: tracked(&rules, &campaigns),
             rules,
+            campaigns,
             rewards,
             settings,
         })
@@ -70,6 +82,16 @@ impl Program {
     /// The windows in which accounts count a kind of activity, because conditions ask for it.
     pub fn tracked(&self, kind: &str) -> &[Window] {
         self.tracked.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// The version of a campaign that holds at `at`.
+    pub fn campaign(&self, id: &str, at: Timestamp) -> Option<&Arc<CompiledCampaign>> {
+        self.campaigns.get(id)?.iter().rev().find(|campaign| campaign.effective_from <= at)
+    }
+
+    /// The newest version of each campaign, by id.
+    pub fn campaigns(&self) -> impl Iterator<Item = &Arc<CompiledCampaign>> {
+        self.campaigns.values().filter_map(|versions| versions.last())
     }
 
     /// The reward of an id.
@@ -134,9 +156,14 @@ fn in_order(mut rules: Vec<(i64, CompiledRule)>) -> Vec<Arc<CompiledRule>> {
 }
 
 /// What the conditions of all versions ask of histories: also of those that are to come, so that the counters are there.
-fn tracked(rules: &[Arc<CompiledRule>]) -> BTreeMap<String, Vec<Window>> {
+fn tracked(
+    rules: &[Arc<CompiledRule>],
+    campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+) -> BTreeMap<String, Vec<Window>> {
     let mut tracked: BTreeMap<String, Vec<Window>> = BTreeMap::new();
-    for (kind, window) in rules.iter().filter(|rule| rule.active).flat_map(|rule| rule.counted()) {
+    let audiences = campaigns.values().flatten().filter(|campaign| campaign.active);
+    let audiences = audiences.flat_map(|campaign| campaign.counted());
+    for (kind, window) in rules.iter().filter(|rule| rule.active).flat_map(|rule| rule.counted()).chain(audiences) {
         let windows = tracked.entry(kind.to_owned()).or_default();
         if !windows.contains(&window) {
             windows.push(window);

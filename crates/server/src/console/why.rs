@@ -1,7 +1,7 @@
 //! One sentence for what one rule gave, took back or did not give.
 
 use fluent_templates::fluent_bundle::FluentValue;
-use guerdon_core::earning::{CapScope, Outcome, Trim};
+use guerdon_core::earning::{CapScope, Outcome, Per, Trim};
 use guerdon_core::kernel::Receipt;
 use guerdon_core::ledger::CurrencyId;
 
@@ -93,11 +93,17 @@ fn limit(frame: &Frame, currency: CurrencyId, trim: &Trim) -> String {
     };
     let key = match trim.cap {
         CapScope::Rule => "why-limit-of-rule",
+        CapScope::Campaign => "why-limit-of-campaign",
         CapScope::Program => "why-limit-of-program",
+    };
+    let shared = match trim.per {
+        Per::Member => String::new(),
+        Per::Everyone => frame.t("why-limit-of-everyone"),
+        Per::Store => frame.t("why-limit-of-store"),
     };
     let offered = frame.points(currency, trim.offered).into();
     let window = frame.t(&format!("window-{}", trim.window.name())).into();
-    frame.say(key, [("offered", offered), ("limit", limit.into()), ("window", window)])
+    frame.say(key, [("offered", offered), ("limit", limit.into()), ("window", window)]) + &shared
 }
 
 /// When the points of an outcome become active and how long they are good.

@@ -27,6 +27,7 @@ pub(super) async fn audit(connection: &mut PgConnection, verifier: &mut Verifier
     orders(&mut snapshot, verifier).await?;
     accounts(&mut snapshot, verifier).await?;
     stock(&mut snapshot, verifier).await?;
+    budgets(&mut snapshot, verifier).await?;
     record::audit(&mut snapshot, verifier).await?;
     log::audit(&mut snapshot, verifier, keys).await?;
     snapshot.rollback().await.map_err(store_error)
@@ -140,6 +141,18 @@ async fn accounts(connection: &mut PgConnection, verifier: &mut Verifier) -> Don
         }
     })
     .await
+}
+
+async fn budgets(connection: &mut PgConnection, verifier: &mut Verifier) -> Done {
+    let sql = format!("SELECT {} FROM budget", rows::BUDGET_COLUMNS);
+    let found = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(store_error)?;
+    for row in &found {
+        match rows::budget(row) {
+            Ok((key, tally)) => verifier.budget(&key, tally),
+            Err(problem) => verifier.unreadable("budget".to_owned(), problem),
+        }
+    }
+    Ok(())
 }
 
 async fn stock(connection: &mut PgConnection, verifier: &mut Verifier) -> Done {

@@ -18,6 +18,7 @@ const DISTRIBUTED: &[(&str, &str, &str)] = &[
     ("orders", "member_id", "account"),
     ("member_ref", "digest", "none"),
     ("stock", "reward_id", "none"),
+    ("budget", "name", "none"),
     ("record", "id", "none"),
     ("audit", "number", "none"),
     ("outbox", "batch_id", "none"),

@@ -20,6 +20,7 @@ pub(super) async fn prefetch(connection: &mut PgConnection, footprint: &Footprin
     keys(connection, footprint, &mut loaded).await?;
     orders(connection, footprint, &mut loaded).await?;
     stock(connection, footprint, &mut loaded).await?;
+    budgets(connection, footprint, &mut loaded).await?;
     references(connection, footprint, &mut loaded).await?;
     profiles(connection, footprint, &mut loaded).await?;
     Ok(loaded)
@@ -89,6 +90,27 @@ async fn stock(connection: &mut PgConnection, footprint: &Footprint, loaded: &mu
     each(query.fetch_all(connection).await.map_err(store_error)?, |row| {
         let (reward, level) = rows::stock(row)?;
         loaded.stock.insert(reward, level);
+        Ok(())
+    })
+}
+
+async fn budgets(connection: &mut PgConnection, footprint: &Footprint, loaded: &mut Loaded) -> Done {
+    if footprint.budgets.is_empty() {
+        return Ok(());
+    }
+    let columns = rows::BUDGET_COLUMNS.split(", ").map(|column| format!("b.{column}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT {columns} FROM unnest($1::text[], $2::text[], $3::bigint[]) AS k (name, period, ends_at)
+         JOIN budget b ON b.name = k.name AND b.period = k.period AND b.ends_at = k.ends_at"
+    );
+    let keys = || footprint.budgets.iter();
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(keys().map(|key| key.name.as_str()).collect::<Vec<_>>())
+        .bind(keys().map(|key| key.window.name()).collect::<Vec<_>>())
+        .bind(keys().map(|key| key.ends_at.as_millis()).collect::<Vec<_>>());
+    each(query.fetch_all(connection).await.map_err(store_error)?, |row| {
+        let (key, tally) = rows::budget(row)?;
+        loaded.budgets.insert(key, tally);
         Ok(())
     })
 }

@@ -1,5 +1,6 @@
 //! The changes of a batch, written set-based in one transaction: one statement a table, whatever the number of rows.
 
+use guerdon_core::earning::BudgetChange;
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{AccountChange, Changes};
 use guerdon_core::time::Timestamp;
@@ -52,7 +53,8 @@ async fn rest(connection: &mut PgConnection, changes: &Changes) -> Done {
     members::write(&mut *connection, changes).await?;
     orders(&mut *connection, changes).await?;
     log::write_outbox(&mut *connection, &leaves).await?;
-    stock(&mut *connection, changes).await
+    stock(&mut *connection, changes).await?;
+    budgets(&mut *connection, changes).await
 }
 
 /// Runs a statement that must touch `rows` rows; fewer mean that another node was faster.
@@ -215,6 +217,37 @@ async fn orders(connection: &mut PgConnection, changes: &Changes) -> Done {
         run(connection, query, all.len()).await?;
     }
     Ok(())
+}
+
+/// Adds to shared counters, in order, as long as they stay within their limits: another node may have added meanwhile.
+async fn budgets(connection: &mut PgConnection, changes: &Changes) -> Done {
+    if changes.budgets.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = changes.budgets.keys().map(|key| key.name.as_str()).collect();
+    let periods: Vec<&str> = changes.budgets.keys().map(|key| key.window.name()).collect();
+    let ends: Vec<i64> = changes.budgets.keys().map(|key| key.ends_at.as_millis()).collect();
+    let values = |of: fn(&BudgetChange) -> i64| changes.budgets.values().map(of).collect::<Vec<i64>>();
+    let insert = "INSERT INTO budget (name, period, ends_at, count, points)
+                  SELECT u.name, u.period, u.ends_at, 0, 0
+                  FROM unnest($1::text[], $2::text[], $3::bigint[]) AS u (name, period, ends_at)
+                  ON CONFLICT DO NOTHING";
+    let query = sqlx::query(insert).bind(names.clone()).bind(periods.clone()).bind(ends.clone());
+    query.execute(&mut *connection).await.map_err(store_error)?;
+    let update = "UPDATE budget b SET count = b.count + u.count, points = b.points + u.points
+                  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                      $7::bigint[]) AS u (name, period, ends_at, count, points, most_count, most_points)
+                  WHERE b.name = u.name AND b.period = u.period AND b.ends_at = u.ends_at
+                      AND b.count <= u.most_count - u.count AND b.points <= u.most_points - u.points";
+    let query = sqlx::query(update)
+        .bind(names)
+        .bind(periods)
+        .bind(ends)
+        .bind(values(|change| change.added.count))
+        .bind(values(|change| change.added.sum))
+        .bind(values(|change| change.at_most.count))
+        .bind(values(|change| change.at_most.sum));
+    run(connection, query, changes.budgets.len()).await
 }
 
 async fn stock(connection: &mut PgConnection, changes: &Changes) -> Done {

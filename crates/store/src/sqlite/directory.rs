@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("record.sql"),
     include_str!("sealed.sql"),
     include_str!("merge.sql"),
+    include_str!("budget.sql"),
 ];
 
 /// A data directory that this process alone writes to, until it is dropped.
