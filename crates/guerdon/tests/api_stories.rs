@@ -98,6 +98,34 @@ async fn ann_shops_sees_why_and_redeems() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_shows_what_its_budget_has_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let campaign = "[[campaigns]]\nid = \"welcome\"\nname = \"Welcome\"\ndepartment = \"marketing\"\n\
+        caps = [{ window = \"lifetime\", points = 30, per = \"everyone\" }, { window = \"lifetime\", points = 20, per = \"store\" }]\n\
+        [[rules]]\nid = \"hello\"\nname = \"Hello\"\ntrigger = \"visit\"\ncampaign = \"welcome\"\n\
+        effect = { type = \"fixed_points\", points = 12 }\n";
+    init(&data, &format!("{}\n{campaign}", gift_club(10)));
+    let server = Server::start(&data);
+    let mut given = Vec::new();
+    for (key, store) in [("a", "bund"), ("b", "bund"), ("c", "park"), ("d", "park")] {
+        let member = server.member(key, 0).await;
+        let visit = json!({ "member_id": member, "activity": { "kind": "visit", "store": store } });
+        let (status, receipt) = server.post("/v1/activities", &format!("visit-{key}"), visit).await;
+        assert_eq!(status, 201, "{receipt}");
+        given.push(receipt["points"].clone());
+    }
+    // 12, what is left of 20 for the store, and what is left of 30 for everyone.
+    assert_eq!(given, [12, 8, 10, 0]);
+    let (status, campaigns) = server.get("/v1/campaigns").await;
+    assert_eq!(status, 200);
+    insta::assert_json_snapshot!("campaigns", campaigns);
+    drop(server);
+    let (code, out, _) = support::guerdon(&["verify", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(code, 0, "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_answers_each_activity_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use guerdon_core::earning::{BudgetKey, Tally};
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, TransactionKind};
 use guerdon_core::members::MemberRef;
@@ -274,6 +275,14 @@ impl Reader {
         let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");
         let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
+    }
+
+    /// What was taken out of budgets in windows that are open at a moment; at most 10,000, those that end first.
+    pub async fn open_budgets(&self, at: Timestamp) -> Read<Vec<(BudgetKey, Tally)>> {
+        let sql = "SELECT name, period, ends_at, count, points FROM budget WHERE ends_at > $1
+                   ORDER BY ends_at, name LIMIT 10000";
+        let rows = sqlx::query(sql).bind(at.as_millis()).fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| rows::budget(row).map_err(StoreError::Unusable)).collect()
     }
 
     /// What moved, by local day, ledger accounts and rule: everything the dashboards add up.

@@ -196,8 +196,12 @@ impl CompiledCampaign {
         store: &str,
         arm: Option<&str>,
     ) -> bool {
-        let local = self.calendar.as_ref().unwrap_or(calendar).local(at);
-        self.active && self.campaign.schedule.runs(local) && self.is_released(member, store) && self.is_in(member, arm)
+        self.runs(calendar, at) && self.is_released(member, store) && self.is_in(member, arm)
+    }
+
+    /// Whether it runs at `at` by its schedule.
+    pub fn runs(&self, calendar: &Calendar, at: Timestamp) -> bool {
+        self.active && self.campaign.schedule.runs(self.calendar.as_ref().unwrap_or(calendar).local(at))
     }
 
     fn is_released(&self, member: MemberId, store: &str) -> bool {

@@ -5,6 +5,7 @@ mod activities;
 mod api_keys;
 mod approvals;
 mod audit;
+mod campaigns;
 mod cards;
 mod clients;
 pub(crate) mod extract;
@@ -34,6 +35,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(profile::router())
         .merge(accounts::router())
         .merge(activities::router())
+        .merge(campaigns::router())
         .merge(rewards::router())
         .merge(orders::router())
         .merge(cards::router())
