@@ -203,7 +203,6 @@ impl<'a> Draft<'a> {
             order: None,
             status: None,
             merge: None,
-            events: Vec::new(),
             balances: Vec::new(),
         };
         Self {
