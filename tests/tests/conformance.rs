@@ -851,9 +851,12 @@ mod sqlite_only {
 
     /// The rows that `verify` names after a statement was run behind its back.
     fn named_after(sql: &str) -> Vec<String> {
-        let (directory, _, _) = lived_in();
-        assert!(raw(&directory).execute(sql, []).unwrap() > 0, "{sql} changed nothing");
-        let report = verify(&mut reopen(&directory).unwrap()).unwrap();
+        named_in(&lived_in().0, sql)
+    }
+
+    fn named_in(directory: &tempfile::TempDir, sql: &str) -> Vec<String> {
+        assert!(raw(directory).execute(sql, []).unwrap() > 0, "{sql} changed nothing");
+        let report = verify(&mut reopen(directory).unwrap()).unwrap();
         assert!(report.wrong > 0, "{sql} went unnoticed");
         report.findings.into_iter().map(|finding| finding.row).collect()
     }
@@ -914,6 +917,26 @@ mod sqlite_only {
         assert_names("UPDATE orders SET state = 3 WHERE state = 1", "stock voucher-5");
         assert_names("UPDATE stock SET issued = issued - 1, on_hand = on_hand + 1 WHERE issued > 0", "stock voucher-5");
         assert_names("DELETE FROM account", "account mem_");
+    }
+
+    #[test]
+    fn a_changed_budget_is_noticed() {
+        for (sql, row) in [
+            ("UPDATE budget SET points = points + 1", "budget campaign:autumn day until"),
+            ("UPDATE budget SET name = 'campaign:spring' WHERE name = 'campaign:autumn'", "budget campaign:spring day"),
+            ("DELETE FROM budget WHERE name = 'campaign:autumn'", "budget campaign:autumn"),
+        ] {
+            let (mut store, directory) = Sqlite::fresh();
+            publish(&mut store, &campaign_bundle(), today()).unwrap();
+            let mut house = House::<Sqlite>::over(store, directory);
+            let member = house.member();
+            let purchase = house.record(member, &paid("purchase", today(), 1_000));
+            assert_eq!(house.accepted(&purchase).points, 10);
+            let (store, directory) = house.close();
+            drop(store);
+            let rows = named_in(&directory, sql);
+            assert!(rows.iter().any(|named| named.starts_with(row)), "{sql}: {rows:?} name no {row}");
+        }
     }
 
     #[test]

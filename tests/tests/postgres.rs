@@ -80,32 +80,44 @@ fn two_nodes_share_members_and_a_hot_reward_without_losing_anything() {
     clean(&url);
 }
 
+/// Two nodes of a program, each asked by two callers at once for some rounds: which member does what. Returns the store
+/// afterwards, and the members.
+fn on_two_nodes(
+    url: &str,
+    bundle: &Bundle,
+    members: usize,
+    rounds: usize,
+    what: impl Fn(usize, usize) -> (usize, Activity) + Sync,
+) -> (PostgresStore, Vec<MemberId>) {
+    let mut store = PostgresStore::create(url).unwrap();
+    publish(&mut store, bundle, today()).unwrap();
+    let mut house = House::<Postgres>::over(store, url.to_owned());
+    let members: Vec<MemberId> = (0..members).map(|_| house.member()).collect();
+    let program = Arc::clone(&house.program);
+    house.close();
+    let nodes = [node(url), node(url)];
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let (handle, members, program, what) = (nodes[worker % 2].handle(), &members, &program, &what);
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    let key = format!("w{worker}-r{round}");
+                    let (member, activity) = what(worker, round);
+                    let command = Command::record(program, members[member], &key, &activity, today(), EARLIEST);
+                    drop(ask(&handle, command.unwrap()).unwrap());
+                }
+            });
+        }
+    });
+    let store = nodes.into_iter().map(|node| node.stop().unwrap()).next().unwrap();
+    (store, members)
+}
+
 #[test]
 fn a_cap_holds_on_two_nodes_at_once() {
     let url = shared().database();
-    let mut store = PostgresStore::create(&url).unwrap();
-    publish(&mut store, &capped_bundle(), today()).unwrap();
-    let mut house = House::<Postgres>::over(store, url.clone());
-    let members: Vec<MemberId> = (0..3).map(|_| house.member()).collect();
-    let program = std::sync::Arc::clone(&house.program);
-    house.close();
-    let nodes = [node(&url), node(&url)];
-    let workers: Vec<_> = (0..4)
-        .map(|worker: usize| {
-            let (handle, members, program) = (nodes[worker % 2].handle(), members.clone(), program.clone());
-            std::thread::spawn(move || {
-                for round in 0..30 {
-                    let key = format!("w{worker}-r{round}");
-                    let activity = paid("purchase", today(), 300);
-                    let member = members[round % members.len()];
-                    let command = Command::record(&program, member, &key, &activity, today(), EARLIEST).unwrap();
-                    drop(ask(&handle, command).unwrap());
-                }
-            })
-        })
-        .collect();
-    workers.into_iter().for_each(|worker| worker.join().unwrap());
-    let mut store = nodes.into_iter().map(|node| node.stop().unwrap()).next().unwrap();
+    let purchase = |_, round: usize| (round % 3, paid("purchase", today(), 300));
+    let (mut store, members) = on_two_nodes(&url, &capped_bundle(), 3, 30, purchase);
     for member in members {
         // 40 purchases of 3 points meet 100 a day; the third of the month gives 7 more.
         let account = stored_account(&mut store, member).unwrap();
@@ -117,30 +129,11 @@ fn a_cap_holds_on_two_nodes_at_once() {
 #[test]
 fn a_budget_is_exact_on_two_nodes_at_once() {
     let url = shared().database();
-    let mut store = PostgresStore::create(&url).unwrap();
-    publish(&mut store, &campaign_bundle(), today()).unwrap();
-    let mut house = House::<Postgres>::over(store, url.clone());
-    let members: Vec<MemberId> = (0..8).map(|_| house.member()).collect();
-    let program = std::sync::Arc::clone(&house.program);
-    house.close();
-    let nodes = [node(&url), node(&url)];
-    let workers: Vec<_> = (0..4)
-        .map(|worker: usize| {
-            let (handle, members, program) = (nodes[worker % 2].handle(), members.clone(), program.clone());
-            std::thread::spawn(move || {
-                for round in 0..20 {
-                    let key = format!("w{worker}-r{round}");
-                    let store = Some(format!("store-{}", round % 3));
-                    let activity = Activity { store, ..paid("purchase", today(), 300) };
-                    let member = members[(worker + round) % members.len()];
-                    let command = Command::record(&program, member, &key, &activity, today(), EARLIEST).unwrap();
-                    drop(ask(&handle, command).unwrap());
-                }
-            })
-        })
-        .collect();
-    workers.into_iter().for_each(|worker| worker.join().unwrap());
-    let mut store = nodes.into_iter().map(|node| node.stop().unwrap()).next().unwrap();
+    let purchase = |worker: usize, round: usize| {
+        let store = Some(format!("store-{}", round % 3));
+        ((worker + round) % 8, Activity { store, ..paid("purchase", today(), 300) })
+    };
+    let (mut store, members) = on_two_nodes(&url, &campaign_bundle(), 8, 20, purchase);
     let given: i64 = members.iter().map(|member| stored_account(&mut store, *member).unwrap().available()).sum();
     // 80 purchases of 3 points meet 100 in all, of which no store may give more than 50.
     assert_eq!(given, 100);

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{KEY, Server, gift_club, http_client, init};
+use support::{KEY, Server, gift_club, gift_club_with_a_campaign, http_client, init};
 
 /// Replaces what differs from run to run.
 fn steady(mut value: Value) -> Value {
@@ -101,11 +101,7 @@ async fn ann_shops_sees_why_and_redeems() {
 async fn a_campaign_shows_what_its_budget_has_given() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let campaign = "[[campaigns]]\nid = \"welcome\"\nname = \"Welcome\"\ndepartment = \"marketing\"\n\
-        caps = [{ window = \"lifetime\", points = 30, per = \"everyone\" }, { window = \"lifetime\", points = 20, per = \"store\" }]\n\
-        [[rules]]\nid = \"hello\"\nname = \"Hello\"\ntrigger = \"visit\"\ncampaign = \"welcome\"\n\
-        effect = { type = \"fixed_points\", points = 12 }\n";
-    init(&data, &format!("{}\n{campaign}", gift_club(10)));
+    init(&data, &gift_club_with_a_campaign(10));
     let server = Server::start(&data);
     let mut given = Vec::new();
     for (key, store) in [("a", "bund"), ("b", "bund"), ("c", "park"), ("d", "park")] {

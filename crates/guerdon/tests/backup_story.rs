@@ -12,7 +12,7 @@ use guerdon_store::AuditQuery;
 use guerdon_store::read::Reader;
 use guerdon_tests::postgres;
 use serde_json::json;
-use support::{Server, gift_club, guerdon, init};
+use support::{Server, gift_club, gift_club_with_a_campaign, guerdon, init};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -36,9 +36,12 @@ fn balance(arguments: &[&str], member: &str) -> i64 {
 async fn a_directory_is_backed_up_under_load_and_restored_as_of_any_moment() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    init(&data, &gift_club(100));
+    init(&data, &gift_club_with_a_campaign(100));
     let server = Arc::new(Server::start(&data));
     let ann = server.member("ann", 10_000).await;
+    let bob = server.member("bob", 0).await;
+    let visit = || json!({ "member_id": bob, "activity": { "kind": "visit", "store": "bund" } });
+    assert_eq!(server.post("/v1/activities", "first", visit()).await.1["points"], 12);
     let order =
         |member: &str, capture: bool| json!({ "member_id": member, "reward_id": "voucher-5", "capture": capture });
     let (status, held) = server.post("/v1/orders", "held", order(&ann, false)).await;
@@ -51,6 +54,7 @@ async fn a_directory_is_backed_up_under_load_and_restored_as_of_any_moment() {
     assert_eq!(server.post(&format!("/v1/orders/{held}/release"), "mistake", json!(null)).await.0, 201);
     let adjust = json!({ "points": -9_000, "reason": "a mistake" });
     assert_eq!(server.post(&format!("/v1/members/{ann}/adjustments"), "wrong", adjust).await.0, 201);
+    assert_eq!(server.post("/v1/activities", "second", visit()).await.1["points"], 8);
     let stop = Arc::new(AtomicBool::new(false));
     let load = tokio::spawn({
         let (server, stop) = (Arc::clone(&server), Arc::clone(&stop));
@@ -107,6 +111,11 @@ async fn a_directory_is_backed_up_under_load_and_restored_as_of_any_moment() {
     let again = Server::start(&earlier);
     assert_eq!(again.get(&format!("/v1/orders/{held}")).await.1["state"], "held");
     assert_eq!(again.get("/v1/rewards").await.1[0]["left"], json!(98));
+    // The second visit took something out of a budget, and that is back.
+    let taken = again.get("/v1/campaigns").await.1;
+    let points: Vec<_> = taken[0]["budgets"].as_array().unwrap().iter().map(|budget| &budget["points"]).collect();
+    assert_eq!(points, [12, 12]);
+    assert_eq!(again.post("/v1/activities", "second", visit()).await.1["points"], 8);
     // What was acknowledged before the moment is there; what came after can be done anew, under the same key.
     let (status, receipt) = again.post("/v1/orders", "spent", order(&ann, true)).await;
     assert_eq!((status, &receipt), (200, &spent));

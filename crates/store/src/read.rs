@@ -277,10 +277,11 @@ impl Reader {
         rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
     }
 
-    /// What was taken out of budgets in windows that are open at a moment; at most 10,000, those that end first.
-    pub async fn open_budgets(&self, at: Timestamp) -> Read<Vec<(BudgetKey, Tally)>> {
-        let sql = "SELECT name, period, ends_at, count, points FROM budget WHERE ends_at > $1
-                   ORDER BY ends_at, name LIMIT 10000";
+    /// What was taken out of the budgets of campaigns in windows that are open at a moment; 10,000 at most, of windows that
+    /// end late before others.
+    pub async fn campaign_budgets(&self, at: Timestamp) -> Read<Vec<(BudgetKey, Tally)>> {
+        let sql = "SELECT name, period, ends_at, count, points FROM budget
+                   WHERE name LIKE 'campaign:%' AND ends_at > $1 ORDER BY ends_at DESC, name, period LIMIT 10000";
         let rows = sqlx::query(sql).bind(at.as_millis()).fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| rows::budget(row).map_err(StoreError::Unusable)).collect()
     }

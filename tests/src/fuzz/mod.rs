@@ -27,6 +27,8 @@ use mutate::Mutator;
 const STACK_BYTES: usize = 2 << 20;
 /// How long one input may take, in a debug build.
 const INPUT_TIME: Duration = Duration::from_secs(10);
+/// Said when the known inputs are read: none of them may run out of memory.
+const EXPLORING: &str = "exploring";
 /// Inputs that are kept because they behaved in a new way.
 const KEPT: usize = 4_000;
 
@@ -85,7 +87,7 @@ impl Target {
             println!("{}", words.lines().last().unwrap_or_default());
             return false;
         }
-        if self.may_run_out && words.contains("memory allocation of") {
+        if self.may_run_out && words.contains(EXPLORING) && words.contains("memory allocation of") {
             return true;
         }
         let input = recorded(&last);
@@ -131,6 +133,7 @@ impl Target {
             let mut kept = known_inputs(self.name);
             kept.extend(self.seeds.iter().cloned());
             let mut seen: HashSet<u64> = kept.iter().map(|input| kind_of(&attempt(input))).collect();
+            eprintln!("{EXPLORING}");
             let (seconds, seed) = (setting("FUZZ_SECONDS", 2), setting("FUZZ_SEED", u64::from(std::process::id())));
             let mut mutator = Mutator::new(seed, self.words, self.input_bytes);
             let end = Instant::now() + Duration::from_secs(seconds);

@@ -1,6 +1,7 @@
 //! Budgets: counters that members share, behind caps on what a rule, a campaign or the program gives to all of them
 //! together, or in one store. They go through the batch like stock, so that a budget is exact on many nodes at once.
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::caps::{CapScope, ProgramCap};
@@ -32,13 +33,16 @@ impl Per {
 /// A shared counter: what it counts, in one window.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BudgetKey {
-    /// `rule:…`, `campaign:…` or `currency:…`, and `@` with a store when it is a store's.
+    /// `rule:…`, `campaign:…` or `currency:…`, and `@` with a store when it is a store's. An `@` of a rule's id is `%40`.
     pub name: String,
     /// In windows of which kind.
     pub window: Window,
     /// When the window ends.
     pub ends_at: Timestamp,
 }
+
+/// What shared counters hold before an activity; one that is not there holds nothing.
+pub type Budgets = FxHashMap<BudgetKey, Tally>;
 
 /// What an activity took out of a budget; in receipts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +89,8 @@ impl BudgetChange {
 /// The name of the budget behind a cap.
 pub(super) fn name(scope: CapScope, rule: &Rule, per: Per, store: &str) -> String {
     let of = match scope {
-        CapScope::Rule => format!("rule:{}", rule.id),
+        // Whatever an id holds, the first `@` stands before the store.
+        CapScope::Rule => format!("rule:{}", rule.id.replace('%', "%25").replace('@', "%40")),
         CapScope::Campaign => format!("campaign:{}", rule.campaign.as_deref().unwrap_or_default()),
         CapScope::Program => format!("currency:{}", rule.currency.0),
     };
@@ -98,4 +103,22 @@ pub(super) fn name(scope: CapScope, rule: &Rule, per: Per, store: &str) -> Strin
 /// The caps that a rule has a part in, from a list that belongs to several rules.
 pub(super) fn of_currency<'a>(caps: &'a [ProgramCap], rule: &'a Rule) -> impl Iterator<Item = &'a ProgramCap> {
     caps.iter().filter(|cap| cap.currency == rule.currency)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_budgets_share_a_name() {
+        let name = |id: &str, per, store: &str| {
+            let rule =
+                format!("id = '{id}'\nname = 'R'\ntrigger = 'visit'\neffect = {{ type = 'fixed_points', points = 1 }}");
+            name(CapScope::Rule, &toml::from_str(&rule).unwrap(), per, store)
+        };
+        assert_eq!(name("tea", Per::Everyone, "bund"), "rule:tea");
+        assert_eq!(name("tea", Per::Store, "bund"), "rule:tea@bund");
+        assert_eq!(name("tea@bund", Per::Everyone, ""), "rule:tea%40bund");
+        assert_eq!(name("tea%40bund", Per::Everyone, ""), "rule:tea%2540bund");
+    }
 }

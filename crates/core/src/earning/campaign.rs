@@ -147,8 +147,11 @@ impl Campaign {
             }
         }
         if let Some(release) = &self.release {
-            if release.percent > 100 || release.stores.len() > limits::DOCUMENTS {
+            if release.percent > 100 {
                 return Err("`release.percent` must be 0 to 100".to_owned());
+            }
+            if release.stores.len() > limits::DOCUMENTS {
+                return Err(format!("`release.stores` names more than {} stores", limits::DOCUMENTS));
             }
             release.stores.iter().try_for_each(|store| limits::check_text("release.stores", store, 128))?;
         }
@@ -187,36 +190,24 @@ impl CompiledCampaign {
         })
     }
 
-    /// Whether it runs at `at`, for a member in a store, and a rule of one of its arms. The audience is another matter.
-    pub(super) fn reaches(
-        &self,
-        calendar: &Calendar,
-        at: Timestamp,
-        member: MemberId,
-        store: &str,
-        arm: Option<&str>,
-    ) -> bool {
-        self.runs(calendar, at) && self.is_released(member, store) && self.is_in(member, arm)
-    }
-
     /// Whether it runs at `at` by its schedule.
     pub fn runs(&self, calendar: &Calendar, at: Timestamp) -> bool {
         self.active && self.campaign.schedule.runs(self.calendar.as_ref().unwrap_or(calendar).local(at))
     }
 
-    fn is_released(&self, member: MemberId, store: &str) -> bool {
+    /// Whether it is released for a member, or for everyone in a store.
+    pub(super) fn is_released(&self, member: MemberId, store: &str) -> bool {
         self.campaign.release.as_ref().is_none_or(|release| {
             release.stores.iter().any(|known| known == store)
                 || self.place(member, "release") < u64::from(release.percent)
         })
     }
 
-    fn is_in(&self, member: MemberId, arm: Option<&str>) -> bool {
-        arm.is_none_or(|arm| self.arm_of(member).is_some_and(|found| found == arm))
-    }
-
     /// The arm that a member belongs to, in every version that has the same arms.
     pub fn arm_of(&self, member: MemberId) -> Option<&str> {
+        if self.campaign.arms.is_empty() {
+            return None;
+        }
         let place = self.place(member, "arm");
         let mut end = 0;
         let found = self.campaign.arms.iter().find(|arm| {
@@ -240,9 +231,7 @@ impl CompiledCampaign {
         let account = self.audience.iter().filter_map(|audience| audience.account.as_ref());
         account.flat_map(|account| account.facts.iter().map(|(_, fact)| fact))
     }
-}
 
-impl CompiledCampaign {
     /// The kinds of activity, and the windows, that accounts must count for its audience.
     pub fn counted(&self) -> impl Iterator<Item = (&str, Window)> {
         rule::counted(self.facts())
@@ -275,7 +264,7 @@ mod tests {
 
     fn runs(campaign: &CompiledCampaign, at: &str) -> bool {
         let shanghai = Calendar::new("Asia/Shanghai").unwrap();
-        campaign.reaches(&shanghai, Timestamp::parse_rfc3339(at).unwrap(), MemberId(7), "", None)
+        campaign.runs(&shanghai, Timestamp::parse_rfc3339(at).unwrap())
     }
 
     #[test]

@@ -5,13 +5,11 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::budget::{BudgetChange, Per};
-use super::counter::{Counted, CounterOf, Tally};
-use super::history::History;
+use super::counter::Tally;
 use super::rule::first_currency;
 use super::window::Window;
 use crate::ledger::CurrencyId;
 use crate::limits;
-use crate::time::Timestamp;
 
 /// What happens to points that a cap has no room for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,13 +149,6 @@ pub(crate) fn validate(caps: &[Cap]) -> Result<(), String> {
     })
 }
 
-/// What there is room for, of `points` that a rule offers.
-pub(super) struct Room<'a> {
-    pub(super) history: &'a History,
-    /// What the activity has added so far.
-    pub(super) counted: &'a [Counted],
-}
-
 impl Cap {
     /// The same cap with its cost as points, of which `per_money_unit` are worth one major unit of money.
     pub(super) fn in_points(self, per_money_unit: i64) -> Self {
@@ -167,12 +158,13 @@ impl Cap {
         Self { points: Some(self.points.map_or(most, |points| points.min(most))), cost: None, ..self }
     }
 
-    /// How many of `points` it leaves when a shared counter held `before` and the activity has added `so_far`.
-    pub(super) fn shared_room(&self, before: Tally, so_far: BudgetChange, points: i64) -> (i64, Option<Self>) {
+    /// How many of `points` it leaves, and what of it was reached, when its counter held `before` and the activity has
+    /// added `so_far` points.
+    pub(super) fn room(&self, before: Tally, so_far: i64, points: i64) -> (i64, Option<Self>) {
         if self.count.is_some_and(|limit| before.count >= limit) {
             return (0, Some(Self { points: None, ..*self }));
         }
-        let spent = before.sum.saturating_add(so_far.added.sum);
+        let spent = before.sum.saturating_add(so_far);
         let left = self.points.map_or(points, |limit| points.min(limit.saturating_sub(spent).max(0)));
         (left, (left < points).then_some(Self { count: None, ..*self }))
     }
@@ -182,30 +174,5 @@ impl Cap {
         let added = Tally { count: i64::from(first), sum: points };
         let at_most = Tally { count: self.count.unwrap_or(i64::MAX), sum: self.points.unwrap_or(i64::MAX) };
         BudgetChange { added, at_most }
-    }
-}
-
-impl Room<'_> {
-    /// How many of `points` a cap leaves, and what of it was reached.
-    pub(super) fn left(&self, cap: &Cap, of: &CounterOf, ends_at: Timestamp, points: i64) -> (i64, Option<Cap>) {
-        let only_points = Cap { count: None, ..*cap };
-        if cap.window == Window::Event {
-            // Rules of one activity share the program's cap on an event; nothing is kept of it afterwards.
-            let so_far = self.so_far(of, cap.window);
-            let left = cap.points.map_or(points, |limit| points.min(limit.saturating_sub(so_far).max(0)));
-            return (left, (left < points).then_some(only_points));
-        }
-        let Some(before) = self.history.tally(of, cap.window, ends_at) else { return (0, Some(*cap)) };
-        if cap.count.is_some_and(|limit| before.count >= limit) {
-            return (0, Some(Cap { points: None, ..*cap }));
-        }
-        let spent = before.sum.saturating_add(self.so_far(of, cap.window));
-        let left = cap.points.map_or(points, |limit| points.min(limit.saturating_sub(spent).max(0)));
-        (left, (left < points).then_some(only_points))
-    }
-
-    fn so_far(&self, of: &CounterOf, window: Window) -> i64 {
-        let same = |counted: &&Counted| counted.window == window && counted.of == *of;
-        self.counted.iter().find(same).map_or(0, |counted| counted.sum)
     }
 }

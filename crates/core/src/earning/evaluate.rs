@@ -6,10 +6,12 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::activity::Activity;
+use super::budget::Budgets;
 use super::caps::Trim;
 use super::prepare::{Candidate, prepare};
 use super::rule::Effect;
-use super::settle::{Budgets, settle};
+use super::settle::settle;
+use crate::id::MemberId;
 use crate::ledger::{Account, CurrencyId, FundingId};
 use crate::program::Program;
 use crate::time::Timestamp;
@@ -105,7 +107,7 @@ impl Outcome {
 ///
 /// Errors name the field (`lines`) or the rule that failed, or the cap that refuses.
 pub fn evaluate(program: &Program, activity: &Activity, at: Timestamp) -> Result<(Vec<Outcome>, i64), String> {
-    let prepared = prepare(program, activity, at)?;
+    let prepared = prepare(program, MemberId(0), activity, at)?;
     let settled = settle(program, &prepared, &Account::default(), &Budgets::default(), at)
         .map_err(|problem| problem.to_string())?;
     Ok((settled.outcomes, prepared.amount))

@@ -20,14 +20,14 @@ mod window;
 pub(crate) use caps::validate as validate_caps;
 
 pub use activity::{Activity, ActivityLine, round_half_away};
-pub use budget::{BudgetChange, BudgetKey, Per, Spent};
+pub use budget::{BudgetChange, BudgetKey, Budgets, Per, Spent};
 pub use campaign::{Arm, Campaign, CompiledCampaign, Release, Schedule};
 pub use caps::{Cap, CapScope, Over, ProgramCap, Trim};
 pub use counter::{Counted, Counter, CounterOf, Tally};
 pub use evaluate::{Outcome, evaluate};
 pub use history::{History, KindHistory, NEVER_DAYS, ReturnedPurchase};
-pub use prepare::{Candidate, PreparedActivity, prepare, prepare_for};
+pub use prepare::{Candidate, PreparedActivity, prepare};
 pub use returns::PreparedReturn;
 pub use rule::{Choice, CompiledRule, Effect, Exclusive, Rule, Trigger};
-pub use settle::{Budgets, Settled, Unsettled, settle};
+pub use settle::{Settled, Unsettled, settle};
 pub use window::Window;

@@ -1,5 +1,6 @@
 //! Prepares an activity on the caller's thread: everything that the account does not decide.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cel::Context;
@@ -96,17 +97,10 @@ impl PreparedActivity {
     }
 }
 
-/// Prepares an activity of a member whom nobody knows under the rules in force at `at`.
-///
-/// Errors name the field (`lines`) or the rule that failed.
-pub fn prepare(program: &Program, activity: &Activity, at: Timestamp) -> Result<PreparedActivity, String> {
-    prepare_for(program, MemberId(0), activity, at)
-}
-
 /// Prepares an activity of a member under the rules in force at `at`.
 ///
-/// Errors name the field (`lines`) or the rule that failed.
-pub fn prepare_for(
+/// Errors name the field (`lines`) or the rule or campaign that failed.
+pub fn prepare(
     program: &Program,
     member: MemberId,
     activity: &Activity,
@@ -118,23 +112,19 @@ pub fn prepare_for(
         rules.retain(|rule| !matches!(rule.rule.effect, Effect::TakeBackPerMoney { .. }));
     }
     let store = activity.store.as_deref().unwrap_or_default();
-    let reached = campaigns_in_force(program, &rules, at);
-    rules.retain(|rule| match (&rule.rule.campaign, campaign_of(&reached, rule)) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(_), Some(campaign)) => campaign.reaches(&program.calendar, at, member, store, rule.rule.arm.as_deref()),
-    });
+    let campaigns = running_campaigns(program, &rules, member, store, at);
+    rules.retain(|rule| rule.rule.campaign.is_none() || campaigns.iter().any(|running| running.takes(rule)));
+    let (context, lines) = (None, None);
     let mut evaluation =
-        Evaluation { program, measured: &measured, at, rules: &rules, campaigns: &reached, context: None, lines: None };
+        Evaluation { program, measured: &measured, at, rules: &rules, campaigns: &campaigns, context, lines };
+    let audiences = evaluation.audiences()?;
     let mut candidates: Vec<Candidate> = Vec::new();
     for rule in &rules {
         let named = |problem: String| format!("rule `{}`: {problem}", rule.rule.id);
-        let campaign = match campaign_of(&reached, rule) {
+        let campaign = match campaigns.iter().zip(&audiences).find(|(running, _)| running.takes(rule)) {
             None => None,
-            Some(campaign) => match evaluation.given(campaign.audience.as_ref()).map_err(named)? {
-                None => continue,
-                Some(given) => Some((Arc::clone(campaign), given)),
-            },
+            Some((_, None)) => continue,
+            Some((running, Some(given))) => Some((Arc::clone(running.campaign), given.clone())),
         };
         let Some(given) = evaluation.given(rule.condition.as_ref()).map_err(named)? else { continue };
         let (points, amount) = evaluation.effect(rule, &candidates).map_err(named)?;
@@ -181,24 +171,34 @@ fn rules_in_force<'a>(program: &'a Program, kind: &str, at: Timestamp) -> Vec<&'
     in_force
 }
 
-/// The version of each campaign of some rules that holds at `at`.
-fn campaigns_in_force<'a>(
-    program: &'a Program,
-    rules: &[&Arc<CompiledRule>],
-    at: Timestamp,
-) -> Vec<&'a Arc<CompiledCampaign>> {
-    let mut found: Vec<&'a Arc<CompiledCampaign>> = Vec::new();
-    for id in rules.iter().filter_map(|rule| rule.rule.campaign.as_deref()) {
-        if !found.iter().any(|campaign| campaign.campaign.id == id) {
-            found.extend(program.campaign(id, at));
-        }
-    }
-    found
+/// A campaign that runs when an activity happens, and that is released for its member.
+struct Running<'a> {
+    campaign: &'a Arc<CompiledCampaign>,
+    /// The arm that the member belongs to.
+    arm: Option<&'a str>,
 }
 
-fn campaign_of<'a>(campaigns: &[&'a Arc<CompiledCampaign>], rule: &CompiledRule) -> Option<&'a Arc<CompiledCampaign>> {
-    let id = rule.rule.campaign.as_deref()?;
-    campaigns.iter().find(|campaign| campaign.campaign.id == id).copied()
+impl Running<'_> {
+    /// Whether a rule belongs to it, and to the member's arm if it has one.
+    fn takes(&self, rule: &CompiledRule) -> bool {
+        let rule = &rule.rule;
+        rule.campaign.as_deref() == Some(self.campaign.campaign.id.as_str())
+            && (rule.arm.is_none() || rule.arm.as_deref() == self.arm)
+    }
+}
+
+/// The campaigns of some rules that run at `at`, each in the version that holds then.
+fn running_campaigns<'a>(
+    program: &'a Program,
+    rules: &[&Arc<CompiledRule>],
+    member: MemberId,
+    store: &str,
+    at: Timestamp,
+) -> Vec<Running<'a>> {
+    let named: BTreeSet<&str> = rules.iter().filter_map(|rule| rule.rule.campaign.as_deref()).collect();
+    let in_force = named.into_iter().filter_map(|id| program.campaign(id, at));
+    let running = in_force.filter(|one| one.runs(&program.calendar, at) && one.is_released(member, store));
+    running.map(|campaign| Running { campaign, arm: campaign.arm_of(member) }).collect()
 }
 
 /// When each window that will be looked at ends.
@@ -231,7 +231,7 @@ struct Evaluation<'a> {
     measured: &'a Measured<'a>,
     at: Timestamp,
     rules: &'a [&'a Arc<CompiledRule>],
-    campaigns: &'a [&'a Arc<CompiledCampaign>],
+    campaigns: &'a [Running<'a>],
     context: Option<Context<'static, 'static>>,
     lines: Option<LineFilters<'a>>,
 }
@@ -243,13 +243,23 @@ impl<'a> Evaluation<'a> {
         context.get_or_insert_with(|| {
             let wanted = |look: fn(&Expression) -> bool| {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
-                    || campaigns.iter().any(|campaign| campaign.audience.iter().any(look))
+                    || campaigns.iter().any(|running| running.campaign.audience.iter().any(look))
             };
             let wanted_by_purchase = measured.activity.purchase.is_some();
             let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context))
                 .then_some((&program.calendar, *at));
             activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
         })
+    }
+
+    /// What the account's part of each campaign's audience takes from outside; `None`: the member is not meant.
+    fn audiences(&mut self) -> Result<Vec<Option<Vec<i64>>>, String> {
+        let campaigns = self.campaigns;
+        let of = |running: &Running<'a>| {
+            let given = self.given(running.campaign.audience.as_ref());
+            given.map_err(|problem| format!("campaign `{}`: {problem}", running.campaign.campaign.id))
+        };
+        campaigns.iter().map(of).collect()
     }
 
     /// What the account's part of a condition takes from outside; `None`: the condition does not hold anyway.

@@ -2,10 +2,9 @@
 //! Runs inside the batch.
 
 use rust_decimal::Decimal;
-use rustc_hash::FxHashMap;
 
-use super::budget::{BudgetChange, BudgetKey, Per};
-use super::caps::{Cap, CapScope, Over, Room, Trim};
+use super::budget::{BudgetChange, BudgetKey, Budgets, Per};
+use super::caps::{Cap, CapScope, Over, Trim};
 use super::counter::{Counted, CounterOf, Tally};
 use super::evaluate::Outcome;
 use super::expression::{Expression, Fact};
@@ -31,9 +30,6 @@ pub struct Settled {
     /// Whether such a budget had no room for all of it.
     pub budget_reached: bool,
 }
-
-/// What shared counters hold before an activity; one that is not there holds nothing.
-pub type Budgets = FxHashMap<BudgetKey, Tally>;
 
 /// Why an activity cannot be settled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -214,16 +210,8 @@ impl<'a> Settling<'a> {
     fn within_caps(&mut self, candidate: &Candidate, points: i64) -> Result<(i64, Option<Trim>), Unsettled> {
         let rule = &candidate.rule.rule;
         let (mut left, mut trimmed) = (points, None);
-        for (scope, cap) in self.caps(candidate) {
-            let (allowed, reached) = if cap.per.is_member() {
-                let room = Room { history: &self.account.history, counted: &self.settled.counted };
-                room.left(&cap, &counter(scope, rule), self.prepared.end(cap.window), left)
-            } else {
-                let key = self.prepared.budget(candidate, scope, &cap);
-                let before = self.budgets.get(&key).copied().unwrap_or_default();
-                cap.shared_room(before, self.spent(&key), left)
-            };
-            let Some(reached) = reached.filter(|_| left > 0) else { continue };
+        for (scope, cap) in caps(self.program, self.prepared, candidate) {
+            let Some((allowed, reached)) = self.room(candidate, scope, &cap, left) else { continue };
             self.settled.budget_reached |= !cap.per.is_member();
             left = match cap.over {
                 Over::Trim => allowed,
@@ -236,47 +224,42 @@ impl<'a> Settling<'a> {
         Ok((left, trimmed))
     }
 
-    /// The caps that hold for a candidate, all in points.
-    fn caps(&self, candidate: &Candidate) -> Vec<(CapScope, Cap)> {
-        let currency = self.program.currency(candidate.rule.rule.currency);
-        let per_money_unit = currency.map_or(1, |currency| currency.per_money_unit);
-        self.prepared.caps(candidate).map(|(scope, cap)| (scope, cap.in_points(per_money_unit))).collect()
-    }
-
-    /// What the activity has taken out of a budget so far.
-    fn spent(&self, key: &BudgetKey) -> BudgetChange {
-        self.settled.budgets.iter().find(|(known, _)| known == key).map_or_else(Default::default, |(_, change)| *change)
+    /// How many of `points` a cap leaves when they are too many for it, and what of it was reached.
+    fn room(&self, candidate: &Candidate, scope: CapScope, cap: &Cap, points: i64) -> Option<(i64, Cap)> {
+        let (before, so_far) = if cap.per.is_member() {
+            let of = counter(scope, &candidate.rule.rule);
+            let same = |counted: &&Counted| counted.window == cap.window && counted.of == of;
+            let so_far = self.settled.counted.iter().find(same).map_or(0, |counted| counted.sum);
+            let before = match cap.window {
+                // Rules of one activity share it; nothing is kept of it afterwards.
+                Window::Event => Some(Tally::default()),
+                window => self.account.history.tally(&of, window, self.prepared.end(window)),
+            };
+            (before, so_far)
+        } else {
+            let key = self.prepared.budget(candidate, scope, cap);
+            let same = |(known, _): &&(BudgetKey, BudgetChange)| *known == key;
+            let so_far = self.settled.budgets.iter().find(same).map_or(0, |(_, change)| change.added.sum);
+            (Some(self.budgets.get(&key).copied().unwrap_or_default()), so_far)
+        };
+        // Where the account has no room for another counter nothing is given.
+        let (left, reached) = before.map_or((0, Some(*cap)), |before| cap.room(before, so_far, points));
+        reached.filter(|_| points > 0).map(|reached| (left, reached))
     }
 
     /// Adds what a rule gave to the counters of its caps, each once.
     fn count(&mut self, candidate: &Candidate, points: i64) {
-        let rule = &candidate.rule.rule;
-        let mut own: Vec<(CapScope, Window)> = Vec::new();
-        let mut shared: Vec<(BudgetKey, BudgetChange)> = Vec::new();
-        for (scope, cap) in self.caps(candidate) {
-            if cap.per.is_member() {
-                own.push((scope, cap.window));
-                continue;
-            }
-            let key = self.prepared.budget(candidate, scope, &cap);
-            match shared.iter_mut().find(|(known, _)| *known == key) {
-                // Two caps over one counter: it is counted once, within both.
-                Some((_, change)) => change.at_most = change.plus(cap.change(0, false)).at_most,
-                None => {
-                    let first = !self.settled.budgets.iter().any(|(known, _)| *known == key);
-                    shared.push((key, cap.change(points, first)));
-                }
-            }
-        }
-        for (key, change) in shared {
-            match self.settled.budgets.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, known)) => *known = known.plus(change),
-                None => self.settled.budgets.push((key, change)),
-            }
-        }
-        own.sort_by_key(|(scope, window)| (*scope as u8, *window));
-        own.dedup();
-        for (scope, window) in own {
+        let caps = caps(self.program, self.prepared, candidate);
+        let (own, shared): (Vec<_>, Vec<_>) = caps.partition(|(_, cap)| cap.per.is_member());
+        self.count_for_member(&candidate.rule.rule, &own, points);
+        self.count_together(candidate, &shared, points);
+    }
+
+    fn count_for_member(&mut self, rule: &Rule, caps: &[(CapScope, Cap)], points: i64) {
+        let mut added: Vec<(CapScope, Window)> = caps.iter().map(|(scope, cap)| (*scope, cap.window)).collect();
+        added.sort_by_key(|(scope, window)| (*scope as u8, *window));
+        added.dedup();
+        for (scope, window) in added {
             let of = counter(scope, rule);
             match self.settled.counted.iter_mut().find(|known| known.window == window && known.of == of) {
                 Some(known) => known.sum = known.sum.saturating_add(points),
@@ -287,6 +270,31 @@ impl<'a> Settling<'a> {
             }
         }
     }
+
+    fn count_together(&mut self, candidate: &Candidate, caps: &[(CapScope, Cap)], points: i64) {
+        let mut added: Vec<BudgetKey> = Vec::new();
+        for (scope, cap) in caps {
+            let key = self.prepared.budget(candidate, *scope, cap);
+            // Two caps over one counter: it is counted once, within both.
+            let points = if added.contains(&key) { 0 } else { points };
+            match self.settled.budgets.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, known)) => *known = known.plus(cap.change(points, false)),
+                None => self.settled.budgets.push((key.clone(), cap.change(points, true))),
+            }
+            added.push(key);
+        }
+    }
+}
+
+/// The caps that hold for a candidate, all in points.
+fn caps<'a>(
+    program: &Program,
+    prepared: &'a PreparedActivity,
+    candidate: &'a Candidate,
+) -> impl Iterator<Item = (CapScope, Cap)> + use<'a> {
+    let currency = program.currency(candidate.rule.rule.currency);
+    let per_money_unit = currency.map_or(1, |currency| currency.per_money_unit);
+    prepared.caps(candidate).map(move |(scope, cap)| (scope, cap.in_points(per_money_unit)))
 }
 
 /// The counter behind a cap.

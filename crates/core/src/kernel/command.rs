@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Refusal, RefusalCode};
-use crate::earning::{Activity, PreparedActivity, prepare_for};
+use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::CurrencyId;
 use crate::limits;
@@ -216,7 +216,7 @@ impl Command {
         activity.validate(&program.settings.money).map_err(invalid)?;
         let at = activity.occurred_at.unwrap_or(now);
         check_date(at, now, oldest)?;
-        let mut prepared = prepare_for(program, member_id, activity, at)
+        let mut prepared = prepare(program, member_id, activity, at)
             .map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
         prepared.body = serde_json::to_string(activity)
             .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;

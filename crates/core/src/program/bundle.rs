@@ -59,7 +59,7 @@ pub struct ProgramSettings {
     /// How many days ago an activity sent to the API may lie; imports may bring older ones.
     #[serde(default = "default_backdating_days")]
     pub backdating_days: i64,
-    /// How much all rules together give to one member at most.
+    /// How much all rules together give at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<ProgramCap>,
 }

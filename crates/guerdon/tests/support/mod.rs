@@ -63,6 +63,28 @@ pub fn gift_club(stock: i64) -> String {
     text.replace("stock = 8000", &format!("stock = {stock}"))
 }
 
+/// The Gift Club with a campaign: 12 points for a visit, 30 for everyone together and 20 in each store.
+pub fn gift_club_with_a_campaign(stock: i64) -> String {
+    let campaign = r#"
+        [[campaigns]]
+        id = "welcome"
+        name = "Welcome"
+        department = "marketing"
+        caps = [
+            { window = "lifetime", points = 30, per = "everyone" },
+            { window = "lifetime", points = 20, per = "store" },
+        ]
+
+        [[rules]]
+        id = "hello"
+        name = "Hello"
+        trigger = "visit"
+        campaign = "welcome"
+        effect = { type = "fixed_points", points = 12 }
+    "#;
+    gift_club(stock) + campaign
+}
+
 impl Server {
     /// Starts a server over a data directory on a free port.
     pub fn start(directory: &Path) -> Self {

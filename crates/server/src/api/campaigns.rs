@@ -27,7 +27,8 @@ struct CampaignView {
     /// As it was published: id, name, schedule, audience, department, caps, arms, release.
     #[schema(value_type = Object)]
     campaign: Campaign,
-    /// What was taken out of its shared budgets in windows that are open.
+    /// What was taken out of its shared budgets in windows that are open, those that end late before others; of all campaigns
+    /// together 10,000 are listed.
     budgets: Vec<BudgetView>,
 }
 
@@ -37,7 +38,7 @@ struct BudgetView {
     /// The store, where the budget is one of each store.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<String>,
-    /// `hour`, `day`, `week`, `month`, `year` or `lifetime`.
+    /// `minute`, `hour`, `day`, `week`, `month`, `year` or `lifetime`.
     window: &'static str,
     /// When the window ends, RFC 3339; `never` for `lifetime`.
     ends_at: String,
@@ -52,7 +53,7 @@ struct BudgetView {
     responses((status = 200, body = Vec<CampaignView>)))]
 async fn list(State(state): State<AppState>) -> Result<Json<Vec<CampaignView>>, Problem> {
     let now = state.engine.now();
-    let taken = state.reader.open_budgets(now).await?;
+    let taken = state.reader.campaign_budgets(now).await?;
     let program = state.program();
     let view = |campaign: &CompiledCampaign| CampaignView {
         version: campaign.version,

@@ -243,6 +243,8 @@ mod tests {
             outcome
         };
         let cap = json!({"offered": 132, "cap": "rule", "window": "day", "points": 100});
+        let of_store = json!({"offered": 5, "cap": "campaign", "per": "store", "window": "month", "points": 20});
+        let of_all = json!({"offered": 5, "cap": "program", "per": "everyone", "window": "year", "points": 20});
         let times = json!({"offered": 5, "cap": "program", "window": "lifetime", "count": 1});
         let explanation = [
             outcome(json!({"points": 100, "rate": "1", "trimmed": cap})),
@@ -252,6 +254,8 @@ mod tests {
             outcome(json!({"points": 66, "factor": "2"})),
             outcome(json!({"factor": "3", "lost_to": "big-basket"})),
             outcome(json!({"stopped_by": "big-basket"})),
+            outcome(json!({"trimmed": of_store})),
+            outcome(json!({"trimmed": of_all})),
         ];
         let receipt = receipt("activity", json!({"activity": activity, "explanation": explanation}));
         assert_eq!(
@@ -265,6 +269,16 @@ mod tests {
                 "66 points: Base — × 2",
                 "Nothing: Base — Big basket gave instead",
                 "Nothing: Base — Big basket lets no rule after it give",
+                "Nothing: Base; 5 points offered, limit of the campaign reached: 20 points (month) for the members of the \
+                 store together",
+                "Nothing: Base; 5 points offered, limit of the program reached: 20 points (year) for all members together",
+            ]
+        );
+        assert_eq!(
+            told(Language::Chinese, &receipt)[8..],
+            [
+                "未发放：基础积分；应得 5 积分，已达活动上限：20 积分（每月）（本店会员合计）",
+                "未发放：基础积分；应得 5 积分，已达项目上限：20 积分（每年）（全体会员合计）",
             ]
         );
     }

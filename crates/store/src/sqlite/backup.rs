@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use guerdon_core::audit::AuditEvent;
-use guerdon_core::earning::Spent;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, first_id_at};
 use guerdon_core::kernel::Receipt;
 use guerdon_core::ledger::{Account, TransactionKind};
@@ -13,7 +12,7 @@ use rusqlite::{Connection, params};
 
 use super::directory::DataDir;
 use super::store::{foreign, last_id, load_transactions};
-use super::{merge, record, store_error};
+use super::{budget, merge, record, store_error};
 use crate::StoreError;
 use crate::engine::system_now;
 
@@ -91,7 +90,7 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     }
     merge::lead_references_on(connection)?;
     recount_stock(connection)?;
-    recount_budgets(connection)?;
+    budget::recount(connection)?;
     let records: i64 = connection.query_row("SELECT COUNT(*) FROM record", [], |row| row.get(0))?;
     Ok(Rewound { transactions, members, profiles, records })
 }
@@ -157,23 +156,6 @@ fn recount_stock(connection: &Connection) -> rusqlite::Result<()> {
     let sql =
         format!("UPDATE stock SET issued = {sum} ?2), reserved = {sum} ?1), on_hand = initial + restocked - {sum} ?2)");
     connection.execute(&sql, [held, captured]).map(drop)
-}
-
-/// What is left of the journal says what was taken out of budgets.
-fn recount_budgets(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM budget", [])?;
-    let mut taken = connection.prepare("SELECT receipt FROM txn WHERE kind = ?1 AND receipt LIKE '%\"budgets\":%'")?;
-    let mut add = connection.prepare(
-        "INSERT INTO budget (name, period, ends_at, count, points) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT DO UPDATE SET count = count + excluded.count, points = points + excluded.points",
-    )?;
-    for receipt in taken.query_map([TransactionKind::Activity as i64], |row| row.get::<_, String>(0))? {
-        let receipt: Receipt = serde_json::from_str(&receipt?).map_err(|error| foreign(error.to_string()))?;
-        for Spent { key, count, points } in receipt.budgets {
-            add.execute(params![key.name, key.window.name(), key.ends_at.as_millis(), count, points])?;
-        }
-    }
-    Ok(())
 }
 
 /// The log is made anew from what is left, in the same order: heads that were signed before the moment stay true, and

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bare;
+mod budget;
 mod directory;
 mod log;
 mod members;

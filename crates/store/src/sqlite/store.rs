@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use guerdon_core::audit::{AuditEntry, AuditEvent};
-use guerdon_core::earning::{BudgetChange, BudgetKey};
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{AccountChange, Changes, Committed, Decision, Footprint, Loaded};
 use guerdon_core::ledger::{Account, Transaction, Verifier};
@@ -21,7 +20,7 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{log, members, record, store_error};
+use super::{budget, log, members, record, store_error};
 use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cell};
@@ -109,15 +108,7 @@ impl SqliteStore {
                 loaded.stock.insert(reward, level);
             }
         }
-        let sql =
-            format!("SELECT {} FROM budget WHERE name = ?1 AND period = ?2 AND ends_at = ?3", rows::BUDGET_COLUMNS);
-        let mut budgets = self.connection.prepare_cached(&sql)?;
-        for key in &footprint.budgets {
-            let place = params![key.name, key.window.name(), key.ends_at.as_millis()];
-            if let Some((key, tally)) = budgets.query_row(place, |row| read(rows::budget(row))).optional()? {
-                loaded.budgets.insert(key, tally);
-            }
-        }
+        budget::load(&self.connection, footprint, loaded)?;
         let mut references =
             self.connection.prepare_cached("SELECT member_id FROM member_ref WHERE kind = ?1 AND digest = ?2")?;
         for reference in &footprint.references {
@@ -148,9 +139,7 @@ impl SqliteStore {
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;
         }
-        for (key, change) in &changes.budgets {
-            write_budget(&transaction, key, *change)?;
-        }
+        budget::write(&transaction, changes)?;
         log::write_outbox(&transaction, &leaves).map_err(store_error)?;
         transaction.commit().map_err(store_error)
     }
@@ -302,26 +291,6 @@ fn write_stock(connection: &Connection, reward: &str, change: StockChange) -> Re
         )
         .map_err(store_error)?;
     match update.execute(params![reward, change.issued, change.reserved]).map_err(store_error)? {
-        1 => Ok(()),
-        _ => Err(StoreError::Conflict),
-    }
-}
-
-fn write_budget(connection: &Connection, key: &BudgetKey, change: BudgetChange) -> Result<(), StoreError> {
-    let (name, period, ends_at) = (&key.name, key.window.name(), key.ends_at.as_millis());
-    let mut insert = connection
-        .prepare_cached("INSERT OR IGNORE INTO budget (name, period, ends_at, count, points) VALUES (?1, ?2, ?3, 0, 0)")
-        .map_err(store_error)?;
-    insert.execute(params![name, period, ends_at]).map_err(store_error)?;
-    let mut update = connection
-        .prepare_cached(
-            "UPDATE budget SET count = count + ?4, points = points + ?5 WHERE name = ?1 AND period = ?2 AND ends_at = ?3
-             AND count <= ?6 - ?4 AND points <= ?7 - ?5",
-        )
-        .map_err(store_error)?;
-    let BudgetChange { added, at_most } = change;
-    let row = params![name, period, ends_at, added.count, added.sum, at_most.count, at_most.sum];
-    match update.execute(row).map_err(store_error)? {
         1 => Ok(()),
         _ => Err(StoreError::Conflict),
     }
@@ -577,12 +546,7 @@ fn audit_state(connection: &Connection, verifier: &mut Verifier) -> rusqlite::Re
         let (reward, level) = found?;
         verifier.stock(&reward, &level);
     }
-    let mut budgets = connection.prepare(&format!("SELECT {} FROM budget", rows::BUDGET_COLUMNS))?;
-    for found in budgets.query_map([], |row| read(rows::budget(row)))? {
-        let (key, tally) = found?;
-        verifier.budget(&key, tally);
-    }
-    Ok(())
+    budget::audit(connection, verifier)
 }
 
 fn checkpoint(connection: &Connection) {
