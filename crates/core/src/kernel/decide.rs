@@ -203,6 +203,7 @@ impl<'a> Draft<'a> {
             order: None,
             status: None,
             merge: None,
+            events: Vec::new(),
             balances: Vec::new(),
         };
         Self {

@@ -3,6 +3,7 @@
 mod batch;
 mod command;
 mod decide;
+mod event;
 mod life;
 mod orders;
 mod profile;
@@ -13,5 +14,6 @@ mod returns;
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Command, Enrolment, ProfileChange};
 pub use decide::{Decision, NewMember, NewProfile};
+pub use event::Event;
 pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
 pub use refusal::{Refusal, RefusalCode};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Event;
 use crate::earning::{Counted, Outcome, ReturnedPurchase, Spent};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{AccountStatus, Balance, CurrencyId, Merge, TransactionKind};
@@ -94,6 +95,9 @@ pub struct Receipt {
     /// The merge, on both of its entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Merge>,
+    /// What is to be told because of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
     /// Balances after the transaction.
     pub balances: Vec<Balance>,
 }

@@ -1,0 +1,43 @@
+//! Events: what people and other systems are to be told of. Decided with the transaction that leads to them, and part of
+//! its receipt, so that none is lost and none is told twice.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::CurrencyId;
+use crate::time::Timestamp;
+
+/// Something to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// Points will expire.
+    PointsExpiring {
+        /// Their currency.
+        currency: CurrencyId,
+        /// How many.
+        points: i64,
+        /// When.
+        expires_at: Timestamp,
+        /// How many days ahead this was to be told.
+        days: i32,
+    },
+    /// The member's tier is another.
+    TierChanged {
+        /// The tier before; `None`: none.
+        from: Option<String>,
+        /// The tier since; `None`: none.
+        to: Option<String>,
+    },
+    /// Somebody is to do something.
+    Task {
+        /// What it is about: the id of the rule that asks for it, or `call` for a large balance that will expire.
+        subject: String,
+        /// What is to be done, for people.
+        text: String,
+    },
+    /// The member is to be written to.
+    Message {
+        /// The id of the template, or of the rule that asks for it.
+        template: String,
+    },
+}
