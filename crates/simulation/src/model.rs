@@ -45,6 +45,10 @@ pub(crate) struct Member {
     pub(crate) external: String,
     /// Who was merged into this account, in order.
     merged_from: Vec<i64>,
+    /// Money spent less what was returned, purchases, and the rank of the tier that they led to.
+    spend: i64,
+    orders: i64,
+    pub(crate) rank: u8,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -116,6 +120,22 @@ impl Member {
 
     fn must_be_settled(&self) -> Result<(), &'static str> {
         if self.active.values().any(|(_, held)| *held > 0) { Err("open_orders") } else { Ok(()) }
+    }
+
+    /// Reaches the tier to which the figures lead, which gives 11 points.
+    fn reach(&mut self, at: i64, said: &mut Said) {
+        let leads_to = match (self.spend, self.orders) {
+            (100_000.., 4..) => 2,
+            (30_000.., _) => 1,
+            _ => 0,
+        };
+        if leads_to > self.rank {
+            self.rank = leads_to;
+            self.give(expiry(at), 11);
+            self.lifetime[0] += 11;
+            said.points += 11;
+            said.rules.push(("welcome", 11));
+        }
     }
 
     /// Free points, active or not.
@@ -270,13 +290,18 @@ impl Model {
             *total += brought;
         }
         target.merged_from.extend(source.merged_from.iter().copied().chain([from]));
+        let mut said = Said { points, ..Said::default() };
+        target.spend += std::mem::take(&mut source.spend);
+        target.orders += std::mem::take(&mut source.orders);
+        target.rank = target.rank.max(std::mem::take(&mut source.rank));
+        target.reach(want.at, &mut said);
         for member in [target, &mut source] {
             member.version += 1;
             member.latest = member.latest.max(want.at);
         }
         source.status = Status::Merged(into);
         self.members.insert(from, source);
-        Ok(Said { points, ..Said::default() })
+        Ok(said)
     }
 
     fn check_balances(&self, member: i64, receipt: &Receipt) -> Result<(), String> {
@@ -327,6 +352,9 @@ impl Model {
                 said.points = said.rules.iter().map(|(_, points)| points).sum();
                 member.lifetime[0] += said.points;
                 member.give(expiry(*at), said.points);
+                member.spend += total;
+                member.orders += 1;
+                member.reach(*at, &mut said);
             }
             What::Return { amount, at } => {
                 happened = *at;
@@ -337,6 +365,8 @@ impl Model {
                     said.rules.push(("return-back", -taken));
                 }
                 member.lifetime[3] += taken;
+                member.spend -= amount;
+                member.reach(*at, &mut said);
             }
             What::CheckIn { at } => {
                 happened = *at;

@@ -6,7 +6,7 @@ use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded, Refusal, RefusalCode};
 use guerdon_core::ledger::{Verifier, VerifyReport};
-use guerdon_core::program::{Bundle, Document, Program};
+use guerdon_core::program::{Bundle, Currency, Document, Program};
 use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
@@ -302,6 +302,7 @@ fn publish_with(
         let before = newest(&document.kind, &document.id);
         if let Some(before) = before {
             check_stock_unchanged(before, document)?;
+            check_growth_unchanged(before, document)?;
             if before.body == document.body && before.position == document.position && before.state == "active" {
                 continue;
             }
@@ -348,6 +349,26 @@ fn check_same_program(before: &Document, bundle: &Bundle) -> Result<(), StoreErr
         "the data directory holds the program `{}` ({}, {}); its id, money and time zone cannot change. \
          Choose another directory for `{}`",
         known.id, known.money, known.time_zone, bundle.program.id
+    )))
+}
+
+/// What members hold as tier value must not become money by a publication.
+fn check_growth_unchanged(before: &Document, after: &Document) -> Result<(), StoreError> {
+    if before.kind != "currency" {
+        return Ok(());
+    }
+    let spendable = |document: &Document| {
+        serde_json::from_str::<Currency>(&document.body)
+            .map(|currency| currency.spendable)
+            .map_err(|error| StoreError::Unusable(error.to_string()))
+    };
+    if spendable(before)? || !spendable(after)? {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "currency `{}`: it was published with `spendable = false` and cannot become spendable, or what members hold would \
+         become money; offer another currency",
+        after.id
     )))
 }
 

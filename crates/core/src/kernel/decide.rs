@@ -1,11 +1,15 @@
 //! Decides one command over loaded rows: pure, and the only place that knows what a command may do.
 
+use std::borrow::Cow;
+
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
-use crate::earning::{BudgetChange, BudgetKey, Outcome, PreparedActivity, Spent, Tally, Unsettled, settle};
+use crate::earning::{
+    BudgetChange, BudgetKey, Budgets, Outcome, PreparedActivity, Settled, Spent, Tally, Unsettled, settle,
+};
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
@@ -121,11 +125,11 @@ pub(super) fn decide(
         }
         Action::Capture(order) => draft.settle(*order, OrderState::Captured, loaded)?,
         Action::Release(order) => draft.settle(*order, OrderState::Released, loaded)?,
-        Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason)?,
+        Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Erase => draft.erase()?,
-        Action::Tick => draft.tick()?,
+        Action::Tick => draft.tick(loaded)?,
         Action::Merge { .. } => {}
     }
     draft.finish()
@@ -167,7 +171,10 @@ pub(super) fn check_active(member: MemberId, status: AccountStatus) -> Result<()
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(program: &'a Program, command: &'a Command, account: Account, id: TransactionId) -> Self {
+    pub(super) fn new(program: &'a Program, command: &'a Command, mut account: Account, id: TransactionId) -> Self {
+        if let Some(growth) = program.tiers.growth {
+            account.note_growth(growth);
+        }
         let kind = match command.action {
             Action::Enrol(_) => TransactionKind::Enrol,
             Action::ChangeProfile(_) => TransactionKind::Profile,
@@ -189,6 +196,7 @@ impl<'a> Draft<'a> {
             at: command.at,
             actor: command.actor.clone(),
             points: -account.available(),
+            growth: -account.growth(),
             explanation: Vec::new(),
             counted: Vec::new(),
             budgets: Vec::new(),
@@ -202,6 +210,7 @@ impl<'a> Draft<'a> {
             activity: None,
             order: None,
             status: None,
+            tier: None,
             merge: None,
             events: Vec::new(),
             balances: Vec::new(),
@@ -280,16 +289,55 @@ impl<'a> Draft<'a> {
     }
 
     fn record(&mut self, activity: &PreparedActivity, id: ActivityId, loaded: &Loaded) -> Result<(), Refusal> {
-        if let Some(back) = &activity.returns {
-            self.take_back_purchase(back, loaded)?;
-        }
+        self.review_tier(loaded)?;
+        let back = match &activity.returns {
+            Some(back) => Some(self.take_back_purchase(back, loaded)?),
+            None => None,
+        };
         let settled =
-            settle(self.program, activity, &self.account, &loaded.budgets, self.command.at).map_err(|problem| {
-                match problem {
+            settle(self.program, activity, &self.account, &self.budgets_left(loaded), self.command.at).map_err(
+                |problem| match problem {
                     Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
                     Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
-                }
-            })?;
+                },
+            )?;
+        self.apply(settled)?;
+        let (kind, amount, by_day) = (activity.kind.clone(), activity.amount, activity.by_day);
+        self.receipt.activity = Some(ActivityReceipt { id, kind, amount, by_day });
+        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
+        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
+        self.account.history.record(&activity.kind, activity.today, activity.amount);
+        if by_day {
+            self.account.recent.record(&activity.kind, activity.today, activity.amount);
+        }
+        self.count_activity(activity, back.as_ref(), loaded)
+    }
+
+    /// Gives what some rules give besides what the command is about. False: a cap refuses, and nothing is given.
+    pub(super) fn earn_besides(&mut self, activity: &PreparedActivity, loaded: &Loaded) -> Result<bool, Refusal> {
+        let at = self.command.at;
+        let Ok(settled) = settle(self.program, activity, &self.account, &self.budgets_left(loaded), at) else {
+            return Ok(false);
+        };
+        self.apply(settled)?;
+        Ok(true)
+    }
+
+    /// What budgets hold, with what the command has taken out of them so far.
+    fn budgets_left<'b>(&self, loaded: &'b Loaded) -> Cow<'b, Budgets> {
+        if self.budgets.is_empty() {
+            return Cow::Borrowed(&loaded.budgets);
+        }
+        let mut budgets = loaded.budgets.clone();
+        for (key, change) in &self.budgets {
+            let held = budgets.entry(key.clone()).or_default();
+            *held = held.plus(change.added);
+        }
+        Cow::Owned(budgets)
+    }
+
+    /// Carries out what rules give or take.
+    fn apply(&mut self, settled: Settled) -> Result<(), Refusal> {
         for mut outcome in settled.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
@@ -297,24 +345,20 @@ impl<'a> Draft<'a> {
             } else if outcome.points < 0 {
                 let due = -outcome.points;
                 let taken = self.take_back(outcome.currency, due, &rule)?;
-                self.receipt.forgiven += due - taken;
+                self.forgive(outcome.currency, due - taken);
                 outcome.points = -taken;
             }
             self.receipt.explanation.push(outcome);
         }
         settled.counted.iter().for_each(|counted| self.account.history.count(counted));
-        self.receipt.counted = settled.counted;
+        self.receipt.counted.extend(settled.counted);
         let spent = |(key, change): &(BudgetKey, BudgetChange)| {
             let Tally { count, sum } = change.added;
             Spent { key: key.clone(), count, points: sum }
         };
-        self.receipt.budgets = settled.budgets.iter().map(spent).collect();
-        self.budgets = settled.budgets;
-        self.budget_reached = settled.budget_reached;
-        self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
-        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
-        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
-        self.account.history.record(&activity.kind, activity.today, activity.amount);
+        self.receipt.budgets.extend(settled.budgets.iter().map(spent));
+        self.budgets.extend(settled.budgets);
+        self.budget_reached |= settled.budget_reached;
         Ok(())
     }
 
@@ -353,7 +397,13 @@ impl<'a> Draft<'a> {
         self.account.wallet(currency).map_or(0, |wallet| wallet.spendable(self.command.at))
     }
 
-    fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str) -> Result<(), Refusal> {
+    fn adjust(
+        &mut self,
+        currency: CurrencyId,
+        points: i64,
+        reason: &str,
+        loaded: &Loaded,
+    ) -> Result<(), Refusal> {
         if self.program.currency(currency).is_none() {
             let problem = format!("the program has no currency {}", currency.0);
             return Err(Refusal::new(RefusalCode::UnknownCurrency, problem));
@@ -374,11 +424,18 @@ impl<'a> Draft<'a> {
             self.transfer_portions(currency, &portions, ways, None)?;
         }
         self.receipt.reason = Some(reason.to_owned());
-        Ok(())
+        self.count_adjustment(currency, points, loaded)
     }
 
-    /// Matures, then expires, what is due.
-    fn tick(&mut self) -> Result<(), Refusal> {
+    /// Tells of points that were to be taken back and were not there; tier value is none.
+    pub(super) fn forgive(&mut self, currency: CurrencyId, points: i64) {
+        if self.is_money(currency) {
+            self.receipt.forgiven += points;
+        }
+    }
+
+    /// Matures, then expires, what is due, and looks at the tier again.
+    fn tick(&mut self, loaded: &Loaded) -> Result<(), Refusal> {
         let at = self.command.at;
         if self.account.next_due_at().is_none_or(|due| due > at) {
             return Err(Refusal::new(RefusalCode::NothingDue, "nothing is due on this account"));
@@ -386,15 +443,17 @@ impl<'a> Draft<'a> {
         let currencies: Vec<CurrencyId> = self.account.wallets.iter().map(|wallet| wallet.currency).collect();
         for currency in currencies {
             let matured = self.due_portions(currency, |key| key.active_at != Timestamp::ZERO && key.active_at <= at);
-            self.receipt.matured += matured.iter().map(|portion| portion.amount).sum::<i64>();
+            let told = self.is_money(currency);
+            let sum = |portions: &[Portion]| portions.iter().map(|portion| portion.amount).sum::<i64>();
+            self.receipt.matured += if told { sum(&matured) } else { 0 };
             let ways = (LedgerAccount::MemberPending, LedgerAccount::MemberAvailable);
             self.transfer_portions(currency, &matured, ways, None)?;
             let expired = self.due_portions(currency, |key| key.active_at == Timestamp::ZERO && key.expires_at <= at);
-            self.receipt.expired += expired.iter().map(|portion| portion.amount).sum::<i64>();
+            self.receipt.expired += if told { sum(&expired) } else { 0 };
             let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Breakage);
             self.transfer_portions(currency, &expired, ways, None)?;
         }
-        Ok(())
+        self.review_tier(loaded)
     }
 
     fn due_portions(&self, currency: CurrencyId, due: impl Fn(&LotKey) -> bool) -> Vec<Portion> {
@@ -405,12 +464,14 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
         let command = self.command;
+        self.note_growth();
         self.account.version += 1;
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
         self.account.last_transaction_id = self.receipt.transaction_id.0;
         self.receipt.points += self.account.available();
+        self.receipt.growth += self.account.growth();
         self.receipt.status = (self.account.status != self.status_before).then_some(self.account.status);
-        self.receipt.balances = self.account.wallets.iter().map(|wallet| wallet.balance()).collect();
+        self.receipt.balances = self.account.balances();
         let receipt = serde_json::to_string(&self.receipt)
             .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
         let transaction = Transaction {

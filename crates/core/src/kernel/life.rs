@@ -40,7 +40,7 @@ impl Draft<'_> {
     fn forfeit(&mut self) -> Result<(), Refusal> {
         for wallet in self.account.wallets.clone() {
             for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {
-                self.receipt.forfeited += lot.remaining;
+                self.receipt.forfeited += if self.is_money(wallet.currency) { lot.remaining } else { 0 };
                 self.transfer(Transfer {
                     debit: place_of(lot),
                     credit: LedgerAccount::Breakage,
@@ -99,6 +99,8 @@ pub(super) fn merge(
         lifetimes: source.wallets.iter().map(|wallet| (wallet.currency, wallet.lifetime)).collect(),
         last_activity_at: source.last_activity_at,
         history: source.history.clone(),
+        recent: source.recent.clone(),
+        standing: source.standing.clone(),
     };
     let out_command = Command { member_id: from, idempotency_key: format!("{MERGE_PREFIX}{in_id}"), ..command.clone() };
     let mut leaving = Draft::new(program, &out_command, source.clone(), out_id);
@@ -127,6 +129,7 @@ pub(super) fn merge(
         draft.receipt.merge = Some(merge.clone());
         draft.receipt.reason = Some(reason.to_owned());
     }
+    arriving.merge_tiers(&target.standing, loaded)?;
     leaving.account.status = AccountStatus::Merged { into };
     let counterpart = Some(Box::new(leaving.finish()?));
     Ok(Decision { counterpart, takes_references_of: Some(from), ..arriving.finish()? })

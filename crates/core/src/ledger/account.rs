@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountStatus, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
-use crate::earning::History;
+use super::{AccountStatus, Balance, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
+use crate::earning::{History, Recent};
 use crate::id::MemberId;
 use crate::kernel::Receipt;
+use crate::tiers::Standing;
 use crate::time::Timestamp;
 
 /// The account of one member.
@@ -27,11 +28,15 @@ pub struct Account {
     pub merged_from: Vec<MemberId>,
     /// What is remembered of the member's activities.
     pub history: History,
+    /// What is remembered of them by days.
+    pub recent: Recent,
+    /// Where the member stands.
+    pub standing: Standing,
 }
 
 /// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
-/// format 3 no history.
-const STATE_FORMAT: u8 = 4;
+/// format 3 no history, format 4 no days and no standing.
+const STATE_FORMAT: u8 = 5;
 
 /// What every format begins with.
 #[derive(Deserialize)]
@@ -77,8 +82,13 @@ impl Account {
 
     /// Follows what a receipt says of the account beside its points.
     pub(super) fn follow_receipt(&mut self, transaction: &Transaction, receipt: &Receipt) {
+        let growth = receipt.balances.iter().filter(|balance| !balance.spendable);
+        growth.for_each(|balance| self.standing.note_growth(balance.currency));
         if let Some(activity) = &receipt.activity {
             self.history.record(&activity.kind, transaction.day, activity.amount);
+            if activity.by_day {
+                self.recent.record(&activity.kind, transaction.day, activity.amount);
+            }
         }
         receipt.counted.iter().for_each(|counted| self.history.count(counted));
         if let Some(returned) = &receipt.returned {
@@ -90,6 +100,9 @@ impl Account {
         if let Some(merge) = &receipt.merge {
             self.follow_merge(transaction.member_id, merge);
         }
+        if let Some(tier) = &receipt.tier {
+            self.standing.follow(tier);
+        }
     }
 
     /// Carries over what goes with a merge besides the points, on either of its accounts.
@@ -97,6 +110,8 @@ impl Account {
         if member == merge.from {
             self.wallets.iter_mut().for_each(|wallet| wallet.lifetime = Lifetime::default());
             self.history = History::default();
+            self.recent = Recent::default();
+            self.standing = Standing { growth: std::mem::take(&mut self.standing.growth), ..Standing::default() };
             return;
         }
         for (currency, lifetime) in &merge.lifetimes {
@@ -107,17 +122,44 @@ impl Account {
         self.merged_from.extend_from_slice(&merge.brought);
         self.merged_from.push(merge.from);
         self.history.merge(&merge.history);
+        self.recent.merge(&merge.recent);
+        self.standing.merge(&merge.standing);
     }
 
-    /// Points available in all currencies, for the column that operators sort by.
+    /// Points available in all currencies that can be spent, for the column that operators sort by.
     pub fn available(&self) -> i64 {
-        self.wallets.iter().map(|wallet| wallet.balance().available).sum()
+        let spendable = self.wallets.iter().filter(|wallet| !self.standing.is_growth(wallet.currency));
+        spendable.map(|wallet| wallet.balance().available).sum()
     }
 
-    /// The earliest moment at which something happens by itself: a lot matures or expires. `None`: nothing will.
+    /// Tier value that the member has.
+    pub fn growth(&self) -> i64 {
+        let growth = self.wallets.iter().filter(|wallet| self.standing.is_growth(wallet.currency));
+        growth.map(|wallet| wallet.balance().available).sum()
+    }
+
+    /// The balances of all wallets.
+    pub fn balances(&self) -> Vec<Balance> {
+        let of = |wallet: &Wallet| {
+            Balance { spendable: !self.standing.is_growth(wallet.currency), ..wallet.balance() }
+        };
+        self.wallets.iter().map(of).collect()
+    }
+
+    /// Notes that a currency is tier value, when there is a wallet of it.
+    pub(crate) fn note_growth(&mut self, currency: CurrencyId) {
+        if self.wallet(currency).is_some() {
+            self.standing.note_growth(currency);
+        }
+    }
+
+    /// The earliest moment at which something happens by itself: a lot matures or expires, the tier is looked at again.
+    /// `None`: nothing will.
     pub fn next_due_at(&self) -> Option<Timestamp> {
         let lots = self.wallets.iter().flat_map(|wallet| &wallet.lots).filter(|lot| lot.remaining > 0);
+        let tier = if self.status == AccountStatus::Active { self.standing.due() } else { Timestamp::NEVER };
         lots.map(|lot| if lot.key.active_at == Timestamp::ZERO { lot.key.expires_at } else { lot.key.active_at })
+            .chain([tier])
             .min()
             .filter(|due| *due != Timestamp::NEVER)
     }
@@ -132,6 +174,8 @@ impl Account {
             status: self.status,
             merged_from: &self.merged_from,
             history: &self.history,
+            recent: &self.recent,
+            standing: &self.standing,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
     }
@@ -155,10 +199,12 @@ impl Account {
             if format == 1 { (0, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         let ((status, merged_from), rest): ((AccountStatus, Vec<MemberId>), _) =
             if format < 3 { Default::default() } else { postcard::take_from_bytes(rest).map_err(damaged)? };
-        let history = match format {
-            4.. => postcard::from_bytes(rest).map_err(damaged)?,
-            _ => History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() },
+        let (history, rest) = match format {
+            4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
+            _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
+        let ((recent, standing), _): ((Recent, Standing), _) =
+            if format < 5 { (Default::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         Ok(Self {
             version,
             wallets: state.wallets,
@@ -168,6 +214,8 @@ impl Account {
             status,
             merged_from,
             history,
+            recent,
+            standing,
         })
     }
 }
@@ -181,6 +229,8 @@ struct StateRef<'a> {
     status: AccountStatus,
     merged_from: &'a [MemberId],
     history: &'a History,
+    recent: &'a Recent,
+    standing: &'a Standing,
 }
 
 #[cfg(test)]
@@ -210,8 +260,12 @@ mod tests {
         assert_eq!((account.history.partial, account.history.lifetime("purchase").count), (true, 1));
         // It is written in the newest format, and nothing is lost.
         let written = account.encode();
-        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&4), Ok(account)));
-        let unknown = Account::decode(4, &[5, 0]).unwrap_err();
-        assert!(unknown.contains("knows 1 to 4"), "{unknown}");
+        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&5), Ok(account.clone())));
+        // Format 4 ended with the history.
+        let fourth = postcard::to_extend(&(&account.wallets, active, latest, 77_i64), vec![4]).unwrap();
+        let fourth = postcard::to_extend(&(closed, vec![MemberId(5)], &account.history), fourth).unwrap();
+        assert_eq!(Account::decode(4, &fourth), Ok(account));
+        let unknown = Account::decode(4, &[6, 0]).unwrap_err();
+        assert!(unknown.contains("knows 1 to 5"), "{unknown}");
     }
 }

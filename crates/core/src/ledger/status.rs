@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CurrencyId, Lifetime};
-use crate::earning::History;
+use crate::earning::{History, Recent};
 use crate::id::MemberId;
+use crate::tiers::Standing;
 use crate::time::Timestamp;
 
 /// Where an account stands. All but an active one only settle what was begun before.
@@ -60,4 +61,10 @@ pub struct Merge {
     /// What the account that ends remembers of activities: the account that goes on takes it in.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub history: History,
+    /// What it remembers of them by days.
+    #[serde(default, skip_serializing_if = "Recent::is_empty")]
+    pub recent: Recent,
+    /// Where the member stands on it.
+    #[serde(default, skip_serializing_if = "Standing::is_empty")]
+    pub standing: Standing,
 }

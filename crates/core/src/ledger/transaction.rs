@@ -128,7 +128,7 @@ impl TransactionKind {
 
     /// Whether it changes more of an account than its points: what, its receipt says.
     pub fn changes_status(self) -> bool {
-        matches!(self, Self::Close | Self::Merge | Self::Erase)
+        matches!(self, Self::Close | Self::Merge | Self::Erase | Self::Tick | Self::Adjust)
     }
 
     /// The name used in the API.

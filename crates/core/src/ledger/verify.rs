@@ -10,6 +10,7 @@ use crate::kernel::Receipt;
 use crate::proofs::LogVerifier;
 use crate::redemption::{Order, OrderState};
 use crate::rewards::StockLevel;
+use crate::tiers::Standing;
 use crate::time::Timestamp;
 
 /// A row that breaks an invariant.
@@ -168,6 +169,13 @@ impl Verifier {
         // What an account did before its history was kept is in the journal, but not in the account.
         if !stored.history.partial && stored.history != rebuilt.history {
             problems.push("its history or counters differ from its transactions".to_owned());
+        }
+        let standing = |account: &Account| Standing { growth: Vec::new(), ..account.standing.clone() };
+        if standing(stored) != standing(&rebuilt) {
+            problems.push("its tier or the figures behind it differ from its transactions".to_owned());
+        }
+        if stored.recent != rebuilt.recent {
+            problems.push("what it remembers by days differs from its transactions".to_owned());
         }
         for wallet in &stored.wallets {
             let balance = wallet.balance();

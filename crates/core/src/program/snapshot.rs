@@ -1,12 +1,13 @@
 //! The compiled configuration in force: built from documents, immutable, shared by every thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bundle::{Currency, Document, Granule, ProgramSettings, money_digits};
-use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
+use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Per, Rule, Window};
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
+use crate::tiers::{CompiledTier, TIER_CHANGED, Tier, Tiers};
 use crate::time::{Calendar, Timestamp};
 
 /// A program, ready to decide.
@@ -23,7 +24,12 @@ pub struct Program {
     pub rules: Vec<Arc<CompiledRule>>,
     /// All versions of all campaigns, by id and in the order of their versions.
     campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+    /// Its levels through time.
+    pub tiers: Tiers,
+    /// Whether rules for changes of the tier have budgets that members share.
+    pub tier_changes_share: bool,
     tracked: BTreeMap<String, Vec<Window>>,
+    by_day: BTreeSet<String>,
     rewards: BTreeMap<String, Reward>,
 }
 
@@ -35,6 +41,7 @@ impl Program {
         let mut rewards = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
+        let mut levels: Vec<(Timestamp, bool, i64, Tier)> = Vec::new();
         for document in documents {
             let what = format!("{} `{}` version {}", document.kind, document.id, document.version);
             let active = document.state == "active";
@@ -61,17 +68,26 @@ impl Program {
                         .map_err(|problem| format!("{what}: {problem}"))?;
                     campaigns.entry(document.id.clone()).or_default().push(Arc::new(compiled));
                 }
+                "tier" => {
+                    let tier: Tier = read(&what, &document.body)?;
+                    levels.push((document.effective_from, active, document.version, tier));
+                }
                 other => return Err(format!("this version knows no configuration of kind `{other}`")),
             }
         }
         let settings = settings.ok_or("there is no program in this data directory; run `guerdon init`")?;
         let rules = in_order(rules);
         campaigns.values_mut().for_each(|versions| versions.sort_by_key(|campaign| campaign.version));
+        let money_digits = money_digits(&settings.money).ok_or("unknown money")?;
+        let currencies: Vec<Currency> = currencies.into_values().collect();
         Ok(Self {
             calendar: Calendar::new(&settings.time_zone)?,
-            money_digits: money_digits(&settings.money).ok_or("unknown money")?,
-            currencies: currencies.into_values().collect(),
+            money_digits,
+            tiers: tiers(levels, &currencies, money_digits)?,
+            tier_changes_share: tier_changes_share(&rules, &campaigns, &settings),
+            currencies,
             tracked: tracked(&rules, &campaigns),
+            by_day: by_day(&rules, &campaigns),
             rules,
             campaigns,
             rewards,
@@ -82,6 +98,16 @@ impl Program {
     /// The windows in which accounts count a kind of activity, because conditions ask for it.
     pub fn tracked(&self, kind: &str) -> &[Window] {
         self.tracked.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any rule listens to a kind of activity.
+    pub fn listens(&self, kind: &str) -> bool {
+        self.rules.iter().any(|rule| rule.active && rule.rule.trigger.listens(kind))
+    }
+
+    /// Whether accounts count a kind of activity by days, because a condition asks for a window that rolls.
+    pub fn counts_by_day(&self, kind: &str) -> bool {
+        self.by_day.contains(kind)
     }
 
     /// The version of a campaign that holds at `at`.
@@ -138,8 +164,13 @@ impl Program {
     }
 
     /// What `points` of a currency are worth, in minor units of money, rounded down.
+    /// Tier value is worth nothing.
     pub fn value_of(&self, currency: CurrencyId, points: i64) -> i64 {
-        let per_unit = self.currency(currency).map_or(1, |currency| currency.per_money_unit);
+        let known = self.currency(currency);
+        if known.is_some_and(|currency| !currency.spendable) {
+            return 0;
+        }
+        let per_unit = known.map_or(1, |currency| currency.per_money_unit);
         let value = i128::from(points) * i128::from(self.minor_per_major());
         i64::try_from(value.div_euclid(i128::from(per_unit.max(1)))).unwrap_or(i64::MAX)
     }
@@ -170,6 +201,40 @@ fn tracked(
         }
     }
     tracked
+}
+
+/// The kinds that the conditions of all versions ask for by days.
+fn by_day(rules: &[Arc<CompiledRule>], campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>) -> BTreeSet<String> {
+    let audiences = campaigns.values().flatten().filter(|campaign| campaign.active);
+    let audiences = audiences.flat_map(|campaign| campaign.counted_by_day());
+    let kinds = rules.iter().filter(|rule| rule.active).flat_map(|rule| rule.counted_by_day()).chain(audiences);
+    kinds.map(str::to_owned).collect()
+}
+
+/// Whether rules for changes of the tier, in any version, have caps that members share.
+fn tier_changes_share(
+    rules: &[Arc<CompiledRule>],
+    campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+    settings: &ProgramSettings,
+) -> bool {
+    let mut listening = rules.iter().map(|rule| &rule.rule).filter(|rule| rule.trigger.listens(TIER_CHANGED));
+    listening.any(|rule| {
+        let campaigns = rule.campaign.as_ref().and_then(|id| campaigns.get(id)).into_iter().flatten();
+        let campaigns = campaigns.flat_map(|campaign| &campaign.campaign.caps).map(|cap| cap.per);
+        let mut shared = rule.caps.iter().map(|cap| cap.per).chain(campaigns);
+        shared.any(|per| per != Per::Member) || settings.caps.iter().any(|cap| cap.per != Per::Member)
+    })
+}
+
+fn tiers(levels: Vec<(Timestamp, bool, i64, Tier)>, currencies: &[Currency], digits: u32) -> Result<Tiers, String> {
+    let growth = currencies.iter().find(|currency| !currency.spendable).map(|currency| currency.id);
+    let minor_per_major = 10_i64.saturating_pow(digits);
+    let versions = levels.into_iter().map(|(from, active, version, tier)| {
+        let what = format!("tier `{}` version {version}", tier.id);
+        let compiled = CompiledTier::compile(tier, version, minor_per_major);
+        compiled.map(|compiled| (from, active, compiled)).map_err(|problem| format!("{what}: {problem}"))
+    });
+    Ok(Tiers::new(versions.collect::<Result<_, _>>()?, growth))
 }
 
 fn read<T: serde::de::DeserializeOwned>(what: &str, body: &str) -> Result<T, String> {

@@ -87,6 +87,23 @@ impl Club {
         self.decide(&Command::adjust(MEMBER, &key, at, POINTS, points, "for the test").unwrap(), true).unwrap();
     }
 
+    /// Lets happen what is due at a local time.
+    pub fn tick(&mut self, local: &str) -> Result<Receipt, Refusal> {
+        let at = self.program.calendar.parse_local(local).unwrap();
+        self.decide(&Command::tick(MEMBER, self.account.version, at), true)
+    }
+
+    /// The member's tier at the latest moment that the account knows of.
+    pub fn tier(&self) -> String {
+        let ladder = self.program.tiers.at(self.account.last_transaction_at);
+        ladder.level_of(&self.account.standing).map_or_else(String::new, |level| level.tier.id.clone())
+    }
+
+    /// When something is due on the account, in local time.
+    pub fn due(&self) -> String {
+        self.account.next_due_at().map_or_else(String::new, |due| self.program.calendar.show(due))
+    }
+
     /// Points that the member has, active or not.
     pub fn total(&self) -> i64 {
         self.account.wallet(POINTS).map_or(0, |wallet| {

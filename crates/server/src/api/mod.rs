@@ -19,6 +19,7 @@ mod orders;
 mod privacy;
 mod profile;
 mod rewards;
+mod tiers;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -36,6 +37,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(accounts::router())
         .merge(activities::router())
         .merge(campaigns::router())
+        .merge(tiers::router())
         .merge(rewards::router())
         .merge(orders::router())
         .merge(cards::router())

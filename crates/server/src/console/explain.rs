@@ -8,6 +8,7 @@ use guerdon_store::read::TransactionRow;
 
 use super::format;
 use super::frame::Frame;
+use super::tier::step_sentence;
 use super::why::outcome_sentence;
 
 /// A transaction in words.
@@ -61,11 +62,14 @@ pub fn explain_receipt(frame: &Frame, receipt: &Receipt) -> Explanation {
     }
 }
 
-/// The currency that a transaction is about: that of its order or first outcome, else the first of the wallet.
+/// The currency that a transaction is about: that of its order or first outcome that can be spent, else the first such one
+/// of the wallet.
 fn currency_of(receipt: &Receipt) -> CurrencyId {
     let order = receipt.order.as_ref().map(|order| order.currency);
-    let outcome = receipt.explanation.first().map(|outcome| outcome.currency);
-    let wallet = receipt.balances.first().map(|balance| balance.currency);
+    let money = || receipt.balances.iter().filter(|balance| balance.spendable).map(|balance| balance.currency);
+    let outcomes = receipt.explanation.iter().map(|outcome| outcome.currency);
+    let outcome = outcomes.into_iter().find(|currency| money().any(|known| known == *currency));
+    let wallet = money().next();
     order.or(outcome).or(wallet).unwrap_or(CurrencyId(1))
 }
 
@@ -78,9 +82,17 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
                 None => frame.t(&format!("kind-{}", receipt.kind.name())),
             }
         }
+        TransactionKind::Adjust if receipt.points == 0 && receipt.growth != 0 => {
+            let growth = frame.program.tiers.growth.unwrap_or(currency);
+            let change = format::signed(receipt.growth, frame.decimals(growth));
+            frame.say("title-adjust-growth", [("points", change.into())])
+        }
         TransactionKind::Adjust => {
             let change = format::signed(receipt.points, frame.decimals(currency));
             frame.say("title-adjust", [("points", change.into())])
+        }
+        TransactionKind::Tick if receipt.expired == 0 && receipt.matured == 0 && receipt.tier.is_some() => {
+            frame.t("title-tier-review")
         }
         TransactionKind::Tick => match (receipt.expired, receipt.matured) {
             (0, matured) => frame.say("title-matured", [("points", frame.points(currency, matured).into())]),
@@ -126,6 +138,8 @@ fn order_title(frame: &Frame, order: &OrderReceipt) -> String {
 /// What else there is to say: what was forgiven, what matured beside an expiry, why an operator stepped in.
 fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String> {
     let mut remarks = Vec::new();
+    let steps = receipt.tier.iter().flat_map(|tier| &tier.steps);
+    remarks.extend(steps.map(|step| step_sentence(frame, step)));
     if receipt.forgiven > 0 {
         remarks.push(frame.say("why-forgiven", [("points", frame.points(currency, receipt.forgiven).into())]));
     }

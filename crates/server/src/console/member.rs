@@ -19,6 +19,7 @@ use super::frame::{Frame, render};
 use super::history::{self, Cursor, History};
 use super::nav::Place;
 use super::summary::display_name;
+use super::tier::{TierView, tier_view};
 use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
 use crate::approvals::Act;
@@ -60,6 +61,7 @@ struct MemberPage {
     may_change: bool,
     /// How many devices are signed in, in words, where they can be signed out.
     sessions: Option<String>,
+    tier: Option<TierView>,
     wallets: Vec<WalletView>,
     history: History,
 }
@@ -190,6 +192,7 @@ async fn show(
         may_reveal: reason.is_none() && frame.actor.access.somewhere().has(Permission::MembersReveal),
         may_change: account.status == AccountStatus::Active && frame.actor.may(Permission::MembersWrite),
         facts,
+        tier: tier_view(&frame, &account, now),
         wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
         history,
         frame,
@@ -267,11 +270,10 @@ fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
     let number = |points: i64| frame.number(wallet.currency, points);
     let currency = frame.program.currency(wallet.currency);
     let name = currency.map_or("", |currency| currency.name.get(frame.language.tag()));
-    let worth = frame.money(frame.program.value_of(wallet.currency, available));
     WalletView {
         title: frame.say("wallet-title", [("currency", name.into())]),
         available: number(available),
-        worth: frame.say("wallet-worth", [("money", worth.into())]),
+        worth: worth(frame, wallet, available),
         pending: number(balance.pending),
         held: number(balance.held),
         earned: number(wallet.lifetime.earned),
@@ -280,6 +282,15 @@ fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
         expires_next: expires_next(frame, wallet, now),
         lots: wallet.lots.iter().map(|lot| lot_row(frame, wallet, lot)).collect(),
     }
+}
+
+/// What the points of a wallet are worth; tier value is no money.
+pub(crate) fn worth(frame: &Frame, wallet: &Wallet, available: i64) -> String {
+    if frame.program.currency(wallet.currency).is_some_and(|currency| !currency.spendable) {
+        return frame.t("wallet-growth");
+    }
+    let worth = frame.money(frame.program.value_of(wallet.currency, available));
+    frame.say("wallet-worth", [("money", worth.into())])
 }
 
 /// Which points expire next: all lots that end together with the first that still has points.

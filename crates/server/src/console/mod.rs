@@ -32,6 +32,7 @@ mod roles;
 mod sign_in;
 mod sso;
 mod summary;
+mod tier;
 mod trouble;
 mod why;
 
@@ -54,7 +55,8 @@ pub(crate) use account::device;
 pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
-pub(crate) use member::{expires_next, facts};
+pub(crate) use member::{expires_next, facts, worth};
+pub(crate) use tier::{TierView, tier_view};
 pub use sign_in::home;
 
 /// The pages of the console.

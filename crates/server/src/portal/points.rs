@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::own::own;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
-use crate::console::{Frame, expires_next, explain_row, render};
+use crate::console::{Frame, TierView, expires_next, explain_row, render, tier_view, worth};
 
 /// Transactions of one page.
 const PAGE: usize = 20;
@@ -41,6 +41,7 @@ struct PointsPage {
     frame: Frame,
     place: &'static str,
     wallets: Vec<WalletView>,
+    tier: Option<TierView>,
     entries: Vec<Entry>,
     /// Where the next page begins.
     next: Option<String>,
@@ -71,6 +72,7 @@ pub async fn page(
     let page = PointsPage {
         place: "points",
         wallets: own.account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
+        tier: tier_view(&frame, &own.account, now),
         entries: rows.iter().map(|row| entry(&frame, row)).collect(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
         later: before.is_some(),
@@ -82,13 +84,12 @@ pub async fn page(
 fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
     let available = wallet.spendable(now);
     let currency = frame.program.currency(wallet.currency);
-    let worth = frame.money(frame.program.value_of(wallet.currency, available));
     let pending = wallet.balance().pending;
     let pending = (pending > 0).then(|| frame.points(wallet.currency, pending));
     WalletView {
         title: currency.map_or("", |currency| currency.name.get(frame.language.tag())).to_owned(),
         available: frame.number(wallet.currency, available),
-        worth: frame.say("wallet-worth", [("money", worth.into())]),
+        worth: worth(frame, wallet, available),
         pending: pending.map(|points| frame.say("portal-pending", [("points", points.into())])),
         expires_next: expires_next(frame, wallet, now),
     }
