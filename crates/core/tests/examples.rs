@@ -8,9 +8,9 @@ mod club;
 use club::{Club, want};
 use guerdon_core::earning::{CapScope, Per};
 use guerdon_core::kernel::Event;
+use guerdon_core::kernel::RefusalCode;
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::tiers::{Measure, Span, Step};
-use guerdon_core::kernel::RefusalCode;
 use serde_json::json;
 
 macro_rules! example {
@@ -250,7 +250,8 @@ fn tiers() {
     // A year later the program was down for two months: both moments are caught up with, each at its own date.
     let late = club.tick("2028-08-15 12:00:00").unwrap();
     let steps = &late.tier.as_ref().unwrap().steps;
-    let dates: Vec<(Step, String)> = steps.iter().map(|step| (step.step, club.program.calendar.show(step.at))).collect();
+    let dates: Vec<(Step, String)> =
+        steps.iter().map(|step| (step.step, club.program.calendar.show(step.at))).collect();
     let (grace, lost) = ("2028-06-01 00:00".to_owned(), "2028-07-01 00:00".to_owned());
     assert_eq!((dates, club.tier()), (vec![(Step::Grace, grace), (Step::Lost, lost)], "regular".to_owned()));
     assert_eq!(club.account.next_due_at(), None);
@@ -282,7 +283,10 @@ fn the_highest_tier_has_two_ways() {
     let back = json!({"kind": "return", "purchase": "mistake", "amount": 300_000});
     let back = club.record("back", "2027-03-05 10:00:00", back).unwrap();
     // 10,000 + 10 × 2,700 of growth are diamond, whose half more is taken back as well.
-    assert_eq!((club::points(&back), back.points), (want([("base", -3_000), ("growth", -3_000), ("tier:diamond", -1_500)]), -4_500));
+    assert_eq!(
+        (club::points(&back), back.points),
+        (want([("base", -3_000), ("growth", -3_000), ("tier:diamond", -1_500)]), -4_500)
+    );
     let counted = &back.tier.as_ref().unwrap().counted[0];
     assert_eq!((counted.day.date().to_string().as_str(), counted.figures.orders), ("2027-02-01", -1));
     club.earns("2027-03-30 10:00:00", order(300_000));

@@ -53,7 +53,9 @@ fn levels() -> String {
         + &tier(
             "black",
             3,
-            &format!("qualify = [{{ window = {{ days = 90 }}, orders = 6, spend = \"200\", within_days = 60 }}]\n{review}"),
+            &format!(
+                "qualify = [{{ window = {{ days = 90 }}, orders = 6, spend = \"200\", within_days = 60 }}]\n{review}"
+            ),
         )
 }
 
@@ -66,14 +68,23 @@ fn what_cannot_be_is_refused_at_publication() {
     let silver = || tier("silver", 1, "qualify = [{ growth = 100 }]");
     let with = |rest: &str| refused(&tier("silver", 1, &format!("qualify = [{{ growth = 100 }}]\n{rest}")));
     for (rest, problem) in [
-        (tier("a", 1, "") + &tier("b", 1, "qualify = [{ orders = 1 }]"), "tier `b`: `rank` 1 is that of the tier `a` as well"),
+        (
+            tier("a", 1, "") + &tier("b", 1, "qualify = [{ orders = 1 }]"),
+            "tier `b`: `rank` 1 is that of the tier `a` as well",
+        ),
         (tier("a", 1, "") + &tier("b", 2, ""), "tier `b`: needs a way to `qualify`"),
-        (silver() + &tier("gold", 2, "qualify = [{ growth = 100 }]"), "tier `gold`: `qualify` asks for no more than the lower tier `silver`"),
+        (
+            silver() + &tier("gold", 2, "qualify = [{ growth = 100 }]"),
+            "tier `gold`: `qualify` asks for no more than the lower tier `silver`",
+        ),
         (silver() + &silver(), "tier `silver` is there twice"),
         (tier("a", 100, ""), "`rank` must be 0 to 99"),
         (tier("a", 1, "qualify = [{ }]"), "needs `growth`, `spend`, `orders` or `within_days`"),
         (tier("a", 1, "qualify = [{ growth = 0 }]"), "`qualify.growth` must be more than 0"),
-        (tier("a", 1, "qualify = [{ window = { months = 37 }, orders = 1 }]"), "`qualify.window.months` must be 1 to 36"),
+        (
+            tier("a", 1, "qualify = [{ window = { months = 37 }, orders = 1 }]"),
+            "`qualify.window.months` must be 1 to 36",
+        ),
         (tier("a", 1, "qualify = [{ window = { days = 366 }, orders = 1 }]"), "`qualify.window.days` must be 1 to 365"),
         (tier("a", 1, "qualify = [{ window = \"decade\", orders = 1 }]"), "decade"),
         (tier("a", 1, "review = { after = { months = 12 } }"), "nothing to `review`"),
@@ -132,7 +143,9 @@ fn a_caller_cannot_change_a_tier() {
 fn conditions_look_at_the_tier() {
     let rule = |id: &str, condition: &str| {
         let effect = "effect = { type = \"fixed_points\", points = 1 }";
-        format!("[[rules]]\nid = \"{id}\"\nname = \"{id}\"\ntrigger = \"visit\"\ncondition = \"{condition}\"\n{effect}\n")
+        format!(
+            "[[rules]]\nid = \"{id}\"\nname = \"{id}\"\ntrigger = \"visit\"\ncondition = \"{condition}\"\n{effect}\n"
+        )
     };
     let mut club = Club::of(
         &(levels()
@@ -177,7 +190,9 @@ fn growth_is_no_money() {
 #[test]
 fn a_tier_that_was_lost_gives_nothing_more() {
     let mut club = Club::of(&(levels() + "[tiers.benefits]\nfactors = [{ factor = \"2\" }]\n"));
-    (1..=6).for_each(|day| drop(club.earns(&format!("2026-03-{day:02} 12:00:00"), json!({"kind": "purchase", "amount": 4_000}))));
+    (1..=6).for_each(|day| {
+        drop(club.earns(&format!("2026-03-{day:02} 12:00:00"), json!({"kind": "purchase", "amount": 4_000})))
+    });
     // ¥240 in six purchases: black, with twice the points. Until 1 July and 20 days more.
     assert_eq!((club.tier().as_str(), club.due().as_str()), ("black", "2026-07-01 00:00"));
     let late = club.record("late", "2026-07-21 00:00:00", json!({"kind": "purchase", "amount": 1_000})).unwrap();
@@ -187,6 +202,27 @@ fn a_tier_that_was_lost_gives_nothing_more() {
     assert_eq!(points(&late), want([("base", 10), ("growth", 10)]));
     assert_eq!(late.events.len(), 2);
     club.check();
+}
+
+/// However short the time until a review, each is done once, and the next one lies ahead.
+#[test]
+fn reviews_go_on() {
+    for (after, next) in [
+        ("{ months = 1 }", ["2026-02-01", "2026-03-01", "2026-04-01"]),
+        ("{ months = 2 }", ["2026-03-01", "2026-04-01", "2026-05-01"]),
+        ("{ years = 1 }", ["2027-01-01", "2028-01-01", "2029-01-01"]),
+        ("{ years = 2 }", ["2028-01-01", "2029-01-01", "2030-01-01"]),
+        ("{ days = 7 }", ["2026-01-18", "2026-01-25", "2026-02-01"]),
+    ] {
+        let review = format!("qualify = [{{ growth = 100 }}]\nreview = {{ after = {after} }}");
+        let mut club = Club::of(&(PROGRAM.to_owned() + RULES + &tier("silver", 1, &review)));
+        club.earns("2026-01-10 12:00:00", json!({"kind": "purchase", "amount": 10_000}));
+        for date in next {
+            assert_eq!(club.due(), format!("{date} 00:00"), "{after}");
+            club.tick(&format!("{date} 00:00:00")).unwrap();
+        }
+        club.check();
+    }
 }
 
 /// In the days of grace whoever qualifies again keeps the tier, from then on for the whole period.
@@ -230,7 +266,8 @@ fn merged_accounts_keep_the_higher_tier() {
         let changes = batch.finish();
         // The journal of both leads to both accounts.
         for change in &changes.accounts {
-            let mut followed = if change.member_id == MemberId(1) { one.account.clone() } else { other.account.clone() };
+            let mut followed =
+                if change.member_id == MemberId(1) { one.account.clone() } else { other.account.clone() };
             let own = changes.decisions.iter().filter(|decision| decision.transaction.member_id == change.member_id);
             own.for_each(|decision| followed.follow(&decision.transaction).unwrap());
             assert_eq!(followed, change.account);

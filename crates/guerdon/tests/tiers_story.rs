@@ -83,7 +83,8 @@ async fn looks(server: &Server, gateway: &Gateway, member: &str, folder: &std::p
     small_phone(&client).await;
     client.goto(&format!("{}/portal?lang=zh-CN", server.address)).await.unwrap();
     let page = text(&client).await;
-    for words in ["等级：银卡", "距 金卡 还差 3,900 成长值（12 个月内）", "升至 银卡", "等级 银卡 — × 1.1"] {
+    for words in ["等级：银卡", "距 金卡 还差 3,900 成长值（12 个月内）", "升至 银卡", "等级 银卡 — × 1.1"]
+    {
         assert!(page.contains(words), "`{words}` is not in {page}");
     }
     let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";

@@ -76,7 +76,10 @@ mod tests {
         // 105 − 4 = 101: the days up to it are one.
         assert_eq!(buckets.open, [(102, Tally { count: 2, sum: 10 }), (105, tally(16))]);
         assert_eq!((buckets.earlier, buckets.closed_until), (Tally { count: 2, sum: 5 }, 101));
-        assert_eq!((buckets.between(102, 104).sum, buckets.between(103, 105).sum, buckets.between(0, 999).sum), (10, 16, 26));
+        assert_eq!(
+            (buckets.between(102, 104).sum, buckets.between(103, 105).sum, buckets.between(0, 999).sum),
+            (10, 16, 26)
+        );
         buckets.add(90, tally(32), 4);
         assert_eq!((buckets.open.len(), buckets.earlier.sum, buckets.total().sum), (2, 37, 63));
         let mut other = Buckets::default();

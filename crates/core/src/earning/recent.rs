@@ -111,7 +111,9 @@ mod tests {
     #[test]
     fn names_of_windows() {
         assert_eq!(["last_1_days", "last_365_days"].map(rolling_days), [Some(1), Some(365)]);
-        for name in ["last_0_days", "last_366_days", "last_07_days", "last__days", "last_+7_days", "last_7_day", "month"] {
+        for name in
+            ["last_0_days", "last_366_days", "last_07_days", "last__days", "last_+7_days", "last_7_day", "month"]
+        {
             assert_eq!(rolling_days(name), None, "{name}");
         }
     }

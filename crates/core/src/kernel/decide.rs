@@ -294,13 +294,11 @@ impl<'a> Draft<'a> {
             Some(back) => Some(self.take_back_purchase(back, loaded)?),
             None => None,
         };
-        let settled =
-            settle(self.program, activity, &self.account, &self.budgets_left(loaded), self.command.at).map_err(
-                |problem| match problem {
-                    Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
-                    Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
-                },
-            )?;
+        let settled = settle(self.program, activity, &self.account, &self.budgets_left(loaded), self.command.at)
+            .map_err(|problem| match problem {
+                Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
+                Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
+            })?;
         self.apply(settled)?;
         let (kind, amount, by_day) = (activity.kind.clone(), activity.amount, activity.by_day);
         self.receipt.activity = Some(ActivityReceipt { id, kind, amount, by_day });
@@ -397,13 +395,7 @@ impl<'a> Draft<'a> {
         self.account.wallet(currency).map_or(0, |wallet| wallet.spendable(self.command.at))
     }
 
-    fn adjust(
-        &mut self,
-        currency: CurrencyId,
-        points: i64,
-        reason: &str,
-        loaded: &Loaded,
-    ) -> Result<(), Refusal> {
+    fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str, loaded: &Loaded) -> Result<(), Refusal> {
         if self.program.currency(currency).is_none() {
             let problem = format!("the program has no currency {}", currency.0);
             return Err(Refusal::new(RefusalCode::UnknownCurrency, problem));

@@ -24,7 +24,7 @@ pub(super) struct PurchaseBack {
 impl Draft<'_> {
     /// Whether a currency is money: tier value is not.
     pub(super) fn is_money(&self, currency: CurrencyId) -> bool {
-        !self.account.standing.is_growth(currency)
+        self.program.tiers.growth != Some(currency) && !self.account.standing.is_growth(currency)
     }
 
     /// Notes that a wallet holds tier value.
@@ -164,6 +164,11 @@ impl Draft<'_> {
             let held = Held { review_at: Timestamp::NEVER, grace_until: None, ..known.unwrap_or(fallback) };
             return (0, tell(Step::Renewed, None, None, None), held);
         };
+        // The time until the next review is counted from the moment by which it goes, and does not end with it.
+        let again = |level: &CompiledTier, since| {
+            let held = level.held(calendar, since, before.at);
+            if held.review_at > due { held } else { level.held(calendar, since, due) }
+        };
         let rank = i64::from(level.tier.rank);
         let best = ladder.qualified(standing, history, before);
         if let Some((best, by)) = &best
@@ -171,14 +176,13 @@ impl Draft<'_> {
         {
             let higher = best.tier.rank > level.tier.rank;
             let (step, since) = if higher { (Step::Reached, due) } else { (Step::Renewed, since) };
-            let held = best.held(calendar, since, before.at);
-            return (rank, tell(step, Some(level), Some(best), by.clone()), held);
+            return (rank, tell(step, Some(level), Some(best), by.clone()), again(best, since));
         }
         let lacking = level.progress(standing, history, before).into_iter().max_by_key(Progress::percent);
         let review = level.tier.review.as_ref();
         let grace_days = review.map_or(0, |review| review.grace_days);
         if grace_days > 0 && !in_grace {
-            let held = level.held(calendar, since, before.at);
+            let held = again(level, since);
             let grace_until = Some(calendar.end_of_day_after(due, grace_days - 1));
             return (rank, tell(Step::Grace, Some(level), Some(level), lacking), Held { grace_until, ..held });
         }
@@ -192,10 +196,9 @@ impl Draft<'_> {
         };
         let Some(next) = next else {
             // Below the lowest level there is nothing, unless it is everyone's: it is kept.
-            let held = level.held(calendar, since, before.at);
-            return (rank, tell(Step::Renewed, Some(level), Some(level), lacking), held);
+            return (rank, tell(Step::Renewed, Some(level), Some(level), lacking), again(level, since));
         };
-        (rank, tell(Step::Lost, Some(level), Some(next), lacking), next.held(calendar, due, before.at))
+        (rank, tell(Step::Lost, Some(level), Some(next), lacking), again(next, due))
     }
 
     /// Takes over the tier that an account had which was merged into this one, when it is higher, and what the figures of

@@ -140,9 +140,7 @@ impl Account {
 
     /// The balances of all wallets.
     pub fn balances(&self) -> Vec<Balance> {
-        let of = |wallet: &Wallet| {
-            Balance { spendable: !self.standing.is_growth(wallet.currency), ..wallet.balance() }
-        };
+        let of = |wallet: &Wallet| Balance { spendable: !self.standing.is_growth(wallet.currency), ..wallet.balance() };
         self.wallets.iter().map(of).collect()
     }
 

@@ -216,7 +216,8 @@ impl Bundle {
         }
         validate_tiers(&self.tiers, &self.currencies)?;
         let tiers: Vec<&str> = self.tiers.iter().map(|tier| tier.id.as_str()).collect();
-        let of_rule = |rule: &Rule| rule.check_tiers(&tiers).map_err(|problem| format!("rule `{}`: {problem}", rule.id));
+        let of_rule =
+            |rule: &Rule| rule.check_tiers(&tiers).map_err(|problem| format!("rule `{}`: {problem}", rule.id));
         self.rules.iter().try_for_each(of_rule)?;
         self.campaigns.iter().try_for_each(|campaign| {
             campaign.check_tiers(&tiers).map_err(|problem| format!("campaign `{}`: {problem}", campaign.id))

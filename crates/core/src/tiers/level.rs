@@ -161,11 +161,7 @@ impl Benefits {
 impl Qualification {
     /// Its thresholds by name, in figures; what is not named is nothing.
     fn thresholds(&self) -> [(&'static str, Option<Decimal>); 3] {
-        [
-            ("growth", self.growth.map(Decimal::from)),
-            ("spend", self.spend),
-            ("orders", self.orders.map(Decimal::from)),
-        ]
+        [("growth", self.growth.map(Decimal::from)), ("spend", self.spend), ("orders", self.orders.map(Decimal::from))]
     }
 
     fn validate(&self, grows: bool) -> Result<(), String> {
@@ -179,7 +175,9 @@ impl Qualification {
             }
         }
         if self.growth.is_some() && !grows {
-            return Err("`qualify.growth` needs a currency with `spendable = false`, and the program has none".to_owned());
+            return Err(
+                "`qualify.growth` needs a currency with `spendable = false`, and the program has none".to_owned()
+            );
         }
         if self.within_days.is_some_and(|days| !(0..=3_650).contains(&days)) {
             return Err("`qualify.within_days` must be 0 to 3650".to_owned());
@@ -228,16 +226,22 @@ impl Benefits {
             [("factors", self.factors.len()), ("zones", self.zones.len()), ("texts", self.texts.len())]
         {
             if length > limits::TIER_PARTS {
-                return Err(format!("`benefits.{field}` has {length} entries; at most {} are allowed", limits::TIER_PARTS));
+                return Err(format!(
+                    "`benefits.{field}` has {length} entries; at most {} are allowed",
+                    limits::TIER_PARTS
+                ));
             }
         }
         for (index, factor) in self.factors.iter().enumerate() {
             let what = format!("`benefits.factors[{index}]`");
             let currency = currencies.iter().find(|known| known.id == factor.currency);
-            let currency =
-                currency.ok_or_else(|| format!("{what}: currency {} is not one of the program's", factor.currency.0))?;
+            let currency = currency
+                .ok_or_else(|| format!("{what}: currency {} is not one of the program's", factor.currency.0))?;
             if !currency.spendable {
-                return Err(format!("{what}: `{}` is tier value; a factor makes more of points that can be spent", currency.code));
+                return Err(format!(
+                    "{what}: `{}` is tier value; a factor makes more of points that can be spent",
+                    currency.code
+                ));
             }
             if self.factors.iter().take(index).any(|other| other.currency == factor.currency) {
                 return Err(format!("{what}: there is a factor of currency {} already", factor.currency.0));

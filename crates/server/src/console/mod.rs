@@ -56,8 +56,8 @@ pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts, worth};
-pub(crate) use tier::{TierView, tier_view};
 pub use sign_in::home;
+pub(crate) use tier::{TierView, tier_view};
 
 /// The pages of the console.
 pub fn pages() -> Pages {

@@ -7,7 +7,7 @@ use cel::IdedExpr;
 use cel::common::ast::{Expr, LiteralValue, operators};
 
 use super::check::{Kind, Problem, Scope};
-use super::walk::mentions;
+use super::walk::{find, mentions};
 use crate::earning::Window;
 use crate::earning::recent::rolling_days;
 
@@ -249,6 +249,10 @@ fn path(part: &IdedExpr) -> Option<Vec<&str>> {
 }
 
 fn unable(part: &IdedExpr) -> Problem {
+    let of_tier = find(part, &|part| (path(part).as_deref() == Some(["tier", "id"].as_slice())).then_some(()));
+    if of_tier.is_some() {
+        return unable_tier(part);
+    }
     let text = "the history and the member can only be compared and calculated with as whole numbers";
     Problem { part: part.id, text: text.to_owned() }
 }
