@@ -292,7 +292,7 @@ fn caps<'a>(
     prepared: &'a PreparedActivity,
     candidate: &'a Candidate,
 ) -> impl Iterator<Item = (CapScope, Cap)> + use<'a> {
-    let currency = program.currency(candidate.rule.rule.currency);
+    let currency = program.currency_at(candidate.rule.rule.currency, prepared.at);
     let per_money_unit = currency.map_or(1, |currency| currency.per_money_unit);
     prepared.caps(candidate).map(move |(scope, cap)| (scope, cap.in_points(per_money_unit)))
 }
