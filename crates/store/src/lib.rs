@@ -12,6 +12,7 @@ pub mod read_activities;
 mod read_life;
 pub mod read_log;
 mod read_records;
+mod read_statement;
 mod record;
 mod rotation;
 mod rows;

@@ -19,6 +19,7 @@ mod orders;
 mod privacy;
 mod profile;
 mod rewards;
+mod statements;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +35,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(members::router())
         .merge(profile::router())
         .merge(accounts::router())
+        .merge(statements::router())
         .merge(activities::router())
         .merge(campaigns::router())
         .merge(rewards::router())
