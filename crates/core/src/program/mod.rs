@@ -2,6 +2,8 @@
 
 mod bundle;
 mod snapshot;
+mod value;
 
 pub use bundle::{Bundle, Currency, Document, Expiry, Granule, ProgramSettings, Text};
 pub use snapshot::Program;
+pub use value::{Floating, POINT_VALUE, PointValue, ValueVersion};

@@ -8,6 +8,7 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod currencies;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -39,6 +40,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(activities::router())
         .merge(campaigns::router())
         .merge(rewards::router())
+        .merge(currencies::router())
         .merge(orders::router())
         .merge(cards::router())
         .merge(log::router())

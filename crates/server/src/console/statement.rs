@@ -20,33 +20,42 @@ const EXPIRING: usize = 6;
 
 /// A line of a statement: what it is, and the points with their sign.
 pub struct Line {
-    label: String,
-    points: String,
+    /// What it is.
+    pub label: String,
+    /// The points.
+    pub points: String,
     /// Whether it is one part of the line above it.
-    part: bool,
+    pub part: bool,
     /// Whether it is a balance.
-    balance: bool,
+    pub balance: bool,
 }
 
 /// The statement of one wallet as shown.
 pub struct WalletStatement {
-    title: String,
-    lines: Vec<Line>,
+    /// The name of its currency.
+    pub title: String,
+    /// From the opening to the closing balance.
+    pub lines: Vec<Line>,
     /// What of the closing balance cannot be spent yet.
-    notes: Vec<String>,
+    pub notes: Vec<String>,
     /// Which points expire when.
-    expiring: Vec<(String, String)>,
+    pub expiring: Vec<(String, String)>,
 }
 
 /// A statement as shown, with the months around it.
 pub struct Sheet {
-    month: String,
+    /// `2026-01`.
+    pub month: String,
     /// Where its links lead, without the month.
-    place: String,
-    previous: Option<String>,
-    next: Option<String>,
-    note: Option<String>,
-    wallets: Vec<WalletStatement>,
+    pub place: String,
+    /// The month before, when there is a statement of it.
+    pub previous: Option<String>,
+    /// The month after, when there is a statement of it.
+    pub next: Option<String>,
+    /// That the month is not over.
+    pub note: Option<String>,
+    /// One for each currency.
+    pub wallets: Vec<WalletStatement>,
 }
 
 /// Makes the sheet of a month ready; `None`: there is no such statement.
