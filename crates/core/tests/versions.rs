@@ -105,7 +105,7 @@ fn a_scheduled_version_of_every_kind_holds_from_its_moment_on() {
     let (then, now) = (program.as_of(before), program.as_of(from));
     assert!(then.shows(before) && !then.shows(from) && now.shows(from) && !now.shows(before));
     assert_eq!((then.settings.caps.len(), now.settings.caps.len()), (0, 1));
-    assert_eq!((then.value_of(points, 1_000), now.value_of(points, 1_000)), (1_000, 500));
+    assert_eq!((program.value_of(points, 1_000, before), program.value_of(points, 1_000, from)), (1_000, 500));
     assert_eq!((then.rewards().count(), now.rewards().count()), (1, 2));
 }
 

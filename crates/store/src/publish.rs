@@ -5,7 +5,7 @@ use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::IdGenerator;
 use guerdon_core::kernel::{Refusal, RefusalCode};
 use guerdon_core::program::{
-    Brought, Bundle, Document, DocumentChange, check_from, check_lasting, check_retirable, newest, with_changes,
+    Brought, Bundle, Document, DocumentChange, POINT_VALUE, check_from, check_lasting, check_retirable, newest, with_changes,
 };
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
@@ -67,7 +67,7 @@ fn publish_with(
     }
     for before in existing.iter().filter(|known| newest(&known.kind, &known.id) == Some(known)) {
         let gone = !wanted.iter().any(|document| document.kind == before.kind && document.id == before.id);
-        if gone && before.state == "active" {
+        if gone && before.kind != POINT_VALUE && before.state == "active" {
             check_retirable(&before.kind, &before.id).map_err(refused)?;
             check_not_scheduled(before, now)?;
             published.retired.push(format!("{} {}", before.kind, before.id));
@@ -215,7 +215,7 @@ impl EngineHandle {
     pub async fn publish(&self, bundle: Bundle, event: AuditEvent) -> Result<Published, CommandError> {
         let now = self.now();
         let published = self.run_with_ids(move |store, ids| publish_as(store, &bundle, now, event, ids)).await?;
-        self.take_over().await;
+        self.take_over().await?;
         Ok(published)
     }
 
@@ -229,7 +229,7 @@ impl EngineHandle {
         let publish =
             move |store: &mut dyn Store, ids: &mut IdGenerator| publish_changes(store, &changes, from, event, ids);
         let brought = self.run_with_ids(publish).await?;
-        self.take_over().await;
+        self.take_over().await?;
         Ok(brought)
     }
 
@@ -237,12 +237,13 @@ impl EngineHandle {
     pub async fn withdraw_versions(&self, brought: Vec<Brought>, event: AuditEvent) -> Result<(), CommandError> {
         let now = self.now();
         self.run_with_ids(move |store, ids| withdraw_versions(store, &brought, now, event, ids)).await?;
-        self.take_over().await;
+        self.take_over().await?;
         Ok(())
     }
 
-    /// Waits until this node has taken over what was published: it looks before each errand.
-    async fn take_over(&self) {
-        drop(self.run(|_| Ok(())).await);
+    /// Waits until what was published is in force here.
+    pub(crate) async fn take_over(&self) -> Result<(), CommandError> {
+        // Before whatever comes next the writer looks whether something was published.
+        self.run(|_| Ok(())).await
     }
 }

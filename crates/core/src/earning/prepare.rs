@@ -47,8 +47,6 @@ pub struct PreparedActivity {
     /// The program under which it was prepared: all of the activity is decided under that one, whatever is published
     /// meanwhile.
     pub program: Program,
-    /// When it happened.
-    pub at: Timestamp,
     /// Its kind.
     pub kind: String,
     /// As received, JSON.
@@ -151,7 +149,6 @@ pub fn prepare(
     let caps = program.settings_at(at).caps.clone();
     Ok(PreparedActivity {
         program: program.clone(),
-        at,
         kind: activity.kind.clone(),
         body: String::new(),
         amount: measured.net,

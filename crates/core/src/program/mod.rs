@@ -7,6 +7,7 @@ mod documents;
 mod draft;
 mod position;
 mod snapshot;
+mod value;
 mod versions;
 
 pub use bundle::{Bundle, Currency, Expiry, Granule, ProgramSettings, Text};
@@ -17,4 +18,5 @@ pub use documents::{
 };
 pub use draft::{Brought, DRAFT, Draft, Move, Stage, Standing};
 pub use snapshot::Program;
+pub use value::{Floating, POINT_VALUE, PointValue, ValueVersion};
 pub use versions::Versions;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::bundle::{Currency, Granule, ProgramSettings, money_digits};
 use super::documents::Document;
+use super::value::{POINT_VALUE, PointValue, ValueVersion};
 use super::versions::Versions;
 use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
 use crate::ledger::CurrencyId;
@@ -35,6 +36,7 @@ pub struct Snapshot {
     campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
     tracked: BTreeMap<String, Vec<Window>>,
     rewards: BTreeMap<String, Reward>,
+    pub(super) values: BTreeMap<CurrencyId, Vec<ValueVersion>>,
     all_settings: Versions<ProgramSettings>,
     all_currencies: BTreeMap<CurrencyId, Versions<Currency>>,
     all_rewards: BTreeMap<String, Versions<Reward>>,
@@ -81,6 +83,7 @@ impl Program {
         let mut all_settings = Versions::default();
         let mut all_currencies: BTreeMap<CurrencyId, Versions<Currency>> = BTreeMap::new();
         let mut all_rewards: BTreeMap<String, Versions<Reward>> = BTreeMap::new();
+        let mut values: BTreeMap<&str, Vec<ValueVersion>> = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
         for document in documents {
@@ -110,6 +113,11 @@ impl Program {
                         .map_err(|problem| format!("{what}: {problem}"))?;
                     campaigns.entry(document.id.clone()).or_default().push(Arc::new(compiled));
                 }
+                POINT_VALUE => {
+                    let published: PointValue = read(&what, &document.body)?;
+                    let (version, effective_from) = (document.version, document.effective_from);
+                    values.entry(&document.id).or_default().push(ValueVersion { version, effective_from, published });
+                }
                 other => return Err(format!("this version knows no configuration of kind `{other}`")),
             }
         }
@@ -125,6 +133,7 @@ impl Program {
             rules,
             campaigns,
             rewards: BTreeMap::new(),
+            values: by_currency(values, &all_currencies),
             settings,
             all_settings,
             all_currencies,
@@ -235,13 +244,20 @@ impl Program {
     pub fn minor_per_major(&self) -> i64 {
         10_i64.saturating_pow(self.money_digits)
     }
+}
 
-    /// What `points` of a currency are worth, in minor units of money, rounded down.
-    pub fn value_of(&self, currency: CurrencyId, points: i64) -> i64 {
-        let per_unit = self.currency(currency).map_or(1, |currency| currency.per_money_unit);
-        let value = i128::from(points) * i128::from(self.minor_per_major());
-        i64::try_from(value.div_euclid(i128::from(per_unit.max(1)))).unwrap_or(i64::MAX)
-    }
+/// The values of each currency, oldest first.
+fn by_currency(
+    values: BTreeMap<&str, Vec<ValueVersion>>,
+    currencies: &BTreeMap<CurrencyId, Versions<Currency>>,
+) -> BTreeMap<CurrencyId, Vec<ValueVersion>> {
+    let named = |(code, mut versions): (&str, Vec<ValueVersion>)| {
+        let of_code = |versions: &Versions<Currency>| versions.first().is_some_and(|currency| currency.code == code);
+        let (id, _) = currencies.iter().find(|(_, versions)| of_code(versions))?;
+        versions.sort_by_key(|value| value.version);
+        Some((*id, versions))
+    };
+    values.into_iter().filter_map(named).collect()
 }
 
 /// All versions of a rule side by side, at the place of its newest version.
