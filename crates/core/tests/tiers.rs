@@ -174,7 +174,7 @@ fn growth_is_no_money() {
     let balances: Vec<(u16, i64, bool)> =
         receipt.balances.iter().map(|one| (one.currency.0, one.available, one.spendable)).collect();
     assert_eq!(balances, [(1, 99, true), (2, 99, false)]);
-    assert_eq!(club.program.value_of(CurrencyId(2), 1_000_000), 0);
+    assert_eq!(club.program.value_of(CurrencyId(2), 1_000_000, Timestamp::NEVER), 0);
     // An operator corrects it: one more, and the member is silver.
     let at = club.program.calendar.parse_local("2026-03-02 12:00:00").unwrap();
     let adjust = Command::adjust(MemberId(1), "a", at, CurrencyId(2), 1, "lost receipt").unwrap();

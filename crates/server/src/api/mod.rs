@@ -8,6 +8,7 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod currencies;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -19,6 +20,7 @@ mod orders;
 mod privacy;
 mod profile;
 mod rewards;
+mod statements;
 mod tiers;
 mod views;
 
@@ -35,10 +37,12 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(members::router())
         .merge(profile::router())
         .merge(accounts::router())
+        .merge(statements::router())
         .merge(activities::router())
         .merge(campaigns::router())
         .merge(tiers::router())
         .merge(rewards::router())
+        .merge(currencies::router())
         .merge(orders::router())
         .merge(cards::router())
         .merge(log::router())

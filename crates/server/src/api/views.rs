@@ -182,7 +182,7 @@ fn wallet_view(program: &Program, wallet: &Wallet, now: Timestamp) -> WalletView
         available,
         pending: balance.pending,
         held: balance.held,
-        value: program.value_of(wallet.currency, available),
+        value: program.value_of(wallet.currency, available, now),
         spendable: program.currency(wallet.currency).is_none_or(|currency| currency.spendable),
         lifetime: wallet.lifetime,
         expires_next: next.map(|lot| ExpiryView { points: lot.remaining, expires_at: lot.key.expires_at.to_string() }),

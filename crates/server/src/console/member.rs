@@ -125,7 +125,7 @@ fn concerns(act: &Act, id: MemberId) -> bool {
         Act::Adjust { member, .. } => *member == id,
         Act::Refund { member, owner, .. } => *member == id || *owner == id,
         Act::Merge { from, into, .. } => *from == id || *into == id,
-        Act::Publish { .. } | Act::Reveal { .. } | Act::Import { .. } | Act::Policy { .. } => false,
+        Act::Publish { .. } | Act::Value { .. } | Act::Reveal { .. } | Act::Import { .. } | Act::Policy { .. } => false,
     }
 }
 
@@ -273,7 +273,7 @@ fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
     WalletView {
         title: frame.say("wallet-title", [("currency", name.into())]),
         available: number(available),
-        worth: worth(frame, wallet, available),
+        worth: worth(frame, wallet, available, now),
         pending: number(balance.pending),
         held: number(balance.held),
         earned: number(wallet.lifetime.earned),
@@ -285,11 +285,11 @@ fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
 }
 
 /// What the points of a wallet are worth; tier value is no money.
-pub(crate) fn worth(frame: &Frame, wallet: &Wallet, available: i64) -> String {
+pub(crate) fn worth(frame: &Frame, wallet: &Wallet, available: i64, now: Timestamp) -> String {
     if frame.program.currency(wallet.currency).is_some_and(|currency| !currency.spendable) {
         return frame.t("wallet-growth");
     }
-    let worth = frame.money(frame.program.value_of(wallet.currency, available));
+    let worth = frame.money(frame.program.value_of(wallet.currency, available, now));
     frame.say("wallet-worth", [("money", worth.into())])
 }
 

@@ -89,7 +89,7 @@ fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
     WalletView {
         title: currency.map_or("", |currency| currency.name.get(frame.language.tag())).to_owned(),
         available: frame.number(wallet.currency, available),
-        worth: worth(frame, wallet, available),
+        worth: worth(frame, wallet, available, now),
         pending: pending.map(|points| frame.say("portal-pending", [("points", points.into())])),
         expires_next: expires_next(frame, wallet, now),
     }
