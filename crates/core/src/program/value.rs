@@ -82,6 +82,9 @@ impl Program {
             let per_unit = self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit);
             Decimal::ONE.checked_div(Decimal::from(per_unit)).unwrap_or_default()
         };
+        if self.tiers.growth == Some(currency) {
+            return Decimal::ZERO;
+        }
         self.floating_value(currency, at).unwrap_or_else(fixed)
     }
 
