@@ -108,8 +108,8 @@ fn levels_are_published_and_retired<B: Backend>() {
     assert_eq!(published.retired, ["tier gold"]);
     let (store, keep) = house.stop();
     let mut house = House::<B>::over(store, keep);
-    let before = house.record(ann, &order("2026-03-31T02:00:00Z", 100));
-    let after = house.record(ann, &order("2026-04-01T02:00:00Z", 100));
+    let before = house.record_as(ann, "before", &order("2026-03-31T02:00:00Z", 100));
+    let after = house.record_as(ann, "after", &order("2026-04-01T02:00:00Z", 100));
     assert_eq!((house.accepted(&before).points, house.accepted(&after).points), (130, 110));
     // What is tier value never becomes money.
     let money = EXAMPLE.replace("spendable = false", "per_money_unit = 1");
