@@ -7,6 +7,7 @@ mod log;
 mod postgres;
 mod privacy;
 mod ram;
+mod plan;
 pub mod read;
 pub mod read_activities;
 mod read_life;

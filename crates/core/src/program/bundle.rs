@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::expiry::Expiry;
+use super::life::Life;
 use crate::earning::{Campaign, Cap, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
@@ -33,7 +35,7 @@ impl Text {
         }
     }
 
-    fn validate(&self, field: &str) -> Result<(), String> {
+    pub(super) fn validate(&self, field: &str) -> Result<(), String> {
         match self {
             Self::One(text) => limits::check_text(field, text, limits::TEXT_CHARS),
             Self::Many(texts) if texts.is_empty() => Err(format!("`{field}` is empty")),
@@ -68,26 +70,6 @@ fn default_backdating_days() -> i64 {
     30
 }
 
-/// The end at which lots of one funding are merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Granule {
-    /// The end of the local month.
-    Month,
-    /// The end of the local day.
-    Day,
-}
-
-/// When points expire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expiry {
-    /// Life in months (granule `month`) or days (granule `day`).
-    pub after: i32,
-    /// To the end of what.
-    pub granule: Granule,
-}
-
 /// A kind of points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +88,9 @@ pub struct Currency {
     /// When its points expire; left out: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Expiry>,
+    /// What happens to its points besides.
+    #[serde(default, skip_serializing_if = "Life::is_empty")]
+    pub life: Life,
 }
 
 /// A whole program file.
@@ -281,10 +266,7 @@ impl Currency {
         if self.id.0 == 0 || self.decimals > 2 || !(1..=1_000_000_000).contains(&self.per_money_unit) {
             return Err(format!("{what}: id must be 1 or more, decimals 0 to 2, per_money_unit 1 to 1000000000"));
         }
-        if self.expiry.as_ref().is_some_and(|expiry| !(0..=1_200).contains(&expiry.after)) {
-            return Err(format!("{what}: expiry.after must be 0 to 1200"));
-        }
-        Ok(())
+        self.life.validate(self.expiry.is_some()).map_err(|problem| format!("{what}: life: {problem}"))
     }
 }
 

@@ -1,7 +1,14 @@
 //! The program: its currencies, rules and rewards as an operator writes them, and the compiled snapshot in force.
 
 mod bundle;
+mod expiry;
+mod life;
 mod snapshot;
 
-pub use bundle::{Bundle, Currency, Document, Expiry, Granule, ProgramSettings, Text};
+pub use bundle::{Bundle, Currency, Document, ProgramSettings, Text};
+pub use expiry::{Expiry, Granule, MonthDay};
+pub(crate) use life::DAY_MS;
+pub use life::{
+    Call, Decay, Every, Extension, Interest, Life, PaidExtension, Reminders, Shortfall, SpendExtension, percent_of,
+};
 pub use snapshot::Program;

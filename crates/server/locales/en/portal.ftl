@@ -67,7 +67,6 @@ portal-link-remove = Remove
 portal-link-only = This is your only way to sign in. Give an e-mail address or phone number first.
 
 portal-no-points = You have no points yet.
-portal-pending = { $points } to come
 
 portal-card-qr = QR code of your membership card
 portal-card-bars = Bar code of your membership card

@@ -64,7 +64,6 @@ portal-link-remove = 移除
 portal-link-only = 这是您唯一的登录方式，请先填写电子邮箱或手机号码。
 
 portal-no-points = 您还没有积分。
-portal-pending = 待生效：{ $points }
 
 portal-card-qr = 会员卡二维码
 portal-card-bars = 会员卡条形码

@@ -8,6 +8,7 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod extensions;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -38,6 +39,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(campaigns::router())
         .merge(rewards::router())
         .merge(orders::router())
+        .merge(extensions::router())
         .merge(cards::router())
         .merge(log::router())
         .merge(keys::router())

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use guerdon_core::id::TransactionId;
-use guerdon_core::ledger::Wallet;
+use guerdon_core::ledger::{Account, Wallet};
 use guerdon_core::time::Timestamp;
 use guerdon_store::read::TransactionRow;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::own::own;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
-use crate::console::{Frame, expires_next, explain_row, render};
+use crate::console::{Frame, ahead, expires_next, explain_row, render};
 
 /// Transactions of one page.
 const PAGE: usize = 20;
@@ -21,8 +21,9 @@ struct WalletView {
     title: String,
     available: String,
     worth: String,
-    pending: Option<String>,
     expires_next: Option<String>,
+    /// What else lies ahead.
+    ahead: Vec<String>,
 }
 
 struct Entry {
@@ -70,7 +71,7 @@ pub async fn page(
     let now = state.engine.now();
     let page = PointsPage {
         place: "points",
-        wallets: own.account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
+        wallets: own.account.wallets.iter().map(|wallet| wallet_view(&frame, &own.account, wallet, now)).collect(),
         entries: rows.iter().map(|row| entry(&frame, row)).collect(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
         later: before.is_some(),
@@ -79,18 +80,16 @@ pub async fn page(
     Ok(render(&page))
 }
 
-fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
+fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {
     let available = wallet.spendable(now);
     let currency = frame.program.currency(wallet.currency);
     let worth = frame.money(frame.program.value_of(wallet.currency, available));
-    let pending = wallet.balance().pending;
-    let pending = (pending > 0).then(|| frame.points(wallet.currency, pending));
     WalletView {
         title: currency.map_or("", |currency| currency.name.get(frame.language.tag())).to_owned(),
         available: frame.number(wallet.currency, available),
         worth: frame.say("wallet-worth", [("money", worth.into())]),
-        pending: pending.map(|points| frame.say("portal-pending", [("points", points.into())])),
         expires_next: expires_next(frame, wallet, now),
+        ahead: ahead(frame, account, wallet),
     }
 }
 
