@@ -108,3 +108,6 @@ portal-trouble-closed-message = It cannot be used any more. Ask in the shop if y
 portal-trouble-store = That does not work just now
 portal-trouble-store-message = Nothing is lost. Please try again in a few seconds.
 portal-trouble-home = To my points
+portal-extend = Good for { $count } days longer, for { $points }
+portal-extend-too-few = You have too few points for that.
+portal-extend-not-now = These points cannot be extended now.

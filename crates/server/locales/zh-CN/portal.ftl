@@ -105,3 +105,6 @@ portal-trouble-closed-message = 账户无法继续使用。如有疑问，请向
 portal-trouble-store = 暂时无法完成
 portal-trouble-store-message = 您的数据没有丢失，请稍后重试。
 portal-trouble-home = 查看我的积分
+portal-extend = 用 { $points }延长有效期 { $count } 天
+portal-extend-too-few = 可用积分不足。
+portal-extend-not-now = 目前无法延长这些积分的有效期。

@@ -23,6 +23,7 @@ use trouble::PortalError;
 pub fn pages() -> Pages {
     Pages::default()
         .get("/portal", Needs::Member, points::page)
+        .post("/portal/extend", Needs::Member, points::extend)
         .get("/portal/card", Needs::Member, card::page)
         .get("/portal/card/picture", Needs::Member, card::picture)
         .get("/portal/{*rest}", Needs::Member, nowhere)
