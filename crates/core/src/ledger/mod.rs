@@ -2,6 +2,7 @@
 
 mod account;
 mod agenda;
+mod statement;
 mod status;
 mod transaction;
 mod verify;
@@ -9,6 +10,7 @@ mod wallet;
 
 pub use account::Account;
 pub use agenda::{Agenda, Extended, FinalPurchase, PastExtension, WalletAgenda};
+pub use statement::{Movement, Statement};
 pub use status::{AccountStatus, Merge};
 pub use transaction::{LedgerAccount, Transaction, TransactionKind, Transfer, leaf_hash};
 pub use verify::{Finding, Verifier, VerifyReport};

@@ -4,6 +4,7 @@ mod bundle;
 mod expiry;
 mod life;
 mod snapshot;
+mod value;
 
 pub use bundle::{Bundle, Currency, Document, ProgramSettings, Text};
 pub use expiry::{Expiry, Granule, MonthDay};
@@ -12,3 +13,4 @@ pub use life::{
     Call, Decay, Every, Extension, Interest, Life, PaidExtension, Reminders, Shortfall, SpendExtension, percent_of,
 };
 pub use snapshot::Program;
+pub use value::{Floating, POINT_VALUE, PointValue, ValueVersion};

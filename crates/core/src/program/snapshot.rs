@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::bundle::{Currency, Document, ProgramSettings, money_digits};
 use super::expiry::{Expiry, Granule};
 use super::life::Life;
+use super::value::{POINT_VALUE, PointValue, ValueVersion};
 use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
 use crate::kernel::SPENDING;
 use crate::ledger::CurrencyId;
@@ -30,6 +31,7 @@ pub struct Program {
     campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
     tracked: BTreeMap<String, Vec<Window>>,
     rewards: BTreeMap<String, Reward>,
+    pub(super) values: BTreeMap<CurrencyId, Vec<ValueVersion>>,
 }
 
 impl Program {
@@ -38,6 +40,7 @@ impl Program {
         let mut settings = None;
         let mut currencies = BTreeMap::new();
         let mut rewards = BTreeMap::new();
+        let mut values: BTreeMap<&str, Vec<ValueVersion>> = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
         for document in documents {
@@ -66,6 +69,11 @@ impl Program {
                         .map_err(|problem| format!("{what}: {problem}"))?;
                     campaigns.entry(document.id.clone()).or_default().push(Arc::new(compiled));
                 }
+                POINT_VALUE => {
+                    let published: PointValue = read(&what, &document.body)?;
+                    let (version, effective_from) = (document.version, document.effective_from);
+                    values.entry(&document.id).or_default().push(ValueVersion { version, effective_from, published });
+                }
                 other => return Err(format!("this version knows no configuration of kind `{other}`")),
             }
         }
@@ -76,10 +84,11 @@ impl Program {
             calendar: Calendar::new(&settings.time_zone)?,
             money_digits: money_digits(&settings.money).ok_or("unknown money")?,
             tracked: tracked(&rules, &campaigns, currencies.values()),
-            currencies: currencies.into_values().collect(),
             rules,
             campaigns,
             rewards,
+            values: by_currency(values, &currencies),
+            currencies: currencies.into_values().collect(),
             settings,
         })
     }
@@ -149,13 +158,19 @@ impl Program {
     pub fn minor_per_major(&self) -> i64 {
         10_i64.saturating_pow(self.money_digits)
     }
+}
 
-    /// What `points` of a currency are worth, in minor units of money, rounded down.
-    pub fn value_of(&self, currency: CurrencyId, points: i64) -> i64 {
-        let per_unit = self.currency(currency).map_or(1, |currency| currency.per_money_unit);
-        let value = i128::from(points) * i128::from(self.minor_per_major());
-        i64::try_from(value.div_euclid(i128::from(per_unit.max(1)))).unwrap_or(i64::MAX)
-    }
+/// The values of each currency, oldest first.
+fn by_currency(
+    values: BTreeMap<&str, Vec<ValueVersion>>,
+    currencies: &BTreeMap<CurrencyId, Currency>,
+) -> BTreeMap<CurrencyId, Vec<ValueVersion>> {
+    let named = |(code, mut versions): (&str, Vec<ValueVersion>)| {
+        let currency = currencies.values().find(|currency| currency.code == code)?;
+        versions.sort_by_key(|value| value.version);
+        Some((currency.id, versions))
+    };
+    values.into_iter().filter_map(named).collect()
 }
 
 /// All versions of a rule side by side, at the place of its newest version.

@@ -8,6 +8,7 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod currencies;
 mod extensions;
 pub(crate) mod extract;
 mod imports;
@@ -20,6 +21,7 @@ mod orders;
 mod privacy;
 mod profile;
 mod rewards;
+mod statements;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -35,9 +37,11 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(members::router())
         .merge(profile::router())
         .merge(accounts::router())
+        .merge(statements::router())
         .merge(activities::router())
         .merge(campaigns::router())
         .merge(rewards::router())
+        .merge(currencies::router())
         .merge(orders::router())
         .merge(extensions::router())
         .merge(cards::router())

@@ -199,7 +199,7 @@ fn wallet_view(program: &Program, account: &Account, wallet: &Wallet, now: Times
         available,
         pending: balance.pending,
         held: balance.held,
-        value: program.value_of(wallet.currency, available),
+        value: program.value_of(wallet.currency, available, now),
         lifetime: wallet.lifetime,
         expires_next: next.map(|lot| ExpiryView { points: lot.remaining, expires_at: lot.key.expires_at.to_string() }),
         active_next: active_next(wallet),

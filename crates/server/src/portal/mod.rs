@@ -10,6 +10,7 @@ mod privacy;
 mod profile;
 mod sign_in;
 mod sso;
+mod statement;
 mod trouble;
 
 use axum::middleware;
@@ -24,6 +25,8 @@ pub fn pages() -> Pages {
     Pages::default()
         .get("/portal", Needs::Member, points::page)
         .post("/portal/extend", Needs::Member, points::extend)
+        .get("/portal/statements", Needs::Member, statement::latest)
+        .get("/portal/statements/{month}", Needs::Member, statement::page)
         .get("/portal/card", Needs::Member, card::page)
         .get("/portal/card/picture", Needs::Member, card::picture)
         .get("/portal/{*rest}", Needs::Member, nowhere)

@@ -138,7 +138,7 @@ async fn show(
 fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {
     let available = wallet.spendable(now);
     let currency = frame.program.currency(wallet.currency);
-    let worth = frame.money(frame.program.value_of(wallet.currency, available));
+    let worth = frame.money(frame.program.value_of(wallet.currency, available, now));
     WalletView {
         title: currency.map_or("", |currency| currency.name.get(frame.language.tag())).to_owned(),
         available: frame.number(wallet.currency, available),
