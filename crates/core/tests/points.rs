@@ -91,7 +91,8 @@ fn reminders_come_once_for_each_step() {
 
 #[test]
 fn who_has_less_time_than_a_reminder_is_told_by_the_next() {
-    let mut club = Club::of(&file(r#"expiry = { after = 1, granule = "month" }"#, "reminders = { days = [90, 30, 7] }"));
+    let mut club =
+        Club::of(&file(r#"expiry = { after = 1, granule = "month" }"#, "reminders = { days = [90, 30, 7] }"));
     // Good through 28 February: 48 days. 30 days before 1 March is 30 January.
     club.earns("2026-01-11 12:00:00", buy(10));
     assert_eq!(club.due(), "2026-01-30 00:00");

@@ -4,6 +4,9 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::browser::{browser, enter, screenshot, sideways, small_phone, text, whole_page};
+use support::person::Person;
+use support::sms::Gateway;
 use support::{Server, init};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +62,10 @@ async fn what_ann_buys_waits_lives_longer_and_comes_back() {
     let (status, receipt) = server.post("/v1/activities", "back", activity(back)).await;
     assert_eq!((status, &receipt["points"], &receipt["owed"]), (201, &json!(-21), &json!(99)), "{receipt}");
     let (_, wallet) = server.get(&format!("/v1/members/{ann}/wallet")).await;
-    assert_eq!((&wallet[0]["owed"], &wallet[0]["available"], &wallet[0]["pending"]), (&json!(99), &json!(0), &json!(80)));
+    assert_eq!(
+        (&wallet[0]["owed"], &wallet[0]["available"], &wallet[0]["pending"]),
+        (&json!(99), &json!(0), &json!(80))
+    );
     let (_, receipt) =
         server.post("/v1/activities", "three", activity(json!({ "kind": "purchase", "amount": 10_000 }))).await;
     assert_eq!((&receipt["repaid"], &receipt["explanation"][0]["repaid"]), (&json!(99), &json!(99)), "{receipt}");
@@ -72,4 +78,70 @@ async fn what_ann_buys_waits_lives_longer_and_comes_back() {
     assert_eq!(code, 0, "{error}");
     let shown: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(shown["agenda"]["extensions"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bob_sees_what_lies_ahead_and_extends_his_points() {
+    const PHONE: &str = "13800138000";
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, include_str!("../../../programs/examples/point-life.toml"));
+    let gateway = Gateway::start();
+    let server = Server::start_with(&data, &gateway.flags());
+    let (status, receipt) = server.post("/v1/members", "bob", json!({ "name": "Bob", "phone": PHONE })).await;
+    assert_eq!(status, 201, "{receipt}");
+    let bob = receipt["member_id"].as_str().unwrap().to_owned();
+    let adjustments = format!("/v1/members/{bob}/adjustments");
+    let (status, _) = server.post(&adjustments, "a-1", json!({ "points": 250, "reason": "Welcome" })).await;
+    assert_eq!(status, 201);
+    let buy = json!({ "member_id": bob, "activity": { "kind": "purchase", "amount": 12_000 } });
+    server.post("/v1/activities", "one", buy).await;
+
+    let mut person = Person::new(&server);
+    person.post("/portal/sign-in", &[("to", PHONE)]).await;
+    let code = gateway.code(0, PHONE).await;
+    assert_eq!(person.post("/portal/sign-in/code", &[("code", &code)]).await.0, 303);
+    let (_, page) = person.get("/portal").await;
+    for words in
+        ["120 points become available by", "5 % of what is unspent on", "Good for 180 days longer, for 100 points"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let seen = page.split("name=\"seen\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    // Twice from one page is once.
+    for _ in 0..2 {
+        let form = [("currency", "points"), ("seen", seen.as_str())];
+        assert_eq!(person.post("/portal/extend", &form).await.0, 303);
+    }
+    let (_, page) = person.get("/portal").await;
+    assert!(page.contains("All points are good for 180 days longer"), "{page}");
+    let (_, wallet) = server.get(&format!("/v1/members/{bob}/wallet")).await;
+    assert_eq!(wallet[0]["available"], json!(150), "{wallet}");
+    let form = [("currency", "points"), ("seen", "999")];
+    assert_eq!(person.post("/portal/extend", &form).await.0, 303);
+    let form = [("currency", "points"), ("seen", "1000")];
+    let (status, page) = person.post("/portal/extend", &form).await;
+    assert!(status == 422 && page.contains("You have too few points for that."), "{page}");
+    assert_eq!(person.post("/portal/extend", &[("currency", "deposit"), ("seen", "1")]).await.0, 422);
+    assert_eq!(person.post("/portal/extend", &[("currency", "miles"), ("seen", "1")]).await.0, 404);
+
+    // Everything comes back: 50 that are left are the welcome's, the waiting 120 are taken from where they wait.
+    let back = json!({ "member_id": bob, "activity": { "kind": "return", "amount": 12_000, "purchase": "one" } });
+    let (_, receipt) = server.post("/v1/activities", "back", back).await;
+    assert_eq!((&receipt["points"], &receipt["balances"][0]["pending"]), (&json!(0), &json!(0)), "{receipt}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let (driver, client) = browser(folder.path()).await;
+    small_phone(&client).await;
+    enter(&client, &server, &person).await;
+    client.goto(&format!("{}/portal", server.address)).await.unwrap();
+    assert_eq!(sideways(&client).await, 0);
+    screenshot(&client, "portal-point-life").await;
+    let operator = Person::invited(&server, "olga@example.org", "Olga", "administrator").await;
+    enter(&client, &server, &operator).await;
+    client.goto(&format!("{}/console/members/{bob}", server.address)).await.unwrap();
+    assert!(text(&client).await.contains("5 % of what is unspent on"));
+    whole_page(&client, 360, "console-point-life").await;
+    client.close().await.unwrap();
+    drop(driver);
 }

@@ -173,7 +173,8 @@ impl Footprint {
                     footprint.keys.extend(activity.purchases().map(|key| (command.member_id, key.clone())));
                     footprint.budgets.extend(activity.budgets());
                 }
-                Action::Adjust { .. } | Action::Close { .. } | Action::Extend { .. } | Action::Erase | Action::Tick => {}
+                Action::Adjust { .. } | Action::Close { .. } | Action::Extend { .. } | Action::Erase | Action::Tick => {
+                }
             }
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }

@@ -22,9 +22,10 @@ fn reminders<'a>(
     let lots = wallet.lots.iter().filter(|lot| lot.remaining > 0 && lot.key.expires_at != Timestamp::NEVER);
     lots.flat_map(|lot| {
         let expires_at = lot.key.expires_at;
-        reminders.days.iter().map(move |days| {
-            (expires_at.plus_millis(-i64::from(*days) * DAY_MS), *days, expires_at, lot.remaining)
-        })
+        reminders
+            .days
+            .iter()
+            .map(move |days| (expires_at.plus_millis(-i64::from(*days) * DAY_MS), *days, expires_at, lot.remaining))
     })
 }
 
@@ -123,7 +124,9 @@ impl Draft<'_> {
             let (due, currency) = (self.account.agenda.wallet(id), program.currency(id));
             let life = currency.map(|currency| &currency.life);
             let pays = due.interest_at.is_some_and(|due| due <= moment);
-            if let (true, Some(currency), Some(interest)) = (pays, currency, life.and_then(|life| life.interest.as_ref())) {
+            if let (true, Some(currency), Some(interest)) =
+                (pays, currency, life.and_then(|life| life.interest.as_ref()))
+            {
                 self.pay_interest(currency, interest, due.lowest, moment)?;
             }
             self.expire(id, moment)?;
@@ -222,8 +225,12 @@ impl Draft<'_> {
         }
         for ((expires_at, days), points) in told {
             self.receipt.events.push(Event::PointsExpiring { currency, points, expires_at, days });
-            if let Some(call) = settings.call.as_ref().filter(|call| points > call.over && settings.call_days() == Some(days)) {
-                self.receipt.events.push(Event::Task { subject: "call".to_owned(), text: call.text.get("en").to_owned() });
+            if let Some(call) =
+                settings.call.as_ref().filter(|call| points > call.over && settings.call_days() == Some(days))
+            {
+                self.receipt
+                    .events
+                    .push(Event::Task { subject: "call".to_owned(), text: call.text.get("en").to_owned() });
             }
         }
     }

@@ -94,7 +94,9 @@ impl Draft<'_> {
     /// Moves every lot that has not expired. Returns how many points live longer.
     fn extend_lots(&mut self, currency: CurrencyId, days: i32, paid: bool) -> Result<i64, Refusal> {
         let (at, program) = (self.command.at, self.program);
-        let Some(expiry) = program.currency(currency).and_then(|currency| currency.expiry.as_ref()) else { return Ok(0) };
+        let Some(expiry) = program.currency(currency).and_then(|currency| currency.expiry.as_ref()) else {
+            return Ok(0);
+        };
         let granule = expiry.rounding();
         let lots = self.account.wallet_mut(currency).lots.clone();
         let mut moved = 0;

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Event;
 use crate::earning::{Counted, Outcome, ReturnedPurchase, Spent};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
-use crate::ledger::{AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda};
+use crate::ledger::{
+    AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
+};
 use crate::redemption::OrderState;
 use crate::time::Timestamp;
 

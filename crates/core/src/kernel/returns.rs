@@ -42,7 +42,8 @@ impl Draft<'_> {
         let committed = committed.ok_or_else(unknown)?;
         let receipt: Receipt = serde_json::from_str(&committed.receipt)
             .map_err(|error| Refusal::new(RefusalCode::UnknownPurchase, format!("purchase `{key}`: {error}")))?;
-        let earned = receipt.activity.as_ref().is_some_and(|activity| !matches!(&*activity.kind, "return" | "order_final"));
+        let earned =
+            receipt.activity.as_ref().is_some_and(|activity| !matches!(&*activity.kind, "return" | "order_final"));
         if earned { Ok(receipt) } else { Err(unknown()) }
     }
 

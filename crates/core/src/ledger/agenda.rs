@@ -123,7 +123,10 @@ impl Agenda {
 
     /// What a transaction changed, for its receipt.
     pub fn changed_since(&self, before: &[WalletAgenda]) -> Vec<WalletAgenda> {
-        let gone = before.iter().map(|known| known.currency).filter(|currency| !self.wallets.iter().any(|one| one.currency == *currency));
+        let gone = before
+            .iter()
+            .map(|known| known.currency)
+            .filter(|currency| !self.wallets.iter().any(|one| one.currency == *currency));
         let gone = gone.map(WalletAgenda::new);
         self.wallets.iter().copied().filter(|now| !before.contains(now)).chain(gone).collect()
     }

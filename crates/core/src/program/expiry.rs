@@ -32,7 +32,8 @@ impl MonthDay {
 
     /// From `12-31`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{}` is not a day of the year such as 12-31", text.chars().take(20).collect::<String>());
+        let wrong =
+            || format!("`{}` is not a day of the year such as 12-31", text.chars().take(20).collect::<String>());
         // A leap year: every day of the year is in it.
         let date: Date = format!("2000-{text}").parse().map_err(|_| wrong())?;
         if text.len() == 5 { Ok(Self { month: date.month(), day: date.day() }) } else { Err(wrong()) }
@@ -113,7 +114,9 @@ impl TryFrom<AsWritten> for Expiry {
                     format!("`on` must be a date such as 2027-12-31, or a day of each year such as 12-31, not `{on}`")
                 }),
             },
-            AsWritten { on: Some(_), .. } => Err("`on` stands alone: without `after`, `granule` and `year_ends`".to_owned()),
+            AsWritten { on: Some(_), .. } => {
+                Err("`on` stands alone: without `after`, `granule` and `year_ends`".to_owned())
+            }
             AsWritten { after: Some(length), granule: Some(granule), year_ends, on: None } => {
                 if !(0..=1_200).contains(&length) {
                     return Err(format!("`after` must be 0 to 1200, not {length}"));
@@ -276,7 +279,10 @@ mod tests {
         let days = r#"{"after":1,"granule":"day"}"#;
         // 23 hours on the day of the change.
         assert_eq!(good_through(days, "Europe/London", "2026-03-28 12:00:00"), "2026-03-29");
-        assert_eq!(good_through(r#"{"after":0,"granule":"day"}"#, "Europe/London", "2026-03-29 12:00:00"), "2026-03-29");
+        assert_eq!(
+            good_through(r#"{"after":0,"granule":"day"}"#, "Europe/London", "2026-03-29 12:00:00"),
+            "2026-03-29"
+        );
     }
 
     #[test]

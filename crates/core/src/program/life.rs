@@ -190,7 +190,8 @@ impl Shortfall {
 
 /// `floor(points × percent / 100)` for points that are not below zero; 0 when it is beyond all limits.
 pub fn percent_of(points: i64, percent: Decimal) -> i64 {
-    let product = Decimal::from(points).checked_mul(percent).and_then(|product| product.checked_div(Decimal::ONE_HUNDRED));
+    let product =
+        Decimal::from(points).checked_mul(percent).and_then(|product| product.checked_div(Decimal::ONE_HUNDRED));
     let floor = product.map(|exact| exact.round_dp_with_strategy(0, RoundingStrategy::ToNegativeInfinity));
     floor.and_then(|whole| i64::try_from(whole).ok()).unwrap_or_default()
 }
@@ -236,7 +237,9 @@ impl Life {
         if let Some(interest) = &self.interest {
             check_percent("interest.percent", interest.percent)?;
             if interest.every == Every::Month && interest.on.is_some() {
-                return Err("`interest.on` is for interest of every year; each month it is paid on the first".to_owned());
+                return Err(
+                    "`interest.on` is for interest of every year; each month it is paid on the first".to_owned()
+                );
             }
         }
         if let Some(extension) = &self.extension {
@@ -262,7 +265,9 @@ impl Extension {
             days("spend.days", spend.days)?;
         }
         match &self.paid {
-            Some(PaidExtension { points: None, fee: None, .. }) => Err("`paid` has `points`, a `fee`, or both".to_owned()),
+            Some(PaidExtension { points: None, fee: None, .. }) => {
+                Err("`paid` has `points`, a `fee`, or both".to_owned())
+            }
             Some(paid) => {
                 paid.points.map_or(Ok(()), |points| check_points("paid.points", points))?;
                 paid.fee.map_or(Ok(()), |fee| money("paid.fee", fee))?;
@@ -313,7 +318,10 @@ mod tests {
             let life: Result<Life, _> = toml::from_str(text);
             life.map_err(|error| error.to_string()).and_then(|life| life.validate(true)).unwrap_err()
         };
-        assert_eq!(told("reminders = { days = [30, 30] }"), "reminders: `days` are 1 to 8 different numbers from 1 to 3650");
+        assert_eq!(
+            told("reminders = { days = [30, 30] }"),
+            "reminders: `days` are 1 to 8 different numbers from 1 to 3650"
+        );
         let call = r#"reminders = { days = [30], call = { over = 5000, days = 90, text = "call" } }"#;
         assert_eq!(told(call), "reminders: `call.days` must be one of `days`");
         assert_eq!(told(r#"decay = { percent = "0" }"#), "`decay.percent` must be more than 0 and at most 100");
@@ -322,7 +330,12 @@ mod tests {
         assert!(told(monthly).starts_with("`interest.on` is for interest of every year"));
         assert_eq!(told("extension = {}"), "extension: an extension has `spend`, `paid`, or both");
         assert_eq!(told("extension = { paid = { days = 90 } }"), "extension: `paid` has `points`, a `fee`, or both");
-        assert_eq!(told(r#"shortfall = { policy = "owe", up_to = 0 }"#), "`shortfall.up_to` must be 1 to 1000000000000 points");
-        assert!(toml::from_str::<Life>("reminders = {}").unwrap().validate(false).unwrap_err().contains("set `expiry`"));
+        assert_eq!(
+            told(r#"shortfall = { policy = "owe", up_to = 0 }"#),
+            "`shortfall.up_to` must be 1 to 1000000000000 points"
+        );
+        assert!(
+            toml::from_str::<Life>("reminders = {}").unwrap().validate(false).unwrap_err().contains("set `expiry`")
+        );
     }
 }

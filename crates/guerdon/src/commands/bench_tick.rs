@@ -14,7 +14,9 @@ use guerdon_core::limits::BATCH_COMMANDS;
 use guerdon_core::members::Profile;
 use guerdon_core::program::Bundle;
 use guerdon_core::time::{EARLIEST, Timestamp};
-use guerdon_store::{BareEngine, DataDir, Engine, EngineHandle, SqliteStore, publish, start_keyring, start_log, verify};
+use guerdon_store::{
+    BareEngine, DataDir, Engine, EngineHandle, SqliteStore, publish, start_keyring, start_log, verify,
+};
 use hdrhistogram::Histogram;
 
 use super::bench::{LogBeside, Measured, bench_key, bench_master_key, drain};

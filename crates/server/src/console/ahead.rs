@@ -30,7 +30,9 @@ pub(crate) fn ahead(frame: &Frame, account: &Account, wallet: &Wallet) -> Vec<St
     let Some(life) = frame.program.life(wallet.currency) else { return told };
     if let (Some(at), Some(decay)) = (agenda.decay_at, &life.decay) {
         let percent = decay.percent.normalize().to_string().into();
-        told.push(frame.say("ahead-decay", [("percent", percent), ("date", calendar.day_of(at).date().to_string().into())]));
+        told.push(
+            frame.say("ahead-decay", [("percent", percent), ("date", calendar.day_of(at).date().to_string().into())]),
+        );
     }
     if let (Some(at), Some(interest)) = (agenda.interest_at, &life.interest) {
         let percent = interest.percent.normalize().to_string().into();

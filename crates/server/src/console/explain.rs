@@ -113,11 +113,8 @@ fn tick_title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String 
 
 /// Which points are told in remarks, those of a tick's title excepted.
 fn moved(receipt: &Receipt) -> Vec<(&'static str, i64)> {
-    let happened = [
-        ("title-expired", receipt.expired),
-        ("title-decayed", receipt.decayed),
-        ("title-matured", receipt.matured),
-    ];
+    let happened =
+        [("title-expired", receipt.expired), ("title-decayed", receipt.decayed), ("title-matured", receipt.matured)];
     let titled = usize::from(receipt.kind == TransactionKind::Tick);
     let happened = happened.into_iter().filter(|(_, points)| *points > 0).skip(titled);
     let owed = [("why-owed", receipt.owed), ("why-repaid", receipt.repaid), ("why-forgiven", receipt.forgiven)];

@@ -13,6 +13,7 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::read::MemberRow;
 use serde::Deserialize;
 
+use super::ahead::ahead;
 use super::approvals;
 use super::erasures::asked;
 use super::frame::{Frame, render};

@@ -55,7 +55,9 @@ impl BareEngine {
         let sample = Sample { digest: [7; 32], receipt: "x".repeat(receipt_bytes), holds: Vec::new() };
         let due = self.connection.prepare_cached(DUE).and_then(|mut statement| {
             let row = |row: &rusqlite::Row<'_>| Ok((MemberId(row.get(0)?), row.get(1)?));
-            statement.query_map(params![now.as_millis(), limit as i64], row)?.collect::<Result<Vec<(MemberId, i64)>, _>>()
+            statement
+                .query_map(params![now.as_millis(), limit as i64], row)?
+                .collect::<Result<Vec<(MemberId, i64)>, _>>()
         });
         let due = due.map_err(store_error)?;
         let first = self.next_id;
@@ -92,7 +94,13 @@ impl BareEngine {
                 let (id, at) = (first + index as i64, 1_700_000_000_000_i64);
                 accounts.execute(params![member.0, version + 1, 1, at, state, version])?;
                 dues.execute([member.0])?;
-                transactions.execute(params![id, member.0, format!("tick:{version}"), sample.digest, sample.receipt])?;
+                transactions.execute(params![
+                    id,
+                    member.0,
+                    format!("tick:{version}"),
+                    sample.digest,
+                    sample.receipt
+                ])?;
                 for position in 0..transfers {
                     moves.execute(params![id, member.0, at, position as i64])?;
                 }
