@@ -33,7 +33,7 @@ fn reminders<'a>(
 pub(super) fn plan(program: &Program, account: &mut Account, clock: Timestamp) {
     let active = account.status == AccountStatus::Active;
     for wallet in &account.wallets {
-        let currency = program.currency(wallet.currency);
+        let currency = program.currency_at(wallet.currency, clock);
         let known = account.agenda.wallet(wallet.currency);
         let life = currency.map(|currency| &currency.life).filter(|_| active);
         if life.is_none_or(|life| life.is_empty()) && known == WalletAgenda::new(wallet.currency) {
@@ -121,7 +121,7 @@ impl Draft<'_> {
         let currencies: Vec<CurrencyId> = self.account.wallets.iter().map(|wallet| wallet.currency).collect();
         for id in currencies {
             self.mature(id, moment)?;
-            let (due, currency) = (self.account.agenda.wallet(id), program.currency(id));
+            let (due, currency) = (self.account.agenda.wallet(id), program.currency_at(id, moment));
             let life = currency.map(|currency| &currency.life);
             let pays = due.interest_at.is_some_and(|due| due <= moment);
             if let (true, Some(currency), Some(interest)) =
@@ -237,7 +237,7 @@ impl Draft<'_> {
 
     /// What a return should have taken back is owed as far as the program lets it, else forgiven.
     pub(super) fn fall_short(&mut self, currency: CurrencyId, points: i64) {
-        let shortfall = self.program.life(currency).map(|life| life.shortfall).unwrap_or_default();
+        let shortfall = self.program.life_at(currency, self.command.at).map(|life| life.shortfall).unwrap_or_default();
         let wallet = self.account.agenda.wallet(currency);
         let owed = shortfall.owes(wallet.owed, points);
         self.account.agenda.set(WalletAgenda { owed: wallet.owed.saturating_add(owed), ..wallet });

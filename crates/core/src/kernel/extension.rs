@@ -21,7 +21,7 @@ impl Draft<'_> {
         if activity.kind != SPENDING {
             return Ok(());
         }
-        for currency in &self.program.currencies {
+        for currency in self.program.currencies_at(self.command.at) {
             let spend = currency.life.extension.as_ref().and_then(|extension| extension.spend.as_ref());
             if let Some(SpendExtension { amount, days }) = spend
                 && self.reaches(activity, *amount)
@@ -54,7 +54,7 @@ impl Draft<'_> {
     /// Extends lots for points, or for a fee that the caller has collected.
     pub(super) fn extend(&mut self, currency: CurrencyId, payment: Payment) -> Result<(), Refusal> {
         self.check_order()?;
-        let known = self.program.currency(currency).ok_or_else(|| {
+        let known = self.program.currency_at(currency, self.command.at).ok_or_else(|| {
             let problem = format!("the program has no currency {}", currency.0);
             Refusal::new(RefusalCode::UnknownCurrency, problem)
         })?;
@@ -94,7 +94,7 @@ impl Draft<'_> {
     /// Moves every lot that has not expired. Returns how many points live longer.
     fn extend_lots(&mut self, currency: CurrencyId, days: i32, paid: bool) -> Result<i64, Refusal> {
         let (at, program) = (self.command.at, self.program);
-        let Some(expiry) = program.currency(currency).and_then(|currency| currency.expiry.as_ref()) else {
+        let Some(expiry) = program.currency_at(currency, at).and_then(|currency| currency.expiry.as_ref()) else {
             return Ok(0);
         };
         let granule = expiry.rounding();

@@ -27,7 +27,7 @@ pub(crate) fn ahead(frame: &Frame, account: &Account, wallet: &Wallet) -> Vec<St
     if agenda.owed > 0 {
         told.push(frame.say("ahead-owed", [("points", points(agenda.owed))]));
     }
-    let Some(life) = frame.program.life(wallet.currency) else { return told };
+    let Some(life) = frame.program.currency(wallet.currency).map(|currency| &currency.life) else { return told };
     if let (Some(at), Some(decay)) = (agenda.decay_at, &life.decay) {
         let percent = decay.percent.normalize().to_string().into();
         told.push(
