@@ -520,7 +520,11 @@ mod tests {
             (json!({"decay": {"percent": "5"}}), json!({"decay": {"percent": "6"}}), "life.decay.percent"),
             (json!({}), json!({"shortfall": {"policy": "owe", "up_to": 5}}), "life.shortfall"),
             (json!({"interest": {"percent": "5", "every": "year"}}), json!({}), "life.interest"),
-            (spend(90), json!({"extension": {"paid": {"points": 5, "days": 9}, "spend": {"amount": "200", "days": 60}}}), ""),
+            (
+                spend(90),
+                json!({"extension": {"paid": {"points": 5, "days": 9}, "spend": {"amount": "200", "days": 60}}}),
+                "",
+            ),
         ] {
             let told = judged("currency", living(before.clone()), living(after.clone()));
             if field.is_empty() {
