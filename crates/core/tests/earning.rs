@@ -220,6 +220,7 @@ fn a_merge_brings_what_was_counted() {
         lifetimes: Vec::new(),
         last_activity_at: Timestamp::ZERO,
         history: other.account.history.clone(),
+        agenda: other.account.agenda.clone(),
         recent: Recent::default(),
         standing: Standing::default(),
     };

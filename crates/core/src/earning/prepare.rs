@@ -71,6 +71,15 @@ pub struct PreparedActivity {
     pub by_day: bool,
     /// On a change of the tier: the rank of the one before.
     pub rank_before: Option<i64>,
+    /// The key of the purchase that it makes final.
+    pub makes_final: Option<String>,
+}
+
+impl PreparedActivity {
+    /// The keys under which purchases were recorded that it names.
+    pub fn purchases(&self) -> impl Iterator<Item = &String> {
+        self.returns.iter().map(|back| &back.purchase).chain(&self.makes_final)
+    }
 }
 
 impl PreparedActivity {
@@ -115,7 +124,7 @@ pub fn prepare(
 ) -> Result<PreparedActivity, String> {
     let measured = measure(program, activity)?;
     let mut rules = rules_in_force(program, &activity.kind, at);
-    if activity.purchase.is_some() {
+    if activity.returned_purchase().is_some() {
         rules.retain(|rule| !matches!(rule.rule.effect, Effect::TakeBackPerMoney { .. }));
     }
     let store = activity.store.as_deref().unwrap_or_default();
@@ -143,7 +152,7 @@ pub fn prepare(
     }
     let factors = tier_factors(program, &activity.kind, at, &candidates);
     candidates.extend(factors);
-    let returns = match &activity.purchase {
+    let returns = match activity.returned_purchase() {
         Some(purchase) => Some(evaluation.returned(purchase)?),
         None => None,
     };
@@ -163,6 +172,7 @@ pub fn prepare(
         returns,
         by_day: program.counts_by_day(&activity.kind),
         rank_before: None,
+        makes_final: activity.purchase.clone().filter(|_| activity.is_final()),
     })
 }
 
@@ -303,7 +313,7 @@ impl<'a> Evaluation<'a> {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
                     || campaigns.iter().any(|running| running.campaign.audience.iter().any(look))
             };
-            let wanted_by_purchase = measured.activity.purchase.is_some();
+            let wanted_by_purchase = measured.activity.returned_purchase().is_some();
             let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context))
                 .then_some((&program.calendar, *at));
             activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
@@ -352,7 +362,7 @@ impl<'a> Evaluation<'a> {
     fn filter_lines(&mut self) -> LineFilters<'a> {
         let measured = self.measured;
         // On a return the quantities are negative or positive alike; what comes back is looked at as it was bought.
-        let back = measured.activity.purchase.is_some();
+        let back = measured.activity.returned_purchase().is_some();
         let of = |amount: &i64| if back { amount.saturating_abs() } else { *amount };
         let amounts: Vec<i64> = measured.amounts.iter().map(of).collect();
         let all: Vec<&'a Arc<CompiledRule>> = match back {

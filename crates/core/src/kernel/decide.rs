@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
+use super::due;
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
@@ -13,7 +14,7 @@ use crate::earning::{
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
-    Transfer, Wallet,
+    Transfer, Wallet, WalletAgenda,
 };
 use crate::limits;
 use crate::members::MemberRef;
@@ -80,6 +81,7 @@ pub(super) struct Draft<'a> {
     kind: TransactionKind,
     pub(super) account: Account,
     status_before: AccountStatus,
+    agenda_before: Vec<WalletAgenda>,
     transfers: Vec<Transfer>,
     pub(super) receipt: Receipt,
     member: Option<NewMember>,
@@ -121,6 +123,9 @@ pub(super) fn decide(
         _ => program,
     };
     let mut draft = Draft::new(program, command, account, id);
+    if !matches!(command.action, Action::Tick) {
+        draft.catch_up(loaded)?;
+    }
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
@@ -133,6 +138,7 @@ pub(super) fn decide(
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
+        Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
         Action::Erase => draft.erase()?,
         Action::Tick => draft.tick(loaded)?,
         Action::Merge { .. } => {}
@@ -159,6 +165,7 @@ fn needs_active(action: &Action) -> bool {
             | Action::Redeem { .. }
             | Action::Adjust { .. }
             | Action::Close { .. }
+            | Action::Extend { .. }
     )
 }
 
@@ -193,6 +200,7 @@ impl<'a> Draft<'a> {
             Action::Close { .. } => TransactionKind::Close,
             Action::Erase => TransactionKind::Erase,
             Action::Tick => TransactionKind::Tick,
+            Action::Extend { .. } => TransactionKind::Extend,
         };
         let receipt = Receipt {
             transaction_id: id,
@@ -207,8 +215,11 @@ impl<'a> Draft<'a> {
             budgets: Vec::new(),
             returned: None,
             forgiven: 0,
+            owed: 0,
+            repaid: 0,
             matured: 0,
             expired: 0,
+            decayed: 0,
             forfeited: 0,
             reason: None,
             fields: Vec::new(),
@@ -217,6 +228,10 @@ impl<'a> Draft<'a> {
             status: None,
             tier: None,
             merge: None,
+            extended: Vec::new(),
+            fee: None,
+            made_final: None,
+            agenda: Vec::new(),
             events: Vec::new(),
             balances: Vec::new(),
         };
@@ -225,6 +240,7 @@ impl<'a> Draft<'a> {
             command,
             kind,
             status_before: account.status,
+            agenda_before: account.agenda.wallets.clone(),
             account,
             transfers: Vec::new(),
             receipt,
@@ -294,11 +310,15 @@ impl<'a> Draft<'a> {
     }
 
     fn record(&mut self, activity: &PreparedActivity, id: ActivityId, loaded: &Loaded) -> Result<(), Refusal> {
-        self.review_tier(loaded)?;
+        self.review_tier(self.command.at, loaded)?;
+        let first = self.receipt.explanation.len();
         let back = match &activity.returns {
             Some(back) => Some(self.take_back_purchase(back, loaded)?),
             None => None,
         };
+        if let Some(purchase) = &activity.makes_final {
+            self.make_final(purchase, loaded)?;
+        }
         let settled = settle(self.program, activity, &self.account, &self.budgets_left(loaded), self.command.at)
             .map_err(|problem| match problem {
                 Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
@@ -313,7 +333,8 @@ impl<'a> Draft<'a> {
         if by_day {
             self.account.recent.record(&activity.kind, activity.today, activity.amount);
         }
-        self.count_activity(activity, back.as_ref(), loaded)
+        self.extend_by_spend(activity)?;
+        self.count_activity(activity, back.as_ref(), first, loaded)
     }
 
     /// Gives what some rules give besides what the command is about. False: a cap refuses, and nothing is given.
@@ -344,11 +365,11 @@ impl<'a> Draft<'a> {
         for mut outcome in settled.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
-                self.credit(&outcome, rule)?;
+                outcome.repaid = self.credit(&outcome, rule)?;
             } else if outcome.points < 0 {
                 let due = -outcome.points;
                 let taken = self.take_back(outcome.currency, due, &rule)?;
-                self.forgive(outcome.currency, due - taken);
+                self.fall_short(outcome.currency, due - taken);
                 outcome.points = -taken;
             }
             self.receipt.explanation.push(outcome);
@@ -365,8 +386,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Credits what a rule gave.
-    fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<(), Refusal> {
+    /// Credits what a rule gave, and takes out of it what the member owes. Returns how much that is.
+    pub(super) fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<i64, Refusal> {
         let pending = outcome.active_at.filter(|active_at| *active_at > self.command.at);
         let lot = LotKey {
             expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
@@ -374,14 +395,16 @@ impl<'a> Draft<'a> {
             active_at: pending.unwrap_or(Timestamp::ZERO),
         };
         let credit = if pending.is_some() { LedgerAccount::MemberPending } else { LedgerAccount::MemberAvailable };
-        self.transfer(Transfer {
+        let credited = Transfer {
             debit: LedgerAccount::Issuance,
             credit,
             currency: outcome.currency,
             amount: outcome.points,
             lot,
             rule: Some(rule),
-        })
+        };
+        self.transfer(credited.clone())?;
+        self.repay(credited)
     }
 
     pub(super) fn take_back(
@@ -424,47 +447,15 @@ impl<'a> Draft<'a> {
         self.count_adjustment(currency, points, loaded)
     }
 
-    /// Tells of points that were to be taken back and were not there; tier value is none.
-    pub(super) fn forgive(&mut self, currency: CurrencyId, points: i64) {
-        if self.is_money(currency) {
-            self.receipt.forgiven += points;
-        }
-    }
-
-    /// Matures, then expires, what is due, and looks at the tier again.
-    fn tick(&mut self, loaded: &Loaded) -> Result<(), Refusal> {
-        let at = self.command.at;
-        if self.account.next_due_at().is_none_or(|due| due > at) {
-            return Err(Refusal::new(RefusalCode::NothingDue, "nothing is due on this account"));
-        }
-        let currencies: Vec<CurrencyId> = self.account.wallets.iter().map(|wallet| wallet.currency).collect();
-        for currency in currencies {
-            let matured = self.due_portions(currency, |key| key.active_at != Timestamp::ZERO && key.active_at <= at);
-            let told = self.is_money(currency);
-            let sum = |portions: &[Portion]| portions.iter().map(|portion| portion.amount).sum::<i64>();
-            self.receipt.matured += if told { sum(&matured) } else { 0 };
-            let ways = (LedgerAccount::MemberPending, LedgerAccount::MemberAvailable);
-            self.transfer_portions(currency, &matured, ways, None)?;
-            let expired = self.due_portions(currency, |key| key.active_at == Timestamp::ZERO && key.expires_at <= at);
-            self.receipt.expired += if told { sum(&expired) } else { 0 };
-            let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Breakage);
-            self.transfer_portions(currency, &expired, ways, None)?;
-        }
-        self.review_tier(loaded)
-    }
-
-    fn due_portions(&self, currency: CurrencyId, due: impl Fn(&LotKey) -> bool) -> Vec<Portion> {
-        let lots = self.account.wallet(currency).map_or(&[][..], |wallet| &wallet.lots);
-        let due = lots.iter().filter(|lot| lot.remaining > 0 && due(&lot.key));
-        due.map(|lot| Portion { lot: lot.key, amount: lot.remaining }).collect()
-    }
-
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
         let command = self.command;
         self.note_growth();
         self.account.version += 1;
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
         self.account.last_transaction_id = self.receipt.transaction_id.0;
+        let clock = self.account.last_transaction_at;
+        due::plan(self.program, &mut self.account, clock);
+        self.receipt.agenda = self.account.agenda.changed_since(&self.agenda_before);
         self.receipt.points += self.account.available();
         self.receipt.growth += self.account.growth();
         self.receipt.status = (self.account.status != self.status_before).then_some(self.account.status);

@@ -12,7 +12,7 @@ use crate::program::Program;
 use crate::time::Timestamp;
 
 /// Where the free points of a lot lie.
-fn place_of(lot: &Lot) -> LedgerAccount {
+pub(super) fn place_of(lot: &Lot) -> LedgerAccount {
     if lot.key.active_at == Timestamp::ZERO { LedgerAccount::MemberAvailable } else { LedgerAccount::MemberPending }
 }
 
@@ -36,8 +36,9 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Takes what points are left.
+    /// Takes what points are left, and forgives what is owed.
     fn forfeit(&mut self) -> Result<(), Refusal> {
+        self.forgive_owed();
         for wallet in self.account.wallets.clone() {
             for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {
                 self.receipt.forfeited += if self.is_money(wallet.currency) { lot.remaining } else { 0 };
@@ -92,22 +93,26 @@ pub(super) fn merge(
         let problem = format!("an account can take in {} others at most", limits::MERGED_ACCOUNTS);
         return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
     }
-    let merge = Merge {
-        from,
-        into,
-        brought: source.merged_from.clone(),
-        lifetimes: source.wallets.iter().map(|wallet| (wallet.currency, wallet.lifetime)).collect(),
-        last_activity_at: source.last_activity_at,
-        history: source.history.clone(),
-        recent: source.recent.clone(),
-        standing: source.standing.clone(),
-    };
     let out_command = Command { member_id: from, idempotency_key: format!("{MERGE_PREFIX}{in_id}"), ..command.clone() };
     let mut leaving = Draft::new(program, &out_command, source.clone(), out_id);
     let mut arriving = Draft::new(program, command, target.clone(), in_id);
     leaving.check_order()?;
     arriving.check_order()?;
-    for wallet in &source.wallets {
+    leaving.catch_up(loaded)?;
+    arriving.catch_up(loaded)?;
+    let (ending, before) = (leaving.account.clone(), arriving.account.standing.clone());
+    let merge = Merge {
+        from,
+        into,
+        brought: ending.merged_from.clone(),
+        lifetimes: ending.wallets.iter().map(|wallet| (wallet.currency, wallet.lifetime)).collect(),
+        last_activity_at: ending.last_activity_at,
+        history: ending.history.clone(),
+        agenda: ending.agenda.clone(),
+        recent: ending.recent.clone(),
+        standing: ending.standing.clone(),
+    };
+    for wallet in &ending.wallets {
         for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {
             let (place, way) = (place_of(lot), LedgerAccount::Merge);
             let arrival = if planted::is(Bug::MergedTooEarly) { LedgerAccount::MemberAvailable } else { place };
@@ -129,7 +134,7 @@ pub(super) fn merge(
         draft.receipt.merge = Some(merge.clone());
         draft.receipt.reason = Some(reason.to_owned());
     }
-    arriving.merge_tiers(&target.standing, loaded)?;
+    arriving.merge_tiers(&before, loaded)?;
     leaving.account.status = AccountStatus::Merged { into };
     let counterpart = Some(Box::new(leaving.finish()?));
     Ok(Decision { counterpart, takes_references_of: Some(from), ..arriving.finish()? })

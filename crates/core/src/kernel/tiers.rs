@@ -6,7 +6,7 @@ use super::decide::Draft;
 use super::event::Event;
 use super::refusal::Refusal;
 use crate::earning::{Activity, Outcome, PreparedActivity, prepare};
-use crate::ledger::{AccountStatus, CurrencyId};
+use crate::ledger::{AccountStatus, CurrencyId, Portion};
 use crate::limits;
 use crate::tiers::{
     CompiledTier, CountedFigures, Figures, Held, Landing, Moment, Progress, Step, TIER_CHANGED, TierReceipt, TierStep,
@@ -27,6 +27,11 @@ impl Draft<'_> {
         self.program.tiers.growth != Some(currency) && !self.account.standing.is_growth(currency)
     }
 
+    /// The points of some portions that are money.
+    pub(super) fn money_in(&self, currency: CurrencyId, portions: &[Portion]) -> i64 {
+        if self.is_money(currency) { portions.iter().map(|portion| portion.amount).sum() } else { 0 }
+    }
+
     /// Notes that a wallet holds tier value.
     pub(super) fn note_growth(&mut self) {
         if let Some(growth) = self.program.tiers.growth {
@@ -34,14 +39,16 @@ impl Draft<'_> {
         }
     }
 
-    /// Counts what an activity adds to the figures of the member, and reaches the tier to which they lead.
+    /// Counts what an activity adds to the figures of the member, and reaches the tier to which they lead. `first`: the first
+    /// of its outcomes; those before it came of what was due.
     pub(super) fn count_activity(
         &mut self,
         activity: &PreparedActivity,
         back: Option<&PurchaseBack>,
+        first: usize,
         loaded: &Loaded,
     ) -> Result<(), Refusal> {
-        let growth = self.growth_of(&self.receipt.explanation);
+        let growth = self.growth_of(self.receipt.explanation.get(first..).unwrap_or_default());
         let (spend, orders) = match (activity.kind.as_str(), back) {
             ("purchase", _) => (activity.amount, 1),
             ("return", Some(back)) => (-activity.amount, -i64::from(back.in_full)),
@@ -128,11 +135,11 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Looks at the tier again, at each moment up to the command's at which that was due.
-    pub(super) fn review_tier(&mut self, loaded: &Loaded) -> Result<(), Refusal> {
+    /// Looks at the tier again, at each moment up to one at which that was due.
+    pub(super) fn review_tier(&mut self, until: Timestamp, loaded: &Loaded) -> Result<(), Refusal> {
         for _ in 0..limits::TIER_REVIEWS {
             let due = self.account.standing.due();
-            if self.account.status != AccountStatus::Active || due > self.command.at {
+            if self.account.status != AccountStatus::Active || due > until {
                 return Ok(());
             }
             let (rank_before, step, held) = self.judge(due);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountStatus, Balance, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
+use super::{AccountStatus, Agenda, Balance, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
 use crate::earning::{History, Recent};
 use crate::id::MemberId;
 use crate::kernel::Receipt;
@@ -28,6 +28,8 @@ pub struct Account {
     pub merged_from: Vec<MemberId>,
     /// What is remembered of the member's activities.
     pub history: History,
+    /// What is due besides lots, what is owed, and where lots went.
+    pub agenda: Agenda,
     /// What is remembered of them by days.
     pub recent: Recent,
     /// Where the member stands.
@@ -35,7 +37,7 @@ pub struct Account {
 }
 
 /// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
-/// format 3 no history, format 4 no days and no standing.
+/// format 3 no history, format 4 no agenda, days and standing.
 const STATE_FORMAT: u8 = 5;
 
 /// What every format begins with.
@@ -100,6 +102,11 @@ impl Account {
         if let Some(merge) = &receipt.merge {
             self.follow_merge(transaction.member_id, merge);
         }
+        receipt.extended.iter().for_each(|extended| self.agenda.extend(transaction.id.0, *extended));
+        if let Some(purchase) = receipt.made_final {
+            self.agenda.finish(purchase, transaction.at);
+        }
+        receipt.agenda.iter().for_each(|wallet| self.agenda.set(*wallet));
         if let Some(tier) = &receipt.tier {
             self.standing.follow(tier);
         }
@@ -112,6 +119,7 @@ impl Account {
             self.history = History::default();
             self.recent = Recent::default();
             self.standing = Standing { growth: std::mem::take(&mut self.standing.growth), ..Standing::default() };
+            self.agenda = Agenda::default();
             return;
         }
         for (currency, lifetime) in &merge.lifetimes {
@@ -124,6 +132,7 @@ impl Account {
         self.history.merge(&merge.history);
         self.recent.merge(&merge.recent);
         self.standing.merge(&merge.standing);
+        self.agenda.merge((merge.from, merge.into), &merge.agenda);
     }
 
     /// Points available in all currencies that can be spent, for the column that operators sort by.
@@ -151,12 +160,14 @@ impl Account {
         }
     }
 
-    /// The earliest moment at which something happens by itself: a lot matures or expires, the tier is looked at again.
+    /// The earliest moment at which something happens by itself: a lot matures or expires, the agenda has something, or the
+    /// tier is looked at again.
     /// `None`: nothing will.
     pub fn next_due_at(&self) -> Option<Timestamp> {
         let lots = self.wallets.iter().flat_map(|wallet| &wallet.lots).filter(|lot| lot.remaining > 0);
         let tier = if self.status == AccountStatus::Active { self.standing.due() } else { Timestamp::NEVER };
         lots.map(|lot| if lot.key.active_at == Timestamp::ZERO { lot.key.expires_at } else { lot.key.active_at })
+            .chain(self.agenda.next_due_at())
             .chain([tier])
             .min()
             .filter(|due| *due != Timestamp::NEVER)
@@ -172,6 +183,7 @@ impl Account {
             status: self.status,
             merged_from: &self.merged_from,
             history: &self.history,
+            agenda: &self.agenda,
             recent: &self.recent,
             standing: &self.standing,
         };
@@ -201,7 +213,7 @@ impl Account {
             4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
             _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
-        let ((recent, standing), _): ((Recent, Standing), _) =
+        let ((agenda, recent, standing), _): ((Agenda, Recent, Standing), _) =
             if format < 5 { (Default::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         Ok(Self {
             version,
@@ -212,6 +224,7 @@ impl Account {
             status,
             merged_from,
             history,
+            agenda,
             recent,
             standing,
         })
@@ -227,6 +240,7 @@ struct StateRef<'a> {
     status: AccountStatus,
     merged_from: &'a [MemberId],
     history: &'a History,
+    agenda: &'a Agenda,
     recent: &'a Recent,
     standing: &'a Standing,
 }
@@ -235,7 +249,7 @@ struct StateRef<'a> {
 mod tests {
     use super::*;
 
-    /// Formats 1 to 3 as earlier versions wrote them.
+    /// Formats 1 to 4 as earlier versions wrote them.
     #[test]
     fn what_earlier_versions_wrote_is_read() {
         let mut wallet = Wallet::new(CurrencyId(1));
@@ -253,6 +267,9 @@ mod tests {
         let closed = AccountStatus::Closed { at: latest };
         let third = (vec![wallet], active, latest, 77_i64, closed, vec![MemberId(5)]);
         let account = Account::decode(4, &postcard::to_extend(&third, vec![3]).unwrap()).unwrap();
+        let fourth = (third.clone(), History::default());
+        let before_agendas = Account::decode(4, &postcard::to_extend(&fourth, vec![4]).unwrap()).unwrap();
+        assert!(before_agendas.agenda.is_empty() && !before_agendas.history.partial);
         assert_eq!((account.status, &account.merged_from[..]), (closed, &[MemberId(5)][..]));
         // What the member did is not known, but that something was done is.
         assert_eq!((account.history.partial, account.history.lifetime("purchase").count), (true, 1));

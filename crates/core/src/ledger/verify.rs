@@ -93,6 +93,7 @@ impl Verifier {
             self.wrong(row(), "its content does not match its leaf hash: a stored row was changed".to_owned());
         }
         let mut problems = Vec::new();
+        let mut extending: FxHashMap<CurrencyId, i64> = FxHashMap::default();
         let account = self.rebuilt.entry(transaction.member_id).or_default();
         account.version += 1;
         for transfer in &transaction.transfers {
@@ -109,10 +110,17 @@ impl Verifier {
             match (transfer.debit, transfer.credit) {
                 (LedgerAccount::Merge, _) => *merged -= transfer.amount,
                 (_, LedgerAccount::Merge) => *merged += transfer.amount,
+                (LedgerAccount::Extension, _) => *extending.entry(transfer.currency).or_default() -= transfer.amount,
+                (_, LedgerAccount::Extension) => *extending.entry(transfer.currency).or_default() += transfer.amount,
                 _ => {}
             }
         }
-        if transaction.kind.changes_status() || transaction.kind == TransactionKind::Activity {
+        if extending.values().any(|points| *points != 0) {
+            problems.push("an extension took out other points than it put in".to_owned());
+        }
+        let tells_more = transaction.kind.changes_status() || transaction.kind == TransactionKind::Activity;
+        let tells = |part: &str| transaction.receipt.contains(part);
+        if tells_more || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{") {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
                     let receipt: Receipt = receipt;
@@ -176,6 +184,9 @@ impl Verifier {
         }
         if stored.recent != rebuilt.recent {
             problems.push("what it remembers by days differs from its transactions".to_owned());
+        }
+        if stored.agenda != rebuilt.agenda {
+            problems.push("what it says is due or owed differs from its transactions".to_owned());
         }
         for wallet in &stored.wallets {
             let balance = wallet.balance();

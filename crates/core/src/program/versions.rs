@@ -43,7 +43,7 @@ impl<T> Versions<T> {
         self.0.first().and_then(|version| version.content.as_deref())
     }
 
-    /// The content of every version, also of those that hold no longer.
+    /// Every version that is no retirement.
     pub fn all(&self) -> impl Iterator<Item = &T> {
         self.0.iter().filter_map(|version| version.content.as_deref())
     }

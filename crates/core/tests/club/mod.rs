@@ -16,7 +16,7 @@ use guerdon_core::time::{EARLIEST, Timestamp};
 use serde_json::Value;
 
 pub const POINTS: CurrencyId = CurrencyId(1);
-const MEMBER: MemberId = MemberId(1);
+pub const MEMBER: MemberId = MemberId(1);
 
 pub struct Club {
     pub program: Program,
@@ -89,7 +89,10 @@ impl Club {
 
     /// Lets happen what is due at a local time.
     pub fn tick(&mut self, local: &str) -> Result<Receipt, Refusal> {
-        let at = self.program.calendar.parse_local(local).unwrap();
+        self.tick_at(self.program.calendar.parse_local(local).unwrap())
+    }
+
+    pub fn tick_at(&mut self, at: Timestamp) -> Result<Receipt, Refusal> {
         self.decide(&Command::tick(MEMBER, self.account.version, at), true)
     }
 
@@ -99,9 +102,9 @@ impl Club {
         ladder.level_of(&self.account.standing).map_or_else(String::new, |level| level.tier.id.clone())
     }
 
-    /// When something is due on the account, in local time.
+    /// When something is due next, by the program's calendar.
     pub fn due(&self) -> String {
-        self.account.next_due_at().map_or_else(String::new, |due| self.program.calendar.show(due))
+        self.program.calendar.show(self.account.next_due_at().unwrap_or(Timestamp::NEVER))
     }
 
     /// Points that the member has, active or not.

@@ -56,6 +56,7 @@ async fn inspect(args: &InspectArgs, keyring: &Keyring) -> Result<ExitCode> {
         "status": account.status,
         "merged_from": account.merged_from,
         "history": account.history,
+        "agenda": account.agenda,
         "recent": account.recent,
         "standing": account.standing,
         "last_activity_at": account.last_activity_at,
