@@ -125,6 +125,7 @@ impl CompiledTier {
             currency: factor.currency,
             funding: factor.funding,
             pending_days: factor.pending_days,
+            pending_until: factor.pending_until,
             priority: 0,
             exclusive: None,
             stop: false,

@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::earning::PendingUntil;
 use crate::ledger::{CurrencyId, FundingId};
 use crate::limits;
 use crate::program::{Currency, Text};
@@ -138,6 +139,9 @@ pub struct Factor {
     /// Days for which the points stay pending.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub pending_days: i32,
+    /// What ends that before; left out: nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_until: Option<PendingUntil>,
     /// Who pays.
     #[serde(default)]
     pub funding: FundingId,
@@ -251,6 +255,9 @@ impl Benefits {
             }
             if !(0..=3_650).contains(&factor.pending_days) {
                 return Err(format!("{what}.pending_days must be 0 to 3650"));
+            }
+            if factor.pending_until.is_some() && factor.pending_days == 0 {
+                return Err(format!("{what}.pending_until needs `pending_days`: how long the points wait at the most"));
             }
         }
         self.zones.iter().try_for_each(|zone| limits::check_text("benefits.zones", zone, 64))?;
