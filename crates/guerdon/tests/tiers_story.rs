@@ -79,18 +79,6 @@ async fn looks(server: &Server, gateway: &Gateway, member: &str, folder: &std::p
     let code = gateway.code(seen, PHONE).await;
     assert_eq!(li.post("/portal/sign-in/code", &[("code", &code)]).await.0, 303);
     let (driver, client) = browser(&folder.join("profile")).await;
-    enter(&client, server, &li).await;
-    small_phone(&client).await;
-    client.goto(&format!("{}/portal?lang=zh-CN", server.address)).await.unwrap();
-    let page = text(&client).await;
-    for words in ["等级：银卡", "距 金卡 还差 3,900 成长值（12 个月内）", "升至 银卡", "等级 银卡 — × 1.1"]
-    {
-        assert!(page.contains(words), "`{words}` is not in {page}");
-    }
-    let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-    assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0));
-    screenshot(&client, "portal-tier-phone-zh").await;
-
     let mut olga = Person::new(server);
     olga.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
     enter(&client, server, &olga).await;
@@ -104,6 +92,18 @@ async fn looks(server: &Server, gateway: &Gateway, member: &str, folder: &std::p
     client.goto(&format!("{}/console/members", server.address)).await.unwrap();
     assert!(text(&client).await.contains("Silver"));
     screenshot(&client, "members-tier-wide").await;
+
+    enter(&client, server, &li).await;
+    small_phone(&client).await;
+    client.goto(&format!("{}/portal?lang=zh-CN", server.address)).await.unwrap();
+    let page = text(&client).await;
+    for words in ["等级：银卡", "距 金卡 还差 3,900 成长值（12 个月内）", "升至 银卡", "等级 银卡 — × 1.1", "100 成长值：每元一点成长值 — ¥100.00 中每 ¥1.00 得 1 成长值"]
+    {
+        assert!(page.contains(words), "`{words}` is not in {page}");
+    }
+    let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0));
+    screenshot(&client, "portal-tier-phone-zh").await;
     client.close().await.unwrap();
     drop(driver);
 }

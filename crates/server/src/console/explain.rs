@@ -383,7 +383,10 @@ mod tests {
                 "Tier silver since, before: gold: 10 points of 5,000 points (in 12 months)",
             ]
         );
-        assert_eq!(told(Language::Chinese, &reviewed)[2], "降至 silver，此前为 gold：10 积分 / 5,000 积分（12 个月内）");
+        assert_eq!(
+            told(Language::Chinese, &reviewed)[2],
+            "降至 silver，此前为 gold：10 积分 / 5,000 积分（12 个月内）"
+        );
         let reached = tick(json!([step("renewed", "gold", "gold", 5_100), step("merged", "silver", "gold", 5_100)]));
         let told = told(Language::English, &reached);
         assert!(told[1].starts_with("Tier gold confirmed: 5,100"), "{told:?}");
