@@ -97,8 +97,13 @@ async fn looks(server: &Server, gateway: &Gateway, member: &str, folder: &std::p
     small_phone(&client).await;
     client.goto(&format!("{}/portal?lang=zh-CN", server.address)).await.unwrap();
     let page = text(&client).await;
-    for words in ["等级：银卡", "距 金卡 还差 3,900 成长值（12 个月内）", "升至 银卡", "等级 银卡 — × 1.1", "100 成长值：每元一点成长值 — ¥100.00 中每 ¥1.00 得 1 成长值"]
-    {
+    for words in [
+        "等级：银卡",
+        "距 金卡 还差 3,900 成长值（12 个月内）",
+        "升至 银卡",
+        "等级 银卡 — × 1.1",
+        "100 成长值：每元一点成长值 — ¥100.00 中每 ¥1.00 得 1 成长值",
+    ] {
         assert!(page.contains(words), "`{words}` is not in {page}");
     }
     let sideways = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
