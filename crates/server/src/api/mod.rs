@@ -8,7 +8,9 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod configuration;
 mod currencies;
+mod drafts;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -39,6 +41,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(statements::router())
         .merge(activities::router())
         .merge(campaigns::router())
+        .merge(configuration::router())
+        .merge(drafts::router())
         .merge(rewards::router())
         .merge(currencies::router())
         .merge(orders::router())
