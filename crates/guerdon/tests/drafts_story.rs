@@ -368,7 +368,7 @@ async fn rules_are_changed_compared_tried_and_approved_in_the_console() {
     assert!(text(&client).await.contains("another version from"));
     whole_page(&client, 1440, "drafts/rules-scheduled-wide-en").await;
     open("configuration/rule/base").await;
-    click("details > summary").await;
+    click(".versions details > summary").await;
     whole_page(&client, 1440, "drafts/rule-scheduled-wide-en").await;
     client.close().await.unwrap();
     drop(driver);

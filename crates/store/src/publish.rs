@@ -5,8 +5,8 @@ use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::IdGenerator;
 use guerdon_core::kernel::{Refusal, RefusalCode};
 use guerdon_core::program::{
-    Brought, Bundle, Document, DocumentChange, POINT_VALUE, awaited, check_from, check_lasting, check_retirable, newest,
-    with_changes,
+    Brought, Bundle, Document, DocumentChange, POINT_VALUE, awaited, check_from, check_lasting, check_retirable,
+    newest, with_changes,
 };
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;

@@ -149,11 +149,10 @@ impl Act {
         match self {
             Self::Publish { program, override_reason } => {
                 let digest = guerdon_core::hex::encode(&crate::identity::directory::digest(program));
-                let mut facts = json!({ "kind": "publish", "sha256": digest });
-                if let Some(reason) = override_reason {
-                    facts["override_reason"] = json!(reason);
+                match override_reason {
+                    None => json!({ "kind": "publish", "sha256": digest }),
+                    Some(reason) => json!({ "kind": "publish", "sha256": digest, "override_reason": reason }),
                 }
-                facts
             }
             other => json!(other),
         }

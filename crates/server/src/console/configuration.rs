@@ -86,7 +86,9 @@ pub(super) fn summary(frame: &Frame, kind: &str, document: &Value) -> String {
             let minor = Decimal::from(frame.program.minor_per_major());
             let money = |major: &str| {
                 let minor = major.parse::<Decimal>().ok().and_then(|major| major.checked_mul(minor));
-                minor.and_then(|minor| minor.trunc().try_into().ok()).map_or_else(|| major.to_owned(), |it| frame.money(it))
+                minor
+                    .and_then(|minor| minor.trunc().try_into().ok())
+                    .map_or_else(|| major.to_owned(), |it| frame.money(it))
             };
             let gives = match effect.as_str() {
                 "points_per_money" => {
@@ -112,8 +114,8 @@ pub(super) fn summary(frame: &Frame, kind: &str, document: &Value) -> String {
             format!("{trigger} → {gives}")
         }
         "campaign" => {
-            let [from, to] =
-                ["/schedule/from", "/schedule/to"].map(|path| text(path).map(|time| time.replace('T', " ")));
+            let [from, to] = ["/schedule/from", "/schedule/to"]
+                .map(|path| text(path).map(|time| time.chars().take(16).collect::<String>().replace('T', " ")));
             let open = || "…".to_owned();
             match (from, to) {
                 (None, None) => frame.t("campaign-always"),
@@ -419,17 +421,32 @@ fn facts(frame: &Frame, kind: &str, document: &Value) -> Vec<(String, String)> {
         "campaign" => &["audience", "department", "schedule", "release", "arms", "caps"],
         _ => &[],
     };
-    let shown = |value: &Value| match value {
-        Value::Null => None,
-        Value::Number(number) if number.as_i64() == Some(0) => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    };
     let fact = |field: &&str| {
-        let value = shown(document.get(*field)?)?;
+        let value = words(document.get(*field)?)?;
         Some((frame.t(&format!("field-{field}").replace('_', "-")), value))
     };
     fields.iter().filter_map(fact).collect()
+}
+
+/// A value as a line of text: parts by their names, lists with semicolons; what is as usual is left out.
+fn words(value: &Value) -> Option<String> {
+    let part = |(name, value): (&String, &Value)| match (name.as_str(), value) {
+        ("currency", Value::Number(number)) if number.as_i64() == Some(1) => None,
+        ("over", Value::String(usual)) if usual == "trim" => None,
+        // The summary tells it.
+        ("from" | "to", _) => None,
+        ("window" | "id", value) => words(value),
+        (name, value) => words(value).map(|value| format!("{name} {value}")),
+    };
+    let text = match value {
+        Value::Null => return None,
+        Value::Number(number) if number.as_i64() == Some(0) => return None,
+        Value::String(text) => text.clone(),
+        Value::Array(all) => all.iter().filter_map(words).collect::<Vec<_>>().join("; "),
+        Value::Object(parts) => parts.iter().filter_map(part).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    };
+    Some(text).filter(|text| !text.is_empty())
 }
 
 async fn version(

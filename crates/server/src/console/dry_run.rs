@@ -1,17 +1,17 @@
 //! The dry run: what one activity would earn, by what holds and by a draft side by side, with every reason.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::response::Response;
-use guerdon_core::earning::{Activity, round_half_away};
+use guerdon_core::earning::{Activity, ActivityLine, round_half_away};
 use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
 use guerdon_core::members::RefKind;
 use rust_decimal::Decimal;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::configuration::draft_line;
 use super::explain::{Explanation, explain_receipt};
@@ -156,24 +156,31 @@ async fn member(frame: &Frame, state: &AppState, text: &str) -> Result<Option<Me
 fn activity(frame: &Frame, form: &TrialForm) -> Result<Activity, String> {
     let wanted = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let money = |text: &str| text.trim().parse::<Decimal>().map_err(|_| frame.say_text("dry-run-money", "text", text));
-    let rows: Vec<&str> = form.lines.lines().map(str::trim).filter(|row| !row.is_empty()).collect();
-    let mut lines = Vec::new();
-    for row in rows {
+    let line = |row: &str| {
         let (category, price) = row.rsplit_once(char::is_whitespace).unwrap_or(("", row));
-        lines.push(json!({ "category": wanted(category), "quantity": "1", "unit_price": money(price)?.to_string() }));
-    }
-    let mut activity = json!({ "kind": form.kind.trim(), "lines": lines });
-    if lines.is_empty()
-        && let Some(amount) = wanted(&form.amount)
-    {
-        let minor = money(&amount)?.checked_mul(Decimal::from(frame.program.minor_per_major()));
-        activity["amount"] =
-            json!(minor.and_then(round_half_away).ok_or_else(|| frame.say_text("dry-run-money", "text", &amount))?);
-    }
-    activity["store"] = json!(wanted(&form.store));
-    activity["channel"] = json!(wanted(&form.channel));
-    if let Some(at) = wanted(&form.at) {
-        activity["occurred_at"] = json!(frame.program.calendar.parse_local(&at)?);
-    }
-    serde_json::from_value::<Activity>(activity).map_err(|error: serde_json::Error| error.to_string())
+        let (category, unit_price) = (wanted(category), money(price)?);
+        Ok(ActivityLine { sku: None, description: None, category, quantity: Decimal::ONE, unit_price })
+    };
+    let rows = form.lines.lines().map(str::trim).filter(|row| !row.is_empty());
+    let lines: Vec<ActivityLine> = rows.map(line).collect::<Result<_, String>>()?;
+    let amount = match wanted(&form.amount).filter(|_| lines.is_empty()) {
+        None => None,
+        Some(amount) => {
+            let minor = money(&amount)?.checked_mul(Decimal::from(frame.program.minor_per_major()));
+            let minor = minor.and_then(round_half_away);
+            Some(minor.ok_or_else(|| frame.say_text("dry-run-money", "text", &amount))?)
+        }
+    };
+    let at = wanted(&form.at).map(|at| frame.program.calendar.parse_local(&at));
+    Ok(Activity {
+        kind: form.kind.trim().to_owned(),
+        occurred_at: at.transpose()?,
+        currency: None,
+        amount,
+        lines,
+        store: wanted(&form.store),
+        channel: wanted(&form.channel),
+        purchase: None,
+        attributes: BTreeMap::new(),
+    })
 }

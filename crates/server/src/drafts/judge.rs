@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use guerdon_core::limits;
 use guerdon_core::program::{
-    Bundle, Difference, Document, DocumentChange, Draft, KINDS, NOTICE_DAYS, awaited, check_from, differences, earliest,
-    in_force, newest, with_changes,
+    Bundle, Difference, Document, DocumentChange, Draft, KINDS, NOTICE_DAYS, awaited, check_from, differences,
+    earliest, in_force, newest, with_changes,
 };
 use guerdon_core::time::Timestamp;
 
@@ -55,9 +55,9 @@ pub fn judge(state: &AppState, draft: &Draft, announced: Option<Timestamp>) -> R
         .iter()
         .filter(|change| newest(&live, &change.kind, &change.id).map_or(0, |newest| newest.version) != change.base);
     let mut scheduled = draft.changes.iter().filter_map(|change| awaited(&live, &change.kind, &change.id, from));
-    let scheduled = scheduled
-        .next()
-        .map(|newest| format!("{} `{}` version {} for {}", newest.kind, newest.id, newest.version, newest.effective_from));
+    let scheduled = scheduled.next().map(|newest| {
+        format!("{} `{}` version {} for {}", newest.kind, newest.id, newest.version, newest.effective_from)
+    });
     Ok(Judgement {
         earliest: notice,
         scheduled,
