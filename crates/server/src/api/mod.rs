@@ -11,6 +11,7 @@ mod clients;
 mod configuration;
 mod currencies;
 mod drafts;
+mod extensions;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -46,6 +47,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(rewards::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(extensions::router())
         .merge(cards::router())
         .merge(log::router())
         .merge(keys::router())
