@@ -8,11 +8,12 @@ mod club;
 use std::collections::BTreeMap;
 
 use club::{Club, points, want};
-use guerdon_core::earning::Window;
+use guerdon_core::earning::{Recent, Window};
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Command, RefusalCode};
 use guerdon_core::ledger::{Account, CurrencyId, Merge};
 use guerdon_core::program::Bundle;
+use guerdon_core::tiers::Standing;
 use guerdon_core::time::{Calendar, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
@@ -50,7 +51,7 @@ const NOON: &str = "2026-03-02 12:00:00";
 fn what_cannot_work_is_refused_at_publication() {
     let with = |rest: &str| refused(&rule("r", &format!("effect = {{ type = \"fixed_points\", points = 1 }}\n{rest}")));
     for (rest, problem) in [
-        ("condition = \"activity.net >\"", "rule `r`: this is not CEL"),
+        ("condition = \"activity.net >\"", "`condition` line 1, column 15: this is not CEL"),
         (
             "condition = \"activity.net > 5 && activity.colour == ''\"",
             "rule `r`: `condition` line 1, column 29: there is no attribute `colour`",
@@ -220,6 +221,8 @@ fn a_merge_brings_what_was_counted() {
         last_activity_at: Timestamp::ZERO,
         history: other.account.history.clone(),
         agenda: other.account.agenda.clone(),
+        recent: Recent::default(),
+        standing: Standing::default(),
     };
     let text = serde_json::to_string(&merge).unwrap();
     assert_eq!(serde_json::from_str::<Merge>(&text).unwrap(), merge);

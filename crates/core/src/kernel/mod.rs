@@ -13,6 +13,7 @@ mod profile;
 mod receipt;
 mod refusal;
 mod returns;
+mod tiers;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Command, Enrolment, Payment, ProfileChange};
