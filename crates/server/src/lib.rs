@@ -8,6 +8,7 @@ mod assets;
 pub mod card;
 mod console;
 mod describe;
+mod drafts;
 pub mod edge;
 pub mod identity;
 pub mod imports;

@@ -8,7 +8,9 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod configuration;
 mod currencies;
+mod drafts;
 mod extensions;
 pub(crate) mod extract;
 mod imports;
@@ -41,6 +43,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(statements::router())
         .merge(activities::router())
         .merge(campaigns::router())
+        .merge(configuration::router())
+        .merge(drafts::router())
         .merge(tiers::router())
         .merge(rewards::router())
         .merge(currencies::router())
