@@ -9,6 +9,7 @@ mod privacy;
 mod ram;
 pub mod read;
 pub mod read_activities;
+mod read_history;
 mod read_life;
 pub mod read_log;
 mod read_records;

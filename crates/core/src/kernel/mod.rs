@@ -9,6 +9,7 @@ mod orders;
 mod profile;
 mod receipt;
 mod refusal;
+mod replay;
 mod returns;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
@@ -17,3 +18,4 @@ pub use decide::{Decision, NewMember, NewProfile};
 pub use event::Event;
 pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
 pub use refusal::{Refusal, RefusalCode};
+pub(crate) use replay::{OrderStep, replay, replay_order};

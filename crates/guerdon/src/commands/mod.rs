@@ -3,6 +3,8 @@
 pub mod api_key;
 pub mod audit;
 pub mod backup;
+pub mod backtest;
+mod backtest_table;
 pub mod bench;
 mod bench_auth;
 mod bench_http;
@@ -10,7 +12,6 @@ mod bench_log;
 mod bench_postgres;
 mod bench_privacy;
 pub mod card;
-
 pub mod demo;
 pub mod import;
 pub mod init;
