@@ -22,7 +22,7 @@ pub(in crate::earning) struct Seen<'a> {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Comparison {
+pub(super) enum Comparison {
     Equal,
     NotEqual,
     Less,
