@@ -94,7 +94,7 @@ fn live_through<B: Backend>(house: &mut House<B>) {
 fn of_journal(flows: &[Flow]) -> (Flows, BTreeMap<String, Flows>) {
     let (mut total, mut rules) = (Flows::default(), BTreeMap::new());
     for flow in flows {
-        let mut add = |sum: &mut Flows| match (flow.debit, flow.credit) {
+        let add = |sum: &mut Flows| match (flow.debit, flow.credit) {
             (LedgerAccount::Issuance, _) => {
                 sum.issued += flow.amount;
                 sum.times += flow.count;
