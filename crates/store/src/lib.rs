@@ -4,8 +4,10 @@ mod dry_run;
 mod engine;
 mod error;
 mod log;
+mod point_value;
 mod postgres;
 mod privacy;
+mod publish;
 mod ram;
 pub mod read;
 pub mod read_activities;
@@ -13,6 +15,7 @@ mod read_history;
 mod read_life;
 pub mod read_log;
 mod read_records;
+mod read_statement;
 mod record;
 mod rotation;
 mod rows;
@@ -23,13 +26,15 @@ pub use dry_run::DryRunStore;
 pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
+pub use point_value::publish_value;
 pub use postgres::{PostgresStore, stays_here_or_says};
 pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
     stored_keyring,
 };
+pub use publish::{Published, publish, publish_as, publish_changes, withdraw_versions};
 pub use ram::RamStore;
 pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use rotation::{Rotated, begin_rotation, rotate};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, create_private, rewind};
-pub use writer::{Published, Store, id_generator, load_program, publish, publish_as, verify, write_records};
+pub use writer::{Store, id_generator, load_program, verify, write_records};

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::documents::{Document, is_json};
+use super::position::{json_problem, toml_problem};
 use crate::earning::{Campaign, Cap, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::rewards::Reward;
 use crate::time::Timestamp;
+
+use super::value::Floating;
 
 /// A text for people: one for all languages, or one for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ impl Text {
         }
     }
 
-    fn validate(&self, field: &str) -> Result<(), String> {
+    pub(super) fn validate(&self, field: &str) -> Result<(), String> {
         match self {
             Self::One(text) => limits::check_text(field, text, limits::TEXT_CHARS),
             Self::Many(texts) if texts.is_empty() => Err(format!("`{field}` is empty")),
@@ -103,6 +107,9 @@ pub struct Currency {
     pub decimals: u8,
     /// How many smallest units are worth one major unit of money: 100 means 100 points = £1.00.
     pub per_money_unit: i64,
+    /// The bounds between which the value of a point floats; left out: `per_money_unit` fixes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floating: Option<Floating>,
     /// When its points expire; left out: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Expiry>,
@@ -127,35 +134,35 @@ pub struct Bundle {
     pub rewards: Vec<Reward>,
 }
 
-/// One version of one piece of configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// `program`, `currency`, `rule`, `campaign` or `reward`.
-    pub kind: String,
-    /// Its id within the kind.
-    pub id: String,
-    /// Counts from 1.
-    pub version: i64,
-    /// Its place among those of its kind.
-    pub position: i64,
-    /// From when it holds.
-    pub effective_from: Timestamp,
-    /// `active` or `retired`.
-    pub state: String,
-    /// JSON.
-    pub body: String,
-}
-
 impl Bundle {
-    /// Reads a program file: TOML, or JSON when it begins with `{`. The message names the line or field.
+    /// Reads a program file: TOML, or JSON when it begins with `{`. The message names the line and
+    /// column, or the field.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bundle: Self = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|error| error.to_string())?
-        } else {
-            toml::from_str(text).map_err(|error| error.to_string())?
+        let bundle: Self = match is_json(text) {
+            true => serde_json::from_str(text).map_err(|error| json_problem(&error))?,
+            false => toml::from_str(text).map_err(|error| toml_problem(text, &error))?,
         };
         bundle.validate()?;
         Ok(bundle)
+    }
+
+    /// The bundle of documents that are in force at one moment.
+    pub fn of_documents(documents: &[Document]) -> Result<Self, String> {
+        fn all<T: serde::de::DeserializeOwned>(documents: &[Document], kind: &str) -> Result<Vec<T>, String> {
+            let mut own: Vec<&Document> = documents.iter().filter(|document| document.kind == kind).collect();
+            own.sort_by(|a, b| (a.position, &a.id).cmp(&(b.position, &b.id)));
+            let read = |document: &Document| {
+                serde_json::from_str(&document.body).map_err(|error| format!("{kind} `{}`: {error}", document.id))
+            };
+            own.into_iter().map(read).collect()
+        }
+        Ok(Self {
+            program: all(documents, "program")?.pop().ok_or("there is no program among the documents")?,
+            currencies: all(documents, "currency")?,
+            rules: all(documents, "rule")?,
+            campaigns: all(documents, "campaign")?,
+            rewards: all(documents, "reward")?,
+        })
     }
 
     /// Checks every field; the message names it.
@@ -280,6 +287,9 @@ impl Currency {
         self.name.validate(&what)?;
         if self.id.0 == 0 || self.decimals > 2 || !(1..=1_000_000_000).contains(&self.per_money_unit) {
             return Err(format!("{what}: id must be 1 or more, decimals 0 to 2, per_money_unit 1 to 1000000000"));
+        }
+        if let Some(floating) = &self.floating {
+            floating.validate(self.per_money_unit).map_err(|problem| format!("{what}: {problem}"))?;
         }
         if self.expiry.as_ref().is_some_and(|expiry| !(0..=1_200).contains(&expiry.after)) {
             return Err(format!("{what}: expiry.after must be 0 to 1200"));

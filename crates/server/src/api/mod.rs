@@ -8,6 +8,7 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod currencies;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -19,6 +20,7 @@ mod orders;
 mod privacy;
 mod profile;
 mod rewards;
+mod statements;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -34,9 +36,11 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(members::router())
         .merge(profile::router())
         .merge(accounts::router())
+        .merge(statements::router())
         .merge(activities::router())
         .merge(campaigns::router())
         .merge(rewards::router())
+        .merge(currencies::router())
         .merge(orders::router())
         .merge(cards::router())
         .merge(log::router())
