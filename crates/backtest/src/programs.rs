@@ -1,7 +1,7 @@
 //! The two programs of a backtest.
 
 use anyhow::{Context, Result};
-use guerdon_core::backtest::{in_force, in_place};
+use guerdon_core::backtest::{all_the_time, in_place};
 use guerdon_core::program::{Bundle, Document, Program};
 use guerdon_core::time::Timestamp;
 
@@ -16,7 +16,7 @@ pub struct Programs {
 impl Programs {
     /// What is in force of the stored documents at `now`, and a program file in its place.
     pub fn with_file(documents: &[Document], bundle: &Bundle, now: Timestamp) -> Result<Self> {
-        let live = in_force(documents, now);
+        let live = all_the_time(documents, now);
         let draft = in_place(&live, bundle).map_err(anyhow::Error::msg)?;
         Self::compile(&live, &draft)
     }

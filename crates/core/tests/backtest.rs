@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use guerdon_core::backtest::{
-    Affected, Comparison, Entry, Group, Happened, Pair, Period, Side, compare, in_force, in_place,
+    Affected, Comparison, Entry, Group, Happened, Pair, Period, Side, all_the_time, compare, in_place,
 };
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{MemberId, OrderId};
@@ -134,7 +134,10 @@ fn a_small_history_by_two_programs() {
     // 100 points are ¥1: 239 points are 239 fen.
     assert_eq!(points.cost, pair(239, 360));
     assert_eq!(earned(&points.rules), [("base", 239, 220), ("weekend", 0, 140)]);
-    assert_eq!(earned(&points.months), [("2026-01", 169, 250), ("2026-02", 30, 30), ("2026-03", 0, 0), ("2026-04", 0, 0), ("2026-05", 40, 80)]);
+    assert_eq!(
+        earned(&points.months),
+        [("2026-01", 169, 250), ("2026-02", 30, 30), ("2026-03", 0, 0), ("2026-04", 0, 0), ("2026-05", 40, 80)]
+    );
     // Whoever comes for the first time is new; Ann is dormant in May, after 96 days.
     assert_eq!(earned(&points.segments), [("new", 169, 250), ("active", 30, 30), ("dormant", 40, 80)]);
     // January's points expired at the end of February, February's at the end of March: only May's are left.
@@ -294,7 +297,7 @@ fn the_newest_versions_hold_all_the_time() {
         document("b", 1, "2020-01-01 00:00:00", "active"),
         document("b", 2, "2026-01-01 00:00:00", "retired"),
     ];
-    let found = in_force(&stored, at("2026-03-01 00:00:00"));
+    let found = all_the_time(&stored, at("2026-03-01 00:00:00"));
     let found: Vec<_> = found.iter().map(|one| (one.id.as_str(), one.version, one.effective_from)).collect();
     assert_eq!(found, [("a", 2, Timestamp::ZERO)]);
 }

@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api_key, audit, backtest, backup, bench, card, demo, import, init, inspect, keys, log_key, migrate, restore, serve, simulate,
-    verify, version,
+    api_key, audit, backtest, backup, bench, card, demo, import, init, inspect, keys, log_key, migrate, restore, serve,
+    simulate, verify, version,
 };
 use crate::edge::EdgeArgs;
 

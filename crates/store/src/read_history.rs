@@ -169,7 +169,9 @@ fn happened(row: &AnyRow) -> Result<Option<Happened>, String> {
     let receipt: Receipt = serde_json::from_str(body)
         .map_err(|error| format!("the receipt of {}: {error}", TransactionId(row.int(0).unwrap_or_default())))?;
     if kind == TransactionKind::Adjust {
-        let Some(currency) = row.maybe_int(5)?.and_then(|currency| u16::try_from(currency).ok()) else { return Ok(None) };
+        let Some(currency) = row.maybe_int(5)?.and_then(|currency| u16::try_from(currency).ok()) else {
+            return Ok(None);
+        };
         return Ok(Some(Happened::Adjusted { currency: CurrencyId(currency), points: receipt.points }));
     }
     if let Some(merge) = receipt.merge {

@@ -10,6 +10,7 @@ use super::side::{Period, Side, SideReport};
 use crate::id::MemberId;
 use crate::ledger::CurrencyId;
 use crate::program::{Program, Text};
+use crate::time::Timestamp;
 
 /// Members who are told of by name.
 const MOST_AFFECTED: usize = 10;
@@ -107,7 +108,8 @@ pub fn compare(live: Side<'_>, draft: Side<'_>, period: Period) -> Comparison {
         .into_iter()
         .flat_map(|program| program.currencies.iter().map(|currency| currency.id))
         .collect();
-    let currencies = ids.into_iter().filter_map(|id| currency(id, &live, &draft)).collect();
+    let last = period.until.plus_millis(-1);
+    let currencies = ids.into_iter().filter_map(|id| currency(id, &live, &draft, last)).collect();
     let mut comparison = Comparison {
         period,
         money: programs.live.settings.money.clone(),
@@ -159,17 +161,16 @@ impl Comparison {
     }
 }
 
-fn currency(id: CurrencyId, live: &Side<'_>, draft: &Side<'_>) -> Option<CurrencyComparison> {
+fn currency(id: CurrencyId, live: &Side<'_>, draft: &Side<'_>, at: Timestamp) -> Option<CurrencyComparison> {
     let known = draft.program.currency(id).or_else(|| live.program.currency(id))?;
     let none = CurrencyFigures::default();
-    let figures = Pair {
-        live: live.figures.0.get(&id).unwrap_or(&none),
-        draft: draft.figures.0.get(&id).unwrap_or(&none),
-    };
-    let worth = Worth { id, live: live.program, draft: draft.program };
+    let figures =
+        Pair { live: live.figures.0.get(&id).unwrap_or(&none), draft: draft.figures.0.get(&id).unwrap_or(&none) };
+    let worth = Worth { id, live: live.program, draft: draft.program, at };
     let outstanding = Pair { live: figures.live.outstanding, draft: figures.draft.outstanding };
     let flows = Pair { live: figures.live.total, draft: figures.draft.total };
-    let by_name = |of: fn(&CurrencyFigures) -> BTreeMap<String, Flows>| worth.groups(of(figures.live), of(figures.draft));
+    let by_name =
+        |of: fn(&CurrencyFigures) -> BTreeMap<String, Flows>| worth.groups(of(figures.live), of(figures.draft));
     Some(CurrencyComparison {
         id,
         code: known.code.clone(),
@@ -217,11 +218,16 @@ struct Worth<'p> {
     id: CurrencyId,
     live: &'p Program,
     draft: &'p Program,
+    /// The last moment of the period: the value of a point may float.
+    at: Timestamp,
 }
 
 impl Worth<'_> {
     fn of(&self, points: Pair<i64>) -> Pair<i64> {
-        Pair { live: self.live.value_of(self.id, points.live), draft: self.draft.value_of(self.id, points.draft) }
+        Pair {
+            live: self.live.value_of(self.id, points.live, self.at),
+            draft: self.draft.value_of(self.id, points.draft, self.at),
+        }
     }
 
     fn cost(&self, flows: Pair<Flows>) -> Pair<i64> {

@@ -13,5 +13,5 @@ mod side;
 pub use compare::{Affected, Comparison, CurrencyComparison, Group, Pair, compare};
 pub use entry::{Entry, Happened};
 pub use figures::{Flows, Segment};
-pub use program::{in_force, in_place};
+pub use program::{all_the_time, in_place};
 pub use side::{Period, Refused, Side, SideReport};

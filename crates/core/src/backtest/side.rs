@@ -166,10 +166,11 @@ impl<'p> Side<'p> {
         let program = self.program_at(at);
         self.report.activities += u64::from(at >= self.period.from);
         let prepared = prepare(program, member, activity, at);
-        let decided = prepared.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem)).and_then(|prepared| {
-            let command = Command::replayed(member, at, Action::Record(Box::new(prepared)));
-            replay(program, command, key.is_some(), &self.loaded, &mut self.ids)
-        });
+        let decided =
+            prepared.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem)).and_then(|prepared| {
+                let command = Command::replayed(member, at, Action::Record(Box::new(prepared)));
+                replay(program, command, key.is_some(), &self.loaded, &mut self.ids)
+            });
         match decided {
             Ok(mut decision) => {
                 if let Some(key) = key {

@@ -285,8 +285,7 @@ impl<'a> Evaluation<'a> {
                     || campaigns.iter().any(|running| running.campaign.audience.iter().any(look))
             };
             let wanted_by_purchase = measured.activity.purchase.is_some();
-            let moment =
-                (wanted_by_purchase || wanted(|expression| expression.looks_at_context)).then_some(moment);
+            let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context)).then_some(moment);
             activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
         })
     }

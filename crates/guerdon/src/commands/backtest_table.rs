@@ -76,7 +76,8 @@ impl Table<'_> {
 
     fn currency(&mut self, currency: &CurrencyComparison) {
         self.head(currency.name.get("en"));
-        let of = |what: fn(&Flows) -> i64| Pair { live: what(&currency.flows.live), draft: what(&currency.flows.draft) };
+        let of =
+            |what: fn(&Flows) -> i64| Pair { live: what(&currency.flows.live), draft: what(&currency.flows.draft) };
         for (what, pair) in [
             ("issued", of(|flows| flows.issued)),
             ("taken back", of(|flows| flows.taken_back)),

@@ -2,9 +2,9 @@
 
 pub mod api_key;
 pub mod audit;
-pub mod backup;
 pub mod backtest;
 mod backtest_table;
+pub mod backup;
 pub mod bench;
 mod bench_auth;
 mod bench_http;

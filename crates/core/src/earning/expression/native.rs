@@ -399,9 +399,8 @@ impl Number {
 impl Text {
     fn text<'a>(&'a self, seen: &Seen<'a>) -> &'a str {
         let activity = seen.measured.activity;
-        let of_line = |field: fn(&ActivityLine) -> Option<&str>| {
-            seen.line.and_then(|(line, _)| field(line)).unwrap_or_default()
-        };
+        let of_line =
+            |field: fn(&ActivityLine) -> Option<&str>| seen.line.and_then(|(line, _)| field(line)).unwrap_or_default();
         match self {
             Self::Is(text) => text,
             Self::Kind => &activity.kind,

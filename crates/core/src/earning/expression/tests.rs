@@ -130,13 +130,16 @@ mod against_cel {
         let outside = ["activity.kind", "activity.store", "activity.channel", "context.store", "context.channel"];
         let attributes = ["activity.attributes.level", "activity.attributes['colour']"];
         let mut names: Vec<String> = outside.iter().chain(&attributes).map(|name| (*name).to_owned()).collect();
-        names.extend(line.into_iter().flat_map(|line| ["sku", "description", "category"].map(|of| format!("{line}.{of}"))));
+        names.extend(
+            line.into_iter().flat_map(|line| ["sku", "description", "category"].map(|of| format!("{line}.{of}"))),
+        );
         prop_oneof![proptest::sample::select(names), word().prop_map(|word| format!("'{word}'"))].boxed()
     }
 
     fn number(line: Option<&'static str>, loops: bool) -> BoxedStrategy<String> {
-        let mut names: Vec<String> =
-            ["net", "weekday", "hour", "day", "month"].map(|name| format!("context.{name}").replace("context.net", "activity.net")).to_vec();
+        let mut names: Vec<String> = ["net", "weekday", "hour", "day", "month"]
+            .map(|name| format!("context.{name}").replace("context.net", "activity.net"))
+            .to_vec();
         names.extend(line.map(|line| format!("{line}.amount")));
         if loops {
             names.push("size(lines)".to_owned());
@@ -161,7 +164,8 @@ mod against_cel {
         let compare = proptest::sample::select(vec!["==", "!=", "<", "<=", ">", ">="]);
         let parts = proptest::sample::select(vec!["contains", "startsWith", "endsWith"]);
         let leaf = prop_oneof![
-            (number(line, loops), compare.clone(), number(line, loops)).prop_map(|(a, with, b)| format!("{a} {with} {b}")),
+            (number(line, loops), compare.clone(), number(line, loops))
+                .prop_map(|(a, with, b)| format!("{a} {with} {b}")),
             (text(line), compare, text(line)).prop_map(|(a, with, b)| format!("{a} {with} {b}")),
             (text(line), parts, text(line)).prop_map(|(a, does, b)| format!("{a}.{does}({b})")),
             (text(line), text(line), text(line)).prop_map(|(a, b, c)| format!("{a} in [{b}, {c}]")),
@@ -225,8 +229,12 @@ mod against_cel {
     }
 
     fn moment() -> impl Strategy<Value = Moment> {
-        (1..8_i8, 0..24_i8, 1..32_i8, 1..13_i8)
-            .prop_map(|(weekday, hour, day, month)| Moment { weekday, hour, day, month })
+        (1..8_i8, 0..24_i8, 1..32_i8, 1..13_i8).prop_map(|(weekday, hour, day, month)| Moment {
+            weekday,
+            hour,
+            day,
+            month,
+        })
     }
 
     proptest! {
