@@ -219,6 +219,7 @@ fn a_merge_brings_what_was_counted() {
         lifetimes: Vec::new(),
         last_activity_at: Timestamp::ZERO,
         history: other.account.history.clone(),
+        agenda: other.account.agenda.clone(),
     };
     let text = serde_json::to_string(&merge).unwrap();
     assert_eq!(serde_json::from_str::<Merge>(&text).unwrap(), merge);

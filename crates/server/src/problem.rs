@@ -83,6 +83,8 @@ impl From<Refusal> for Problem {
             | RefusalCode::MemberErased
             | RefusalCode::ProfileChanged
             | RefusalCode::OpenOrders
+            | RefusalCode::ExtensionNotOffered
+            | RefusalCode::NothingToExtend
             | RefusalCode::OrderNotCaptured => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };

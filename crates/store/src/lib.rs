@@ -4,6 +4,7 @@ mod dry_run;
 mod engine;
 mod error;
 mod log;
+mod plan;
 mod point_value;
 mod postgres;
 mod privacy;

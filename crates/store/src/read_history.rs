@@ -73,13 +73,13 @@ impl Reader {
         Ok(())
     }
 
-    /// The keys of purchases that returns name.
+    /// The keys of purchases that returns name, or what makes them final.
     async fn named_purchases(&self) -> Read<FxHashSet<String>> {
         #[derive(Deserialize)]
         struct Return {
             purchase: Option<String>,
         }
-        let query = sqlx::query("SELECT body FROM activity WHERE kind = 'return'");
+        let query = sqlx::query("SELECT body FROM activity WHERE kind IN ('return', 'order_final')");
         let (mut rows, mut named) = (query.fetch(&self.pool), FxHashSet::default());
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             let body: &str = row.try_get(0).map_err(failed)?;

@@ -25,7 +25,7 @@ pub(super) struct LineFilters<'a> {
 impl<'a> LineFilters<'a> {
     pub(super) fn new(measured: &'a Measured<'a>) -> Self {
         // On a return the quantities are negative or positive alike.
-        let back = measured.activity.purchase.is_some();
+        let back = measured.activity.returned_purchase().is_some();
         let of = |amount: &i64| if back { amount.saturating_abs() } else { *amount };
         Self { measured, amounts: measured.amounts.iter().map(of).collect(), filters: Vec::new(), values: None }
     }

@@ -28,6 +28,6 @@ pub use evaluate::{Outcome, evaluate};
 pub use history::{History, KindHistory, NEVER_DAYS, ReturnedPurchase};
 pub use prepare::{Candidate, PreparedActivity, prepare};
 pub use returns::PreparedReturn;
-pub use rule::{Choice, CompiledRule, Effect, Exclusive, Rule, Trigger};
+pub use rule::{Choice, CompiledRule, Effect, Exclusive, PendingUntil, Rule, Trigger};
 pub use settle::{Settled, Unsettled, settle};
 pub use window::Window;

@@ -68,6 +68,15 @@ pub struct PreparedActivity {
     pub ends: Vec<(Window, Timestamp)>,
     /// On a return that names its purchase: how much of it comes back.
     pub returns: Option<PreparedReturn>,
+    /// The key of the purchase that it makes final.
+    pub makes_final: Option<String>,
+}
+
+impl PreparedActivity {
+    /// The keys under which purchases were recorded that it names.
+    pub fn purchases(&self) -> impl Iterator<Item = &String> {
+        self.returns.iter().map(|back| &back.purchase).chain(&self.makes_final)
+    }
 }
 
 impl PreparedActivity {
@@ -112,7 +121,7 @@ pub fn prepare(
 ) -> Result<PreparedActivity, String> {
     let measured = measure(program, activity)?;
     let mut rules = rules_in_force(program, &activity.kind, at);
-    if activity.purchase.is_some() {
+    if activity.returned_purchase().is_some() {
         rules.retain(|rule| !matches!(rule.rule.effect, Effect::TakeBackPerMoney { .. }));
     }
     let store = activity.store.as_deref().unwrap_or_default();
@@ -136,7 +145,7 @@ pub fn prepare(
         let (active_at, expires_at) = evaluation.life(rule);
         candidates.push(Candidate { rule: Arc::clone(rule), points, amount, given, campaign, active_at, expires_at });
     }
-    let returns = match &activity.purchase {
+    let returns = match activity.returned_purchase() {
         Some(purchase) => Some(evaluation.returned(purchase)?),
         None => None,
     };
@@ -154,6 +163,7 @@ pub fn prepare(
         store: store.to_owned(),
         tracked,
         returns,
+        makes_final: activity.purchase.clone().filter(|_| activity.is_final()),
     })
 }
 
@@ -284,7 +294,7 @@ impl<'a> Evaluation<'a> {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
                     || campaigns.iter().any(|running| running.campaign.audience.iter().any(look))
             };
-            let wanted_by_purchase = measured.activity.purchase.is_some();
+            let wanted_by_purchase = measured.activity.returned_purchase().is_some();
             let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context)).then_some(moment);
             activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
         })

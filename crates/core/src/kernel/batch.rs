@@ -170,12 +170,11 @@ impl Footprint {
                     }
                 }
                 Action::Record(activity) => {
-                    footprint
-                        .keys
-                        .extend(activity.returns.iter().map(|back| (command.member_id, back.purchase.clone())));
+                    footprint.keys.extend(activity.purchases().map(|key| (command.member_id, key.clone())));
                     footprint.budgets.extend(activity.budgets());
                 }
-                Action::Adjust { .. } | Action::Close { .. } | Action::Erase | Action::Tick => {}
+                Action::Adjust { .. } | Action::Close { .. } | Action::Extend { .. } | Action::Erase | Action::Tick => {
+                }
             }
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }
@@ -204,7 +203,7 @@ impl Footprint {
             for older in older_accounts(command, loaded).iter().chain(coming) {
                 footprint.keys.push((*older, command.idempotency_key.clone()));
                 if let Action::Record(activity) = &command.action {
-                    footprint.keys.extend(activity.returns.iter().map(|back| (*older, back.purchase.clone())));
+                    footprint.keys.extend(activity.purchases().map(|key| (*older, key.clone())));
                 }
             }
             let order = match command.action {

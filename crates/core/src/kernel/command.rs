@@ -1,6 +1,6 @@
 //! Commands: who wants what, when, under which idempotency key.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -45,6 +45,26 @@ pub struct ProfileChange {
     pub added: Vec<MemberRef>,
     /// The names of the fields that differ.
     pub fields: Vec<&'static str>,
+}
+
+/// What an extension is paid with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payment {
+    /// Points of the same currency.
+    Points,
+    /// A fee in money, which the caller has collected.
+    Fee,
+}
+
+impl Payment {
+    /// The name used in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Points => "points",
+            Self::Fee => "a fee",
+        }
+    }
 }
 
 /// What is to be done.
@@ -101,6 +121,13 @@ pub enum Action {
     Close {
         /// Why.
         reason: String,
+    },
+    /// Let points live longer, as the program offers it.
+    Extend {
+        /// Of which currency.
+        currency: CurrencyId,
+        /// For what.
+        payment: Payment,
     },
     /// Let happen what is due: points mature and expire.
     Tick,
@@ -328,6 +355,18 @@ impl Command {
         check_key(key)?;
         check_reason(reason)?;
         Ok(Self::new(member_id, key, at, Action::Close { reason: reason.to_owned() }, &("close", reason)))
+    }
+
+    /// Lets the points of a currency live longer, as the program offers it.
+    pub fn extend(
+        member_id: MemberId,
+        key: &str,
+        at: Timestamp,
+        currency: CurrencyId,
+        payment: Payment,
+    ) -> Result<Self, Refusal> {
+        check_key(key)?;
+        Ok(Self::new(member_id, key, at, Action::Extend { currency, payment }, &("extend", currency, payment)))
     }
 
     /// Lets happen what is due on an account of `version`.

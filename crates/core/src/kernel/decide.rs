@@ -2,6 +2,7 @@
 
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
+use super::due;
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
@@ -9,7 +10,7 @@ use crate::earning::{BudgetChange, BudgetKey, Outcome, PreparedActivity, Spent, 
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
-    Transfer, Wallet,
+    Transfer, Wallet, WalletAgenda,
 };
 use crate::limits;
 use crate::members::MemberRef;
@@ -76,6 +77,7 @@ pub(super) struct Draft<'a> {
     kind: TransactionKind,
     pub(super) account: Account,
     status_before: AccountStatus,
+    agenda_before: Vec<WalletAgenda>,
     transfers: Vec<Transfer>,
     pub(super) receipt: Receipt,
     member: Option<NewMember>,
@@ -117,6 +119,9 @@ pub(super) fn decide(
         _ => program,
     };
     let mut draft = Draft::new(program, command, account, id);
+    if !matches!(command.action, Action::Tick) {
+        draft.catch_up()?;
+    }
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
@@ -129,6 +134,7 @@ pub(super) fn decide(
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason)?,
         Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
+        Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
         Action::Erase => draft.erase()?,
         Action::Tick => draft.tick()?,
         Action::Merge { .. } => {}
@@ -155,6 +161,7 @@ fn needs_active(action: &Action) -> bool {
             | Action::Redeem { .. }
             | Action::Adjust { .. }
             | Action::Close { .. }
+            | Action::Extend { .. }
     )
 }
 
@@ -186,6 +193,7 @@ impl<'a> Draft<'a> {
             Action::Close { .. } => TransactionKind::Close,
             Action::Erase => TransactionKind::Erase,
             Action::Tick => TransactionKind::Tick,
+            Action::Extend { .. } => TransactionKind::Extend,
         };
         let receipt = Receipt {
             transaction_id: id,
@@ -199,8 +207,11 @@ impl<'a> Draft<'a> {
             budgets: Vec::new(),
             returned: None,
             forgiven: 0,
+            owed: 0,
+            repaid: 0,
             matured: 0,
             expired: 0,
+            decayed: 0,
             forfeited: 0,
             reason: None,
             fields: Vec::new(),
@@ -208,6 +219,10 @@ impl<'a> Draft<'a> {
             order: None,
             status: None,
             merge: None,
+            extended: Vec::new(),
+            fee: None,
+            made_final: None,
+            agenda: Vec::new(),
             events: Vec::new(),
             balances: Vec::new(),
         };
@@ -216,6 +231,7 @@ impl<'a> Draft<'a> {
             command,
             kind,
             status_before: account.status,
+            agenda_before: account.agenda.wallets.clone(),
             account,
             transfers: Vec::new(),
             receipt,
@@ -288,6 +304,9 @@ impl<'a> Draft<'a> {
         if let Some(back) = &activity.returns {
             self.take_back_purchase(back, loaded)?;
         }
+        if let Some(purchase) = &activity.makes_final {
+            self.make_final(purchase, loaded)?;
+        }
         let settled =
             settle(self.program, activity, &self.account, &loaded.budgets, self.command.at).map_err(|problem| {
                 match problem {
@@ -298,11 +317,11 @@ impl<'a> Draft<'a> {
         for mut outcome in settled.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
-                self.credit(&outcome, rule)?;
+                outcome.repaid = self.credit(&outcome, rule)?;
             } else if outcome.points < 0 {
                 let due = -outcome.points;
                 let taken = self.take_back(outcome.currency, due, &rule)?;
-                self.receipt.forgiven += due - taken;
+                self.fall_short(outcome.currency, due - taken);
                 outcome.points = -taken;
             }
             self.receipt.explanation.push(outcome);
@@ -320,11 +339,11 @@ impl<'a> Draft<'a> {
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
         self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
         self.account.history.record(&activity.kind, activity.today, activity.amount);
-        Ok(())
+        self.extend_by_spend(activity)
     }
 
-    /// Credits what a rule gave.
-    fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<(), Refusal> {
+    /// Credits what a rule gave, and takes out of it what the member owes. Returns how much that is.
+    pub(super) fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<i64, Refusal> {
         let pending = outcome.active_at.filter(|active_at| *active_at > self.command.at);
         let lot = LotKey {
             expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
@@ -332,14 +351,16 @@ impl<'a> Draft<'a> {
             active_at: pending.unwrap_or(Timestamp::ZERO),
         };
         let credit = if pending.is_some() { LedgerAccount::MemberPending } else { LedgerAccount::MemberAvailable };
-        self.transfer(Transfer {
+        let credited = Transfer {
             debit: LedgerAccount::Issuance,
             credit,
             currency: outcome.currency,
             amount: outcome.points,
             lot,
             rule: Some(rule),
-        })
+        };
+        self.transfer(credited.clone())?;
+        self.repay(credited)
     }
 
     pub(super) fn take_back(
@@ -382,37 +403,14 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Matures, then expires, what is due.
-    fn tick(&mut self) -> Result<(), Refusal> {
-        let at = self.command.at;
-        if self.account.next_due_at().is_none_or(|due| due > at) {
-            return Err(Refusal::new(RefusalCode::NothingDue, "nothing is due on this account"));
-        }
-        let currencies: Vec<CurrencyId> = self.account.wallets.iter().map(|wallet| wallet.currency).collect();
-        for currency in currencies {
-            let matured = self.due_portions(currency, |key| key.active_at != Timestamp::ZERO && key.active_at <= at);
-            self.receipt.matured += matured.iter().map(|portion| portion.amount).sum::<i64>();
-            let ways = (LedgerAccount::MemberPending, LedgerAccount::MemberAvailable);
-            self.transfer_portions(currency, &matured, ways, None)?;
-            let expired = self.due_portions(currency, |key| key.active_at == Timestamp::ZERO && key.expires_at <= at);
-            self.receipt.expired += expired.iter().map(|portion| portion.amount).sum::<i64>();
-            let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Breakage);
-            self.transfer_portions(currency, &expired, ways, None)?;
-        }
-        Ok(())
-    }
-
-    fn due_portions(&self, currency: CurrencyId, due: impl Fn(&LotKey) -> bool) -> Vec<Portion> {
-        let lots = self.account.wallet(currency).map_or(&[][..], |wallet| &wallet.lots);
-        let due = lots.iter().filter(|lot| lot.remaining > 0 && due(&lot.key));
-        due.map(|lot| Portion { lot: lot.key, amount: lot.remaining }).collect()
-    }
-
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
         let command = self.command;
         self.account.version += 1;
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
         self.account.last_transaction_id = self.receipt.transaction_id.0;
+        let clock = self.account.last_transaction_at;
+        due::plan(self.program, &mut self.account, clock);
+        self.receipt.agenda = self.account.agenda.changed_since(&self.agenda_before);
         self.receipt.points += self.account.available();
         self.receipt.status = (self.account.status != self.status_before).then_some(self.account.status);
         self.receipt.balances = self.account.wallets.iter().map(|wallet| wallet.balance()).collect();

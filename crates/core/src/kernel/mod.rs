@@ -3,7 +3,10 @@
 mod batch;
 mod command;
 mod decide;
+mod due;
 mod event;
+mod extension;
+mod finals;
 mod life;
 mod orders;
 mod profile;
@@ -13,9 +16,10 @@ mod replay;
 mod returns;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
-pub use command::{Action, Command, Enrolment, ProfileChange};
+pub use command::{Action, Command, Enrolment, Payment, ProfileChange};
 pub use decide::{Decision, NewMember, NewProfile};
 pub use event::Event;
+pub(crate) use extension::SPENDING;
 pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};

@@ -54,6 +54,10 @@ pub enum RefusalCode {
     OpenOrders,
     /// Only a captured order can be refunded.
     OrderNotCaptured,
+    /// The program does not extend the life of these points in this way.
+    ExtensionNotOffered,
+    /// No points would live longer.
+    NothingToExtend,
     /// The keys of personal data cannot be used at the moment.
     KeysUnavailable,
 }
@@ -86,6 +90,8 @@ impl RefusalCode {
             Self::ProfileChanged => "profile_changed",
             Self::OpenOrders => "open_orders",
             Self::OrderNotCaptured => "order_not_captured",
+            Self::ExtensionNotOffered => "extension_not_offered",
+            Self::NothingToExtend => "nothing_to_extend",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }

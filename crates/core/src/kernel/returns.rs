@@ -20,8 +20,8 @@ impl Draft<'_> {
         let bought = purchase.activity.as_ref().map_or(0, |activity| activity.amount);
         let dues = back.dues(&purchase.explanation, bought, &before);
         for (outcome, (due, amount)) in purchase.explanation.iter().zip(&dues).filter(|(_, (due, _))| *due > 0) {
-            let taken = self.take_back_outcome(outcome, *due)?;
-            self.receipt.forgiven += due - taken;
+            let taken = self.take_back_outcome(outcome, *due, &purchase)?;
+            self.fall_short(outcome.currency, due - taken);
             self.receipt.explanation.push(told(outcome, taken, *amount));
         }
         let points = dues.into_iter().map(|(due, _)| due).collect();
@@ -32,7 +32,7 @@ impl Draft<'_> {
     }
 
     /// The receipt of the purchase under a key, of the member or of an account that was merged into the member's.
-    fn purchase(&self, key: &str, loaded: &Loaded) -> Result<Receipt, Refusal> {
+    pub(super) fn purchase(&self, key: &str, loaded: &Loaded) -> Result<Receipt, Refusal> {
         let unknown = || {
             let problem = format!("{} has no purchase under the key `{key}`", self.command.member_id);
             Refusal::new(RefusalCode::UnknownPurchase, problem)
@@ -42,20 +42,31 @@ impl Draft<'_> {
         let committed = committed.ok_or_else(unknown)?;
         let receipt: Receipt = serde_json::from_str(&committed.receipt)
             .map_err(|error| Refusal::new(RefusalCode::UnknownPurchase, format!("purchase `{key}`: {error}")))?;
-        let earned = receipt.activity.as_ref().is_some_and(|activity| activity.kind != "return");
+        let earned =
+            receipt.activity.as_ref().is_some_and(|activity| !matches!(&*activity.kind, "return" | "order_final"));
         if earned { Ok(receipt) } else { Err(unknown()) }
     }
 
-    /// Takes points back from the very lot that they went to, then from others, first-expiring-first.
-    fn take_back_outcome(&mut self, outcome: &Outcome, due: i64) -> Result<i64, Refusal> {
-        let rule = (outcome.rule.clone(), outcome.version);
-        let lot = LotKey {
-            expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
+    /// The lot to which the points of a purchase went, wherever extensions have moved it since.
+    pub(super) fn lot_by_now(&self, outcome: &Outcome, purchase: &Receipt) -> LotKey {
+        let earned = (purchase.member_id, purchase.transaction_id.0);
+        let expires_at = outcome.expires_at.unwrap_or(Timestamp::NEVER);
+        LotKey {
+            expires_at: self.account.agenda.expires_at(&self.program.calendar, earned, outcome.currency, expires_at),
             funding: outcome.funding,
             active_at: outcome.active_at.unwrap_or(Timestamp::ZERO),
-        };
+        }
+    }
+
+    /// Takes points back from the very lot that they went to, then from others, first-expiring-first.
+    fn take_back_outcome(&mut self, outcome: &Outcome, due: i64, purchase: &Receipt) -> Result<i64, Refusal> {
+        let rule = (outcome.rule.clone(), outcome.version);
+        let lot = self.lot_by_now(outcome, purchase);
         let mut left = due;
-        for lot in [lot, lot.activated()] {
+        // What became active because the purchase is final waits no longer, though others may in the same lot.
+        let is_final = outcome.until_final && self.account.agenda.is_final(purchase.transaction_id.0);
+        let waiting = Some(lot).filter(|_| !is_final);
+        for lot in waiting.into_iter().chain([lot.activated()]) {
             let pending = lot.active_at != Timestamp::ZERO;
             let debit = if pending { LedgerAccount::MemberPending } else { LedgerAccount::MemberAvailable };
             let usable = pending || lot.expires_at > self.command.at;
@@ -84,6 +95,8 @@ fn told(outcome: &Outcome, taken: i64, amount: i64) -> Outcome {
         trimmed: None,
         active_at: None,
         expires_at: None,
+        until_final: false,
+        repaid: 0,
         ..outcome.clone()
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountStatus, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
+use super::{AccountStatus, Agenda, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
 use crate::earning::History;
 use crate::id::MemberId;
 use crate::kernel::Receipt;
@@ -27,11 +27,13 @@ pub struct Account {
     pub merged_from: Vec<MemberId>,
     /// What is remembered of the member's activities.
     pub history: History,
+    /// What is due besides lots, what is owed, and where lots went.
+    pub agenda: Agenda,
 }
 
 /// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
-/// format 3 no history.
-const STATE_FORMAT: u8 = 4;
+/// format 3 no history, format 4 no agenda.
+const STATE_FORMAT: u8 = 5;
 
 /// What every format begins with.
 #[derive(Deserialize)]
@@ -90,6 +92,11 @@ impl Account {
         if let Some(merge) = &receipt.merge {
             self.follow_merge(transaction.member_id, merge);
         }
+        receipt.extended.iter().for_each(|extended| self.agenda.extend(transaction.id.0, *extended));
+        if let Some(purchase) = receipt.made_final {
+            self.agenda.finish(purchase, transaction.at);
+        }
+        receipt.agenda.iter().for_each(|wallet| self.agenda.set(*wallet));
     }
 
     /// Carries over what goes with a merge besides the points, on either of its accounts.
@@ -97,6 +104,7 @@ impl Account {
         if member == merge.from {
             self.wallets.iter_mut().for_each(|wallet| wallet.lifetime = Lifetime::default());
             self.history = History::default();
+            self.agenda = Agenda::default();
             return;
         }
         for (currency, lifetime) in &merge.lifetimes {
@@ -107,6 +115,7 @@ impl Account {
         self.merged_from.extend_from_slice(&merge.brought);
         self.merged_from.push(merge.from);
         self.history.merge(&merge.history);
+        self.agenda.merge((merge.from, merge.into), &merge.agenda);
     }
 
     /// Points available in all currencies, for the column that operators sort by.
@@ -114,10 +123,12 @@ impl Account {
         self.wallets.iter().map(|wallet| wallet.balance().available).sum()
     }
 
-    /// The earliest moment at which something happens by itself: a lot matures or expires. `None`: nothing will.
+    /// The earliest moment at which something happens by itself: a lot matures or expires, or the agenda has something.
+    /// `None`: nothing will.
     pub fn next_due_at(&self) -> Option<Timestamp> {
         let lots = self.wallets.iter().flat_map(|wallet| &wallet.lots).filter(|lot| lot.remaining > 0);
         lots.map(|lot| if lot.key.active_at == Timestamp::ZERO { lot.key.expires_at } else { lot.key.active_at })
+            .chain(self.agenda.next_due_at())
             .min()
             .filter(|due| *due != Timestamp::NEVER)
     }
@@ -132,6 +143,7 @@ impl Account {
             status: self.status,
             merged_from: &self.merged_from,
             history: &self.history,
+            agenda: &self.agenda,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
     }
@@ -155,10 +167,11 @@ impl Account {
             if format == 1 { (0, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         let ((status, merged_from), rest): ((AccountStatus, Vec<MemberId>), _) =
             if format < 3 { Default::default() } else { postcard::take_from_bytes(rest).map_err(damaged)? };
-        let history = match format {
-            4.. => postcard::from_bytes(rest).map_err(damaged)?,
-            _ => History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() },
+        let (history, rest) = match format {
+            4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
+            _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
+        let agenda = if format < 5 { Agenda::default() } else { postcard::from_bytes(rest).map_err(damaged)? };
         Ok(Self {
             version,
             wallets: state.wallets,
@@ -168,6 +181,7 @@ impl Account {
             status,
             merged_from,
             history,
+            agenda,
         })
     }
 }
@@ -181,13 +195,14 @@ struct StateRef<'a> {
     status: AccountStatus,
     merged_from: &'a [MemberId],
     history: &'a History,
+    agenda: &'a Agenda,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Formats 1 to 3 as earlier versions wrote them.
+    /// Formats 1 to 4 as earlier versions wrote them.
     #[test]
     fn what_earlier_versions_wrote_is_read() {
         let mut wallet = Wallet::new(CurrencyId(1));
@@ -205,13 +220,16 @@ mod tests {
         let closed = AccountStatus::Closed { at: latest };
         let third = (vec![wallet], active, latest, 77_i64, closed, vec![MemberId(5)]);
         let account = Account::decode(4, &postcard::to_extend(&third, vec![3]).unwrap()).unwrap();
+        let fourth = (third.clone(), History::default());
+        let before_agendas = Account::decode(4, &postcard::to_extend(&fourth, vec![4]).unwrap()).unwrap();
+        assert!(before_agendas.agenda.is_empty() && !before_agendas.history.partial);
         assert_eq!((account.status, &account.merged_from[..]), (closed, &[MemberId(5)][..]));
         // What the member did is not known, but that something was done is.
         assert_eq!((account.history.partial, account.history.lifetime("purchase").count), (true, 1));
         // It is written in the newest format, and nothing is lost.
         let written = account.encode();
-        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&4), Ok(account)));
-        let unknown = Account::decode(4, &[5, 0]).unwrap_err();
-        assert!(unknown.contains("knows 1 to 4"), "{unknown}");
+        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&5), Ok(account)));
+        let unknown = Account::decode(4, &[6, 0]).unwrap_err();
+        assert!(unknown.contains("knows 1 to 5"), "{unknown}");
     }
 }

@@ -30,6 +30,8 @@ pub enum LedgerAccount {
     Adjustment = 14,
     /// Points on their way from one account of a person to another; a merge takes out what it puts in.
     Merge = 15,
+    /// Points on their way from a lot to one that lives longer; each transaction takes out what it puts in.
+    Extension = 16,
 }
 
 impl LedgerAccount {
@@ -45,6 +47,7 @@ impl LedgerAccount {
             Self::Revocation,
             Self::Adjustment,
             Self::Merge,
+            Self::Extension,
         ]
         .into_iter()
         .find(|account| *account as i64 == code)
@@ -91,7 +94,7 @@ pub enum TransactionKind {
     Release = 5,
     /// An operator corrected a balance.
     Adjust = 6,
-    /// Points matured or expired.
+    /// Something happened by itself: points matured, expired or decayed, interest was paid, a member was reminded.
     Tick = 7,
     /// An account was closed and its points forfeited.
     Close = 8,
@@ -103,6 +106,8 @@ pub enum TransactionKind {
     Erase = 11,
     /// The member's profile was changed.
     Profile = 12,
+    /// The member paid for points to live longer.
+    Extend = 15,
 }
 
 impl TransactionKind {
@@ -121,6 +126,7 @@ impl TransactionKind {
             Self::Refund,
             Self::Erase,
             Self::Profile,
+            Self::Extend,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == code)
@@ -146,6 +152,7 @@ impl TransactionKind {
             Self::Refund => "refund",
             Self::Erase => "erase",
             Self::Profile => "profile",
+            Self::Extend => "extend",
         }
     }
 }

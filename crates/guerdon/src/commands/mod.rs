@@ -14,6 +14,7 @@ mod bench_postgres;
 mod bench_privacy;
 mod bench_replay;
 mod bench_rules;
+mod bench_tick;
 pub mod card;
 pub mod demo;
 pub mod import;

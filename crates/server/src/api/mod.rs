@@ -9,6 +9,7 @@ mod campaigns;
 mod cards;
 mod clients;
 mod currencies;
+mod extensions;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -42,6 +43,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(rewards::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(extensions::router())
         .merge(cards::router())
         .merge(log::router())
         .merge(keys::router())
