@@ -51,7 +51,10 @@ pub fn measure(folder: &Path, baskets: u64, members: usize, json: bool) -> Resul
         println!("{}", serde_json::to_string(&results)?);
         return Ok(());
     }
-    println!("{:<34} {:>11} {:>12} {:>9} {:>14} {:>9}", "", "activities", "lines", "seconds", "source alone", "peak MiB");
+    println!(
+        "{:<34} {:>11} {:>12} {:>9} {:>14} {:>9}",
+        "", "activities", "lines", "seconds", "source alone", "peak MiB"
+    );
     let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
     for Measured { what, activities, lines, seconds, without_backtest_seconds, peak_mib } in &results {
         let (activities, lines, peak) = (count(*activities), count(*lines), peak_mib.unwrap_or_default());
@@ -112,7 +115,10 @@ fn recorded(folder: &Path) -> Result<Measured> {
     let program = load_program(&mut store)?;
     let programs = programs(&mut store)?;
     drop(demo::replay(Box::new(store), &keyring, &program)?);
-    let period = Period { from: Timestamp::ZERO, until: Timestamp::parse_rfc3339("2012-01-01T00:00:00Z").map_err(anyhow::Error::msg)? };
+    let period = Period {
+        from: Timestamp::ZERO,
+        until: Timestamp::parse_rfc3339("2012-01-01T00:00:00Z").map_err(anyhow::Error::msg)?,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut times, mut alone, mut found) = (Vec::new(), Vec::new(), None);
     forget_peak();
@@ -194,7 +200,8 @@ impl Baskets {
 
     fn line(&mut self) -> ActivityLine {
         const CATEGORIES: [&str; 8] = ["tea", "coffee", "cake", "juice", "gifts", "books", "toys", "garden"];
-        const NAMES: [&str; 4] = ["CHRISTMAS BAUBLE", "OAK TABLE", "PAPER CHAIN KIT", "WHITE HANGING HEART T-LIGHT HOLDER"];
+        const NAMES: [&str; 4] =
+            ["CHRISTMAS BAUBLE", "OAK TABLE", "PAPER CHAIN KIT", "WHITE HANGING HEART T-LIGHT HOLDER"];
         let number: u32 = self.random.random();
         let pick = |from: &[&str], by: u32| from.get(by as usize % from.len().max(1)).map(|text| (*text).to_owned());
         ActivityLine {

@@ -36,7 +36,9 @@ pub fn measure(folder: &Path, json: bool) -> Result<()> {
         println!("{}", serde_json::json!({ "three_rules_s": small, "twenty_rules_s": large, "ratio": ratio }));
         return Ok(());
     }
-    println!("replay of thirteen months, median of {RUNS}: {small:.2} s with three rules, {large:.2} s with twenty; ratio {ratio:.2}");
+    println!(
+        "replay of thirteen months, median of {RUNS}: {small:.2} s with three rules, {large:.2} s with twenty; ratio {ratio:.2}"
+    );
     Ok(())
 }
 
@@ -59,10 +61,15 @@ fn more_rules() -> String {
     let mut number = 0;
     let mut rule = |rest: &str| {
         number += 1;
-        let _ = write!(rules, "\n[[rules]]\nid = \"more-{number}\"\nname = \"More {number}\"\ntrigger = \"purchase\"\n{rest}\n");
+        let _ = write!(
+            rules,
+            "\n[[rules]]\nid = \"more-{number}\"\nname = \"More {number}\"\ntrigger = \"purchase\"\n{rest}\n"
+        );
     };
     for word in ["HEART", "RETROSPOT", "VINTAGE", "LUNCH BAG", "PAPER"] {
-        rule(&format!("effect = {{ type = \"points_per_money\", rate = \"0.1\", lines = \"line.description.contains('{word}')\" }}"));
+        rule(&format!(
+            "effect = {{ type = \"points_per_money\", rate = \"0.1\", lines = \"line.description.contains('{word}')\" }}"
+        ));
     }
     for (points, condition) in [
         (10, "context.weekday >= 6"),
@@ -77,8 +84,12 @@ fn more_rules() -> String {
         let cap = if points % 20 == 10 { "caps = [{ window = \"month\", points = 100 }]\n" } else { "" };
         rule(&format!("condition = \"{condition}\"\n{cap}effect = {{ type = \"fixed_points\", points = {points} }}"));
     }
-    rule("effect = { type = \"points_per_step\", points = 10, step = \"100\" }\ncaps = [{ window = \"day\", points = 200 }]");
-    for (factor, condition) in [("1.5", "context.month == 12"), ("2", "history.purchase.month.count >= 5"), ("1.1", "activity.net > 50000")] {
+    rule(
+        "effect = { type = \"points_per_step\", points = 10, step = \"100\" }\ncaps = [{ window = \"day\", points = 200 }]",
+    );
+    for (factor, condition) in
+        [("1.5", "context.month == 12"), ("2", "history.purchase.month.count >= 5"), ("1.1", "activity.net > 50000")]
+    {
         rule(&format!(
             "condition = \"{condition}\"\nexclusive = {{ group = \"times\" }}\neffect = {{ type = \"multiply\", factor = \"{factor}\", rule = \"base\" }}"
         ));

@@ -23,7 +23,8 @@ const MEMBERS: i64 = 100;
 /// Measures, and prints.
 pub fn measure(json: bool) -> Result<()> {
     let program = program()?;
-    let (mut outside, mut inside, mut all) = (Histogram::<u64>::new(3)?, Histogram::<u64>::new(3)?, Histogram::<u64>::new(3)?);
+    let (mut outside, mut inside, mut all) =
+        (Histogram::<u64>::new(3)?, Histogram::<u64>::new(3)?, Histogram::<u64>::new(3)?);
     let mut ids = IdGenerator::new(0);
     let mut accounts: Vec<(MemberId, Account)> = (1..=MEMBERS).map(|id| (MemberId(id), Account::default())).collect();
     let (mut outcomes, mut points, mut done) = (0, 0, 0);
@@ -65,7 +66,10 @@ fn print(json: bool, runs: &[(&str, &Histogram<u64>)], outcomes: usize, points: 
     let told = outcomes as f64 / BASKETS as f64;
     if json {
         let runs = runs.iter().map(|(what, nanos)| {
-            ((*what).to_owned(), json!({ "p50_us": at(nanos, 0.5), "p90_us": at(nanos, 0.9), "p99_us": at(nanos, 0.99) }))
+            (
+                (*what).to_owned(),
+                json!({ "p50_us": at(nanos, 0.5), "p90_us": at(nanos, 0.9), "p99_us": at(nanos, 0.99) }),
+            )
         });
         let runs: serde_json::Map<String, serde_json::Value> = runs.collect();
         println!("{}", json!({ "baskets": BASKETS, "outcomes_per_basket": told, "points": points, "times": runs }));
@@ -99,10 +103,17 @@ fn rules() -> String {
     let mut number = 0;
     let mut rule = |rest: &str| {
         number += 1;
-        let _ = write!(file, "\n[[rules]]\nid = \"rule-{number}\"\nname = \"Rule {number}\"\ntrigger = \"purchase\"\n{rest}\n");
+        let _ = write!(
+            file,
+            "\n[[rules]]\nid = \"rule-{number}\"\nname = \"Rule {number}\"\ntrigger = \"purchase\"\n{rest}\n"
+        );
     };
-    let per_money = |rate: &str, lines: &str| format!("effect = {{ type = \"points_per_money\", rate = \"{rate}\", lines = \"{lines}\" }}");
-    let fixed = |points: i64, condition: &str| format!("condition = \"{condition}\"\neffect = {{ type = \"fixed_points\", points = {points} }}");
+    let per_money = |rate: &str, lines: &str| {
+        format!("effect = {{ type = \"points_per_money\", rate = \"{rate}\", lines = \"{lines}\" }}")
+    };
+    let fixed = |points: i64, condition: &str| {
+        format!("condition = \"{condition}\"\neffect = {{ type = \"fixed_points\", points = {points} }}")
+    };
     // 12 over lines, and the base.
     rule(r#"effect = { type = "points_per_money", rate = "1" }"#);
     rule("currency = 2\neffect = { type = \"points_per_money\", rate = \"1\" }");
@@ -168,7 +179,11 @@ fn rules() -> String {
     .iter()
     .enumerate()
     {
-        let cap = if index % 2 == 0 { "caps = [{ window = \"month\", points = 300 }, { window = \"day\", count = 5 }]\n" } else { "" };
+        let cap = if index % 2 == 0 {
+            "caps = [{ window = \"month\", points = 300 }, { window = \"day\", count = 5 }]\n"
+        } else {
+            ""
+        };
         rule(&format!("{cap}{}", fixed(20, condition)));
     }
     // 8 of others, 5 of them in one group.
@@ -184,16 +199,22 @@ fn rules() -> String {
         ));
     }
     rule("effect = { type = \"multiply\", factor = \"1.2\", rule = \"rule-1\", lines = \"line.category == 'books'\" }");
-    rule("condition = \"activity.net > 20000\"\neffect = { type = \"percent_of_rule\", rule = \"rule-1\", percent = \"10\" }");
-    rule("effect = { type = \"points_per_step\", points = 10, step = \"100\" }\ncaps = [{ window = \"week\", points = 2000 }]");
+    rule(
+        "condition = \"activity.net > 20000\"\neffect = { type = \"percent_of_rule\", rule = \"rule-1\", percent = \"10\" }",
+    );
+    rule(
+        "effect = { type = \"points_per_step\", points = 10, step = \"100\" }\ncaps = [{ window = \"week\", points = 2000 }]",
+    );
     file
 }
 
 /// A basket of ten lines, one of a few dozen.
 fn basket(number: usize) -> Activity {
     let categories = ["tea", "coffee", "cake", "juice", "gifts", "books", "toys", "garden"];
-    let names = ["GREEN TEA SET", "CHRISTMAS BAUBLE", "OAK TABLE", "PAPER CHAIN KIT", "WHITE HANGING HEART T-LIGHT HOLDER"];
-    let pick = |from: &[&str], index: usize| from.get(index % from.len().max(1)).copied().unwrap_or_default().to_owned();
+    let names =
+        ["GREEN TEA SET", "CHRISTMAS BAUBLE", "OAK TABLE", "PAPER CHAIN KIT", "WHITE HANGING HEART T-LIGHT HOLDER"];
+    let pick =
+        |from: &[&str], index: usize| from.get(index % from.len().max(1)).copied().unwrap_or_default().to_owned();
     let lines = (0..10).map(|line| guerdon_core::earning::ActivityLine {
         sku: Some(format!("{}{}", if (number + line).is_multiple_of(3) { "85" } else { "A-" }, (number + line) % 40)),
         description: Some(pick(&names, number + line)),
