@@ -14,7 +14,7 @@ use guerdon_core::proofs::SigningKey;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{RamStore, Store, StoreError, load_program, publish, sequence, start_log, verify};
 
-use crate::fixtures::{POINTS, PROGRAM, VOUCHER, sealed, stored_account, test_keyring};
+use crate::fixtures::{POINTS, PROGRAM, TIERS, VOUCHER, sealed, stored_account, test_keyring};
 use crate::life::LIFE;
 use crate::model::{Model, Row};
 use crate::wishes::{Dice, Want};
@@ -103,7 +103,7 @@ pub fn run(seed: u64) -> Result<Summary, String> {
 
 /// Runs a seed on an empty store; a store with a defect makes it fail.
 pub fn run_on(seed: u64, mut store: impl Store) -> Result<Summary, String> {
-    let mut text = PROGRAM.replace("stock = 100", &format!("stock = {VOUCHERS}"));
+    let mut text = PROGRAM.replace("stock = 100", &format!("stock = {VOUCHERS}")) + TIERS;
     let lives = seed % 2 == 1;
     if lives {
         text = text.replacen("\n[[rules]]", &format!("{LIFE}\n[[rules]]"), 1);
@@ -238,7 +238,9 @@ impl<S: Store> World<S> {
     fn decide(&mut self, node: usize, wants: Vec<Want>) -> Result<Decided, String> {
         let commands: Vec<Command> =
             wants.iter().map(|want| self.command(want)).collect::<Result<_, _>>().map_err(|refusal| refusal.message)?;
-        let mut loaded = self.store.prefetch(&Footprint::of(&commands)).map_err(|error| error.to_string())?;
+        let mut footprint = Footprint::of(&commands);
+        footprint.expect_tier_changes(&self.program, &commands);
+        let mut loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
         if let Some(more) = Footprint::follow_up(&commands, &loaded) {
             loaded.merge(self.store.prefetch(&more).map_err(|error| error.to_string())?);
         }
@@ -341,6 +343,10 @@ impl<S: Store> World<S> {
             if (account.status.name(), &account.merged_from) != (state.status.name(), &state.merged_from()) {
                 let stored = (account.status, account.merged_from);
                 return Err(format!("{member} is {stored:?}, in the model {:?}", (state.status, state.merged_from())));
+            }
+            let rank = account.standing.held.as_ref().map_or(0, |held| held.rank);
+            if rank != state.rank {
+                return Err(format!("{member} holds the tier of rank {rank}, in the model {}", state.rank));
             }
             let agenda = account.agenda.wallet(POINTS);
             let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millis);

@@ -491,11 +491,13 @@ impl Writer<'_> {
     /// Decides and commits once. Returns the outcomes, and the members with whom another node was faster: theirs do not
     /// hold.
     fn try_commit(&mut self, commands: &[&Command]) -> Result<(Vec<Outcome>, Vec<MemberId>), StoreError> {
-        let mut loaded = self.store.prefetch(&Footprint::of(commands.iter().copied()))?;
+        let program = Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner));
+        let mut footprint = Footprint::of(commands.iter().copied());
+        footprint.expect_tier_changes(&program, commands.iter().copied());
+        let mut loaded = self.store.prefetch(&footprint)?;
         if let Some(more) = Footprint::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(self.store.prefetch(&more)?);
         }
-        let program = Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner));
         let ids = &mut self.ids;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut batch = Batch::new(&program, loaded, ids, system_now());

@@ -109,7 +109,10 @@ pub fn compare(live: Side<'_>, draft: Side<'_>, period: Period) -> Comparison {
         .flat_map(|program| program.currencies.iter().map(|currency| currency.id))
         .collect();
     let last = period.until.plus_millis(-1);
-    let currencies = ids.into_iter().filter_map(|id| currency(id, &live, &draft, last)).collect();
+    let mut currencies: Vec<CurrencyComparison> =
+        ids.into_iter().filter_map(|id| currency(id, &live, &draft, last)).collect();
+    let main = draft.main();
+    currencies.sort_by_key(|currency| (currency.id != main, currency.id));
     let mut comparison = Comparison {
         period,
         money: programs.live.settings.money.clone(),
@@ -224,10 +227,12 @@ struct Worth<'p> {
 
 impl Worth<'_> {
     fn of(&self, points: Pair<i64>) -> Pair<i64> {
-        Pair {
-            live: self.live.value_of(self.id, points.live, self.at),
-            draft: self.draft.value_of(self.id, points.draft, self.at),
-        }
+        // Tier value buys nothing.
+        let of = |program: &Program, points| match program.currency(self.id) {
+            Some(currency) if !currency.spendable => 0,
+            _ => program.value_of(self.id, points, self.at),
+        };
+        Pair { live: of(self.live, points.live), draft: of(self.draft, points.draft) }
     }
 
     fn cost(&self, flows: Pair<Flows>) -> Pair<i64> {

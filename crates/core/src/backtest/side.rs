@@ -147,6 +147,11 @@ impl<'p> Side<'p> {
         }
     }
 
+    /// The currency by which members are compared.
+    pub(super) fn main(&self) -> CurrencyId {
+        self.main
+    }
+
     fn program_at(&self, at: Timestamp) -> &'p Program {
         if at < self.period.from { self.before } else { self.program }
     }
@@ -273,7 +278,10 @@ impl<'p> Side<'p> {
         let known = self.members.entry(member).or_default();
         known.earned = transfers.iter().fold(known.earned, |earned, transfer| earned + earned_by(transfer, self.main));
         let segment = Segment::at(at, known.activities);
-        let place = Place { month: self.months.of(at), segment, tier: None };
+        // The tier that was held before.
+        let account = self.loaded.accounts.get(&member);
+        let tier = account.and_then(|account| account.standing.held.as_ref()).map(|held| held.tier.as_str());
+        let place = Place { month: self.months.of(at), segment, tier };
         self.figures.add(transfers, &place);
     }
 
@@ -312,9 +320,10 @@ fn earned_by(transfer: &Transfer, currency: CurrencyId) -> i64 {
     }
 }
 
-/// The currency by which members are compared: the program's first.
-pub(super) fn main_currency(program: &Program) -> CurrencyId {
-    program.currencies.iter().map(|currency| currency.id).min().unwrap_or(CurrencyId(1))
+/// The currency by which members are compared: the program's first that can be spent.
+fn main_currency(program: &Program) -> CurrencyId {
+    let spendable = program.currencies.iter().filter(|currency| currency.spendable);
+    spendable.map(|currency| currency.id).min().unwrap_or(CurrencyId(1))
 }
 
 /// The local months of moments; most are in the same one as the moment before.

@@ -1,6 +1,7 @@
 //! Earning: activities, the rules that look at them, what each rule gives, and what an account remembers of it.
 
 mod activity;
+mod buckets;
 mod budget;
 mod campaign;
 mod caps;
@@ -11,6 +12,7 @@ mod facts;
 mod history;
 mod lines;
 mod prepare;
+mod recent;
 mod returns;
 mod rule;
 mod settle;
@@ -20,13 +22,15 @@ mod window;
 pub(crate) use caps::validate as validate_caps;
 
 pub use activity::{Activity, ActivityLine, round_half_away};
+pub use buckets::{Buckets, Sum};
 pub use budget::{BudgetChange, BudgetKey, Budgets, Per, Spent};
 pub use campaign::{Arm, Campaign, CompiledCampaign, Release, Schedule};
 pub use caps::{Cap, CapScope, Over, ProgramCap, Trim};
 pub use counter::{Counted, Counter, CounterOf, Tally};
 pub use evaluate::{Outcome, evaluate};
 pub use history::{History, KindHistory, NEVER_DAYS, ReturnedPurchase};
-pub use prepare::{Candidate, PreparedActivity, prepare};
+pub use prepare::{Candidate, PreparedActivity, prepare, shared_budgets};
+pub use recent::{KindDays, Recent};
 pub use returns::PreparedReturn;
 pub use rule::{Choice, CompiledRule, Effect, Exclusive, PendingUntil, Rule, Trigger};
 pub use settle::{Settled, Unsettled, settle};

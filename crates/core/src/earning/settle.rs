@@ -123,6 +123,8 @@ fn known(
         Timestamp::ZERO => NEVER_DAYS,
         last => (i64::from(prepared.today.0) - i64::from(program.calendar.day_of(last).0)).max(0),
     };
+    let level = || program.tiers.at(at).level_of(&account.standing);
+    let rank = || level().map_or(0, |level| i64::from(level.tier.rank));
     match fact {
         Fact::Available => wallet.map_or(0, |wallet| wallet.spendable(at)),
         Fact::Earned => wallet.map_or(0, |wallet| wallet.lifetime.earned),
@@ -137,6 +139,11 @@ fn known(
         Fact::Streak(kind) => history.streak(kind, prepared.today),
         Fact::Count(kind, window) => tally(kind, *window).count,
         Fact::Amount(kind, window) => tally(kind, *window).sum,
+        Fact::CountOfDays(kind, days) => account.recent.tally(kind, *days, prepared.today).count,
+        Fact::AmountOfDays(kind, days) => account.recent.tally(kind, *days, prepared.today).sum,
+        Fact::TierRank => rank(),
+        Fact::TierRankBefore => prepared.rank_before.unwrap_or_else(rank),
+        Fact::TierIs(id) => i64::from(level().is_some_and(|level| level.tier.id == *id)),
     }
 }
 

@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::command::{Action, Command};
 use super::decide::{Decision, NewProfile, decide};
 use super::refusal::{Refusal, RefusalCode};
-use crate::earning::{BudgetChange, BudgetKey, Budgets};
+use crate::earning::{BudgetChange, BudgetKey, Budgets, shared_budgets};
 use crate::id::{IdGenerator, MemberId, OrderId};
 use crate::ledger::Account;
 use crate::members::MemberRef;
@@ -16,6 +16,7 @@ use crate::privacy::profile_version;
 use crate::program::Program;
 use crate::redemption::Order;
 use crate::rewards::{StockChange, StockLevel};
+use crate::tiers::TIER_CHANGED;
 use crate::time::Timestamp;
 
 /// The rows that a batch needs, each named once.
@@ -179,6 +180,21 @@ impl Footprint {
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }
         footprint
+    }
+
+    /// What the commands need besides, where they change the tier of their members: the budgets that rules for it share.
+    pub fn expect_tier_changes<'a>(&mut self, program: &Program, commands: impl IntoIterator<Item = &'a Command>) {
+        if !program.tier_changes_share {
+            return;
+        }
+        let may_change = |command: &&Command| {
+            let action = &command.action;
+            matches!(action, Action::Enrol(_) | Action::Record(_) | Action::Adjust { .. } | Action::Merge { .. })
+                || *action == Action::Tick
+        };
+        for command in commands.into_iter().filter(may_change) {
+            self.budgets.extend(shared_budgets(program, TIER_CHANGED, command.at));
+        }
     }
 
     /// What the first load has led to: the transactions of enrolments done before, those of accounts that were merged

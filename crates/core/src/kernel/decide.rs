@@ -1,12 +1,16 @@
 //! Decides one command over loaded rows: pure, and the only place that knows what a command may do.
 
+use std::borrow::Cow;
+
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
 use super::due;
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
-use crate::earning::{BudgetChange, BudgetKey, Outcome, PreparedActivity, Spent, Tally, Unsettled, settle};
+use crate::earning::{
+    BudgetChange, BudgetKey, Budgets, Outcome, PreparedActivity, Settled, Spent, Tally, Unsettled, settle,
+};
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
@@ -120,7 +124,7 @@ pub(super) fn decide(
     };
     let mut draft = Draft::new(program, command, account, id);
     if !matches!(command.action, Action::Tick) {
-        draft.catch_up()?;
+        draft.catch_up(loaded)?;
     }
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
@@ -131,12 +135,12 @@ pub(super) fn decide(
         }
         Action::Capture(order) => draft.settle(*order, OrderState::Captured, loaded)?,
         Action::Release(order) => draft.settle(*order, OrderState::Released, loaded)?,
-        Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason)?,
+        Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
         Action::Erase => draft.erase()?,
-        Action::Tick => draft.tick()?,
+        Action::Tick => draft.tick(loaded)?,
         Action::Merge { .. } => {}
     }
     draft.finish()
@@ -179,7 +183,10 @@ pub(super) fn check_active(member: MemberId, status: AccountStatus) -> Result<()
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(program: &'a Program, command: &'a Command, account: Account, id: TransactionId) -> Self {
+    pub(super) fn new(program: &'a Program, command: &'a Command, mut account: Account, id: TransactionId) -> Self {
+        if let Some(growth) = program.tiers.growth {
+            account.note_growth(growth);
+        }
         let kind = match command.action {
             Action::Enrol(_) => TransactionKind::Enrol,
             Action::ChangeProfile(_) => TransactionKind::Profile,
@@ -202,6 +209,7 @@ impl<'a> Draft<'a> {
             at: command.at,
             actor: command.actor.clone(),
             points: -account.available(),
+            growth: -account.growth(),
             explanation: Vec::new(),
             counted: Vec::new(),
             budgets: Vec::new(),
@@ -218,6 +226,7 @@ impl<'a> Draft<'a> {
             activity: None,
             order: None,
             status: None,
+            tier: None,
             merge: None,
             extended: Vec::new(),
             fee: None,
@@ -301,19 +310,58 @@ impl<'a> Draft<'a> {
     }
 
     fn record(&mut self, activity: &PreparedActivity, id: ActivityId, loaded: &Loaded) -> Result<(), Refusal> {
-        if let Some(back) = &activity.returns {
-            self.take_back_purchase(back, loaded)?;
-        }
+        self.review_tier(self.command.at, loaded)?;
+        let first = self.receipt.explanation.len();
+        let back = match &activity.returns {
+            Some(back) => Some(self.take_back_purchase(back, loaded)?),
+            None => None,
+        };
         if let Some(purchase) = &activity.makes_final {
             self.make_final(purchase, loaded)?;
         }
-        let settled =
-            settle(self.program, activity, &self.account, &loaded.budgets, self.command.at).map_err(|problem| {
-                match problem {
-                    Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
-                    Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
-                }
+        let settled = settle(self.program, activity, &self.account, &self.budgets_left(loaded), self.command.at)
+            .map_err(|problem| match problem {
+                Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
+                Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
             })?;
+        self.apply(settled)?;
+        let (kind, amount, by_day) = (activity.kind.clone(), activity.amount, activity.by_day);
+        self.receipt.activity = Some(ActivityReceipt { id, kind, amount, by_day });
+        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
+        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
+        self.account.history.record(&activity.kind, activity.today, activity.amount);
+        if by_day {
+            self.account.recent.record(&activity.kind, activity.today, activity.amount);
+        }
+        self.extend_by_spend(activity)?;
+        self.count_activity(activity, back.as_ref(), first, loaded)
+    }
+
+    /// Gives what some rules give besides what the command is about. False: a cap refuses, and nothing is given.
+    pub(super) fn earn_besides(&mut self, activity: &PreparedActivity, loaded: &Loaded) -> Result<bool, Refusal> {
+        let at = self.command.at;
+        let Ok(settled) = settle(self.program, activity, &self.account, &self.budgets_left(loaded), at) else {
+            return Ok(false);
+        };
+        self.apply(settled)?;
+        Ok(true)
+    }
+
+    /// What budgets hold, with what the command has taken out of them so far.
+    fn budgets_left<'b>(&self, loaded: &'b Loaded) -> Cow<'b, Budgets> {
+        if self.budgets.is_empty() {
+            return Cow::Borrowed(&loaded.budgets);
+        }
+        let mut budgets = loaded.budgets.clone();
+        for (key, change) in &self.budgets {
+            let held = budgets.entry(key.clone()).or_default();
+            *held = held.plus(change.added);
+        }
+        Cow::Owned(budgets)
+    }
+
+    /// Carries out what rules give or take.
+    fn apply(&mut self, settled: Settled) -> Result<(), Refusal> {
         for mut outcome in settled.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
@@ -327,19 +375,15 @@ impl<'a> Draft<'a> {
             self.receipt.explanation.push(outcome);
         }
         settled.counted.iter().for_each(|counted| self.account.history.count(counted));
-        self.receipt.counted = settled.counted;
+        self.receipt.counted.extend(settled.counted);
         let spent = |(key, change): &(BudgetKey, BudgetChange)| {
             let Tally { count, sum } = change.added;
             Spent { key: key.clone(), count, points: sum }
         };
-        self.receipt.budgets = settled.budgets.iter().map(spent).collect();
-        self.budgets = settled.budgets;
-        self.budget_reached = settled.budget_reached;
-        self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
-        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
-        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
-        self.account.history.record(&activity.kind, activity.today, activity.amount);
-        self.extend_by_spend(activity)
+        self.receipt.budgets.extend(settled.budgets.iter().map(spent));
+        self.budgets.extend(settled.budgets);
+        self.budget_reached |= settled.budget_reached;
+        Ok(())
     }
 
     /// Credits what a rule gave, and takes out of it what the member owes. Returns how much that is.
@@ -379,7 +423,7 @@ impl<'a> Draft<'a> {
         self.account.wallet(currency).map_or(0, |wallet| wallet.spendable(self.command.at))
     }
 
-    fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str) -> Result<(), Refusal> {
+    fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str, loaded: &Loaded) -> Result<(), Refusal> {
         if self.program.currency_at(currency, self.command.at).is_none() {
             let problem = format!("the program has no currency {}", currency.0);
             return Err(Refusal::new(RefusalCode::UnknownCurrency, problem));
@@ -400,11 +444,12 @@ impl<'a> Draft<'a> {
             self.transfer_portions(currency, &portions, ways, None)?;
         }
         self.receipt.reason = Some(reason.to_owned());
-        Ok(())
+        self.count_adjustment(currency, points, loaded)
     }
 
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
         let command = self.command;
+        self.note_growth();
         self.account.version += 1;
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
         self.account.last_transaction_id = self.receipt.transaction_id.0;
@@ -412,8 +457,9 @@ impl<'a> Draft<'a> {
         due::plan(self.program, &mut self.account, clock);
         self.receipt.agenda = self.account.agenda.changed_since(&self.agenda_before);
         self.receipt.points += self.account.available();
+        self.receipt.growth += self.account.growth();
         self.receipt.status = (self.account.status != self.status_before).then_some(self.account.status);
-        self.receipt.balances = self.account.wallets.iter().map(|wallet| wallet.balance()).collect();
+        self.receipt.balances = self.account.balances();
         let receipt = match command.unwritten {
             true => String::new(),
             false => serde_json::to_string(&self.receipt)

@@ -14,6 +14,7 @@ mod receipt;
 mod refusal;
 mod replay;
 mod returns;
+mod tiers;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Command, Enrolment, Payment, ProfileChange};

@@ -4,13 +4,18 @@ use super::batch::{Loaded, accounts_in};
 use super::decide::Draft;
 use super::receipt::Receipt;
 use super::refusal::{Refusal, RefusalCode};
+use super::tiers::PurchaseBack;
 use crate::earning::{Outcome, PreparedReturn, ReturnedPurchase};
 use crate::ledger::{LedgerAccount, LotKey, Transfer};
 use crate::time::Timestamp;
 
 impl Draft<'_> {
     /// Takes back what the purchase earned, or its part; what is not there any more is forgiven and recorded.
-    pub(super) fn take_back_purchase(&mut self, back: &PreparedReturn, loaded: &Loaded) -> Result<(), Refusal> {
+    pub(super) fn take_back_purchase(
+        &mut self,
+        back: &PreparedReturn,
+        loaded: &Loaded,
+    ) -> Result<PurchaseBack, Refusal> {
         let purchase = self.purchase(&back.purchase, loaded)?;
         let transaction = purchase.transaction_id.0;
         let before = self.account.history.returned(transaction).ok_or_else(|| {
@@ -28,7 +33,8 @@ impl Draft<'_> {
         let returned = ReturnedPurchase { transaction, amount: back.amount, points };
         self.account.history.give_back(&returned);
         self.receipt.returned = Some(returned);
-        Ok(())
+        let in_full = before.amount < bought && before.amount.saturating_add(back.amount) >= bought;
+        Ok(PurchaseBack { day: self.program.calendar.day_of(purchase.at), in_full })
     }
 
     /// The receipt of the purchase under a key, of the member or of an account that was merged into the member's.

@@ -11,6 +11,7 @@ use super::position::{json_problem, toml_problem};
 use crate::earning::{Campaign, Rule};
 use crate::limits;
 use crate::rewards::Reward;
+use crate::tiers::Tier;
 use crate::time::Timestamp;
 
 /// One version of one piece of configuration.
@@ -33,7 +34,7 @@ pub struct Document {
 }
 
 /// The kinds of documents, in the order of a program file.
-pub const KINDS: [&str; 5] = ["program", "currency", "rule", "campaign", "reward"];
+pub const KINDS: [&str; 6] = ["program", "currency", "rule", "campaign", "tier", "reward"];
 
 /// A change of one document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +70,7 @@ pub fn typed(kind: &str, document: &Value) -> Result<Value, String> {
         "currency" => same::<Currency>,
         "rule" => same::<Rule>,
         "campaign" => same::<Campaign>,
+        "tier" => same::<Tier>,
         "reward" => same::<Reward>,
         _ => return Err(unknown_kind(kind)),
     };
@@ -89,6 +91,7 @@ pub fn parse_document(kind: &str, text: &str) -> Result<Value, String> {
         "currency" => read::<Currency>(text),
         "rule" => read::<Rule>(text),
         "campaign" => read::<Campaign>(text),
+        "tier" => read::<Tier>(text),
         "reward" => read::<Reward>(text),
         _ => Err(unknown_kind(kind)),
     }
@@ -214,6 +217,13 @@ pub fn check_lasting(before: &Document, after: &Document) -> Result<(), String> 
         }
         "currency" => {
             let (was, is): (Currency, Currency) = (read(before)?, read(after)?);
+            if !was.spendable && is.spendable {
+                return Err(format!(
+                    "currency `{}`: it was published with `spendable = false` and cannot become spendable, or what members \
+                     hold would become money; offer another currency",
+                    after.id
+                ));
+            }
             if (was.id, was.decimals) == (is.id, is.decimals) {
                 return Ok(());
             }

@@ -22,6 +22,7 @@ mod privacy;
 mod profile;
 mod rewards;
 mod statements;
+mod tiers;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -40,6 +41,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(statements::router())
         .merge(activities::router())
         .merge(campaigns::router())
+        .merge(tiers::router())
         .merge(rewards::router())
         .merge(currencies::router())
         .merge(orders::router())

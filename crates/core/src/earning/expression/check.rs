@@ -7,6 +7,7 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr, operators};
 
 use crate::earning::Window;
+use crate::earning::recent::rolling_days;
 use crate::limits;
 
 /// What an expression gives.
@@ -25,6 +26,7 @@ pub(super) enum Kind {
     Line,
     Context,
     Member,
+    Tier,
     History,
     HistoryOf,
     HistoryIn,
@@ -55,6 +57,7 @@ pub(super) fn variable(name: &str) -> Option<Kind> {
         "line" => Kind::Line,
         "context" => Kind::Context,
         "member" => Kind::Member,
+        "tier" => Kind::Tier,
         "history" => Kind::History,
         _ => return None,
     })
@@ -81,6 +84,7 @@ fn fields(of: &Kind) -> &'static [(&'static str, Kind)] {
             ("earned", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
             ("redeemed", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
         ],
+        Kind::Tier => &[("id", TEXT), ("rank", Kind::Int(0, 99)), ("rank_before", Kind::Int(0, 99))],
         Kind::HistoryOf => &[("streak", COUNT), ("days_since", COUNT)],
         Kind::HistoryIn => &[("count", COUNT), ("amount", Kind::Int(0, MOST_IN_ALL))],
         _ => &[],
@@ -125,7 +129,9 @@ impl<'a> Scope<'a> {
             Kind::Attributes => Some(Kind::Text),
             Kind::History if field == "days_since" => Some(COUNT),
             Kind::History => Some(Kind::HistoryOf),
-            Kind::HistoryOf if Window::counted(field).is_some() => Some(Kind::HistoryIn),
+            Kind::HistoryOf if Window::counted(field).is_some() || rolling_days(field).is_some() => {
+                Some(Kind::HistoryIn)
+            }
             _ => fields(&of).iter().find(|(name, _)| *name == field).map(|(_, kind)| kind.clone()),
         };
         match found {
@@ -135,6 +141,7 @@ impl<'a> Scope<'a> {
                 let mut known: Vec<&str> = fields(&of).iter().map(|(name, _)| *name).collect();
                 if of == Kind::HistoryOf {
                     known.extend(Window::COUNTED.map(Window::name));
+                    known.push("last_1_days to last_365_days");
                 }
                 let known =
                     if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
@@ -320,6 +327,7 @@ fn called(kind: &Kind) -> &'static str {
         Kind::Line => "a line",
         Kind::Context => "the context",
         Kind::Member => "the member",
+        Kind::Tier => "the tier",
         Kind::History => "the history",
         Kind::HistoryOf => "the history of a kind",
         Kind::HistoryIn => "the history of a window",
