@@ -12,6 +12,7 @@ mod orders;
 mod profile;
 mod receipt;
 mod refusal;
+mod replay;
 mod returns;
 mod tiers;
 
@@ -22,3 +23,4 @@ pub use event::Event;
 pub(crate) use extension::SPENDING;
 pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
 pub use refusal::{Refusal, RefusalCode};
+pub(crate) use replay::{OrderStep, replay, replay_order};
