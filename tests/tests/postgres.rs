@@ -262,6 +262,8 @@ fn every_table_of_records_can_be_distributed_by_member() {
         "log_batch",
         "log_tile",
         "log_head",
+        "feed",
+        "feed_head",
         "record",
         "audit",
     ];

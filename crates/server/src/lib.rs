@@ -9,6 +9,7 @@ pub mod card;
 mod console;
 mod describe;
 pub mod edge;
+mod events;
 pub mod identity;
 pub mod imports;
 mod keys;

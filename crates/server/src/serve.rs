@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::AppState;
 use crate::edge::{self, Edge};
+use crate::events::events_worker;
 use crate::imports::import_worker;
 use crate::privacy::{erasure, retention};
 use crate::sequencer::sequencer;
@@ -42,6 +43,7 @@ pub async fn serve(
 ) {
     let engine = state.engine.clone();
     let importer = tokio::spawn(import_worker(state.clone(), stop.clone()));
+    let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
     let sweeper = tokio::spawn(sweep_worker(engine.clone(), stop.clone()));
@@ -54,6 +56,7 @@ pub async fn serve(
     }
     worker.abort();
     sweeper.abort();
+    events.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

@@ -3,6 +3,7 @@
 mod dry_run;
 mod engine;
 mod error;
+mod feed;
 mod log;
 mod postgres;
 mod privacy;
@@ -21,6 +22,7 @@ mod writer;
 pub use dry_run::DryRunStore;
 pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
+pub use feed::{StoredEvent, ToldEvent};
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use postgres::{PostgresStore, stays_here_or_says};
 pub use privacy::{

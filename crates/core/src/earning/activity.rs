@@ -42,7 +42,7 @@ pub fn round_half_away(value: Decimal) -> Option<i64> {
 }
 
 /// What a member did. `purchase` and `return` bear money; any other kind is a custom activity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Activity {
     /// `purchase`, `return`, or any other word.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::act::Act;
 use super::activity::Activity;
 use super::budget::Budgets;
 use super::caps::Trim;
@@ -43,6 +44,9 @@ pub struct Outcome {
     /// The rule of which this is a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_rule: Option<String>,
+    /// What it does besides giving points; it did so unless `trimmed`, `lost_to` or `stopped_by` says why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
     /// What its condition found in the account, by the names used in expressions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, i64>,
@@ -79,7 +83,7 @@ impl Outcome {
             Effect::PointsPerStep { points, step, .. } => (Some(Decimal::from(*points)), Some(*step), None),
             Effect::PercentOfRule { percent, .. } => (Some(*percent), None, None),
             Effect::Multiply { factor, .. } => (None, None, Some(*factor)),
-            Effect::FixedPoints { .. } => (None, None, None),
+            Effect::FixedPoints { .. } | Effect::Task { .. } | Effect::Message { .. } => (None, None, None),
         };
         let gives = points > 0;
         Self {
@@ -92,6 +96,7 @@ impl Outcome {
             step,
             factor,
             of_rule: rule.effect.of_rule().map(str::to_owned),
+            act: Act::of(&rule.effect),
             facts: BTreeMap::new(),
             trimmed: None,
             lost_to: None,

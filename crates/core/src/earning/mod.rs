@@ -1,5 +1,6 @@
 //! Earning: activities, the rules that look at them, what each rule gives, and what an account remembers of it.
 
+mod act;
 mod activity;
 mod budget;
 mod campaign;
@@ -19,6 +20,7 @@ mod window;
 
 pub(crate) use caps::validate as validate_caps;
 
+pub use act::Act;
 pub use activity::{Activity, ActivityLine, round_half_away};
 pub use budget::{BudgetChange, BudgetKey, Budgets, Per, Spent};
 pub use campaign::{Arm, Campaign, CompiledCampaign, Release, Schedule};

@@ -346,7 +346,10 @@ impl<'a> Evaluation<'a> {
                 let (count, amount) = self.counted(&[rule])?;
                 Ok((count.checked_mul(*points).ok_or(BEYOND)?, Some(amount)))
             }
-            Effect::PercentOfRule { .. } | Effect::Multiply { lines: None, .. } => Ok((0, None)),
+            Effect::PercentOfRule { .. }
+            | Effect::Multiply { lines: None, .. }
+            | Effect::Task { .. }
+            | Effect::Message { .. } => Ok((0, None)),
             Effect::Multiply { factor, .. } => self.more_over_lines(rule, *factor, earlier),
             Effect::TakeBackPerMoney { rate } => {
                 Ok((-per_money(self.program, self.measured.net, *rate)?, Some(self.measured.net)))

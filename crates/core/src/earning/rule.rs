@@ -5,6 +5,7 @@ use std::fmt;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::act::Act;
 use super::caps::{self, Cap};
 use super::expression::{self, Expression, Fact};
 use super::window::Window;
@@ -93,9 +94,24 @@ pub enum Effect {
         /// Points for one major unit.
         rate: Decimal,
     },
+    /// Gives somebody something to do, such as to call the member: an event, and a task in the console.
+    Task {
+        /// What is to be done.
+        text: Text,
+    },
+    /// Writes to the member, who has agreed to it, by a template of the program.
+    Message {
+        /// The template's id.
+        template: String,
+    },
 }
 
 impl Effect {
+    /// Whether it does something besides giving points; it is limited by count alone.
+    pub fn is_act(&self) -> bool {
+        Act::of(self).is_some()
+    }
+
     /// Which lines count.
     pub fn lines(&self) -> Option<&str> {
         match self {
@@ -103,7 +119,9 @@ impl Effect {
             | Self::PointsPerStep { lines, .. }
             | Self::FixedPoints { lines, .. }
             | Self::Multiply { lines, .. } => lines.as_deref(),
-            Self::PercentOfRule { .. } | Self::TakeBackPerMoney { .. } => None,
+            Self::PercentOfRule { .. } | Self::TakeBackPerMoney { .. } | Self::Task { .. } | Self::Message { .. } => {
+                None
+            }
         }
     }
 
@@ -139,6 +157,8 @@ impl Effect {
                 check_points(*points)
             }
             Self::FixedPoints { points, .. } => check_points(*points),
+            Self::Task { text } => text.validate("text"),
+            Self::Message { template } => limits::check_text("template", template, 64),
         }
     }
 }
@@ -241,6 +261,9 @@ impl Rule {
             if known.currency != self.currency {
                 return Err(format!("`rule` names `{rule}`, which gives another currency"));
             }
+            if known.effect.is_act() {
+                return Err(format!("`rule` names `{rule}`, which gives no points"));
+            }
         }
         if !(0..=3_650).contains(&self.pending_days) {
             return Err("`pending_days` must be 0 to 3650".to_owned());
@@ -259,6 +282,9 @@ impl Rule {
             return Err("`arm` is one of a campaign; name its `campaign`".to_owned());
         }
         caps::validate(&self.caps)?;
+        if self.effect.is_act() && self.caps.iter().any(|cap| cap.points.is_some() || cap.cost.is_some()) {
+            return Err("a rule that gives no points has `caps` by `count` alone".to_owned());
+        }
         CompiledRule::compile(self.clone(), 1, Timestamp::ZERO, true).map(drop)?;
         self.condition.as_deref().map_or(Ok(()), |text| expression::check("condition", text))?;
         self.effect.lines().map_or(Ok(()), |text| expression::check("lines", text))

@@ -3,6 +3,7 @@
 
 use rust_decimal::Decimal;
 
+use super::act;
 use super::budget::{BudgetChange, BudgetKey, Budgets, Per};
 use super::caps::{Cap, CapScope, Over, Trim};
 use super::counter::{Counted, CounterOf, Tally};
@@ -13,6 +14,7 @@ use super::prepare::{Candidate, PreparedActivity, floor, multiplies};
 use super::rule::{Effect, Rule};
 use super::stacking::{Offer, PassedOver, passed_over};
 use super::window::Window;
+use crate::kernel::Event;
 use crate::ledger::{Account, CurrencyId};
 use crate::limits;
 use crate::program::Program;
@@ -29,6 +31,8 @@ pub struct Settled {
     pub budgets: Vec<(BudgetKey, BudgetChange)>,
     /// Whether such a budget had no room for all of it.
     pub budget_reached: bool,
+    /// What is to be told because of it.
+    pub events: Vec<Event>,
 }
 
 /// Why an activity cannot be settled.
@@ -56,14 +60,15 @@ pub fn settle(
     for (offer, passed) in offers.iter().zip(passed_over(&offers)) {
         settling.give(offer, passed)?;
     }
-    let Settled { outcomes, mut counted, budgets, budget_reached } = settling.settled;
+    let mut settled = settling.settled;
+    let counted = &mut settled.counted;
     for window in &prepared.tracked {
         let of = CounterOf::Kind(prepared.kind.clone());
         counted.push(Counted { of, window: *window, ends_at: prepared.end(*window), count: 1, sum: prepared.amount });
     }
     // What holds for one event is of no use afterwards.
     counted.retain(|counted| counted.window != Window::Event);
-    Ok(Settled { outcomes, counted, budgets, budget_reached })
+    Ok(settled)
 }
 
 /// The rules that hold, with what they offer before caps.
@@ -84,7 +89,7 @@ fn offers<'a>(
         }
         let earlier = offers.iter().map(|offer| (offer.candidate, offer.points));
         let points = points_of(candidate, earlier)?;
-        if points != 0 {
+        if points != 0 || candidate.rule.rule.effect.is_act() {
             offers.push(Offer { candidate, points, facts });
         }
     }
@@ -182,13 +187,21 @@ impl<'a> Settling<'a> {
     /// Lets a rule give what caps have room for, unless it is passed over.
     fn give(&mut self, offer: &Offer<'a>, passed: Option<PassedOver<'_>>) -> Result<(), Unsettled> {
         let candidate = offer.candidate;
-        let (points, trimmed) = match passed {
+        let rule = &candidate.rule.rule;
+        let is_act = rule.effect.is_act();
+        let (left, mut trimmed) = match passed {
             Some(_) => (0, None),
+            // An act is done or not: caps count it as one.
+            None if is_act => self.within_caps(candidate, 1)?,
             None => self.within_caps(candidate, points_of(candidate, self.given.iter().copied())?)?,
         };
         // A share of a rule that gave nothing is nothing to tell.
-        if points == 0 && trimmed.is_none() && passed.is_none() {
+        if left == 0 && trimmed.is_none() && passed.is_none() {
             return Ok(());
+        }
+        let points = if is_act { 0 } else { left };
+        if is_act && let Some(trim) = &mut trimmed {
+            trim.offered = 0;
         }
         let mut outcome = Outcome::of(candidate, points);
         outcome.facts = offer.facts.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
@@ -200,8 +213,9 @@ impl<'a> Settling<'a> {
         }
         self.given.push((candidate, points));
         self.settled.outcomes.push(outcome);
-        if points > 0 {
+        if left > 0 {
             self.count(candidate, points);
+            self.settled.events.extend(act::event(rule));
         }
         Ok(())
     }
@@ -294,7 +308,11 @@ fn caps<'a>(
 ) -> impl Iterator<Item = (CapScope, Cap)> + use<'a> {
     let currency = program.currency(candidate.rule.rule.currency);
     let per_money_unit = currency.map_or(1, |currency| currency.per_money_unit);
-    prepared.caps(candidate).map(move |(scope, cap)| (scope, cap.in_points(per_money_unit)))
+    let is_act = candidate.rule.rule.effect.is_act();
+    let caps = prepared.caps(candidate).map(move |(scope, cap)| (scope, cap.in_points(per_money_unit)));
+    // What gives no points is limited by the counts of its rule and its campaign.
+    caps.filter(move |(scope, cap)| !is_act || cap.count.is_some() && *scope != CapScope::Program)
+        .map(move |(scope, cap)| (scope, if is_act { Cap { points: None, ..cap } } else { cap }))
 }
 
 /// The counter behind a cap.

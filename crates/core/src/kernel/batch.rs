@@ -149,6 +149,7 @@ impl Footprint {
             match &command.action {
                 Action::Enrol(enrolment) => {
                     footprint.references.extend(enrolment.references.iter().cloned());
+                    footprint.budgets.extend(enrolment.welcome.iter().flat_map(|welcome| welcome.budgets()));
                     continue;
                 }
                 Action::ChangeProfile(change) => {

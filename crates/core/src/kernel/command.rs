@@ -1,6 +1,6 @@
 //! Commands: who wants what, when, under which idempotency key.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,8 @@ pub struct Enrolment {
     pub sealed: SealedProfile,
     /// The references that must be unique, that of the idempotency key among them.
     pub references: Vec<MemberRef>,
+    /// What rules for the kind `enrol` make of it, where there are any.
+    pub welcome: Option<Box<PreparedActivity>>,
     /// The digest that the same request had before digests were keyed: a retry finds what an older version committed.
     pub former_digest: [u8; 32],
 }
@@ -45,6 +47,25 @@ pub struct ProfileChange {
     pub added: Vec<MemberRef>,
     /// The names of the fields that differ.
     pub fields: Vec<&'static str>,
+}
+
+/// How a member comes to be enrolled: what rules for the kind `enrol` may look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrival {
+    /// Store, branch or device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// `pos`, `app`, `web`, or any other word of the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+impl Arrival {
+    fn activity(&self) -> Activity {
+        let Self { store, channel } = self.clone();
+        Activity { kind: "enrol".to_owned(), store, channel, ..Activity::default() }
+    }
 }
 
 /// What is to be done.
@@ -160,10 +181,27 @@ impl Command {
         let mut references = keyring.references(profile);
         references.push(keyring.reference(RefKind::Enrolment, key));
         let sealed = keyring.seal_profile(member_id, profile, random).map_err(unsealed)?;
-        let enrolment = Enrolment { sealed, references, former_digest: Sha256::digest(&request).into() };
+        let former_digest = Sha256::digest(&request).into();
+        let enrolment = Enrolment { sealed, references, welcome: None, former_digest };
         // Keyed: a phone number must not be guessed from the digest of its request.
         let request_digest = keyring.digest("request", &request);
         Ok(Self { request_digest, ..Self::new(member_id, key, at, Action::Enrol(Box::new(enrolment)), &()) })
+    }
+
+    /// The same enrolment with what rules for the kind `enrol` give: they are evaluated here, and give in the decision that
+    /// enrols. Nothing is recorded where no rule listens.
+    pub fn welcomed(mut self, program: &Program, arrival: &Arrival) -> Result<Self, Refusal> {
+        let Action::Enrol(enrolment) = &mut self.action else { return Ok(self) };
+        if *arrival != Arrival::default() {
+            let arrival = serde_json::to_vec(arrival).unwrap_or_default();
+            self.request_digest = Sha256::digest([self.request_digest.as_slice(), &arrival].concat()).into();
+        }
+        let activity = arrival.activity();
+        check_activity(program, &activity)?;
+        if program.listens(&activity.kind) {
+            enrolment.welcome = Some(Box::new(prepared(program, self.member_id, &activity, self.at)?));
+        }
+        Ok(self)
     }
 
     /// Changes a member's profile by a JSON merge patch of the sealed one that was read; both are opened and sealed here,
@@ -208,18 +246,10 @@ impl Command {
         oldest: Timestamp,
     ) -> Result<Self, Refusal> {
         check_key(key)?;
-        let invalid = |(field, problem): (&'static str, String)| match field {
-            "currency" => Refusal::new(RefusalCode::UnknownCurrency, problem),
-            "amount" => Refusal::new(RefusalCode::InvalidAmount, problem),
-            _ => Refusal::new(RefusalCode::InvalidRequest, problem),
-        };
-        activity.validate(&program.settings.money).map_err(invalid)?;
+        check_activity(program, activity)?;
         let at = activity.occurred_at.unwrap_or(now);
         check_date(at, now, oldest)?;
-        let mut prepared = prepare(program, member_id, activity, at)
-            .map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
-        prepared.body = serde_json::to_string(activity)
-            .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
+        let prepared = prepared(program, member_id, activity, at)?;
         let request_digest = Sha256::digest(prepared.body.as_bytes()).into();
         let action = Action::Record(Box::new(prepared));
         Ok(Self { request_digest, ..Self::new(member_id, key, at, action, &()) })
@@ -368,6 +398,30 @@ fn check_key(key: &str) -> Result<(), Refusal> {
     }
     limits::check_text("Idempotency-Key", key, limits::KEY_CHARS)
         .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
+}
+
+fn check_activity(program: &Program, activity: &Activity) -> Result<(), Refusal> {
+    activity.validate(&program.settings.money).map_err(|(field, problem)| {
+        let code = match field {
+            "currency" => RefusalCode::UnknownCurrency,
+            "amount" => RefusalCode::InvalidAmount,
+            _ => RefusalCode::InvalidRequest,
+        };
+        Refusal::new(code, problem)
+    })
+}
+
+fn prepared(
+    program: &Program,
+    member: MemberId,
+    activity: &Activity,
+    at: Timestamp,
+) -> Result<PreparedActivity, Refusal> {
+    let mut prepared =
+        prepare(program, member, activity, at).map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
+    prepared.body = serde_json::to_string(activity)
+        .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
+    Ok(prepared)
 }
 
 fn check_reason(reason: &str) -> Result<(), Refusal> {

@@ -2,6 +2,7 @@
 
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
+use super::event::Event;
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
@@ -61,6 +62,8 @@ pub struct Decision {
     pub budgets: Vec<(BudgetKey, BudgetChange)>,
     /// Whether such a budget had no room for all of it.
     pub budget_reached: bool,
+    /// What is to be told because of it, as its receipt says.
+    pub events: Vec<Event>,
     /// A member whose references lead to this one from now on.
     pub takes_references_of: Option<MemberId>,
     /// Members whose key, profile and references are destroyed: this one, and those who were merged into it.
@@ -113,7 +116,12 @@ pub(super) fn decide(
     }
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
-        Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
+        Action::Enrol(enrolment) => {
+            draft.enrol(enrolment, loaded)?;
+            if let Some(welcome) = &enrolment.welcome {
+                draft.record(welcome, ActivityId(ids.next(now)), loaded)?;
+            }
+        }
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
         Action::Record(activity) => draft.record(activity, ActivityId(ids.next(now)), loaded)?,
         Action::Redeem { reward_id, quantity, capture } => {
@@ -311,6 +319,7 @@ impl<'a> Draft<'a> {
         self.receipt.budgets = settled.budgets.iter().map(spent).collect();
         self.budgets = settled.budgets;
         self.budget_reached = settled.budget_reached;
+        self.receipt.events.extend(settled.events);
         self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
         self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
@@ -436,6 +445,7 @@ impl<'a> Draft<'a> {
             stock: self.stock,
             budgets: self.budgets,
             budget_reached: self.budget_reached,
+            events: self.receipt.events,
             takes_references_of: None,
             erased: self.erased,
             counterpart: None,

@@ -12,7 +12,7 @@ mod refusal;
 mod returns;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
-pub use command::{Action, Command, Enrolment, ProfileChange};
+pub use command::{Action, Arrival, Command, Enrolment, ProfileChange};
 pub use decide::{Decision, NewMember, NewProfile};
 pub use event::Event;
 pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};

@@ -68,7 +68,7 @@ impl Account {
         self.version += 1;
         self.last_transaction_id = transaction.id.0;
         self.last_transaction_at = self.last_transaction_at.max(transaction.at);
-        if matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Redeem) {
+        if transaction.kind == TransactionKind::Redeem || receipt.activity.is_some() {
             self.last_activity_at = self.last_activity_at.max(transaction.at);
         }
         self.follow_receipt(transaction, &receipt);

@@ -111,7 +111,8 @@ impl Verifier {
                 _ => {}
             }
         }
-        if transaction.kind.changes_status() || transaction.kind == TransactionKind::Activity {
+        let earns = matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Enrol);
+        if transaction.kind.changes_status() || earns {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
                     let receipt: Receipt = receipt;

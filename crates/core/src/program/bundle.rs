@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::earning::{Campaign, Cap, ProgramCap, Rule, validate_caps};
+use super::template::Template;
+use crate::earning::{Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::rewards::Reward;
@@ -33,7 +34,16 @@ impl Text {
         }
     }
 
-    fn validate(&self, field: &str) -> Result<(), String> {
+    /// The text in all its languages.
+    pub(super) fn all(&self) -> impl Iterator<Item = &String> {
+        let (one, many) = match self {
+            Self::One(text) => (Some(text), None),
+            Self::Many(texts) => (None, Some(texts.values())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
+    pub(crate) fn validate(&self, field: &str) -> Result<(), String> {
         match self {
             Self::One(text) => limits::check_text(field, text, limits::TEXT_CHARS),
             Self::Many(texts) if texts.is_empty() => Err(format!("`{field}` is empty")),
@@ -122,6 +132,9 @@ pub struct Bundle {
     /// Its campaigns, to which rules may belong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub campaigns: Vec<Campaign>,
+    /// Its messages to members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<Template>,
     /// Its rewards.
     #[serde(default)]
     pub rewards: Vec<Reward>,
@@ -130,7 +143,7 @@ pub struct Bundle {
 /// One version of one piece of configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// `program`, `currency`, `rule`, `campaign` or `reward`.
+    /// `program`, `currency`, `rule`, `campaign`, `template` or `reward`.
     pub kind: String,
     /// Its id within the kind.
     pub id: String,
@@ -177,7 +190,13 @@ impl Bundle {
         unique("rule", self.rules.iter().map(|rule| rule.id.as_str()))?;
         unique("reward", self.rewards.iter().map(|reward| reward.id.as_str()))?;
         unique("campaign", self.campaigns.iter().map(|campaign| campaign.id.as_str()))?;
+        unique("template", self.templates.iter().map(|template| template.id.as_str()))?;
         self.currencies.iter().try_for_each(Currency::validate)?;
+        self.templates.iter().try_for_each(|template| {
+            let what = format!("template `{}`", template.id);
+            check_id(&what, &template.id)?;
+            template.validate().map_err(|problem| format!("{what}: {problem}"))
+        })?;
         self.campaigns.iter().try_for_each(|campaign| self.validate_campaign(campaign))?;
         self.rewards.iter().try_for_each(|reward| self.validate_reward(reward))?;
         self.validate_caps()?;
@@ -200,6 +219,7 @@ impl Bundle {
             rule.validate(rules.get(..index).unwrap_or_default()).map_err(|problem| format!("{what}: {problem}"))?;
             self.check_currency(&what, rule.currency)?;
             self.check_campaign(&what, rule)?;
+            self.check_named(&what, &rule.effect)?;
             let Some(exclusive) = &rule.exclusive else { return Ok(()) };
             let first = groups.entry(&exclusive.group).or_insert(rule);
             let same_choice = first.exclusive.as_ref().is_some_and(|other| other.choose == exclusive.choose);
@@ -229,6 +249,16 @@ impl Bundle {
         match &rule.arm {
             Some(arm) if !campaign.arms.iter().any(|known| known.id == *arm) => {
                 Err(format!("{what}: the campaign `{id}` has no arm `{arm}`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that what an effect names is there.
+    fn check_named(&self, what: &str, effect: &Effect) -> Result<(), String> {
+        match effect {
+            Effect::Message { template } if !self.templates.iter().any(|known| known.id == *template) => {
+                Err(format!("{what}: there is no template `{template}`"))
             }
             _ => Ok(()),
         }
@@ -265,6 +295,9 @@ impl Bundle {
         }
         for (position, campaign) in self.campaigns.iter().enumerate() {
             documents.push(document("campaign", &campaign.id, position, campaign)?);
+        }
+        for (position, template) in self.templates.iter().enumerate() {
+            documents.push(document("template", &template.id, position, template)?);
         }
         for (position, reward) in self.rewards.iter().enumerate() {
             documents.push(document("reward", &reward.id, position, reward)?);

@@ -2,6 +2,8 @@
 
 mod bundle;
 mod snapshot;
+mod template;
 
 pub use bundle::{Bundle, Currency, Document, Expiry, Granule, ProgramSettings, Text};
 pub use snapshot::Program;
+pub use template::Template;

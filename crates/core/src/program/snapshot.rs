@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bundle::{Currency, Document, Granule, ProgramSettings, money_digits};
+use super::template::Template;
 use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
@@ -25,6 +26,7 @@ pub struct Program {
     campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
     tracked: BTreeMap<String, Vec<Window>>,
     rewards: BTreeMap<String, Reward>,
+    templates: BTreeMap<String, Template>,
 }
 
 impl Program {
@@ -33,6 +35,7 @@ impl Program {
         let mut settings = None;
         let mut currencies = BTreeMap::new();
         let mut rewards = BTreeMap::new();
+        let mut templates = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
         for document in documents {
@@ -48,6 +51,10 @@ impl Program {
                     rewards.insert(document.id.clone(), read::<Reward>(&what, &document.body)?);
                 }
                 "reward" => drop(rewards.remove(&document.id)),
+                "template" if active => {
+                    templates.insert(document.id.clone(), read::<Template>(&what, &document.body)?);
+                }
+                "template" => drop(templates.remove(&document.id)),
                 "rule" => {
                     let rule: Rule = read(&what, &document.body)?;
                     let compiled = CompiledRule::compile(rule, document.version, document.effective_from, active)
@@ -75,6 +82,7 @@ impl Program {
             rules,
             campaigns,
             rewards,
+            templates,
             settings,
         })
     }
@@ -82,6 +90,11 @@ impl Program {
     /// The windows in which accounts count a kind of activity, because conditions ask for it.
     pub fn tracked(&self, kind: &str) -> &[Window] {
         self.tracked.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any rule listens to a kind of activity.
+    pub fn listens(&self, kind: &str) -> bool {
+        self.rules.iter().any(|rule| rule.active && rule.rule.trigger.listens(kind))
     }
 
     /// The version of a campaign that holds at `at`.
@@ -97,6 +110,11 @@ impl Program {
     /// The reward of an id.
     pub fn reward(&self, id: &str) -> Option<&Reward> {
         self.rewards.get(id)
+    }
+
+    /// The template of an id.
+    pub fn template(&self, id: &str) -> Option<&Template> {
+        self.templates.get(id)
     }
 
     /// All rewards, by id.

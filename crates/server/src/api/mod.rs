@@ -8,6 +8,7 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod events;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -19,6 +20,7 @@ mod orders;
 mod privacy;
 mod profile;
 mod rewards;
+mod tasks;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -36,6 +38,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(accounts::router())
         .merge(activities::router())
         .merge(campaigns::router())
+        .merge(events::router())
+        .merge(tasks::router())
         .merge(rewards::router())
         .merge(orders::router())
         .merge(cards::router())

@@ -32,6 +32,7 @@ mod roles;
 mod sign_in;
 mod sso;
 mod summary;
+mod tasks;
 mod trouble;
 mod why;
 
@@ -80,6 +81,7 @@ pub fn pages() -> Pages {
         .and(merge::pages())
         .and(orders::pages())
         .and(approvals::pages())
+        .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())
         .and(operators::pages())
