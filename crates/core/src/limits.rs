@@ -22,6 +22,8 @@ pub const DOCUMENTS: usize = 10_000;
 pub const AMOUNT: i64 = 1_000_000_000_000;
 /// Points of one wallet; far from the edge of `i64`, so that sums never overflow.
 pub const WALLET_POINTS: i64 = 1_000_000_000_000_000;
+/// Major units of money that one smallest unit of a currency is worth at the most.
+pub const POINT_VALUE: i64 = 1_000_000;
 /// Units in one order.
 pub const ORDER_QUANTITY: i64 = 1_000;
 /// Kinds of activity that an account keeps a history of.

@@ -1,6 +1,7 @@
 //! Instants in UTC milliseconds, and the program's calendar in its own time zone.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -118,6 +119,53 @@ impl<'de> Deserialize<'de> for Day {
     }
 }
 
+/// A month of the program's calendar, written as `2026-01`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Month(Date);
+
+impl Month {
+    /// The month that holds a day.
+    pub fn of(day: Day) -> Self {
+        Self(day.date().first_of_month())
+    }
+
+    /// Its first day.
+    pub fn first_day(self) -> Day {
+        Day::of(self.0)
+    }
+
+    /// The month after it.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1.month()))
+    }
+
+    /// The month before it.
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1.month()))
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.0.year(), self.0.month())
+    }
+}
+
+impl FromStr for Month {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{}` is not a month such as 2026-01", clip(text));
+        let digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+        let (year, month) = text.split_once('-').ok_or_else(wrong)?;
+        if !digits(year, 4) || !digits(month, 2) {
+            return Err(wrong());
+        }
+        let (year, month) = (year.parse().map_err(|_| wrong())?, month.parse().map_err(|_| wrong())?);
+        Date::new(year, month, 1).map(Self).map_err(|_| wrong())
+    }
+}
+
 /// The program's calendar: days and months in its time zone.
 #[derive(Debug, Clone)]
 pub struct Calendar {
@@ -231,6 +279,16 @@ mod tests {
         let end = calendar.end_of_month_after(bought, 24);
         assert_eq!(end.to_string(), "2013-07-31T23:00:00Z");
         assert_eq!(calendar.last_day_before(end), "2013-07-31");
+    }
+
+    #[test]
+    fn a_month_is_written_with_its_year() {
+        let month: Month = "2026-12".parse().unwrap();
+        assert_eq!((month.to_string(), month.next().to_string()), ("2026-12".to_owned(), "2027-01".to_owned()));
+        assert_eq!((month.previous().next(), Month::of(month.first_day())), (month, month));
+        for wrong in ["2026", "2026-13", "2026-1", "-026-01", "2026-01-01", "2026-0x", ""] {
+            assert!(wrong.parse::<Month>().unwrap_err().contains("2026-01"), "{wrong}");
+        }
     }
 
     #[test]

@@ -87,6 +87,16 @@ async fn ann_shops_sees_why_and_redeems() {
     insta::assert_json_snapshot!("reward", reward);
     let (_, wallet) = server.get(&format!("/v1/members/{ann}/wallet")).await;
     insta::assert_json_snapshot!("wallet", steady(wallet));
+    let (_, months) = server.get(&format!("/v1/members/{ann}/statements")).await;
+    let month = months["months"][0].as_str().unwrap().to_owned();
+    let (status, mut statement) = server.get(&format!("/v1/members/{ann}/statements/{month}")).await;
+    assert_eq!((status, statement["month"].as_str()), (200, Some(&*month)));
+    statement["month"] = json!("<month>");
+    insta::assert_json_snapshot!("statement", steady(statement));
+    for none in ["1999-01", "2026-13", "now"] {
+        let (status, problem) = server.get(&format!("/v1/members/{ann}/statements/{none}")).await;
+        assert_eq!((status, problem["code"].as_str()), (404, Some("no_statement")), "{none}");
+    }
     let (_, page) = server.get(&format!("/v1/members/{ann}/transactions?limit=3")).await;
     assert_eq!(page["items"].as_array().unwrap().len(), 3);
     let next = page["next"].as_str().unwrap();
@@ -95,6 +105,41 @@ async fn ann_shops_sees_why_and_redeems() {
     drop(server);
     let (code, out, _) = support::guerdon(&["verify", "--data-dir", data.to_str().unwrap()]);
     assert_eq!(code, 0, "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_value_of_a_point_floats_within_its_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let bounds = "per_money_unit = 100\nfloating = { least = 0.008, most = 0.015 }";
+    let floating = gift_club(10).replace("per_money_unit = 100", bounds);
+    init(&data, &floating);
+    let server = Server::start(&data);
+    let ann = server.member("ann", 1_000).await;
+    let worth = async || server.get(&format!("/v1/members/{ann}/wallet")).await.1[0]["value"].as_i64().unwrap();
+    let of = |value: &str| json!({ "value": value, "reason": "the fund has grown" });
+    assert_eq!(worth().await, 1_000);
+    for (value, code) in [("0.0151", "invalid_value"), ("0.0079", "invalid_value"), ("-0.01", "invalid_value")] {
+        let (status, problem) = server.put("/v1/currencies/points/value", of(value)).await;
+        assert_eq!((status, problem["code"].as_str()), (422, Some(code)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("0.008 to 0.015"), "{problem}");
+    }
+    let (status, value) = server.put("/v1/currencies/points/value", of("0.0125")).await;
+    assert_eq!((status, value["value"].as_str()), (200, Some("0.0125")), "{value}");
+    assert_eq!(worth().await, 1_250);
+    // The value that holds already is no new one, and a program file does not take it back.
+    assert_eq!(server.put("/v1/currencies/points/value", of("0.0125")).await.0, 200);
+    let program = json!({ "program": floating.replace("Base", "Basis"), "reason": "a better name" });
+    let (status, published) = server.post("/v1/program", "", program).await;
+    assert_eq!((status, &published["retired"]), (200, &json!([])), "{published}");
+    assert_eq!(server.put("/v1/currencies/points/value", of("0.009")).await.0, 200);
+    assert_eq!(worth().await, 900);
+    let (_, value) = server.get("/v1/currencies/points/value").await;
+    insta::assert_json_snapshot!("point_value", steady(value));
+    let (_, audit) = server.get("/v1/audit?action=currency.value").await;
+    let newest = &audit["items"][0];
+    assert_eq!((&newest["before"]["value"], &newest["after"]["value"]), (&json!("0.0125"), &json!("0.009")), "{audit}");
+    assert_eq!(server.put("/v1/currencies/miles/value", of("0.01")).await.0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

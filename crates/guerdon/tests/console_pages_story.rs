@@ -68,6 +68,7 @@ async fn lived_in(server: &Server, olga: &mut Person, gina: &mut Person) -> Vec<
     vec![
         (format!("members/{ann}"), "member"),
         (format!("members/{bob}"), "member-erased-soon"),
+        (format!("members/{ann}/statements"), "statement"),
         (format!("members/{ann}/adjust"), "adjust"),
         (format!("members/{ann}/close"), "close"),
         (format!("members/{ann}/erase"), "erase"),

@@ -262,6 +262,7 @@ async fn the_portal_fits_a_small_phone_in_chinese() {
     for (path, words) in [
         ("/portal?lang=zh-CN", "积分"),
         ("/portal/card", "结账时请出示"),
+        ("/portal/statements", "期初余额"),
         ("/portal/privacy", "下载我的数据"),
         ("/portal/privacy/erasure", "14 天"),
         ("/portal/sign-in", "登录或加入"),

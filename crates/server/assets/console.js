@@ -75,6 +75,11 @@
     if (event.key === "Escape") closeMenus(null);
   });
 
+  // A page that can be printed has a button for it.
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-print]")) window.print();
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     drawCharts();
     window.addEventListener("resize", () => {

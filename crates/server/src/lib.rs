@@ -24,6 +24,7 @@ mod ready;
 mod sequencer;
 mod serve;
 mod state;
+mod statement;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
 pub use identity::access::{Needs, Routes};

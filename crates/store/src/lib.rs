@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod feed;
 mod log;
+mod point_value;
 mod postgres;
 mod privacy;
 mod ram;
@@ -13,6 +14,7 @@ pub mod read_activities;
 mod read_life;
 pub mod read_log;
 mod read_records;
+mod read_statement;
 mod record;
 mod rotation;
 mod rows;
@@ -24,6 +26,7 @@ pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
 pub use feed::{StoredEvent, ToldEvent};
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
+pub use point_value::publish_value;
 pub use postgres::{PostgresStore, stays_here_or_says};
 pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,

@@ -120,7 +120,15 @@ impl EngineHandle {
     /// Publishes a program file as an act of someone, by the program's time; see [`publish_as`](crate::publish_as).
     pub async fn publish(&self, bundle: Bundle, event: AuditEvent) -> Result<Published, CommandError> {
         let now = self.now();
-        self.run_with_ids(move |store, ids| publish_as(store, &bundle, now, event, ids)).await
+        let published = self.run_with_ids(move |store, ids| publish_as(store, &bundle, now, event, ids)).await?;
+        self.take_over().await?;
+        Ok(published)
+    }
+
+    /// Waits until what was published is in force here.
+    pub(crate) async fn take_over(&self) -> Result<(), CommandError> {
+        // Before whatever comes next the writer looks whether something was published.
+        self.run(|_| Ok(())).await
     }
 
     /// Deletes at most `limit` records that have expired. Returns how many.

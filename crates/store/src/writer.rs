@@ -6,7 +6,7 @@ use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded, Refusal, RefusalCode};
 use guerdon_core::ledger::{Verifier, VerifyReport};
-use guerdon_core::program::{Bundle, Document, Program};
+use guerdon_core::program::{Bundle, Document, POINT_VALUE, Program};
 use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
@@ -331,7 +331,7 @@ fn publish_with(
     }
     for before in existing.iter().filter(|known| newest(&known.kind, &known.id) == Some(known)) {
         let gone = !wanted.iter().any(|document| document.kind == before.kind && document.id == before.id);
-        if gone && before.state == "active" {
+        if gone && before.kind != POINT_VALUE && before.state == "active" {
             if before.kind == "currency" {
                 let problem = format!("currency `{}` cannot be removed: wallets may hold it", before.id);
                 return Err(refused(problem));

@@ -150,11 +150,10 @@ pub(crate) fn validate(caps: &[Cap]) -> Result<(), String> {
 }
 
 impl Cap {
-    /// The same cap with its cost as points, of which `per_money_unit` are worth one major unit of money.
-    pub(super) fn in_points(self, per_money_unit: i64) -> Self {
+    /// The same cap with its cost as the points that cost no more; `points_for` is `None` where they cannot be counted.
+    pub(super) fn in_points(self, points_for: impl Fn(Decimal) -> Option<i64>) -> Self {
         let Some(cost) = self.cost else { return self };
-        let exact = cost.checked_mul(Decimal::from(per_money_unit)).map(|points| points.floor());
-        let most = exact.and_then(|points| i64::try_from(points).ok()).unwrap_or(limits::AMOUNT);
+        let most = points_for(cost).unwrap_or(limits::AMOUNT);
         Self { points: Some(self.points.map_or(most, |points| points.min(most))), cost: None, ..self }
     }
 

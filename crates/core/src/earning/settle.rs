@@ -56,7 +56,7 @@ pub fn settle(
 ) -> Result<Settled, Unsettled> {
     let offers = offers(program, prepared, account, at)?;
     let given = Vec::with_capacity(offers.len());
-    let mut settling = Settling { program, prepared, account, budgets, given, settled: Settled::default() };
+    let mut settling = Settling { program, prepared, account, budgets, at, given, settled: Settled::default() };
     for (offer, passed) in offers.iter().zip(passed_over(&offers)) {
         settling.give(offer, passed)?;
     }
@@ -178,6 +178,7 @@ struct Settling<'a> {
     prepared: &'a PreparedActivity,
     account: &'a Account,
     budgets: &'a Budgets,
+    at: Timestamp,
     /// What each rule gave so far.
     given: Vec<(&'a Candidate, i64)>,
     settled: Settled,
@@ -224,7 +225,7 @@ impl<'a> Settling<'a> {
     fn within_caps(&mut self, candidate: &Candidate, points: i64) -> Result<(i64, Option<Trim>), Unsettled> {
         let rule = &candidate.rule.rule;
         let (mut left, mut trimmed) = (points, None);
-        for (scope, cap) in caps(self.program, self.prepared, candidate) {
+        for (scope, cap) in caps(self.program, self.prepared, candidate, self.at) {
             let Some((allowed, reached)) = self.room(candidate, scope, &cap, left) else { continue };
             self.settled.budget_reached |= !cap.per.is_member();
             left = match cap.over {
@@ -263,7 +264,7 @@ impl<'a> Settling<'a> {
 
     /// Adds what a rule gave to the counters of its caps, each once.
     fn count(&mut self, candidate: &Candidate, points: i64) {
-        let caps = caps(self.program, self.prepared, candidate);
+        let caps = caps(self.program, self.prepared, candidate, self.at);
         let (own, shared): (Vec<_>, Vec<_>) = caps.partition(|(_, cap)| cap.per.is_member());
         self.count_for_member(&candidate.rule.rule, &own, points);
         self.count_together(candidate, &shared, points);
@@ -302,14 +303,14 @@ impl<'a> Settling<'a> {
 
 /// The caps that hold for a candidate, all in points.
 fn caps<'a>(
-    program: &Program,
+    program: &'a Program,
     prepared: &'a PreparedActivity,
     candidate: &'a Candidate,
+    at: Timestamp,
 ) -> impl Iterator<Item = (CapScope, Cap)> + use<'a> {
-    let currency = program.currency(candidate.rule.rule.currency);
-    let per_money_unit = currency.map_or(1, |currency| currency.per_money_unit);
+    let points_for = move |cost| program.points_for(candidate.rule.rule.currency, cost, at);
     let is_act = candidate.rule.rule.effect.is_act();
-    let caps = prepared.caps(candidate).map(move |(scope, cap)| (scope, cap.in_points(per_money_unit)));
+    let caps = prepared.caps(candidate).map(move |(scope, cap)| (scope, cap.in_points(points_for)));
     // What gives no points is limited by the counts of its rule and its campaign.
     caps.filter(move |(scope, cap)| !is_act || cap.count.is_some() && *scope != CapScope::Program)
         .map(move |(scope, cap)| (scope, if is_act { Cap { points: None, ..cap } } else { cap }))

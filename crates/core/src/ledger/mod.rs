@@ -1,12 +1,14 @@
 //! The ledger: accounts with their lots, transfers between ledger accounts, transactions and their hashes.
 
 mod account;
+mod statement;
 mod status;
 mod transaction;
 mod verify;
 mod wallet;
 
 pub use account::Account;
+pub use statement::{Movement, Statement};
 pub use status::{AccountStatus, Merge};
 pub use transaction::{LedgerAccount, Transaction, TransactionKind, Transfer, leaf_hash};
 pub use verify::{Finding, Verifier, VerifyReport};

@@ -11,6 +11,8 @@ use crate::limits;
 use crate::rewards::Reward;
 use crate::time::Timestamp;
 
+use super::value::Floating;
+
 /// A text for people: one for all languages, or one for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -113,6 +115,9 @@ pub struct Currency {
     pub decimals: u8,
     /// How many smallest units are worth one major unit of money: 100 means 100 points = £1.00.
     pub per_money_unit: i64,
+    /// The bounds between which the value of a point floats; left out: `per_money_unit` fixes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floating: Option<Floating>,
     /// When its points expire; left out: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Expiry>,
@@ -313,6 +318,9 @@ impl Currency {
         self.name.validate(&what)?;
         if self.id.0 == 0 || self.decimals > 2 || !(1..=1_000_000_000).contains(&self.per_money_unit) {
             return Err(format!("{what}: id must be 1 or more, decimals 0 to 2, per_money_unit 1 to 1000000000"));
+        }
+        if let Some(floating) = &self.floating {
+            floating.validate(self.per_money_unit).map_err(|problem| format!("{what}: {problem}"))?;
         }
         if self.expiry.as_ref().is_some_and(|expiry| !(0..=1_200).contains(&expiry.after)) {
             return Err(format!("{what}: expiry.after must be 0 to 1200"));

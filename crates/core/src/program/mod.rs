@@ -3,7 +3,9 @@
 mod bundle;
 mod snapshot;
 mod template;
+mod value;
 
 pub use bundle::{Bundle, Currency, Document, Expiry, Granule, ProgramSettings, Text};
 pub use snapshot::Program;
 pub use template::Template;
+pub use value::{Floating, POINT_VALUE, PointValue, ValueVersion};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bundle::{Currency, Document, Granule, ProgramSettings, money_digits};
 use super::template::Template;
+use super::value::{POINT_VALUE, PointValue, ValueVersion};
 use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
@@ -27,6 +28,7 @@ pub struct Program {
     tracked: BTreeMap<String, Vec<Window>>,
     rewards: BTreeMap<String, Reward>,
     templates: BTreeMap<String, Template>,
+    pub(super) values: BTreeMap<CurrencyId, Vec<ValueVersion>>,
 }
 
 impl Program {
@@ -36,6 +38,7 @@ impl Program {
         let mut currencies = BTreeMap::new();
         let mut rewards = BTreeMap::new();
         let mut templates = BTreeMap::new();
+        let mut values: BTreeMap<&str, Vec<ValueVersion>> = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
         for document in documents {
@@ -68,6 +71,11 @@ impl Program {
                         .map_err(|problem| format!("{what}: {problem}"))?;
                     campaigns.entry(document.id.clone()).or_default().push(Arc::new(compiled));
                 }
+                POINT_VALUE => {
+                    let published: PointValue = read(&what, &document.body)?;
+                    let (version, effective_from) = (document.version, document.effective_from);
+                    values.entry(&document.id).or_default().push(ValueVersion { version, effective_from, published });
+                }
                 other => return Err(format!("this version knows no configuration of kind `{other}`")),
             }
         }
@@ -77,12 +85,13 @@ impl Program {
         Ok(Self {
             calendar: Calendar::new(&settings.time_zone)?,
             money_digits: money_digits(&settings.money).ok_or("unknown money")?,
-            currencies: currencies.into_values().collect(),
             tracked: tracked(&rules, &campaigns),
             rules,
             campaigns,
             rewards,
             templates,
+            values: by_currency(values, &currencies),
+            currencies: currencies.into_values().collect(),
             settings,
         })
     }
@@ -154,13 +163,19 @@ impl Program {
     pub fn minor_per_major(&self) -> i64 {
         10_i64.saturating_pow(self.money_digits)
     }
+}
 
-    /// What `points` of a currency are worth, in minor units of money, rounded down.
-    pub fn value_of(&self, currency: CurrencyId, points: i64) -> i64 {
-        let per_unit = self.currency(currency).map_or(1, |currency| currency.per_money_unit);
-        let value = i128::from(points) * i128::from(self.minor_per_major());
-        i64::try_from(value.div_euclid(i128::from(per_unit.max(1)))).unwrap_or(i64::MAX)
-    }
+/// The values of each currency, oldest first.
+fn by_currency(
+    values: BTreeMap<&str, Vec<ValueVersion>>,
+    currencies: &BTreeMap<CurrencyId, Currency>,
+) -> BTreeMap<CurrencyId, Vec<ValueVersion>> {
+    let named = |(code, mut versions): (&str, Vec<ValueVersion>)| {
+        let currency = currencies.values().find(|currency| currency.code == code)?;
+        versions.sort_by_key(|value| value.version);
+        Some((currency.id, versions))
+    };
+    values.into_iter().filter_map(named).collect()
 }
 
 /// All versions of a rule side by side, at the place of its newest version.

@@ -223,7 +223,7 @@ fn summarise(data: &DataArgs, program: &Program, replay: &Replay) -> Result<()> 
     let outstanding = sum(&|flow| flow.credit.is_member()) - sum(&|flow| flow.debit.is_member());
     line("points outstanding", outstanding);
     let currency = program.currencies.first().map(|currency| currency.id);
-    let value = currency.map_or(0, |currency| program.value_of(currency, outstanding));
+    let value = currency.map_or(0, |currency| program.value_of(currency, outstanding, Timestamp::NEVER));
     println!("  {:<32} {:>14}", "liability", money(&program.settings.money, program.money_digits, value));
     print_run(replay);
     Ok(())

@@ -250,3 +250,21 @@ who-cli = the command line
 who-key-bootstrap = the server’s own key
 problem-as-said = { $detail }
 who-anonymous = somebody unknown
+
+# A month of a wallet, added up.
+statement-title = Points statement { $month }
+statement-link = Monthly statements
+statement-months = Other months
+statement-print = Print
+statement-open = The month is not over: more may come.
+statement-opening = Opening balance
+statement-earned = Earned
+statement-spent = Spent on rewards
+statement-expired = Expired
+statement-taken-back = Taken back after returns
+statement-adjusted = Adjusted by hand
+statement-merged = From merged accounts
+statement-closing = Closing balance
+statement-pending = { $points } of it cannot be spent yet.
+statement-held = { $points } of it are set aside for orders.
+statement-expiring = What expires next

@@ -149,6 +149,7 @@ approval-adjust = Adjust { $member } by { $points } points
 approval-refund = Refund the order { $order } of { $points } points
 approval-merge = Merge { $from } with { $points } points into { $into }
 approval-publish = Publish a changed program
+approval-value = Set the value of a point of { $currency } to { $value }
 approval-reveal = Export { $members } members with their personal data
 approval-policy = Change from where on two people are needed
 approval-asked = Asked for by { $who }, { $when }

@@ -231,3 +231,21 @@ who-cli = 命令行
 who-key-bootstrap = 服务器自有密钥
 problem-as-said = 请检查输入的内容：{ $detail }
 who-anonymous = 未知访客
+
+# 钱包的月度汇总。
+statement-title = { $month } 积分账单
+statement-link = 月度账单
+statement-months = 其他月份
+statement-print = 打印
+statement-open = 本月尚未结束，数据可能还会变化。
+statement-opening = 期初余额
+statement-earned = 获得
+statement-spent = 兑换
+statement-expired = 过期
+statement-taken-back = 退货扣回
+statement-adjusted = 人工调整
+statement-merged = 合并账户转入
+statement-closing = 期末余额
+statement-pending = 其中 { $points } 待生效。
+statement-held = 其中 { $points } 为订单占用。
+statement-expiring = 即将到期

@@ -146,6 +146,7 @@ approval-adjust = 将 { $member } 调整 { $points } 积分
 approval-refund = 退还订单 { $order }，{ $points } 积分
 approval-merge = 将会员 { $from }（{ $points } 积分）合并到 { $into }
 approval-publish = 发布更改后的计划
+approval-value = 将 { $currency } 的单位价值设为 { $value }
 approval-reveal = 导出 { $members } 位会员及其个人资料
 approval-policy = 更改双人审批的界限
 approval-asked = { $who } 于 { $when } 提出

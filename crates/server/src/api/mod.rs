@@ -9,6 +9,7 @@ mod campaigns;
 mod cards;
 mod clients;
 mod events;
+mod currencies;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -21,6 +22,7 @@ mod privacy;
 mod profile;
 mod rewards;
 mod tasks;
+mod statements;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -36,11 +38,13 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(members::router())
         .merge(profile::router())
         .merge(accounts::router())
+        .merge(statements::router())
         .merge(activities::router())
         .merge(campaigns::router())
         .merge(events::router())
         .merge(tasks::router())
         .merge(rewards::router())
+        .merge(currencies::router())
         .merge(orders::router())
         .merge(cards::router())
         .merge(log::router())

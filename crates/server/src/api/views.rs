@@ -170,7 +170,7 @@ fn wallet_view(program: &Program, wallet: &Wallet, now: Timestamp) -> WalletView
         available,
         pending: balance.pending,
         held: balance.held,
-        value: program.value_of(wallet.currency, available),
+        value: program.value_of(wallet.currency, available, now),
         lifetime: wallet.lifetime,
         expires_next: next.map(|lot| ExpiryView { points: lot.remaining, expires_at: lot.key.expires_at.to_string() }),
         lots: wallet.lots.iter().map(lot_view).collect(),

@@ -7,7 +7,8 @@ use guerdon_core::id::{MemberId, OrderId};
 use guerdon_core::identity::Permission;
 use guerdon_core::kernel::Command;
 use guerdon_core::ledger::CurrencyId;
-use guerdon_core::program::Bundle;
+use guerdon_core::program::{Bundle, PointValue, Program};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -76,6 +77,13 @@ pub enum Act {
         /// The file, TOML or JSON.
         program: String,
     },
+    /// Publish what a point is worth.
+    Value {
+        /// The code of its currency.
+        currency: String,
+        /// Major units of money for one smallest unit.
+        value: Decimal,
+    },
     /// Export members with their personal fields.
     Reveal {
         /// How many members.
@@ -113,7 +121,7 @@ impl Act {
             Self::Adjust { .. } => Permission::MembersAdjust,
             Self::Refund { .. } => Permission::OrdersRefund,
             Self::Merge { .. } => Permission::MembersMerge,
-            Self::Publish { .. } => Permission::ProgramWrite,
+            Self::Publish { .. } | Self::Value { .. } => Permission::ProgramWrite,
             Self::Reveal { .. } => Permission::MembersReveal,
             Self::Import { .. } => Permission::ImportsWrite,
             Self::Policy { .. } => Permission::OperatorsWrite,
@@ -162,6 +170,10 @@ impl Act {
                 approval.reason.clone_into(&mut event.reason);
                 publish_program(state, program, event).await
             }
+            Self::Value { currency, value } => {
+                let value = PointValue { value: *value, reason: approval.reason.clone() };
+                publish_value(state, &decider(approval), currency, value).await
+            }
             Self::Reveal { export, .. } => crate::privacy::bulk::release(state, export).await,
             Self::Import { import, .. } => imports::release(state, import).await,
             Self::Policy { policy } => {
@@ -191,6 +203,20 @@ pub async fn publish_program(state: &AppState, program: &str, event: AuditEvent)
     let subject = format!("program {}", bundle.program.id);
     let published = state.engine.publish(bundle, AuditEvent { subject, ..event }).await?;
     Ok(json!({ "added": published.added, "retired": published.retired }))
+}
+
+/// Checks a value of a point before it is asked for.
+pub fn check_value(program: &Program, code: &str, value: &PointValue) -> Result<(), Problem> {
+    let invalid = |problem: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", problem);
+    program.check_value(code, value).map_err(invalid)
+}
+
+/// Publishes what a point is worth, and tells of it in the same transaction.
+pub async fn publish_value(state: &AppState, actor: &Actor, code: &str, value: PointValue) -> Result<Value, Problem> {
+    let mut event = actor.event(state.clock(), "currency.value", &format!("currency {code}"));
+    value.reason.clone_into(&mut event.reason);
+    let published = state.engine.publish_value(code.to_owned(), value, event).await?;
+    Ok(json!({ "value": published.published.value, "version": published.version }))
 }
 
 #[cfg(test)]

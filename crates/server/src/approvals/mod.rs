@@ -12,7 +12,7 @@ use guerdon_store::{CommandError, Record, RecordChange, RecordQuery, StoreError}
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-pub use act::{Act, publish_program};
+pub use act::{Act, check_value, publish_program, publish_value};
 pub use daily::check_looks;
 pub use policy::{ApprovalPolicy, check as check_policy, policy, put_policy};
 

@@ -22,7 +22,7 @@ pub struct ApprovalPolicy {
     pub adjust_points: Option<i64>,
     /// Refunds of more points than this.
     pub refund_points: Option<i64>,
-    /// Whether the publication of rules waits.
+    /// Whether the publication of rules, and of what a point is worth, waits.
     pub publish: bool,
     /// Exports with the personal fields of more members than this.
     pub reveal_members: Option<i64>,
@@ -58,7 +58,7 @@ impl ApprovalPolicy {
         match act {
             Act::Adjust { points, .. } => above(self.adjust_points, *points),
             Act::Refund { points, .. } => above(self.refund_points, *points),
-            Act::Publish { .. } => self.publish,
+            Act::Publish { .. } | Act::Value { .. } => self.publish,
             Act::Reveal { members, .. } => above(self.reveal_members, *members),
             Act::Import { rows, .. } => above(self.import_rows, *rows),
             Act::Merge { points, .. } => above(self.merge_points, *points),

@@ -123,7 +123,7 @@ fn concerns(act: &Act, id: MemberId) -> bool {
         Act::Adjust { member, .. } => *member == id,
         Act::Refund { member, owner, .. } => *member == id || *owner == id,
         Act::Merge { from, into, .. } => *from == id || *into == id,
-        Act::Publish { .. } | Act::Reveal { .. } | Act::Import { .. } | Act::Policy { .. } => false,
+        Act::Publish { .. } | Act::Value { .. } | Act::Reveal { .. } | Act::Import { .. } | Act::Policy { .. } => false,
     }
 }
 
@@ -267,7 +267,7 @@ fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
     let number = |points: i64| frame.number(wallet.currency, points);
     let currency = frame.program.currency(wallet.currency);
     let name = currency.map_or("", |currency| currency.name.get(frame.language.tag()));
-    let worth = frame.money(frame.program.value_of(wallet.currency, available));
+    let worth = frame.money(frame.program.value_of(wallet.currency, available, now));
     WalletView {
         title: frame.say("wallet-title", [("currency", name.into())]),
         available: number(available),

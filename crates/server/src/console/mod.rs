@@ -31,6 +31,7 @@ mod retention;
 mod roles;
 mod sign_in;
 mod sso;
+mod statement;
 mod summary;
 mod tasks;
 mod trouble;
@@ -57,6 +58,7 @@ pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts};
 pub use sign_in::home;
+pub(crate) use statement::{Sheet, sheet as statement_sheet};
 
 /// The pages of the console.
 pub fn pages() -> Pages {
@@ -71,6 +73,8 @@ pub fn pages() -> Pages {
         .post("/console/members/{id}", Needs::InStore(Permission::MembersReveal), member::reveal)
         .post("/console/members/{id}/sessions", Needs::Permission(Permission::MembersWrite), member::end_sessions)
         .get("/console/members/{id}/transactions", members, history::rows)
+        .get("/console/members/{id}/statements", members, statement::latest)
+        .get("/console/members/{id}/statements/{month}", members, statement::page)
         .get("/console/proofs", Needs::Operator, proofs::page)
         .get("/console/{*rest}", Needs::Operator, nowhere)
         .and(sign_in::pages())

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
+use guerdon_core::time::Timestamp;
 use serde_json::json;
 
 use super::explain::{Explanation, explain};
@@ -82,6 +83,7 @@ pub async fn page(
 ) -> Result<Response, PageError> {
     let frame = frame.at(Place::Overview);
     let summary = cache.get(&state).await.or_page(&frame)?;
+    let now = state.engine.now();
     let latest = summary.latest.iter().map(|(row, name)| LatestRow {
         member_id: row.member_id.to_string(),
         member: name.clone(),
@@ -91,17 +93,17 @@ pub async fn page(
     });
     Ok(render(&OverviewPage {
         query: String::new(),
-        cards: cards(&frame, &summary),
+        cards: cards(&frame, &summary, now),
         chart: chart(&frame, &summary),
         months: summary.months.iter().rev().map(|month| month_row(&frame, &summary, month)).collect(),
         rules: rules(&frame, &summary),
-        rewards: rewards(&frame, &summary),
+        rewards: rewards(&frame, &summary, now),
         latest: latest.collect(),
         frame,
     }))
 }
 
-fn cards(frame: &Frame, summary: &Summary) -> Vec<Card> {
+fn cards(frame: &Frame, summary: &Summary, now: Timestamp) -> Vec<Card> {
     let (totals, currency) = (&summary.totals, summary.currency);
     let number = |points: i64| frame.number(currency, points);
     let lost = totals.expired.saturating_add(totals.taken_back);
@@ -115,7 +117,7 @@ fn cards(frame: &Frame, summary: &Summary) -> Vec<Card> {
         "card-worth",
         [
             ("points", frame.points(currency, per_unit).into()),
-            ("money", frame.money(frame.program.minor_per_major()).into()),
+            ("money", frame.money(frame.program.value_of(currency, per_unit, now)).into()),
         ],
     );
     let lost_note = frame.say(
@@ -135,7 +137,7 @@ fn cards(frame: &Frame, summary: &Summary) -> Vec<Card> {
         ("card-redeemed", number(totals.redeemed), of_earned(totals.redeemed)),
         ("card-lost", number(lost), lost_note),
         ("card-outstanding", number(outstanding), held),
-        ("card-liability", frame.money(frame.program.value_of(currency, outstanding)), worth),
+        ("card-liability", frame.money(frame.program.value_of(currency, outstanding, now)), worth),
     ];
     cards.into_iter().map(|(key, value, note)| Card { label: frame.t(key), value, note }).collect()
 }
@@ -187,7 +189,7 @@ fn rules(frame: &Frame, summary: &Summary) -> Vec<RuleRow> {
     rows.collect()
 }
 
-fn rewards(frame: &Frame, summary: &Summary) -> Vec<RewardRow> {
+fn rewards(frame: &Frame, summary: &Summary, now: Timestamp) -> Vec<RewardRow> {
     let rows = frame.program.rewards().map(|reward| {
         let stock = summary.stock.get(&reward.id).map(|level| StockRow {
             left: format::number(level.free()),
@@ -198,7 +200,7 @@ fn rewards(frame: &Frame, summary: &Summary) -> Vec<RewardRow> {
         RewardRow {
             name: reward.name.get(frame.language.tag()).to_owned(),
             price: frame.points(reward.currency, reward.price),
-            value: frame.money(frame.program.value_of(reward.currency, reward.price)),
+            value: frame.money(frame.program.value_of(reward.currency, reward.price, now)),
             stock,
         }
     });

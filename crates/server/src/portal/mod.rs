@@ -10,6 +10,7 @@ mod privacy;
 mod profile;
 mod sign_in;
 mod sso;
+mod statement;
 mod trouble;
 
 use axum::middleware;
@@ -23,6 +24,8 @@ use trouble::PortalError;
 pub fn pages() -> Pages {
     Pages::default()
         .get("/portal", Needs::Member, points::page)
+        .get("/portal/statements", Needs::Member, statement::latest)
+        .get("/portal/statements/{month}", Needs::Member, statement::page)
         .get("/portal/card", Needs::Member, card::page)
         .get("/portal/card/picture", Needs::Member, card::picture)
         .get("/portal/{*rest}", Needs::Member, nowhere)

@@ -82,7 +82,7 @@ pub async fn page(
 fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
     let available = wallet.spendable(now);
     let currency = frame.program.currency(wallet.currency);
-    let worth = frame.money(frame.program.value_of(wallet.currency, available));
+    let worth = frame.money(frame.program.value_of(wallet.currency, available, now));
     let pending = wallet.balance().pending;
     let pending = (pending > 0).then(|| frame.points(wallet.currency, pending));
     WalletView {
