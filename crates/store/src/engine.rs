@@ -457,10 +457,7 @@ impl Writer<'_> {
     /// Decides and commits once. Returns the outcomes, and the members with whom another node was faster: theirs do not
     /// hold.
     fn try_commit(&mut self, commands: &[&Command]) -> Result<(Vec<Outcome>, Vec<MemberId>), StoreError> {
-        let mut loaded = self.store.prefetch(&Footprint::of(commands.iter().copied()))?;
-        if let Some(more) = Footprint::follow_up(commands.iter().copied(), &loaded) {
-            loaded.merge(self.store.prefetch(&more)?);
-        }
+        let loaded = Footprint::load(commands, |footprint| self.store.prefetch(footprint))?;
         let program = Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner));
         let ids = &mut self.ids;
         let decided = catch_unwind(AssertUnwindSafe(|| {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Effect, Rule};
+use crate::id::OrderId;
 use crate::kernel::Event;
 
 /// What a rule does, or would have done had a cap or another rule not kept it from it.
@@ -16,6 +17,19 @@ pub enum Act {
         /// By which template.
         template: String,
     },
+    /// The member is given a reward for no points.
+    Reward {
+        /// Which.
+        reward: String,
+        /// How many units.
+        quantity: i64,
+        /// The order that gave them, when it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<OrderId>,
+        /// Whether there were not so many left.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        out_of_stock: bool,
+    },
 }
 
 impl Act {
@@ -24,6 +38,10 @@ impl Act {
         match effect {
             Effect::Task { .. } => Some(Self::Task),
             Effect::Message { template } => Some(Self::Message { template: template.clone() }),
+            Effect::IssueReward { reward, quantity } => {
+                let reward = reward.clone();
+                Some(Self::Reward { reward, quantity: *quantity, order: None, out_of_stock: false })
+            }
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
+use crate::id::MemberId;
 use crate::limits;
 use crate::members::check_attributes;
 use crate::time::Timestamp;
@@ -68,6 +69,9 @@ pub struct Activity {
     /// On a return: the idempotency key under which its purchase was recorded, so that exactly what it earned is taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<String>,
+    /// On a referral: who referred the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<MemberId>,
     /// Anything else that rules may look at.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -119,6 +123,9 @@ impl Activity {
         text("purchase", &self.purchase, limits::KEY_CHARS)?;
         if self.purchase.is_some() && !self.is_return() {
             return Err(("purchase", format!("only a return names its purchase, not a {}", self.kind)));
+        }
+        if self.referrer.is_some() && !matches!(self.kind.as_str(), "referral" | "enrol") {
+            return Err(("referrer", format!("only a referral names its referrer, not a {}", self.kind)));
         }
         for line in &self.lines {
             text("lines.sku", &line.sku, limits::KEY_CHARS)?;

@@ -11,7 +11,8 @@ use super::budget::Budgets;
 use super::caps::Trim;
 use super::prepare::{Candidate, prepare};
 use super::rule::Effect;
-use super::settle::settle;
+use super::known::Parties;
+use super::settle::{Shared, settle};
 use crate::id::MemberId;
 use crate::ledger::{Account, CurrencyId, FundingId};
 use crate::program::Program;
@@ -75,6 +76,16 @@ fn is_program(funding: &FundingId) -> bool {
 }
 
 impl Outcome {
+    /// Whether what it does besides giving points was done.
+    pub fn is_done(&self) -> bool {
+        let kept = self.trimmed.is_some() || self.lost_to.is_some() || self.stopped_by.is_some();
+        match &self.act {
+            None => false,
+            Some(Act::Reward { out_of_stock: true, .. }) => false,
+            Some(_) => !kept,
+        }
+    }
+
     /// What a rule gives to an activity.
     pub(super) fn of(candidate: &Candidate, points: i64) -> Self {
         let rule = &candidate.rule.rule;
@@ -83,7 +94,9 @@ impl Outcome {
             Effect::PointsPerStep { points, step, .. } => (Some(Decimal::from(*points)), Some(*step), None),
             Effect::PercentOfRule { percent, .. } => (Some(*percent), None, None),
             Effect::Multiply { factor, .. } => (None, None, Some(*factor)),
-            Effect::FixedPoints { .. } | Effect::Task { .. } | Effect::Message { .. } => (None, None, None),
+            Effect::FixedPoints { .. } | Effect::Task { .. } | Effect::Message { .. } | Effect::IssueReward { .. } => {
+                (None, None, None)
+            }
         };
         let gives = points > 0;
         Self {
@@ -113,7 +126,8 @@ impl Outcome {
 /// Errors name the field (`lines`) or the rule that failed, or the cap that refuses.
 pub fn evaluate(program: &Program, activity: &Activity, at: Timestamp) -> Result<(Vec<Outcome>, i64), String> {
     let prepared = prepare(program, MemberId(0), activity, at)?;
-    let settled = settle(program, &prepared, &Account::default(), &Budgets::default(), at)
-        .map_err(|problem| problem.to_string())?;
-    Ok((settled.outcomes, prepared.amount))
+    let parties = Parties { member: &Account::default(), referrer: None };
+    let shared = Shared { budgets: &Budgets::default(), stock: &Default::default() };
+    let settled = settle(program, &prepared, parties, shared, at).map_err(|problem| problem.to_string())?;
+    Ok((settled.member.outcomes, prepared.amount))
 }

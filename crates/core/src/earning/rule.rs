@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::act::Act;
-use super::caps::{self, Cap};
+use super::caps::{self, Cap, Over};
 use super::expression::{self, Expression, Fact};
 use super::window::Window;
 use crate::ledger::{CurrencyId, FundingId};
@@ -104,12 +104,32 @@ pub enum Effect {
         /// The template's id.
         template: String,
     },
+    /// Gives a reward of the program for no points; where there is no unit left nothing is given.
+    IssueReward {
+        /// The reward's id.
+        reward: String,
+        /// How many units.
+        #[serde(default = "one")]
+        quantity: i64,
+    },
+}
+
+fn one() -> i64 {
+    1
 }
 
 impl Effect {
     /// Whether it does something besides giving points; it is limited by count alone.
     pub fn is_act(&self) -> bool {
         Act::of(self).is_some()
+    }
+
+    /// The reward that it gives, and how many units.
+    pub fn reward(&self) -> Option<(&str, i64)> {
+        match self {
+            Self::IssueReward { reward, quantity } => Some((reward, *quantity)),
+            _ => None,
+        }
     }
 
     /// Which lines count.
@@ -119,9 +139,11 @@ impl Effect {
             | Self::PointsPerStep { lines, .. }
             | Self::FixedPoints { lines, .. }
             | Self::Multiply { lines, .. } => lines.as_deref(),
-            Self::PercentOfRule { .. } | Self::TakeBackPerMoney { .. } | Self::Task { .. } | Self::Message { .. } => {
-                None
-            }
+            Self::PercentOfRule { .. }
+            | Self::TakeBackPerMoney { .. }
+            | Self::Task { .. }
+            | Self::Message { .. }
+            | Self::IssueReward { .. } => None,
         }
     }
 
@@ -159,6 +181,10 @@ impl Effect {
             Self::FixedPoints { points, .. } => check_points(*points),
             Self::Task { text } => text.validate("text"),
             Self::Message { template } => limits::check_text("template", template, 64),
+            Self::IssueReward { quantity, .. } if !(1..=limits::ORDER_QUANTITY).contains(quantity) => {
+                Err(format!("`quantity` must be 1 to {}", limits::ORDER_QUANTITY))
+            }
+            Self::IssueReward { reward, .. } => limits::check_text("reward", reward, 64),
         }
     }
 }
@@ -168,6 +194,23 @@ fn check_points(points: i64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("`points` must be 1 to {}", limits::AMOUNT))
+}
+
+/// To whom a rule gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beneficiary {
+    /// To the member who did something.
+    #[default]
+    Member,
+    /// To whoever referred that member; to nobody where nobody did.
+    Referrer,
+}
+
+impl Beneficiary {
+    fn is_member(&self) -> bool {
+        *self == Self::Member
+    }
 }
 
 /// Which rule of an exclusive group gives.
@@ -210,6 +253,9 @@ pub struct Rule {
     /// The currency that it gives; 1, the first, when left out.
     #[serde(default = "first_currency")]
     pub currency: CurrencyId,
+    /// To whom it gives; its caps count on that account. The condition looks at the member who did something.
+    #[serde(default, skip_serializing_if = "Beneficiary::is_member")]
+    pub beneficiary: Beneficiary,
     /// Who pays.
     #[serde(default)]
     pub funding: FundingId,
@@ -278,6 +324,16 @@ impl Rule {
         if !gives && (self.exclusive.is_some() || self.stop || !self.caps.is_empty()) {
             return Err("a rule that takes back has no `exclusive`, `stop` or `caps`".to_owned());
         }
+        if self.beneficiary == Beneficiary::Referrer {
+            if !gives {
+                return Err("`beneficiary`: take back of the member; what a purchase gave to the referrer goes back \
+                            with a return that names the purchase"
+                    .to_owned());
+            }
+            if self.caps.iter().any(|cap| cap.over == Over::Refuse) {
+                return Err("`over`: what the referrer has no room for cannot refuse what another member does".to_owned());
+            }
+        }
         if self.arm.is_some() && self.campaign.is_none() {
             return Err("`arm` is one of a campaign; name its `campaign`".to_owned());
         }
@@ -308,7 +364,7 @@ pub struct CompiledRule {
 impl CompiledRule {
     /// Compiles the CEL of a rule; the message quotes what is wrong.
     pub fn compile(rule: Rule, version: i64, effective_from: Timestamp, active: bool) -> Result<Self, String> {
-        let on_activity = ["activity", "lines", "context", "history", "member"];
+        let on_activity = ["activity", "lines", "context", "history", "member", "referrer"];
         let on_line = ["line", "activity", "context"];
         let condition = rule.condition.as_deref().map(|text| Expression::compile("condition", text, &on_activity));
         let line_filter = rule.effect.lines().map(|text| Expression::compile("lines", text, &on_line));
@@ -325,6 +381,14 @@ impl CompiledRule {
     /// The kinds of activity, and the windows, that accounts must count for its condition.
     pub fn counted(&self) -> impl Iterator<Item = (&str, Window)> {
         counted(self.facts())
+    }
+
+    /// The same of members whom the account has referred.
+    pub fn counted_referred(&self) -> impl Iterator<Item = (&str, Window)> {
+        self.facts().filter_map(|fact| match fact {
+            Fact::ReferredCount(kind, window) | Fact::ReferredAmount(kind, window) => Some((kind.as_str(), *window)),
+            _ => None,
+        })
     }
 }
 

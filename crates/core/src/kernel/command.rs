@@ -59,12 +59,15 @@ pub struct Arrival {
     /// `pos`, `app`, `web`, or any other word of the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// Who referred the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<MemberId>,
 }
 
 impl Arrival {
     fn activity(&self) -> Activity {
-        let Self { store, channel } = self.clone();
-        Activity { kind: "enrol".to_owned(), store, channel, ..Activity::default() }
+        let Self { store, channel, referrer } = self.clone();
+        Activity { kind: "enrol".to_owned(), store, channel, referrer, ..Activity::default() }
     }
 }
 
@@ -189,7 +192,7 @@ impl Command {
     }
 
     /// The same enrolment with what rules for the kind `enrol` give: they are evaluated here, and give in the decision that
-    /// enrols. Nothing is recorded where no rule listens.
+    /// enrols. Nothing is recorded where no rule listens and nobody referred the member.
     pub fn welcomed(mut self, program: &Program, arrival: &Arrival) -> Result<Self, Refusal> {
         let Action::Enrol(enrolment) = &mut self.action else { return Ok(self) };
         if *arrival != Arrival::default() {
@@ -198,7 +201,7 @@ impl Command {
         }
         let activity = arrival.activity();
         check_activity(program, &activity)?;
-        if program.listens(&activity.kind) {
+        if program.listens(&activity.kind) || arrival.referrer.is_some() {
             enrolment.welcome = Some(Box::new(prepared(program, self.member_id, &activity, self.at)?));
         }
         Ok(self)
@@ -347,6 +350,21 @@ impl Command {
         command.from_channel("system")
     }
 
+    /// The same command without what is to be done: nothing of the activity is copied.
+    pub(super) fn without_action(&self) -> Self {
+        Self {
+            member_id: self.member_id,
+            idempotency_key: self.idempotency_key.clone(),
+            request_digest: self.request_digest,
+            channel: self.channel.clone(),
+            actor: self.actor.clone(),
+            reference: self.reference.clone(),
+            at: self.at,
+            action: Action::Tick,
+            dry_run: self.dry_run,
+        }
+    }
+
     /// The same command with whoever sent it, whom the receipt names.
     pub fn by(mut self, actor: String) -> Self {
         self.actor = Some(actor);
@@ -386,13 +404,16 @@ const TICK_PREFIX: &str = "tick:";
 const ERASE_PREFIX: &str = "erase:";
 /// Keys of the entries on accounts that end in a merge; followed by the id of the other entry.
 pub(super) const MERGE_PREFIX: &str = "merge:";
+/// Keys of the entries on accounts of members who have referred another; followed by the id of that other's entry.
+pub(super) const REFERRAL_PREFIX: &str = "referral:";
+const RESERVED: [&str; 4] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX];
 
 fn unsealed(error: PrivacyError) -> Refusal {
     Refusal::new(RefusalCode::KeysUnavailable, format!("the profile cannot be sealed: {error}"))
 }
 
 fn check_key(key: &str) -> Result<(), Refusal> {
-    if let Some(prefix) = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX].into_iter().find(|prefix| key.starts_with(prefix)) {
+    if let Some(prefix) = RESERVED.into_iter().find(|prefix| key.starts_with(prefix)) {
         let problem = format!("an Idempotency-Key must not begin with `{prefix}`");
         return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
     }

@@ -5,8 +5,11 @@ use super::command::{Action, Command, Enrolment};
 use super::event::Event;
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
+use super::referral;
 use super::refusal::{Refusal, RefusalCode};
-use crate::earning::{BudgetChange, BudgetKey, Outcome, PreparedActivity, Spent, Tally, Unsettled, settle};
+use crate::earning::{
+    Act, BudgetChange, BudgetKey, Earned, Outcome, Parties, PreparedActivity, Shared, Spent, Tally, Unsettled, settle,
+};
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
@@ -54,10 +57,10 @@ pub struct Decision {
     pub profile: Option<NewProfile>,
     /// An activity to be stored: its id, kind and body.
     pub activity: Option<(ActivityId, String, String)>,
-    /// An order made or changed.
-    pub order: Option<Order>,
-    /// A change of stock.
-    pub stock: Option<(String, StockChange)>,
+    /// Orders made or changed.
+    pub orders: Vec<Order>,
+    /// Changes of stock.
+    pub stock: Vec<(String, StockChange)>,
     /// What it takes out of budgets that members share.
     pub budgets: Vec<(BudgetKey, BudgetChange)>,
     /// Whether such a budget had no room for all of it.
@@ -70,13 +73,15 @@ pub struct Decision {
     pub erased: Vec<MemberId>,
     /// What the same command changes on a second account. A batch has taken it out and put it before this decision.
     pub counterpart: Option<Box<Decision>>,
+    /// Whether there was one: then both stand or fall together.
+    pub has_counterpart: bool,
 }
 
 /// A decision in the making.
 pub(super) struct Draft<'a> {
     pub(super) program: &'a Program,
     pub(super) command: &'a Command,
-    kind: TransactionKind,
+    pub(super) kind: TransactionKind,
     pub(super) account: Account,
     status_before: AccountStatus,
     transfers: Vec<Transfer>,
@@ -84,8 +89,8 @@ pub(super) struct Draft<'a> {
     member: Option<NewMember>,
     pub(super) profile: Option<NewProfile>,
     activity: Option<(ActivityId, String, String)>,
-    pub(super) order: Option<Order>,
-    pub(super) stock: Option<(String, StockChange)>,
+    pub(super) orders: Vec<Order>,
+    pub(super) stock: Vec<(String, StockChange)>,
     budgets: Vec<(BudgetKey, BudgetChange)>,
     budget_reached: bool,
     pub(super) erased: Vec<MemberId>,
@@ -110,20 +115,17 @@ pub(super) fn decide(
     if needs_active(&command.action) {
         check_active(command.member_id, account.status)?;
     }
+    if let Some(activity) = activity_of(&command.action) {
+        return referral::decide_activity(program, command, (account, activity), loaded, &mut || ids.next(now));
+    }
     let id = TransactionId(ids.next(now));
     if let Action::Merge { from, reason } = &command.action {
         return life::merge(program, command, (*from, reason), loaded, [id, TransactionId(ids.next(now))]);
     }
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
-        Action::Enrol(enrolment) => {
-            draft.enrol(enrolment, loaded)?;
-            if let Some(welcome) = &enrolment.welcome {
-                draft.record(welcome, ActivityId(ids.next(now)), loaded)?;
-            }
-        }
+        Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
-        Action::Record(activity) => draft.record(activity, ActivityId(ids.next(now)), loaded)?,
         Action::Redeem { reward_id, quantity, capture } => {
             draft.redeem(reward_id, *quantity, *capture, loaded, OrderId(ids.next(now)))?;
         }
@@ -134,9 +136,18 @@ pub(super) fn decide(
         Action::Close { reason } => draft.close(reason)?,
         Action::Erase => draft.erase()?,
         Action::Tick => draft.tick()?,
-        Action::Merge { .. } => {}
+        Action::Merge { .. } | Action::Record(_) => {}
     }
     draft.finish()
+}
+
+/// The activity that a command records, by itself or with an enrolment.
+pub(super) fn activity_of(action: &Action) -> Option<&PreparedActivity> {
+    match action {
+        Action::Record(activity) => Some(activity),
+        Action::Enrol(enrolment) => enrolment.welcome.as_deref(),
+        _ => None,
+    }
 }
 
 pub(super) fn unknown_member(member: MemberId) -> Refusal {
@@ -210,6 +221,9 @@ impl<'a> Draft<'a> {
             activity: None,
             order: None,
             status: None,
+            referrer: None,
+            referrer_share: None,
+            cause: None,
             merge: None,
             events: Vec::new(),
             balances: Vec::new(),
@@ -225,8 +239,8 @@ impl<'a> Draft<'a> {
             member: None,
             profile: None,
             activity: None,
-            order: None,
-            stock: None,
+            orders: Vec::new(),
+            stock: Vec::new(),
             budgets: Vec::new(),
             budget_reached: false,
             erased: Vec::new(),
@@ -275,7 +289,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn enrol(&mut self, enrolment: &Enrolment, loaded: &Loaded) -> Result<(), Refusal> {
+    pub(super) fn enrol(&mut self, enrolment: &Enrolment, loaded: &Loaded) -> Result<(), Refusal> {
         let Enrolment { sealed, references, .. } = enrolment;
         if let Some((reference, other)) = references.iter().find_map(|one| loaded.references.get_key_value(one)) {
             return Err(taken(reference, *other));
@@ -287,18 +301,47 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn record(&mut self, activity: &PreparedActivity, id: ActivityId, loaded: &Loaded) -> Result<(), Refusal> {
+    /// Records an activity: settles it on the member's account, and on that of whoever referred the member.
+    pub(super) fn record(
+        &mut self,
+        activity: &PreparedActivity,
+        loaded: &Loaded,
+        next_id: &mut dyn FnMut() -> i64,
+        mut theirs: Option<&mut Self>,
+    ) -> Result<(), Refusal> {
         if let Some(back) = &activity.returns {
-            self.take_back_purchase(back, loaded)?;
+            self.take_back_purchase(back, loaded, theirs.as_deref_mut())?;
         }
+        let id = ActivityId(next_id());
+        let referrer = theirs.as_deref().map(|draft| &draft.account);
+        let parties = Parties { member: &self.account, referrer };
+        let shared = Shared { budgets: &loaded.budgets, stock: &loaded.stock };
         let settled =
-            settle(self.program, activity, &self.account, &loaded.budgets, self.command.at).map_err(|problem| {
-                match problem {
-                    Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
-                    Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
-                }
+            settle(self.program, activity, parties, shared, self.command.at).map_err(|problem| match problem {
+                Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
+                Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
             })?;
-        for mut outcome in settled.outcomes {
+        self.earn(settled.member, loaded, next_id)?;
+        if let Some(theirs) = theirs {
+            theirs.earn(settled.referrer, loaded, next_id)?;
+        }
+        let spent = |(key, change): &(BudgetKey, BudgetChange)| {
+            let Tally { count, sum } = change.added;
+            Spent { key: key.clone(), count, points: sum }
+        };
+        self.receipt.budgets = settled.budgets.iter().map(spent).collect();
+        self.budgets = settled.budgets;
+        self.budget_reached = settled.budget_reached;
+        self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
+        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
+        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
+        self.account.history.record(&activity.kind, activity.today, activity.amount);
+        Ok(())
+    }
+
+    /// Does what the rules give on this account.
+    fn earn(&mut self, earned: Earned, loaded: &Loaded, next_id: &mut dyn FnMut() -> i64) -> Result<(), Refusal> {
+        for mut outcome in earned.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
                 self.credit(&outcome, rule)?;
@@ -308,22 +351,17 @@ impl<'a> Draft<'a> {
                 self.receipt.forgiven += due - taken;
                 outcome.points = -taken;
             }
+            let is_done = outcome.is_done();
+            if let Some(Act::Reward { reward, quantity, order, .. }) = outcome.act.as_mut().filter(|_| is_done) {
+                let id = OrderId(next_id());
+                self.issue(reward, *quantity, loaded, id);
+                *order = Some(id);
+            }
             self.receipt.explanation.push(outcome);
         }
-        settled.counted.iter().for_each(|counted| self.account.history.count(counted));
-        self.receipt.counted = settled.counted;
-        let spent = |(key, change): &(BudgetKey, BudgetChange)| {
-            let Tally { count, sum } = change.added;
-            Spent { key: key.clone(), count, points: sum }
-        };
-        self.receipt.budgets = settled.budgets.iter().map(spent).collect();
-        self.budgets = settled.budgets;
-        self.budget_reached = settled.budget_reached;
-        self.receipt.events.extend(settled.events);
-        self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
-        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
-        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
-        self.account.history.record(&activity.kind, activity.today, activity.amount);
+        earned.counted.iter().for_each(|counted| self.account.history.count(counted));
+        self.receipt.counted.extend(earned.counted);
+        self.receipt.events.extend(earned.events);
         Ok(())
     }
 
@@ -412,6 +450,11 @@ impl<'a> Draft<'a> {
         due.map(|lot| Portion { lot: lot.key, amount: lot.remaining }).collect()
     }
 
+    /// Whether anything came of it.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.transfers.is_empty() || !self.receipt.explanation.is_empty() || !self.receipt.counted.is_empty()
+    }
+
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
         let command = self.command;
         self.account.version += 1;
@@ -441,7 +484,7 @@ impl<'a> Draft<'a> {
             member: self.member,
             profile: self.profile,
             activity: self.activity,
-            order: self.order,
+            orders: self.orders,
             stock: self.stock,
             budgets: self.budgets,
             budget_reached: self.budget_reached,
@@ -449,6 +492,7 @@ impl<'a> Draft<'a> {
             takes_references_of: None,
             erased: self.erased,
             counterpart: None,
+            has_counterpart: false,
         })
     }
 }

@@ -98,6 +98,7 @@ pub(super) fn merge(
         brought: source.merged_from.clone(),
         lifetimes: source.wallets.iter().map(|wallet| (wallet.currency, wallet.lifetime)).collect(),
         last_activity_at: source.last_activity_at,
+        referrer: source.referrer,
         history: source.history.clone(),
     };
     let out_command = Command { member_id: from, idempotency_key: format!("{MERGE_PREFIX}{in_id}"), ..command.clone() };

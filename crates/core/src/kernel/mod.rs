@@ -8,6 +8,7 @@ mod life;
 mod orders;
 mod profile;
 mod receipt;
+mod referral;
 mod refusal;
 mod returns;
 
@@ -15,5 +16,5 @@ pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Rep
 pub use command::{Action, Arrival, Command, Enrolment, ProfileChange};
 pub use decide::{Decision, NewMember, NewProfile};
 pub use event::Event;
-pub use receipt::{ActivityReceipt, OrderReceipt, Receipt};
+pub use receipt::{ActivityReceipt, Cause, OrderReceipt, Receipt, ReferrerShare};
 pub use refusal::{Refusal, RefusalCode};

@@ -54,6 +54,8 @@ pub enum RefusalCode {
     OpenOrders,
     /// Only a captured order can be refunded.
     OrderNotCaptured,
+    /// Somebody has referred the member before.
+    AlreadyReferred,
     /// The keys of personal data cannot be used at the moment.
     KeysUnavailable,
 }
@@ -86,6 +88,7 @@ impl RefusalCode {
             Self::ProfileChanged => "profile_changed",
             Self::OpenOrders => "open_orders",
             Self::OrderNotCaptured => "order_not_captured",
+            Self::AlreadyReferred => "already_referred",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }

@@ -3,6 +3,7 @@
 use super::batch::{Loaded, accounts_in};
 use super::decide::Draft;
 use super::receipt::Receipt;
+use super::referral::resolved;
 use super::refusal::{Refusal, RefusalCode};
 use crate::earning::{Outcome, PreparedReturn, ReturnedPurchase};
 use crate::ledger::{LedgerAccount, LotKey, Transfer};
@@ -10,7 +11,12 @@ use crate::time::Timestamp;
 
 impl Draft<'_> {
     /// Takes back what the purchase earned, or its part; what is not there any more is forgiven and recorded.
-    pub(super) fn take_back_purchase(&mut self, back: &PreparedReturn, loaded: &Loaded) -> Result<(), Refusal> {
+    pub(super) fn take_back_purchase(
+        &mut self,
+        back: &PreparedReturn,
+        loaded: &Loaded,
+        mut theirs: Option<&mut Self>,
+    ) -> Result<(), Refusal> {
         let purchase = self.purchase(&back.purchase, loaded)?;
         let transaction = purchase.transaction_id.0;
         let before = self.account.history.returned(transaction).ok_or_else(|| {
@@ -18,16 +24,33 @@ impl Draft<'_> {
             Refusal::new(RefusalCode::UnknownPurchase, problem)
         })?;
         let bought = purchase.activity.as_ref().map_or(0, |activity| activity.amount);
-        let dues = back.dues(&purchase.explanation, bought, &before);
-        for (outcome, (due, amount)) in purchase.explanation.iter().zip(&dues).filter(|(_, (due, _))| *due > 0) {
-            let taken = self.take_back_outcome(outcome, *due)?;
-            self.receipt.forgiven += due - taken;
-            self.receipt.explanation.push(told(outcome, taken, *amount));
+        // What the referrer got stands behind what the member got, whether it can still be taken or not.
+        let share = purchase.referrer_share.as_ref();
+        let came_home = share.and_then(|share| resolved(share.member_id, loaded));
+        let came_home = came_home.is_some_and(|(member, _)| member == self.command.member_id);
+        let own = purchase.explanation.len();
+        let mut outcomes = purchase.explanation;
+        outcomes.extend(share.iter().flat_map(|share| share.explanation.iter().cloned()));
+        let dues = back.dues(&outcomes, bought, &before);
+        for (place, (outcome, (due, amount))) in outcomes.iter().zip(&dues).enumerate() {
+            match theirs.as_deref_mut() {
+                _ if *due <= 0 => {}
+                _ if place < own || came_home => self.take_back_part(outcome, *due, *amount)?,
+                Some(theirs) => theirs.take_back_part(outcome, *due, *amount)?,
+                None => {}
+            }
         }
         let points = dues.into_iter().map(|(due, _)| due).collect();
         let returned = ReturnedPurchase { transaction, amount: back.amount, points };
         self.account.history.give_back(&returned);
         self.receipt.returned = Some(returned);
+        Ok(())
+    }
+
+    fn take_back_part(&mut self, outcome: &Outcome, due: i64, amount: i64) -> Result<(), Refusal> {
+        let taken = self.take_back_outcome(outcome, due)?;
+        self.receipt.forgiven += due - taken;
+        self.receipt.explanation.push(told(outcome, taken, amount));
         Ok(())
     }
 
@@ -80,6 +103,7 @@ fn told(outcome: &Outcome, taken: i64, amount: i64) -> Outcome {
     Outcome {
         points: -taken,
         amount: Some(amount),
+        act: None,
         facts: Default::default(),
         trimmed: None,
         active_at: None,

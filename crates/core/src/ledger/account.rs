@@ -27,11 +27,13 @@ pub struct Account {
     pub merged_from: Vec<MemberId>,
     /// What is remembered of the member's activities.
     pub history: History,
+    /// Who referred the member; that account may have been merged into another since.
+    pub referrer: Option<MemberId>,
 }
 
 /// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
-/// format 3 no history.
-const STATE_FORMAT: u8 = 4;
+/// format 3 no history, format 4 no referrer.
+const STATE_FORMAT: u8 = 5;
 
 /// What every format begins with.
 #[derive(Deserialize)]
@@ -80,6 +82,7 @@ impl Account {
         if let Some(activity) = &receipt.activity {
             self.history.record(&activity.kind, transaction.day, activity.amount);
         }
+        self.referrer = receipt.referrer.or(self.referrer);
         receipt.counted.iter().for_each(|counted| self.history.count(counted));
         if let Some(returned) = &receipt.returned {
             self.history.give_back(returned);
@@ -97,6 +100,7 @@ impl Account {
         if member == merge.from {
             self.wallets.iter_mut().for_each(|wallet| wallet.lifetime = Lifetime::default());
             self.history = History::default();
+            self.referrer = None;
             return;
         }
         for (currency, lifetime) in &merge.lifetimes {
@@ -107,6 +111,8 @@ impl Account {
         self.merged_from.extend_from_slice(&merge.brought);
         self.merged_from.push(merge.from);
         self.history.merge(&merge.history);
+        // Nobody is referred by oneself.
+        self.referrer = self.referrer.or(merge.referrer).filter(|referrer| *referrer != member && *referrer != merge.from);
     }
 
     /// Points available in all currencies, for the column that operators sort by.
@@ -132,6 +138,7 @@ impl Account {
             status: self.status,
             merged_from: &self.merged_from,
             history: &self.history,
+            referrer: self.referrer,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
     }
@@ -155,10 +162,12 @@ impl Account {
             if format == 1 { (0, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         let ((status, merged_from), rest): ((AccountStatus, Vec<MemberId>), _) =
             if format < 3 { Default::default() } else { postcard::take_from_bytes(rest).map_err(damaged)? };
-        let history = match format {
-            4.. => postcard::from_bytes(rest).map_err(damaged)?,
-            _ => History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() },
+        let (history, rest): (History, _) = match format {
+            4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
+            _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
+        let (referrer, _): (Option<MemberId>, _) =
+            if format < 5 { (None, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         Ok(Self {
             version,
             wallets: state.wallets,
@@ -168,6 +177,7 @@ impl Account {
             status,
             merged_from,
             history,
+            referrer,
         })
     }
 }
@@ -181,6 +191,7 @@ struct StateRef<'a> {
     status: AccountStatus,
     merged_from: &'a [MemberId],
     history: &'a History,
+    referrer: Option<MemberId>,
 }
 
 #[cfg(test)]
@@ -210,8 +221,8 @@ mod tests {
         assert_eq!((account.history.partial, account.history.lifetime("purchase").count), (true, 1));
         // It is written in the newest format, and nothing is lost.
         let written = account.encode();
-        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&4), Ok(account)));
-        let unknown = Account::decode(4, &[5, 0]).unwrap_err();
-        assert!(unknown.contains("knows 1 to 4"), "{unknown}");
+        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&5), Ok(account)));
+        let unknown = Account::decode(4, &[6, 0]).unwrap_err();
+        assert!(unknown.contains("knows 1 to 5"), "{unknown}");
     }
 }

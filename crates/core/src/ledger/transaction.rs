@@ -103,6 +103,8 @@ pub enum TransactionKind {
     Erase = 11,
     /// The member's profile was changed.
     Profile = 12,
+    /// Somebody whom the member has referred did something that gives to the member, or takes back.
+    Referral = 13,
 }
 
 impl TransactionKind {
@@ -121,6 +123,7 @@ impl TransactionKind {
             Self::Refund,
             Self::Erase,
             Self::Profile,
+            Self::Referral,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == code)
@@ -146,6 +149,7 @@ impl TransactionKind {
             Self::Refund => "refund",
             Self::Erase => "erase",
             Self::Profile => "profile",
+            Self::Referral => "referral",
         }
     }
 }

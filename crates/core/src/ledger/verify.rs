@@ -111,7 +111,7 @@ impl Verifier {
                 _ => {}
             }
         }
-        let earns = matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Enrol);
+        let earns = matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral);
         if transaction.kind.changes_status() || earns {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
@@ -165,6 +165,9 @@ impl Verifier {
                 "was merged from {:?}, but its transactions say {:?}",
                 stored.merged_from, rebuilt.merged_from
             ));
+        }
+        if stored.referrer != rebuilt.referrer {
+            problems.push(format!("is referred by {:?}, but its transactions say {:?}", stored.referrer, rebuilt.referrer));
         }
         // What an account did before its history was kept is in the journal, but not in the account.
         if !stored.history.partial && stored.history != rebuilt.history {

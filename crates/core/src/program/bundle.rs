@@ -265,6 +265,9 @@ impl Bundle {
             Effect::Message { template } if !self.templates.iter().any(|known| known.id == *template) => {
                 Err(format!("{what}: there is no template `{template}`"))
             }
+            Effect::IssueReward { reward, .. } if !self.rewards.iter().any(|known| known.id == *reward) => {
+                Err(format!("{what}: there is no reward `{reward}`"))
+            }
             _ => Ok(()),
         }
     }

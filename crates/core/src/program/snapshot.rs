@@ -26,6 +26,7 @@ pub struct Program {
     /// All versions of all campaigns, by id and in the order of their versions.
     campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
     tracked: BTreeMap<String, Vec<Window>>,
+    tracked_referred: BTreeMap<String, Vec<Window>>,
     rewards: BTreeMap<String, Reward>,
     templates: BTreeMap<String, Template>,
     pub(super) values: BTreeMap<CurrencyId, Vec<ValueVersion>>,
@@ -86,6 +87,7 @@ impl Program {
             calendar: Calendar::new(&settings.time_zone)?,
             money_digits: money_digits(&settings.money).ok_or("unknown money")?,
             tracked: tracked(&rules, &campaigns),
+            tracked_referred: by_kind(in_use(&rules).flat_map(|rule| rule.counted_referred())),
             rules,
             campaigns,
             rewards,
@@ -99,6 +101,11 @@ impl Program {
     /// The windows in which accounts count a kind of activity, because conditions ask for it.
     pub fn tracked(&self, kind: &str) -> &[Window] {
         self.tracked.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// The windows in which accounts count what all did whom they have referred, because conditions ask for it.
+    pub fn tracked_referred(&self, kind: &str) -> &[Window] {
+        self.tracked_referred.get(kind).map_or(&[], Vec::as_slice)
     }
 
     /// Whether any rule listens to a kind of activity.
@@ -193,10 +200,18 @@ fn tracked(
     rules: &[Arc<CompiledRule>],
     campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
 ) -> BTreeMap<String, Vec<Window>> {
-    let mut tracked: BTreeMap<String, Vec<Window>> = BTreeMap::new();
     let audiences = campaigns.values().flatten().filter(|campaign| campaign.active);
     let audiences = audiences.flat_map(|campaign| campaign.counted());
-    for (kind, window) in rules.iter().filter(|rule| rule.active).flat_map(|rule| rule.counted()).chain(audiences) {
+    by_kind(in_use(rules).flat_map(|rule| rule.counted()).chain(audiences))
+}
+
+fn in_use(rules: &[Arc<CompiledRule>]) -> impl Iterator<Item = &Arc<CompiledRule>> {
+    rules.iter().filter(|rule| rule.active)
+}
+
+fn by_kind<'a>(windows: impl Iterator<Item = (&'a str, Window)>) -> BTreeMap<String, Vec<Window>> {
+    let mut tracked: BTreeMap<String, Vec<Window>> = BTreeMap::new();
+    for (kind, window) in windows {
         let windows = tracked.entry(kind.to_owned()).or_default();
         if !windows.contains(&window) {
             windows.push(window);

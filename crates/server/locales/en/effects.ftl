@@ -17,3 +17,10 @@ task-done = Done
 task-note = What came of it
 task-taken-by = Taken by { $who }
 task-done-by = Done by { $who }
+
+# Rewards for no points, and what referrers get.
+why-reward = Gift: { $quantity } × { $reward } — { $rule }
+why-reward-sold-out = No gift: { $rule } — { $reward } has run out
+why-to-referrer = { $points } to the member who referred
+why-from-referrer = { $points } taken back of the member who referred
+kind-referral = For a member whom you referred

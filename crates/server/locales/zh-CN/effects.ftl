@@ -17,3 +17,10 @@ task-done = 完成
 task-note = 处理结果
 task-taken-by = 由{ $who }领取
 task-done-by = 由{ $who }完成
+
+# Rewards for no points, and what referrers get.
+why-reward = 赠品：{ $reward } × { $quantity } — { $rule }
+why-reward-sold-out = 未赠送：{ $rule } — { $reward }已发完
+why-to-referrer = 推荐人获得 { $points }
+why-from-referrer = 从推荐人扣回 { $points }
+kind-referral = 推荐会员奖励

@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::approvals::ApprovalView;
+use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, Params, Path, cursor, done, id, page_limit, receipt};
 use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
@@ -43,6 +44,8 @@ pub(super) fn unknown_member(text: &str) -> Problem {
 struct EnrolRequest {
     profile: Profile,
     arrival: Arrival,
+    /// Who referred the member: `mem_…`, or the number of their card.
+    referred_by: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for EnrolRequest {
@@ -54,14 +57,18 @@ impl<'de> Deserialize<'de> for EnrolRequest {
             arrival.extend(fields.remove(field).map(|value| (field.to_owned(), value)));
         }
         let arrival = serde_json::from_value(arrival.into()).map_err(D::Error::custom)?;
-        Ok(Self { profile: serde_json::from_value(fields.into()).map_err(D::Error::custom)?, arrival })
+        let referred_by = fields.remove("referred_by").unwrap_or_default();
+        let referred_by = serde_json::from_value(referred_by)
+            .map_err(|_| D::Error::custom("`referred_by` must be a text: a member's id, or the number of a card"))?;
+        Ok(Self {
+            referred_by, profile: serde_json::from_value(fields.into()).map_err(D::Error::custom)?, arrival })
     }
 }
 
 /// Enrol a member.
 #[utoipa::path(post, path = "/v1/members", tag = "members",
     security(("key" = ["members:write@store"])), request_body(content = Object,
-    description = "The profile. Beside its fields `store` and `channel` say where the member joins, for rules with the trigger `enrol`",
+    description = "The profile. Beside its fields `store` and `channel` say where the member joins, and `referred_by` by whom they were referred (`mem_…` or a card number), for rules with the trigger `enrol`",
     example = json!({"external_id": "17850", "name": "Ann", "email": "ann@example.org", "channel": "app"})),
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `member_id` is the new member's", body = Object),
@@ -70,8 +77,12 @@ async fn enrol(
     State(state): State<AppState>,
     actor: Actor,
     IdempotencyKey(key): IdempotencyKey,
-    Body(EnrolRequest { profile, arrival }): Body<EnrolRequest>,
+    Body(EnrolRequest { profile, mut arrival, referred_by }): Body<EnrolRequest>,
 ) -> Result<Response, Problem> {
+    if let Some(text) = &referred_by {
+        let (id, card) = if text.starts_with("mem_") { (Some(text.as_str()), None) } else { (None, Some(text.as_str())) };
+        arrival.referrer = Some(named_member(&state, id, None, card).await?);
+    }
     if arrival.store.is_some() {
         actor.require_at(Permission::MembersWrite, arrival.store.as_deref())?;
     }

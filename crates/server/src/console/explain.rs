@@ -87,6 +87,7 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
             (expired, _) => frame.say("title-expired", [("points", frame.points(currency, expired).into())]),
         },
         TransactionKind::Enrol => frame.t("kind-enrol"),
+        TransactionKind::Referral => frame.t("kind-referral"),
         TransactionKind::Close => frame.t("title-close"),
         TransactionKind::Erase => frame.t("title-erase"),
         TransactionKind::Profile => frame.t("title-profile"),
@@ -134,6 +135,13 @@ fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String
     }
     if receipt.expired > 0 && receipt.matured > 0 {
         remarks.push(frame.say("title-matured", [("points", frame.points(currency, receipt.matured).into())]));
+    }
+    if let Some(share) = &receipt.referrer_share {
+        let points = share.explanation.iter().map(|outcome| (outcome.currency, outcome.points));
+        for (currency, points) in points.filter(|(_, points)| *points != 0) {
+            let key = if points > 0 { "why-to-referrer" } else { "why-from-referrer" };
+            remarks.push(frame.say(key, [("points", frame.points(currency, points.saturating_abs()).into())]));
+        }
     }
     if let Some(reason) = &receipt.reason {
         remarks.push(frame.say("why-reason", [("reason", reason.as_str().into())]));

@@ -55,6 +55,11 @@ fn act_sentence(frame: &Frame, act: &Act, rule: FluentValue<'_>) -> String {
     match act {
         Act::Task => frame.say("why-task", [("rule", rule)]),
         Act::Message { .. } => frame.say("why-message", [("rule", rule)]),
+        Act::Reward { reward, quantity, out_of_stock, .. } => {
+            let key = if *out_of_stock { "why-reward-sold-out" } else { "why-reward" };
+            let (quantity, reward) = (super::format::number(*quantity), frame.reward_name(reward));
+            frame.say(key, [("rule", rule), ("quantity", quantity.into()), ("reward", reward.into())])
+        }
     }
 }
 

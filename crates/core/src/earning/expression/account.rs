@@ -11,7 +11,7 @@ use super::walk::mentions;
 use crate::earning::Window;
 
 /// The variables that only the account knows.
-pub(super) const ACCOUNT: [&str; 2] = ["history", "member"];
+pub(super) const ACCOUNT: [&str; 3] = ["history", "member", "referrer"];
 
 /// Something that the account knows, as a whole number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,12 @@ pub enum Fact {
     Count(String, Window),
     /// Their money in minor units.
     Amount(String, Window),
+    /// Whether somebody referred the member: 1, or 0.
+    Referred,
+    /// Activities of a kind in the window of this one, before it, of all whom the same member has referred.
+    ReferredCount(String, Window),
+    /// Their money in minor units.
+    ReferredAmount(String, Window),
 }
 
 /// A comparison or an operation on two whole numbers.
@@ -153,6 +159,15 @@ impl AccountCondition {
             ["member", "available"] => Fact::Available,
             ["member", "earned"] => Fact::Earned,
             ["member", "redeemed"] => Fact::Redeemed,
+            ["member", "referred"] => Fact::Referred,
+            ["referrer", kind, window, what] => {
+                let window = Window::counted(window).ok_or_else(|| unable(part))?;
+                let kind = (*kind).to_owned();
+                match *what {
+                    "count" => Fact::ReferredCount(kind, window),
+                    _ => Fact::ReferredAmount(kind, window),
+                }
+            }
             ["history", "days_since"] => Fact::DaysSince,
             ["history", kind, "days_since"] => Fact::DaysSinceKind((*kind).to_owned()),
             ["history", kind, "streak"] => Fact::Streak((*kind).to_owned()),
@@ -185,7 +200,7 @@ fn path(part: &IdedExpr) -> Option<Vec<&str>> {
 }
 
 fn unable(part: &IdedExpr) -> Problem {
-    let text = "the history and the member can only be compared and calculated with as whole numbers";
+    let text = "the history, the member and the referrer can only be compared and calculated with as whole numbers";
     Problem { part: part.id, text: text.to_owned() }
 }
 

@@ -28,6 +28,8 @@ pub(super) enum Kind {
     History,
     HistoryOf,
     HistoryIn,
+    Referrer,
+    ReferredOf,
 }
 
 /// What is wrong, and with which part.
@@ -56,6 +58,7 @@ pub(super) fn variable(name: &str) -> Option<Kind> {
         "context" => Kind::Context,
         "member" => Kind::Member,
         "history" => Kind::History,
+        "referrer" => Kind::Referrer,
         _ => return None,
     })
 }
@@ -80,6 +83,7 @@ fn fields(of: &Kind) -> &'static [(&'static str, Kind)] {
             ("available", Kind::Int(0, MOST_IN_ALL)),
             ("earned", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
             ("redeemed", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
+            ("referred", FLAG),
         ],
         Kind::HistoryOf => &[("streak", COUNT), ("days_since", COUNT)],
         Kind::HistoryIn => &[("count", COUNT), ("amount", Kind::Int(0, MOST_IN_ALL))],
@@ -125,7 +129,8 @@ impl<'a> Scope<'a> {
             Kind::Attributes => Some(Kind::Text),
             Kind::History if field == "days_since" => Some(COUNT),
             Kind::History => Some(Kind::HistoryOf),
-            Kind::HistoryOf if Window::counted(field).is_some() => Some(Kind::HistoryIn),
+            Kind::Referrer => Some(Kind::ReferredOf),
+            Kind::HistoryOf | Kind::ReferredOf if Window::counted(field).is_some() => Some(Kind::HistoryIn),
             _ => fields(&of).iter().find(|(name, _)| *name == field).map(|(_, kind)| kind.clone()),
         };
         match found {
@@ -133,7 +138,7 @@ impl<'a> Scope<'a> {
             Some(kind) => Ok(kind),
             None => {
                 let mut known: Vec<&str> = fields(&of).iter().map(|(name, _)| *name).collect();
-                if of == Kind::HistoryOf {
+                if matches!(of, Kind::HistoryOf | Kind::ReferredOf) {
                     known.extend(Window::COUNTED.map(Window::name));
                 }
                 let known =
@@ -323,5 +328,6 @@ fn called(kind: &Kind) -> &'static str {
         Kind::History => "the history",
         Kind::HistoryOf => "the history of a kind",
         Kind::HistoryIn => "the history of a window",
+        Kind::Referrer | Kind::ReferredOf => "what the referred did",
     }
 }
