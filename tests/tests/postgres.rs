@@ -277,7 +277,7 @@ fn every_table_of_records_can_be_distributed_by_member() {
         records += 1;
         assert!(columns.split(',').any(|column| column == "member_id"), "{table}: the index {index} lacks member_id");
     }
-    assert_eq!(records, 7, "{found}");
+    assert_eq!(records, 8, "{found}");
     for (what, sql) in [
         ("a trigger", "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"),
         ("a sequence", "SELECT relname FROM pg_class WHERE relkind = 'S'"),

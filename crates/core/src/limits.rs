@@ -18,6 +18,14 @@ pub const ATTRIBUTES: usize = 50;
 pub const EXPRESSION_CHARS: usize = 2_000;
 /// Earning rules, rewards or currencies in a program.
 pub const DOCUMENTS: usize = 10_000;
+/// Documents that one draft changes.
+pub const DRAFT_CHANGES: usize = 200;
+/// Moves that the history of one draft keeps.
+pub const DRAFT_MOVES: usize = 200;
+/// Drafts that are kept.
+pub const DRAFTS: usize = 10_000;
+/// Moments to come at which scheduled versions take effect.
+pub const SCHEDULED: usize = 1_000;
 /// Points that one command may move, and money in minor units that one activity may bear: 10^12.
 pub const AMOUNT: i64 = 1_000_000_000_000;
 /// Points of one wallet; far from the edge of `i64`, so that sums never overflow.

@@ -62,7 +62,7 @@ impl DataArgs {
     /// The key that signs the log of a program, made where the log has none yet. `None`: others hold it.
     pub fn log_key(&self, store: &mut AnyStore) -> Result<Option<SigningKey>> {
         let file = self.log_key_file();
-        let (keys, program) = (log_keys(store)?, load_program(store)?.settings.id);
+        let (keys, program) = (log_keys(store)?, load_program(store)?.settings.id.clone());
         let key = match std::fs::read_to_string(&file) {
             Ok(text) => SigningKey::parse(&text).with_context(|| file.display().to_string())?,
             Err(error) if error.kind() == ErrorKind::NotFound && !keys.is_empty() => return Ok(None),

@@ -171,9 +171,20 @@ impl Outcomes {
 }
 
 impl EngineHandle {
-    /// The program in force: the one that was published last, on this node or another.
+    /// The program in force: the one that was published last, on this node or another, as it is shown now.
     pub fn program(&self) -> Arc<Program> {
-        Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner))
+        let program = Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner));
+        let now = self.now();
+        if program.shows(now) {
+            return program;
+        }
+        // A scheduled version has taken effect. What is decided goes by its own moment anyway.
+        let shown = Arc::new(program.as_of(now));
+        let mut current = self.program.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&program, &current) {
+            *current = Arc::clone(&shown);
+        }
+        shown
     }
 
     /// The program's time: the machine's clock, set back by the offset of a replayed data directory.
@@ -277,6 +288,29 @@ impl EngineHandle {
         let first = self.queues.first().ok_or_else(stopped)?;
         first.blocking_send(errand).map_err(|_| stopped())?;
         settled(result.blocking_recv().map_err(|_| stopped())?)
+    }
+
+    /// Decides a command under the program that it was made under, over the rows as they are, and changes nothing. `is_new`:
+    /// for a member who is not there yet, as though enrolled.
+    pub async fn try_out(&self, command: Command, is_new: bool) -> Outcome {
+        let (command, program) = (command.dry(), self.program());
+        let decide = move |store: &mut dyn Store, ids: &mut IdGenerator| {
+            let commands = std::slice::from_ref(&command);
+            let mut loaded = store.prefetch(&Footprint::of(commands))?;
+            if let Some(more) = Footprint::follow_up(commands, &loaded) {
+                loaded.merge(store.prefetch(&more)?);
+            }
+            if is_new {
+                loaded.accounts.entry(command.member_id).or_default();
+            }
+            // A panic here would end the thread that decides for everyone.
+            let decided =
+                catch_unwind(AssertUnwindSafe(|| Batch::new(&program, loaded, ids, system_now()).decide(&command)));
+            decided
+                .map_err(|_| StoreError::Rejected("the kernel panicked; see the log".to_owned()))?
+                .map_err(Into::into)
+        };
+        self.run_with_ids(decide).await
     }
 
     /// Lets happen what is due at `now` on at most `limit` accounts. Returns on how many something happened.

@@ -8,6 +8,7 @@ mod log;
 mod point_value;
 mod postgres;
 mod privacy;
+mod publish;
 mod ram;
 pub mod read;
 pub mod read_activities;
@@ -32,8 +33,9 @@ pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
     stored_keyring,
 };
+pub use publish::{Published, publish, publish_as, publish_changes, withdraw_versions};
 pub use ram::RamStore;
 pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use rotation::{Rotated, begin_rotation, rotate};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, create_private, rewind};
-pub use writer::{Published, Store, id_generator, load_program, publish, publish_as, verify, write_records};
+pub use writer::{Store, id_generator, load_program, verify, write_records};

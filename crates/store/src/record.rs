@@ -5,7 +5,6 @@
 use guerdon_core::audit::{AuditColumns, AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId, TransactionId};
 use guerdon_core::ledger::Verifier;
-use guerdon_core::program::Bundle;
 use guerdon_core::proofs::Hash;
 use guerdon_core::time::Timestamp;
 use serde::Serialize;
@@ -14,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::engine::system_now;
 use crate::log::Leaf;
 use crate::rows::{self, Cell, Cells};
-use crate::{CommandError, EngineHandle, Published, StoreError, publish_as};
+use crate::{CommandError, EngineHandle, StoreError};
 
 /// A stored record: typed by its kind, found by its id or by what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,20 +114,6 @@ impl EngineHandle {
         // Records are dated by the machine's clock; the program's own may be set back.
         let now = system_now();
         self.run_with_ids(move |store, ids: &mut IdGenerator| store.write_records(&changes, &events, now, ids)).await
-    }
-
-    /// Publishes a program file as an act of someone, by the program's time; see [`publish_as`](crate::publish_as).
-    pub async fn publish(&self, bundle: Bundle, event: AuditEvent) -> Result<Published, CommandError> {
-        let now = self.now();
-        let published = self.run_with_ids(move |store, ids| publish_as(store, &bundle, now, event, ids)).await?;
-        self.take_over().await?;
-        Ok(published)
-    }
-
-    /// Waits until what was published is in force here.
-    pub(crate) async fn take_over(&self) -> Result<(), CommandError> {
-        // Before whatever comes next the writer looks whether something was published.
-        self.run(|_| Ok(())).await
     }
 
     /// Deletes at most `limit` records that have expired. Returns how many.

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId};
-use guerdon_core::kernel::{Changes, Footprint, Loaded, Refusal, RefusalCode};
+use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::{Verifier, VerifyReport};
-use guerdon_core::program::{Bundle, Document, POINT_VALUE, Program};
+use guerdon_core::program::{Document, Program};
 use guerdon_core::proofs::{TileId, Tiles};
-use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
 
 use crate::log::{LogGrowth, LogHead, OutboxBatch};
@@ -256,15 +255,6 @@ impl Store for Box<dyn Store> {
     }
 }
 
-/// Which documents a publication changed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// `kind id version` of each new version.
-    pub added: Vec<String>,
-    /// `kind id` of each that was retired.
-    pub retired: Vec<String>,
-}
-
 /// A generator of ids for work on a store that no engine runs over.
 pub fn id_generator(store: &mut dyn Store) -> Result<IdGenerator, StoreError> {
     Ok(IdGenerator::after(store.node()?, store.last_id()?))
@@ -279,114 +269,6 @@ pub fn write_records(
 ) -> Result<(), StoreError> {
     let mut ids = id_generator(store)?;
     store.write_records(changes, events, now, &mut ids)
-}
-
-/// Publishes a program file: new versions of what differs, retirement of what is gone. The first versions hold from the
-/// beginning of time, later ones from `now`. Nothing stands in the audit log about it: see [`publish_as`].
-pub fn publish(store: &mut dyn Store, bundle: &Bundle, now: Timestamp) -> Result<Published, StoreError> {
-    publish_with(store, bundle, now, None, &mut IdGenerator::new(0))
-}
-
-/// The same as an act of someone. The event is written when something has changed, and says what; ids are those of the
-/// engine, or of [`id_generator`] where none runs.
-pub fn publish_as(
-    store: &mut dyn Store,
-    bundle: &Bundle,
-    now: Timestamp,
-    event: AuditEvent,
-    ids: &mut IdGenerator,
-) -> Result<Published, StoreError> {
-    publish_with(store, bundle, now, Some(event), ids)
-}
-
-fn publish_with(
-    store: &mut dyn Store,
-    bundle: &Bundle,
-    now: Timestamp,
-    event: Option<AuditEvent>,
-    ids: &mut IdGenerator,
-) -> Result<Published, StoreError> {
-    let existing = store.documents()?;
-    let wanted = bundle.documents().map_err(refused)?;
-    let newest = |kind: &str, id: &str| {
-        existing.iter().filter(|known| known.kind == kind && known.id == id).max_by_key(|known| known.version)
-    };
-    let mut published = Published::default();
-    let mut added = Vec::new();
-    if let Some(program) = newest("program", "program") {
-        check_same_program(program, bundle)?;
-    }
-    for document in &wanted {
-        let before = newest(&document.kind, &document.id);
-        if let Some(before) = before {
-            check_stock_unchanged(before, document)?;
-            if before.body == document.body && before.position == document.position && before.state == "active" {
-                continue;
-            }
-        }
-        let version = before.map_or(1, |before| before.version + 1);
-        let effective_from = if before.is_some() { now } else { Timestamp::ZERO };
-        published.added.push(format!("{} {} {version}", document.kind, document.id));
-        added.push(Document { version, effective_from, ..document.clone() });
-    }
-    for before in existing.iter().filter(|known| newest(&known.kind, &known.id) == Some(known)) {
-        let gone = !wanted.iter().any(|document| document.kind == before.kind && document.id == before.id);
-        if gone && before.kind != POINT_VALUE && before.state == "active" {
-            if before.kind == "currency" {
-                let problem = format!("currency `{}` cannot be removed: wallets may hold it", before.id);
-                return Err(refused(problem));
-            }
-            published.retired.push(format!("{} {}", before.kind, before.id));
-            let (version, state) = (before.version + 1, "retired".to_owned());
-            added.push(Document { version, effective_from: now, state, ..before.clone() });
-        }
-    }
-    let stock: Vec<(String, i64)> =
-        bundle.rewards.iter().filter_map(|reward| Some((reward.id.clone(), reward.stock?))).collect();
-    let Published { added: versions, retired } = &published;
-    let after = serde_json::json!({ "added": versions, "retired": retired });
-    let event = event.filter(|_| !added.is_empty()).map(|event| AuditEvent { after, ..event });
-    store.add_documents(&added, &stock, event.as_slice(), ids)?;
-    Ok(published)
-}
-
-fn refused(problem: String) -> StoreError {
-    Refusal::new(RefusalCode::InvalidRequest, problem).into()
-}
-
-fn check_same_program(before: &Document, bundle: &Bundle) -> Result<(), StoreError> {
-    let known: guerdon_core::program::ProgramSettings =
-        serde_json::from_str(&before.body).map_err(|error| StoreError::Unusable(error.to_string()))?;
-    if (&known.id, &known.money, &known.time_zone)
-        == (&bundle.program.id, &bundle.program.money, &bundle.program.time_zone)
-    {
-        return Ok(());
-    }
-    Err(refused(format!(
-        "the data directory holds the program `{}` ({}, {}); its id, money and time zone cannot change. \
-         Choose another directory for `{}`",
-        known.id, known.money, known.time_zone, bundle.program.id
-    )))
-}
-
-fn check_stock_unchanged(before: &Document, after: &Document) -> Result<(), StoreError> {
-    if before.kind != "reward" {
-        return Ok(());
-    }
-    let stock = |document: &Document| {
-        serde_json::from_str::<Reward>(&document.body)
-            .map(|reward| reward.stock)
-            .map_err(|error| StoreError::Unusable(error.to_string()))
-    };
-    let (was, is) = (stock(before)?, stock(after)?);
-    if was == is {
-        return Ok(());
-    }
-    Err(refused(format!(
-        "reward `{}`: its initial stock was published as {was:?} and cannot be rewritten to {is:?}; \
-         offer the new units as another reward",
-        after.id
-    )))
 }
 
 /// Compiles the program that the store holds.

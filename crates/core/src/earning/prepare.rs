@@ -44,6 +44,9 @@ pub struct Candidate {
 /// An activity with everything evaluated that depends on it alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedActivity {
+    /// The program under which it was prepared: all of the activity is decided under that one, whatever is published
+    /// meanwhile.
+    pub program: Program,
     /// Its kind.
     pub kind: String,
     /// As received, JSON.
@@ -159,8 +162,9 @@ pub fn prepare(
     };
     let tracked = program.tracked(&activity.kind).to_vec();
     let tracked_referred = program.tracked_referred(&activity.kind).to_vec();
-    let caps = program.settings.caps.clone();
+    let caps = program.settings_at(at).caps.clone();
     Ok(PreparedActivity {
+        program: program.clone(),
         kind: activity.kind.clone(),
         body: String::new(),
         amount: measured.net,
@@ -180,12 +184,13 @@ pub fn prepare(
 fn rules_in_force<'a>(program: &'a Program, kind: &str, at: Timestamp) -> Vec<&'a Arc<CompiledRule>> {
     let rules = &program.rules;
     let in_force = rules.iter().enumerate().filter_map(|(index, rule)| {
-        let replaced =
-            rules.get(index + 1).is_some_and(|next| next.rule.id == rule.rule.id && next.effective_from <= at);
+        let later = rules.get(index + 1..).unwrap_or_default().iter().take_while(|next| next.rule.id == rule.rule.id);
+        let replaced = later.into_iter().any(|next| next.effective_from <= at);
         (rule.active && rule.effective_from <= at && !replaced && rule.rule.trigger.listens(kind)).then_some(rule)
     });
     let mut in_force: Vec<&Arc<CompiledRule>> = in_force.collect();
-    in_force.sort_by_key(|rule| std::cmp::Reverse(rule.rule.priority));
+    // By the places of these versions: one that is to come may have another.
+    in_force.sort_by_key(|rule| (std::cmp::Reverse(rule.rule.priority), rule.position));
     in_force
 }
 

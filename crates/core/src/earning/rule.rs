@@ -357,6 +357,8 @@ pub struct CompiledRule {
     pub effective_from: Timestamp,
     /// Whether it is in force, or retired from `effective_from` on.
     pub active: bool,
+    /// Its place among the rules.
+    pub position: i64,
     pub(super) condition: Option<Expression>,
     pub(super) line_filter: Option<Expression>,
 }
@@ -369,7 +371,7 @@ impl CompiledRule {
         let condition = rule.condition.as_deref().map(|text| Expression::compile("condition", text, &on_activity));
         let line_filter = rule.effect.lines().map(|text| Expression::compile("lines", text, &on_line));
         let (condition, line_filter) = (condition.transpose()?, line_filter.transpose()?);
-        Ok(Self { condition, line_filter, rule, version, effective_from, active })
+        Ok(Self { condition, line_filter, rule, version, effective_from, active, position: 0 })
     }
 
     /// What its condition asks of the account.

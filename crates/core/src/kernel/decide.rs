@@ -122,6 +122,11 @@ pub(super) fn decide(
     if let Action::Merge { from, reason } = &command.action {
         return life::merge(program, command, (*from, reason), loaded, [id, TransactionId(ids.next(now))]);
     }
+    // What was prepared under one program is decided under it, though another was published meanwhile.
+    let program = match &command.action {
+        Action::Record(activity) => &activity.program,
+        _ => program,
+    };
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
@@ -294,7 +299,7 @@ impl<'a> Draft<'a> {
         if let Some((reference, other)) = references.iter().find_map(|one| loaded.references.get_key_value(one)) {
             return Err(taken(reference, *other));
         }
-        for currency in &self.program.currencies {
+        for currency in self.program.currencies_at(self.command.at) {
             self.account.wallet_mut(currency.id);
         }
         self.member = Some(NewMember { sealed: sealed.clone(), references: references.clone() });
@@ -401,7 +406,7 @@ impl<'a> Draft<'a> {
     }
 
     fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str) -> Result<(), Refusal> {
-        if self.program.currency(currency).is_none() {
+        if self.program.currency_at(currency, self.command.at).is_none() {
             let problem = format!("the program has no currency {}", currency.0);
             return Err(Refusal::new(RefusalCode::UnknownCurrency, problem));
         }

@@ -24,7 +24,7 @@ impl Draft<'_> {
         id: OrderId,
     ) -> Result<(), Refusal> {
         let at = self.command.at;
-        let reward = self.program.reward(reward_id).ok_or_else(|| {
+        let reward = self.program.reward_at(reward_id, at).ok_or_else(|| {
             let shown: String = reward_id.chars().take(64).collect();
             Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`"))
         })?;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::documents::{Document, is_json};
+use super::position::{json_problem, toml_problem};
 use super::template::Template;
 use crate::earning::{Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
@@ -145,35 +147,36 @@ pub struct Bundle {
     pub rewards: Vec<Reward>,
 }
 
-/// One version of one piece of configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    /// `program`, `currency`, `rule`, `campaign`, `template` or `reward`.
-    pub kind: String,
-    /// Its id within the kind.
-    pub id: String,
-    /// Counts from 1.
-    pub version: i64,
-    /// Its place among those of its kind.
-    pub position: i64,
-    /// From when it holds.
-    pub effective_from: Timestamp,
-    /// `active` or `retired`.
-    pub state: String,
-    /// JSON.
-    pub body: String,
-}
-
 impl Bundle {
-    /// Reads a program file: TOML, or JSON when it begins with `{`. The message names the line or field.
+    /// Reads a program file: TOML, or JSON when it begins with `{`. The message names the line and
+    /// column, or the field.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bundle: Self = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|error| error.to_string())?
-        } else {
-            toml::from_str(text).map_err(|error| error.to_string())?
+        let bundle: Self = match is_json(text) {
+            true => serde_json::from_str(text).map_err(|error| json_problem(&error))?,
+            false => toml::from_str(text).map_err(|error| toml_problem(text, &error))?,
         };
         bundle.validate()?;
         Ok(bundle)
+    }
+
+    /// The bundle of documents that are in force at one moment.
+    pub fn of_documents(documents: &[Document]) -> Result<Self, String> {
+        fn all<T: serde::de::DeserializeOwned>(documents: &[Document], kind: &str) -> Result<Vec<T>, String> {
+            let mut own: Vec<&Document> = documents.iter().filter(|document| document.kind == kind).collect();
+            own.sort_by(|a, b| (a.position, &a.id).cmp(&(b.position, &b.id)));
+            let read = |document: &Document| {
+                serde_json::from_str(&document.body).map_err(|error| format!("{kind} `{}`: {error}", document.id))
+            };
+            own.into_iter().map(read).collect()
+        }
+        Ok(Self {
+            program: all(documents, "program")?.pop().ok_or("there is no program among the documents")?,
+            currencies: all(documents, "currency")?,
+            rules: all(documents, "rule")?,
+            campaigns: all(documents, "campaign")?,
+            templates: all(documents, "template")?,
+            rewards: all(documents, "reward")?,
+        })
     }
 
     /// Checks every field; the message names it.

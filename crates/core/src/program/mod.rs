@@ -1,11 +1,24 @@
-//! The program: its currencies, rules and rewards as an operator writes them, and the compiled snapshot in force.
+//! The program: its currencies, rules and rewards as an operator writes them, the versions of each, the drafts of new ones,
+//! and the compiled snapshot in force.
 
 mod bundle;
+mod compare;
+mod documents;
+mod draft;
+mod position;
 mod snapshot;
 mod template;
 mod value;
+mod versions;
 
-pub use bundle::{Bundle, Currency, Document, Expiry, Granule, ProgramSettings, Text};
+pub use bundle::{Bundle, Currency, Expiry, Granule, ProgramSettings, Text};
+pub use compare::{Difference, NOTICE_DAYS, Verdict, compare, differences, earliest};
+pub use documents::{
+    Document, DocumentChange, KINDS, check_from, check_lasting, check_retirable, holding, in_force, newest, own_id,
+    parse_document, typed, with_changes,
+};
+pub use draft::{Brought, DRAFT, Draft, Move, Stage, Standing};
 pub use snapshot::Program;
 pub use template::Template;
 pub use value::{Floating, POINT_VALUE, PointValue, ValueVersion};
+pub use versions::Versions;

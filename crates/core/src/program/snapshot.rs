@@ -1,25 +1,35 @@
 //! The compiled configuration in force: built from documents, immutable, shared by every thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::{Bound, Deref, DerefMut};
 use std::sync::Arc;
 
-use super::bundle::{Currency, Document, Granule, ProgramSettings, money_digits};
+use super::bundle::{Currency, Granule, ProgramSettings, money_digits};
+use super::documents::Document;
 use super::template::Template;
 use super::value::{POINT_VALUE, PointValue, ValueVersion};
+use super::versions::Versions;
 use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
 use crate::time::{Calendar, Timestamp};
 
-/// A program, ready to decide.
-pub struct Program {
+/// A program, ready to decide; cheap to clone. It holds all versions of everything: what is decided goes by the versions of
+/// the decided moment (`…_at`), what is shown by those of the moment for which the snapshot was taken ([`Program::as_of`]).
+#[derive(Clone)]
+pub struct Program(Arc<Snapshot>);
+
+/// What a program holds.
+#[derive(Clone)]
+pub struct Snapshot {
     /// Its settings.
     pub settings: ProgramSettings,
     /// Its calendar.
     pub calendar: Calendar,
     /// Digits after the decimal point of its money.
     pub money_digits: u32,
-    /// Its currencies, in the order of the file.
+    /// Its currencies, in the order of their numbers.
     pub currencies: Vec<Currency>,
     /// All versions of all rules, in the order of the file and of their versions.
     pub rules: Vec<Arc<CompiledRule>>,
@@ -28,46 +38,85 @@ pub struct Program {
     tracked: BTreeMap<String, Vec<Window>>,
     tracked_referred: BTreeMap<String, Vec<Window>>,
     rewards: BTreeMap<String, Reward>,
-    templates: BTreeMap<String, Template>,
+    templates: BTreeMap<String, Versions<Template>>,
     pub(super) values: BTreeMap<CurrencyId, Vec<ValueVersion>>,
+    all_settings: Versions<ProgramSettings>,
+    all_currencies: BTreeMap<CurrencyId, Versions<Currency>>,
+    all_rewards: BTreeMap<String, Versions<Reward>>,
+    documents: Arc<[Document]>,
+    /// For which moment it was taken.
+    as_of: Timestamp,
+    /// The moments at which something takes effect.
+    moments: BTreeSet<Timestamp>,
+}
+
+impl Deref for Program {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+impl DerefMut for Program {
+    fn deref_mut(&mut self) -> &mut Snapshot {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// Whether it is the same snapshot.
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Program {}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "program {} as of {}", self.settings.id, self.as_of)
+    }
 }
 
 impl Program {
-    /// Compiles the stored documents. The message names the document that does not fit.
+    /// Compiles the stored documents; what it shows are the newest versions. The message names the document that does not
+    /// fit.
     pub fn from_documents(documents: &[Document]) -> Result<Self, String> {
-        let mut settings = None;
-        let mut currencies = BTreeMap::new();
-        let mut rewards = BTreeMap::new();
-        let mut templates = BTreeMap::new();
+        let mut all_settings = Versions::default();
+        let mut all_currencies: BTreeMap<CurrencyId, Versions<Currency>> = BTreeMap::new();
+        let mut all_rewards: BTreeMap<String, Versions<Reward>> = BTreeMap::new();
+        let mut templates: BTreeMap<String, Versions<Template>> = BTreeMap::new();
         let mut values: BTreeMap<&str, Vec<ValueVersion>> = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
         for document in documents {
             let what = format!("{} `{}` version {}", document.kind, document.id, document.version);
             let active = document.state == "active";
+            let (version, from) = (document.version, document.effective_from);
             match document.kind.as_str() {
-                "program" => settings = Some(read::<ProgramSettings>(&what, &document.body)?),
+                "program" => all_settings.add(version, from, Some(read::<ProgramSettings>(&what, &document.body)?)),
                 "currency" => {
                     let currency: Currency = read(&what, &document.body)?;
-                    currencies.insert(currency.id, currency);
+                    all_currencies.entry(currency.id).or_default().add(version, from, Some(currency));
                 }
-                "reward" if active => {
-                    rewards.insert(document.id.clone(), read::<Reward>(&what, &document.body)?);
+                "reward" => {
+                    let reward = read::<Reward>(&what, &document.body)?;
+                    all_rewards.entry(document.id.clone()).or_default().add(version, from, active.then_some(reward));
                 }
-                "reward" => drop(rewards.remove(&document.id)),
-                "template" if active => {
-                    templates.insert(document.id.clone(), read::<Template>(&what, &document.body)?);
+                "template" => {
+                    let template = read::<Template>(&what, &document.body)?;
+                    templates.entry(document.id.clone()).or_default().add(version, from, active.then_some(template));
                 }
-                "template" => drop(templates.remove(&document.id)),
                 "rule" => {
                     let rule: Rule = read(&what, &document.body)?;
-                    let compiled = CompiledRule::compile(rule, document.version, document.effective_from, active)
+                    let mut compiled = CompiledRule::compile(rule, version, from, active)
                         .map_err(|problem| format!("{what}: {problem}"))?;
-                    rules.push((document.position, compiled));
+                    compiled.position = document.position;
+                    rules.push(compiled);
                 }
                 "campaign" => {
                     let campaign: Campaign = read(&what, &document.body)?;
-                    let (version, from) = (document.version, document.effective_from);
                     let compiled = CompiledCampaign::compile(campaign, version, from, active)
                         .map_err(|problem| format!("{what}: {problem}"))?;
                     campaigns.entry(document.id.clone()).or_default().push(Arc::new(compiled));
@@ -80,22 +129,72 @@ impl Program {
                 other => return Err(format!("this version knows no configuration of kind `{other}`")),
             }
         }
-        let settings = settings.ok_or("there is no program in this data directory; run `guerdon init`")?;
+        let first = all_settings.first().ok_or("there is no program in this data directory; run `guerdon init`")?;
+        let settings: ProgramSettings = first.clone();
         let rules = in_order(rules);
         campaigns.values_mut().for_each(|versions| versions.sort_by_key(|campaign| campaign.version));
-        Ok(Self {
+        let program = Self(Arc::new(Snapshot {
             calendar: Calendar::new(&settings.time_zone)?,
             money_digits: money_digits(&settings.money).ok_or("unknown money")?,
+            currencies: Vec::new(),
             tracked: tracked(&rules, &campaigns),
             tracked_referred: by_kind(in_use(&rules).flat_map(|rule| rule.counted_referred())),
             rules,
             campaigns,
-            rewards,
+            rewards: BTreeMap::new(),
+            values: by_currency(values, &all_currencies),
             templates,
-            values: by_currency(values, &currencies),
-            currencies: currencies.into_values().collect(),
             settings,
-        })
+            all_settings,
+            all_currencies,
+            all_rewards,
+            documents: documents.into(),
+            as_of: Timestamp::ZERO,
+            moments: documents.iter().map(|document| document.effective_from).collect(),
+        }));
+        Ok(program.as_of(Timestamp::NEVER))
+    }
+
+    /// The same program as it is shown at `at`.
+    pub fn as_of(&self, at: Timestamp) -> Self {
+        let mut snapshot = Snapshot::clone(&self.0);
+        snapshot.settings = self.settings_at(at).clone();
+        snapshot.currencies = self.currencies_at(at).cloned().collect();
+        let rewards = self.all_rewards.iter();
+        snapshot.rewards = rewards.filter_map(|(id, all)| Some((id.clone(), all.at(at)?.clone()))).collect();
+        snapshot.as_of = at;
+        Self(Arc::new(snapshot))
+    }
+
+    /// The documents that it was compiled from: all versions of all.
+    pub fn documents(&self) -> &[Document] {
+        &self.documents
+    }
+
+    /// Whether what it shows is what holds at `now`: nothing takes effect between the moment it was taken for and `now`.
+    pub fn shows(&self, now: Timestamp) -> bool {
+        let (from, to) = (self.as_of.min(now), self.as_of.max(now));
+        self.moments.range((Bound::Excluded(from), Bound::Included(to))).next().is_none()
+    }
+
+    /// The settings that hold at `at`; before the first ones take effect, those.
+    pub fn settings_at(&self, at: Timestamp) -> &ProgramSettings {
+        self.all_settings.at(at).or_else(|| self.all_settings.first()).unwrap_or(&self.settings)
+    }
+
+    /// The currencies that there are at `at`, in the order of their numbers.
+    pub fn currencies_at(&self, at: Timestamp) -> impl Iterator<Item = &Currency> {
+        self.all_currencies.values().filter_map(move |versions| versions.at(at))
+    }
+
+    /// The currency of a number, as it is at `at`.
+    pub fn currency_at(&self, id: CurrencyId, at: Timestamp) -> Option<&Currency> {
+        self.all_currencies.get(&id)?.at(at)
+    }
+
+    /// The reward of an id, as it is offered at `at`.
+    pub fn reward_at(&self, id: &str, at: Timestamp) -> Option<&Reward> {
+        self.all_rewards.get(id)?.at(at)
     }
 
     /// The windows in which accounts count a kind of activity, because conditions ask for it.
@@ -118,27 +217,27 @@ impl Program {
         self.campaigns.get(id)?.iter().rev().find(|campaign| campaign.effective_from <= at)
     }
 
-    /// The newest version of each campaign, by id.
+    /// The version of each campaign that is shown, by id; those that only take effect later are left out.
     pub fn campaigns(&self) -> impl Iterator<Item = &Arc<CompiledCampaign>> {
-        self.campaigns.values().filter_map(|versions| versions.last())
+        self.campaigns.keys().filter_map(|id| self.campaign(id, self.as_of))
     }
 
-    /// The reward of an id.
+    /// The reward of an id, as it is shown.
     pub fn reward(&self, id: &str) -> Option<&Reward> {
         self.rewards.get(id)
     }
 
-    /// The template of an id.
+    /// The template of an id that is shown.
     pub fn template(&self, id: &str) -> Option<&Template> {
-        self.templates.get(id)
+        self.templates.get(id)?.at(self.as_of)
     }
 
-    /// All rewards, by id.
+    /// All rewards that are shown, by id.
     pub fn rewards(&self) -> impl Iterator<Item = &Reward> {
         self.rewards.values()
     }
 
-    /// The currency of a number.
+    /// The currency of a number, as it is shown.
     pub fn currency(&self, id: CurrencyId) -> Option<&Currency> {
         self.currencies.iter().find(|currency| currency.id == id)
     }
@@ -150,7 +249,7 @@ impl Program {
 
     /// When points of a currency earned at `at` expire.
     pub fn expires_at(&self, currency: CurrencyId, at: Timestamp) -> Timestamp {
-        match self.currency(currency).and_then(|currency| currency.expiry.as_ref()) {
+        match self.currency_at(currency, at).and_then(|currency| currency.expiry.as_ref()) {
             None => Timestamp::NEVER,
             Some(expiry) if expiry.granule == Granule::Month => self.calendar.end_of_month_after(at, expiry.after),
             Some(expiry) => self.calendar.end_of_day_after(at, expiry.after),
@@ -159,7 +258,7 @@ impl Program {
 
     /// The end of the granule that holds `at`: when points of a currency expire that live at least until then.
     pub fn end_of_granule(&self, currency: CurrencyId, at: Timestamp) -> Timestamp {
-        match self.currency(currency).and_then(|currency| currency.expiry.as_ref()) {
+        match self.currency_at(currency, at).and_then(|currency| currency.expiry.as_ref()) {
             None => Timestamp::NEVER,
             Some(expiry) if expiry.granule == Granule::Month => self.calendar.end_of_month_after(at, 0),
             Some(_) => self.calendar.end_of_day_after(at, 0),
@@ -175,22 +274,23 @@ impl Program {
 /// The values of each currency, oldest first.
 fn by_currency(
     values: BTreeMap<&str, Vec<ValueVersion>>,
-    currencies: &BTreeMap<CurrencyId, Currency>,
+    currencies: &BTreeMap<CurrencyId, Versions<Currency>>,
 ) -> BTreeMap<CurrencyId, Vec<ValueVersion>> {
     let named = |(code, mut versions): (&str, Vec<ValueVersion>)| {
-        let currency = currencies.values().find(|currency| currency.code == code)?;
+        let of_code = |versions: &Versions<Currency>| versions.first().is_some_and(|currency| currency.code == code);
+        let (id, _) = currencies.iter().find(|(_, versions)| of_code(versions))?;
         versions.sort_by_key(|value| value.version);
-        Some((currency.id, versions))
+        Some((*id, versions))
     };
     values.into_iter().filter_map(named).collect()
 }
 
 /// All versions of a rule side by side, at the place of its newest version.
-fn in_order(mut rules: Vec<(i64, CompiledRule)>) -> Vec<Arc<CompiledRule>> {
-    rules.sort_by_key(|(_, compiled)| compiled.version);
+fn in_order(mut rules: Vec<CompiledRule>) -> Vec<Arc<CompiledRule>> {
+    rules.sort_by_key(|compiled| compiled.version);
     let places: BTreeMap<String, i64> =
-        rules.iter().map(|(position, compiled)| (compiled.rule.id.clone(), *position)).collect();
-    let mut rules: Vec<Arc<CompiledRule>> = rules.into_iter().map(|(_, compiled)| Arc::new(compiled)).collect();
+        rules.iter().map(|compiled| (compiled.rule.id.clone(), compiled.position)).collect();
+    let mut rules: Vec<Arc<CompiledRule>> = rules.into_iter().map(Arc::new).collect();
     rules.sort_by_key(|compiled| (places.get(&compiled.rule.id).copied(), compiled.rule.id.clone(), compiled.version));
     rules
 }

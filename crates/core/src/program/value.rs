@@ -68,9 +68,9 @@ impl Program {
         self.values.get(&currency).map_or(&[], Vec::as_slice)
     }
 
-    /// The floating value of a point at `at`, within the bounds of now. `None`: the value is fixed by `per_money_unit`.
+    /// The floating value of a point at `at`, within the bounds of then. `None`: the value is fixed by `per_money_unit`.
     fn floating_value(&self, currency: CurrencyId, at: Timestamp) -> Option<Decimal> {
-        let bounds = self.currency(currency)?.floating.as_ref()?;
+        let bounds = self.currency_at(currency, at)?.floating.as_ref()?;
         let held = self.values(currency).iter().rfind(|value| value.effective_from <= at)?;
         Some(held.published.value.clamp(bounds.least, bounds.most))
     }
@@ -79,7 +79,7 @@ impl Program {
     /// such as a third.
     pub fn point_value(&self, currency: CurrencyId, at: Timestamp) -> Decimal {
         let fixed = || {
-            let per_unit = self.currency(currency).map_or(1, |currency| currency.per_money_unit);
+            let per_unit = self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit);
             Decimal::ONE.checked_div(Decimal::from(per_unit)).unwrap_or_default()
         };
         self.floating_value(currency, at).unwrap_or_else(fixed)
@@ -92,7 +92,7 @@ impl Program {
             let worth = minor.and_then(|minor| minor.checked_mul(Decimal::from(points))).map(|worth| worth.floor());
             return worth.and_then(|worth| i64::try_from(worth).ok()).unwrap_or(i64::MAX);
         }
-        let per_unit = self.currency(currency).map_or(1, |currency| currency.per_money_unit);
+        let per_unit = self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit);
         let value = i128::from(points) * i128::from(self.minor_per_major());
         i64::try_from(value.div_euclid(i128::from(per_unit.max(1)))).unwrap_or(i64::MAX)
     }
@@ -102,7 +102,7 @@ impl Program {
         let exact = match self.floating_value(currency, at) {
             Some(value) => cost.checked_div(value),
             None => {
-                let per_unit = self.currency(currency).map_or(1, |currency| currency.per_money_unit);
+                let per_unit = self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit);
                 cost.checked_mul(Decimal::from(per_unit))
             }
         };

@@ -1,0 +1,535 @@
+//! Compares two versions of a document field by field, and judges each difference from the member's side: more earned, a
+//! longer life, a lower price and fewer limits are better. What cannot be judged, such as another condition, counts as
+//! adverse: nobody is to find out at a till that a change was one for the worse after all.
+
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::documents::{Document, DocumentChange, holding, typed};
+use crate::time::Timestamp;
+
+/// How long before it takes effect an adverse change is announced, in days.
+pub const NOTICE_DAYS: i64 = 30;
+
+/// What a difference means for members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// They get more, or pay less.
+    Better,
+    /// They get less, or pay more.
+    Worse,
+    /// It is the same to them.
+    Neutral,
+    /// It depends; it counts as adverse.
+    Unclear,
+}
+
+impl Verdict {
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Neutral => "neutral",
+            Self::Unclear => "unclear",
+        }
+    }
+
+    /// Whether it needs notice.
+    pub fn is_adverse(self) -> bool {
+        matches!(self, Self::Worse | Self::Unclear)
+    }
+
+    fn reversed(self) -> Self {
+        match self {
+            Self::Better => Self::Worse,
+            Self::Worse => Self::Better,
+            same => same,
+        }
+    }
+}
+
+/// One difference between two versions of a document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// Of which kind of document.
+    pub kind: String,
+    /// Of which document.
+    pub id: String,
+    /// The field, such as `effect.rate`; empty: the document as a whole.
+    pub field: String,
+    /// Before; null: not there.
+    pub before: Value,
+    /// After; null: not there.
+    pub after: Value,
+    /// What it means for members.
+    pub verdict: Verdict,
+}
+
+impl Difference {
+    /// `rule `base`: `effect.rate` 2 → 1`, as a refusal names it.
+    pub fn sentence(&self) -> String {
+        let Self { kind, id, field, before, after, .. } = self;
+        let what = format!("{kind} `{id}`");
+        match (field.is_empty(), before, after) {
+            (true, Value::Null, _) => format!("{what} is new"),
+            (true, _, Value::Null) => format!("{what} is retired"),
+            _ => format!("{what}: `{field}` {} → {}", short(before), short(after)),
+        }
+    }
+}
+
+/// A value in a sentence, cut where it is long.
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+/// The differences that changes make to what holds at `from`, in the order of the changes.
+pub fn differences(live: &[Document], changes: &[DocumentChange], from: Timestamp) -> Result<Vec<Difference>, String> {
+    let mut all = Vec::new();
+    for change in changes {
+        let held = holding(live, &change.kind, &change.id, from).filter(|held| held.state == "active");
+        let before: Option<Value> = match held {
+            Some(held) => Some(serde_json::from_str(&held.body).map_err(|error| error.to_string())?),
+            None => None,
+        };
+        let after = change.document.as_ref().map(|document| typed(&change.kind, document)).transpose();
+        let after = after.map_err(|problem| format!("{}: {problem}", change.subject()))?;
+        all.extend(compare(&change.kind, &change.id, before.as_ref(), after.as_ref()));
+    }
+    Ok(all)
+}
+
+/// Compares two versions of a document; `None`: there is none, or it is retired.
+pub fn compare(kind: &str, id: &str, before: Option<&Value>, after: Option<&Value>) -> Vec<Difference> {
+    let mut comparison = Comparison { kind, id, found: Vec::new() };
+    match (before, after) {
+        (None, None) => {}
+        (None, Some(after)) => comparison.whole(Value::Null, after.clone(), appeared(kind, after)),
+        (Some(before), None) => comparison.whole(before.clone(), Value::Null, appeared(kind, before).of_end()),
+        (Some(before), Some(after)) => comparison.fields("", before, after, takes_back(before) && takes_back(after)),
+    }
+    comparison.found
+}
+
+/// How a field is judged.
+#[derive(Clone, Copy)]
+enum Sense {
+    /// A larger number is better; none is like nothing of it.
+    More,
+    /// A smaller number is better.
+    Less,
+    /// None is best; a smaller number is worse: a limit.
+    Limit,
+    /// What it says does not touch what members get.
+    Same,
+    /// None is best; what narrows is worse, and two that differ cannot be told apart.
+    Narrows,
+    /// A list of what is let in; empty lets everything in.
+    Among,
+    /// A list of what is let in; more is better, and empty lets nothing in.
+    Includes,
+    /// True is worse.
+    Bars,
+    /// A moment that is better late, none best; or early.
+    Until,
+    /// A moment that is better early, none best.
+    Since,
+    /// Caps, by what they limit.
+    Caps,
+    /// A part with fields of its own.
+    Part,
+    /// It depends.
+    Depends,
+}
+
+/// How a field of a kind of documents is judged. What is not listed depends.
+fn sense(kind: &str, field: &str) -> Sense {
+    match (kind, field) {
+        (_, "name" | "department") => Sense::Same,
+        (_, "caps") => Sense::Caps,
+        ("rule", "effect") => Sense::Part,
+        ("rule", "effect.rate" | "effect.points" | "effect.percent" | "effect.factor") => Sense::More,
+        ("rule", "effect.step" | "pending_days") => Sense::Less,
+        ("rule", "condition" | "effect.lines" | "campaign" | "arm" | "exclusive") => Sense::Narrows,
+        ("rule", "trigger") => Sense::Includes,
+        ("rule", "effect.quantity") => Sense::More,
+        ("rule", "effect.text" | "effect.template") | ("template", "subject" | "text") => Sense::Same,
+        ("rule", "stop") => Sense::Bars,
+        ("rule", "funding") => Sense::Same,
+        ("campaign", "schedule") => Sense::Part,
+        ("campaign", "schedule.from") => Sense::Since,
+        ("campaign", "schedule.to") => Sense::Until,
+        ("campaign", "schedule.weekdays" | "schedule.days" | "schedule.months") => Sense::Among,
+        ("campaign", "audience" | "schedule.hours") => Sense::Narrows,
+        ("campaign", "release") => Sense::Part,
+        ("campaign", "release.percent") => Sense::More,
+        ("campaign", "release.stores") => Sense::Includes,
+        ("reward", "price") => Sense::Less,
+        ("reward", "stock") => Sense::Same,
+        ("currency", "per_money_unit") => Sense::Less,
+        ("currency", "expiry.after") => Sense::More,
+        ("currency", "expiry") => Sense::Part,
+        ("program", "backdating_days") => Sense::More,
+        _ => Sense::Depends,
+    }
+}
+
+/// What it means that a document is there since.
+fn appeared(kind: &str, document: &Value) -> Verdict {
+    let has = |field: &str| document.get(field).is_some_and(|value| !value.is_null() && *value != Value::Bool(false));
+    match kind {
+        "rule" if takes_back(document) => Verdict::Worse,
+        // It may stand in the way of others.
+        "rule" if has("stop") || has("exclusive") => Verdict::Unclear,
+        "rule" | "reward" | "currency" => Verdict::Better,
+        // It gives nothing by itself: its rules do.
+        "campaign" | "template" => Verdict::Neutral,
+        _ => Verdict::Unclear,
+    }
+}
+
+impl Verdict {
+    /// What it means that a document is gone, whose appearance meant this.
+    fn of_end(self) -> Self {
+        match self {
+            // Rules of the campaign may go on without it, or not.
+            Self::Neutral => Self::Unclear,
+            other => other.reversed(),
+        }
+    }
+}
+
+/// Whether a rule takes points back, so that less of everything is better.
+fn takes_back(document: &Value) -> bool {
+    document.pointer("/effect/type").and_then(Value::as_str) == Some("take_back_per_money")
+}
+
+struct Comparison<'a> {
+    kind: &'a str,
+    id: &'a str,
+    found: Vec<Difference>,
+}
+
+impl Comparison<'_> {
+    fn whole(&mut self, before: Value, after: Value, verdict: Verdict) {
+        self.found(String::new(), before, after, verdict);
+    }
+
+    fn found(&mut self, field: String, before: Value, after: Value, verdict: Verdict) {
+        let (kind, id) = (self.kind.to_owned(), self.id.to_owned());
+        self.found.push(Difference { kind, id, field, before, after, verdict });
+    }
+
+    /// All fields of two objects, in the order in which they are written.
+    fn fields(&mut self, path: &str, before: &Value, after: &Value, reversed: bool) {
+        let none = Map::new();
+        let (before, after) = (before.as_object().unwrap_or(&none), after.as_object().unwrap_or(&none));
+        let added = after.keys().filter(|name| !before.contains_key(*name));
+        for name in before.keys().chain(added) {
+            let field = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let of = |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or_default();
+            self.field(field, of(before), of(after), reversed);
+        }
+    }
+
+    fn field(&mut self, field: String, before: Value, after: Value, reversed: bool) {
+        if before == after || same_number(&before, &after) {
+            return;
+        }
+        let verdict = match sense(self.kind, &field) {
+            Sense::Part => return self.part(field, before, after, reversed),
+            Sense::Caps => return self.caps(&field, &before, &after),
+            sense => judge(sense, &before, &after),
+        };
+        self.found(field, before, after, if reversed { verdict.reversed() } else { verdict });
+    }
+
+    /// A part with fields of its own, unless it is there only once or is of another type.
+    fn part(&mut self, field: String, before: Value, after: Value, reversed: bool) {
+        let verdict = match (before.is_null(), after.is_null()) {
+            // Expiry, schedule and release all narrow.
+            (true, false) => Verdict::Worse,
+            (false, true) => Verdict::Better,
+            _ if before.get("type") == after.get("type") => {
+                return self.fields(&field, &before, &after, reversed);
+            }
+            _ => Verdict::Unclear,
+        };
+        self.found(field, before, after, verdict);
+    }
+
+    /// Caps are told apart by what they count, and compared limit by limit.
+    fn caps(&mut self, field: &str, before: &Value, after: &Value) {
+        let (before, after) = (caps_of(before), caps_of(after));
+        let sum = |caps: &[(String, Value)], name: &str| {
+            caps.iter().filter(|(known, _)| known == name).map(|(_, cap)| cap.clone()).collect::<Vec<_>>()
+        };
+        let mut names: Vec<&String> = before.iter().chain(&after).map(|(name, _)| name).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert((*name).clone()));
+        for name in names {
+            let path = format!("{field}[{name}]");
+            match (sum(&before, name).as_slice(), sum(&after, name).as_slice()) {
+                (was, is) if was == is => {}
+                ([], is) => self.found(path, Value::Null, Value::from(is.to_vec()), Verdict::Worse),
+                (was, []) => self.found(path, Value::from(was.to_vec()), Value::Null, Verdict::Better),
+                ([was], [is]) => {
+                    for limit in ["points", "count", "cost"] {
+                        let of = |cap: &Value| cap.get(limit).cloned().unwrap_or_default();
+                        let (was, is) = (of(was), of(is));
+                        if was != is && !same_number(&was, &is) {
+                            let verdict = judge(Sense::Limit, &was, &is);
+                            self.found(format!("{path}.{limit}"), was, is, verdict);
+                        }
+                    }
+                    let over = |cap: &Value| cap.get("over").cloned().unwrap_or_default();
+                    let (was, is) = (over(was), over(is));
+                    if was != is {
+                        let harsh = |over: &Value| ["trim", "skip", "refuse"].iter().position(|one| over == one);
+                        let verdict = if harsh(&is) > harsh(&was) { Verdict::Worse } else { Verdict::Better };
+                        self.found(format!("{path}.over"), was, is, verdict);
+                    }
+                }
+                (was, is) => {
+                    self.found(path, Value::from(was.to_vec()), Value::from(is.to_vec()), Verdict::Unclear);
+                }
+            }
+        }
+    }
+}
+
+/// Caps by what they count: the currency where it is not the first, the window, and for whom.
+fn caps_of(caps: &Value) -> Vec<(String, Value)> {
+    let text = |cap: &Value, field: &str| cap.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = |cap: &Value| {
+        let currency = cap.get("currency").and_then(Value::as_i64).filter(|currency| *currency != 1);
+        let parts = [currency.map(|number| number.to_string()), Some(text(cap, "window")), Some(text(cap, "per"))];
+        parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    caps.as_array().into_iter().flatten().map(|cap| (name(cap), cap.clone())).collect()
+}
+
+fn number(value: &Value) -> Option<Decimal> {
+    match value {
+        Value::Number(number) => Decimal::from_str(&number.to_string()).ok(),
+        Value::String(text) => Decimal::from_str(text).ok(),
+        _ => None,
+    }
+}
+
+/// Whether two values are one number, however it is written: `1.0` and `1`.
+fn same_number(before: &Value, after: &Value) -> bool {
+    number(before).is_some_and(|before| number(after) == Some(before))
+}
+
+fn judge(sense: Sense, before: &Value, after: &Value) -> Verdict {
+    let by = |better: bool| if better { Verdict::Better } else { Verdict::Worse };
+    let (was, is) = (number(before), number(after));
+    match sense {
+        Sense::Same => Verdict::Neutral,
+        Sense::More => by(is.unwrap_or_default() > was.unwrap_or_default()),
+        Sense::Less => by(is.unwrap_or_default() < was.unwrap_or_default()),
+        Sense::Bars => by(*before == Value::Bool(true)),
+        Sense::Narrows if before.is_null() => Verdict::Worse,
+        Sense::Narrows if after.is_null() => Verdict::Better,
+        Sense::Limit => match (was, is) {
+            (Some(was), Some(is)) => by(is > was),
+            (None, _) => Verdict::Worse,
+            (_, None) => Verdict::Better,
+        },
+        Sense::Until | Sense::Since => match (before.as_str(), after.as_str()) {
+            // Local times of one form: their order is that of their texts.
+            (Some(was), Some(is)) => by((is > was) == matches!(sense, Sense::Until)),
+            (None, _) => Verdict::Worse,
+            (_, None) => Verdict::Better,
+        },
+        Sense::Among | Sense::Includes => {
+            let (was, is) = (list(before), list(after));
+            let open = |all: &[Value]| all.is_empty() && matches!(sense, Sense::Among);
+            let holds = |outer: &[Value], inner: &[Value]| inner.iter().all(|one| outer.contains(one));
+            match (open(&was), open(&is)) {
+                (true, _) => Verdict::Worse,
+                (_, true) => Verdict::Better,
+                _ if holds(&is, &was) && holds(&was, &is) => Verdict::Neutral,
+                _ if holds(&is, &was) => Verdict::Better,
+                _ if holds(&was, &is) => Verdict::Worse,
+                _ => Verdict::Unclear,
+            }
+        }
+        Sense::Narrows | Sense::Caps | Sense::Part | Sense::Depends => Verdict::Unclear,
+    }
+}
+
+/// A list, or one value as a list of one.
+fn list(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(all) => all.clone(),
+        one => vec![one.clone()],
+    }
+}
+
+/// The earliest moment at which changes may take effect that are announced at `announced`: at once, or when one of them is
+/// adverse after [`NOTICE_DAYS`].
+pub fn earliest(differences: &[Difference], announced: Timestamp) -> Timestamp {
+    match differences.iter().any(|difference| difference.verdict.is_adverse()) {
+        true => announced.plus_millis(NOTICE_DAYS * 86_400_000),
+        false => announced,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn judged(kind: &str, before: Value, after: Value) -> Vec<(String, &'static str)> {
+        let typed = |document: &Value| typed(kind, document).unwrap();
+        let found = compare(kind, "x", Some(&typed(&before)), Some(&typed(&after)));
+        found.into_iter().map(|one| (one.field, one.verdict.name())).collect()
+    }
+
+    fn rule(more: Value) -> Value {
+        let mut rule = json!({"id": "x", "name": "X", "trigger": "purchase",
+            "effect": {"type": "points_per_money", "rate": "1"}});
+        rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rule
+    }
+
+    /// What a change of a rule means, and the other way round.
+    fn both_ways(before: Value, after: Value) -> [Vec<(String, &'static str)>; 2] {
+        [judged("rule", rule(before.clone()), rule(after.clone())), judged("rule", rule(after), rule(before))]
+    }
+
+    fn one(field: &str, verdict: &'static str) -> Vec<(String, &'static str)> {
+        vec![(field.to_owned(), verdict)]
+    }
+
+    #[test]
+    fn what_members_get_less_of_is_worse() {
+        let effect = |effect: Value| json!({ "effect": effect });
+        let money = |rate: &str| effect(json!({"type": "points_per_money", "rate": rate}));
+        let lines = |lines: &str| effect(json!({"type": "points_per_money", "rate": "1", "lines": lines}));
+        let step = |points: i64, step: &str| effect(json!({"type": "points_per_step", "points": points, "step": step}));
+        let back = |rate: &str| effect(json!({"type": "take_back_per_money", "rate": rate}));
+        let cap = |cap: Value| json!({ "caps": [cap] });
+        for (before, after, field) in [
+            (money("1.5"), money("1"), "effect.rate"),
+            (step(10, "100"), step(9, "100"), "effect.points"),
+            (step(10, "100"), step(10, "200"), "effect.step"),
+            (back("1"), back("2"), "effect.rate"),
+            (money("1"), lines("line.amount > 5"), "effect.lines"),
+            (json!({}), json!({"condition": "activity.net > 5"}), "condition"),
+            (json!({}), json!({"pending_days": 3}), "pending_days"),
+            (json!({}), json!({"stop": true}), "stop"),
+            (json!({"trigger": ["purchase", "visit"]}), json!({}), "trigger"),
+            (json!({}), cap(json!({"window": "day", "points": 5})), "caps[day]"),
+            (
+                cap(json!({"window": "day", "points": 5})),
+                cap(json!({"window": "day", "points": 4})),
+                "caps[day].points",
+            ),
+            (
+                cap(json!({"window": "day", "points": 5})),
+                cap(json!({"window": "day", "points": 5, "over": "skip"})),
+                "caps[day].over",
+            ),
+            (
+                cap(json!({"window": "day", "points": 5})),
+                cap(json!({"window": "day", "points": 5, "count": 1})),
+                "caps[day].count",
+            ),
+        ] {
+            assert_eq!(both_ways(before, after), [one(field, "worse"), one(field, "better")], "{field}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_judged_counts_as_adverse() {
+        let money = json!({"effect": {"type": "points_per_money", "rate": "1"}});
+        let fixed = json!({"effect": {"type": "fixed_points", "points": 100}});
+        let day = json!({"caps": [{"window": "day", "points": 5}]});
+        let week = json!({"caps": [{"window": "week", "points": 50}]});
+        let when = |condition: &str| json!({ "condition": condition });
+        for (before, after, field) in [
+            (when("activity.net > 5"), when("activity.net > 4"), "condition"),
+            (money, fixed, "effect"),
+            (json!({}), json!({"currency": 2}), "currency"),
+            (json!({}), json!({"priority": 5}), "priority"),
+        ] {
+            assert_eq!(both_ways(before, after), [one(field, "unclear"), one(field, "unclear")], "{field}");
+        }
+        let told: Vec<String> =
+            both_ways(day, week)[0].iter().map(|(field, verdict)| format!("{field} {verdict}")).collect();
+        assert_eq!(told, ["caps[day] better", "caps[week] worse"]);
+        assert!(Verdict::Unclear.is_adverse() && !Verdict::Neutral.is_adverse());
+    }
+
+    #[test]
+    fn what_says_the_same_is_no_difference() {
+        let rate = |rate: &str| json!({"effect": {"type": "points_per_money", "rate": rate}});
+        assert_eq!(both_ways(rate("1"), rate("1.00")), [vec![], vec![]]);
+        let [there, back] = both_ways(json!({}), json!({"name": "Other"}));
+        assert_eq!((there, back), (one("name", "neutral"), one("name", "neutral")));
+    }
+
+    #[test]
+    fn other_kinds_are_judged_from_the_members_side() {
+        let reward = |price: i64| json!({"id": "x", "name": "X", "price": price});
+        assert_eq!(judged("reward", reward(5), reward(6)), one("price", "worse"));
+        let currency = |worth: i64, after: i64| json!({"id": 1, "code": "x", "name": "X", "per_money_unit": worth, "expiry": {"after": after, "granule": "month"}});
+        assert_eq!(judged("currency", currency(100, 24), currency(100, 12)), one("expiry.after", "worse"));
+        assert_eq!(judged("currency", currency(100, 24), currency(200, 24)), one("per_money_unit", "worse"));
+        let campaign = |more: Value| {
+            let mut campaign = json!({"id": "x", "name": "X"});
+            campaign.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            campaign
+        };
+        let week = |days: Value| campaign(json!({"schedule": {"weekdays": days, "to": "2026-12-01T00:00"}}));
+        assert_eq!(judged("campaign", week(json!([6, 7])), week(json!([7]))), one("schedule.weekdays", "worse"));
+        assert_eq!(judged("campaign", week(json!([6])), week(json!([]))), one("schedule.weekdays", "better"));
+        let until = |to: &str| campaign(json!({"schedule": {"to": to}}));
+        assert_eq!(
+            judged("campaign", until("2026-12-01T00:00"), until("2026-11-01T00:00")),
+            one("schedule.to", "worse")
+        );
+        let released = |percent: i64| campaign(json!({"release": {"percent": percent}}));
+        assert_eq!(judged("campaign", released(10), released(20)), one("release.percent", "better"));
+        let caps = |points: i64| {
+            json!({"id": "p", "name": "P", "money": "GBP", "time_zone": "UTC",
+                "caps": [{"currency": 2, "window": "day", "per": "everyone", "points": points}]})
+        };
+        assert_eq!(judged("program", caps(5), caps(4)), one("caps[2 day everyone].points", "worse"));
+    }
+
+    #[test]
+    fn documents_that_come_and_go() {
+        let whole = |before: Option<Value>, after: Option<Value>| {
+            let found = compare("rule", "x", before.as_ref(), after.as_ref());
+            found.iter().map(|one| (one.verdict.name(), one.sentence())).collect::<Vec<_>>()
+        };
+        let back = rule(json!({"effect": {"type": "take_back_per_money", "rate": "1"}}));
+        assert_eq!(whole(None, Some(rule(json!({})))), [("better", "rule `x` is new".to_owned())]);
+        assert_eq!(whole(Some(rule(json!({}))), None), [("worse", "rule `x` is retired".to_owned())]);
+        assert_eq!(whole(None, Some(back.clone()))[0].0, "worse");
+        assert_eq!(whole(Some(back), None)[0].0, "better");
+        assert_eq!(whole(None, Some(rule(json!({"stop": true}))))[0].0, "unclear");
+        let day = Timestamp::from_millis(86_400_000);
+        let found = compare("rule", "x", Some(&rule(json!({}))), None);
+        assert_eq!((earliest(&found, day), earliest(&[], day)), (Timestamp::from_millis(31 * 86_400_000), day));
+    }
+}
