@@ -18,7 +18,7 @@ use crate::{Store, StoreError, id_generator, load_program};
 /// Jobs that may wait before callers are told to come back.
 const QUEUE_JOBS: usize = 4_096;
 /// How often a batch is decided again because another writer was faster.
-const CONFLICT_TRIES: usize = 10;
+const CONFLICT_TRIES: usize = 64;
 /// How long a batch waits for a lost database before its callers are told to come back.
 const RECONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long to wait before the first attempt to connect again; doubled each time, up to the most.

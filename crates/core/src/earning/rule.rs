@@ -385,6 +385,11 @@ impl CompiledRule {
         counted(self.facts())
     }
 
+    /// Whether it listens to a kind of activity, or its condition asks for it.
+    pub fn asks_for(&self, kind: &str) -> bool {
+        self.rule.trigger.listens(kind) || self.facts().any(|fact| fact.is_about(kind))
+    }
+
     /// The same of members whom the account has referred.
     pub fn counted_referred(&self) -> impl Iterator<Item = (&str, Window)> {
         self.facts().filter_map(|fact| match fact {

@@ -258,6 +258,14 @@ impl Command {
         Ok(Self { request_digest, ..Self::new(member_id, key, at, action, &()) })
     }
 
+    /// Records the birthday of a member in a year: the activity `birthday`, once however often it is sent.
+    pub fn birthday(program: &Program, member_id: MemberId, year: i16, at: Timestamp) -> Result<Self, Refusal> {
+        let activity = Activity { kind: "birthday".to_owned(), ..Activity::default() };
+        let action = Action::Record(Box::new(prepared(program, member_id, &activity, at)?));
+        let command = Self::new(member_id, &format!("{BIRTHDAY_PREFIX}{year}"), at, action, &"birthday");
+        Ok(command.from_channel("system"))
+    }
+
     /// Redeems `quantity` of a reward.
     pub fn redeem(
         member_id: MemberId,
@@ -406,7 +414,9 @@ const ERASE_PREFIX: &str = "erase:";
 pub(super) const MERGE_PREFIX: &str = "merge:";
 /// Keys of the entries on accounts of members who have referred another; followed by the id of that other's entry.
 pub(super) const REFERRAL_PREFIX: &str = "referral:";
-const RESERVED: [&str; 4] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX];
+/// Keys of birthdays; followed by the year.
+const BIRTHDAY_PREFIX: &str = "birthday:";
+const RESERVED: [&str; 5] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX];
 
 fn unsealed(error: PrivacyError) -> Refusal {
     Refusal::new(RefusalCode::KeysUnavailable, format!("the profile cannot be sealed: {error}"))

@@ -116,17 +116,12 @@ pub(super) fn decide(
         check_active(command.member_id, account.status)?;
     }
     if let Some(activity) = activity_of(&command.action) {
-        return referral::decide_activity(program, command, (account, activity), loaded, &mut || ids.next(now));
+        return referral::decide_activity(command, (account, activity), loaded, &mut || ids.next(now));
     }
     let id = TransactionId(ids.next(now));
     if let Action::Merge { from, reason } = &command.action {
         return life::merge(program, command, (*from, reason), loaded, [id, TransactionId(ids.next(now))]);
     }
-    // What was prepared under one program is decided under it, though another was published meanwhile.
-    let program = match &command.action {
-        Action::Record(activity) => &activity.program,
-        _ => program,
-    };
     let mut draft = Draft::new(program, command, account, id);
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,

@@ -114,7 +114,7 @@ impl Draft<'_> {
             reward_id: reward_id.to_owned(),
             quantity,
             points: 0,
-            currency: self.program.reward(reward_id).map_or(CurrencyId(1), |reward| reward.currency),
+            currency: self.program.reward_at(reward_id, at).map_or(CurrencyId(1), |reward| reward.currency),
             state: OrderState::Captured,
             holds: Vec::new(),
             created_at: at,

@@ -13,16 +13,16 @@ use crate::earning::PreparedActivity;
 use crate::id::{MemberId, TransactionId};
 use crate::ledger::{Account, AccountStatus, TransactionKind};
 use crate::limits;
-use crate::program::Program;
 
 /// Decides a command that records an activity.
 pub(super) fn decide_activity(
-    program: &Program,
     command: &Command,
     (account, activity): (Account, &PreparedActivity),
     loaded: &Loaded,
     next_id: &mut dyn FnMut() -> i64,
 ) -> Result<Decision, Refusal> {
+    // What was prepared under one program is decided under it, though another was published meanwhile.
+    let program = &activity.program;
     let referrer = referrer(command, activity, &account, loaded)?;
     // The lower id, so that the ids of a batch rise in its order.
     let reached = referrer.filter(|_| activity.reaches_referrer());

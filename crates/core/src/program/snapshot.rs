@@ -207,6 +207,13 @@ impl Program {
         self.tracked_referred.get(kind).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether any rule listens to a kind of activity, or a condition or audience asks for it.
+    pub fn asks_for(&self, kind: &str) -> bool {
+        let audience = |campaign: &Arc<CompiledCampaign>| campaign.active && campaign.asks_for(kind);
+        self.rules.iter().any(|rule| rule.active && rule.asks_for(kind))
+            || self.campaigns.values().flatten().any(audience)
+    }
+
     /// Whether any rule listens to a kind of activity.
     pub fn listens(&self, kind: &str) -> bool {
         self.rules.iter().any(|rule| rule.active && rule.rule.trigger.listens(kind))

@@ -40,6 +40,18 @@ pub enum Fact {
     ReferredAmount(String, Window),
 }
 
+impl Fact {
+    /// Whether it is about a kind of activity of the member.
+    pub(in crate::earning) fn is_about(&self, kind: &str) -> bool {
+        match self {
+            Self::DaysSinceKind(known) | Self::Streak(known) | Self::Count(known, _) | Self::Amount(known, _) => {
+                known == kind
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A comparison or an operation on two whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operator {
