@@ -166,3 +166,67 @@ async fn rules_welcome_write_and_ask_for_calls() {
     drop(driver);
     assert_eq!(server.post(&path, "", json!({ "step": "take" })).await.0, 409, "it is done");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn friends_are_brought_and_birthdays_come_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let rules = r#"
+        [[rules]]
+        id = "referrer"
+        name = { en = "Brought a friend", zh = "推荐奖励" }
+        trigger = "enrol"
+        beneficiary = "referrer"
+        effect = { type = "fixed_points", points = 500 }
+        [[rules]]
+        id = "birthday"
+        name = { en = "Happy birthday", zh = "生日快乐" }
+        trigger = "birthday"
+        effect = { type = "fixed_points", points = 88 }
+    "#;
+    init(&data, &(gift_club(10) + rules));
+    let server = Server::start(&data);
+    let ann = server.member("ann", 0).await;
+    // Born on today's date by the program's calendar, and a day later.
+    let calendar = guerdon_core::time::Calendar::new("Europe/London").unwrap();
+    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let today = calendar.day_of(guerdon_core::time::Timestamp::from_millis(elapsed.as_millis() as i64));
+    let born = |days: i32| {
+        let date = guerdon_core::time::Day(today.0 + days).date();
+        // A leap year: every date is in it.
+        format!("1992-{:02}-{:02}", date.month(), date.day())
+    };
+    let bob = json!({ "external_id": "bob", "referred_by": ann, "birth_date": born(0) });
+    let (status, receipt) = server.post("/v1/members", "bob", bob).await;
+    assert_eq!((status, &receipt["referrer"]), (201, &json!(ann)), "{receipt}");
+    assert_eq!(receipt["referrer_share"]["explanation"][0]["points"], 500, "{receipt}");
+    let bob = receipt["member_id"].as_str().unwrap().to_owned();
+    let (_, entries) = server.get(&format!("/v1/members/{ann}/transactions")).await;
+    assert_eq!((&entries["items"][0]["kind"], entries["items"][0]["receipt"]["points"].as_i64()), (&json!("referral"), Some(500)), "{entries}");
+    let nobody = json!({ "external_id": "x", "referred_by": "mem_0000000000001" });
+    assert_eq!(server.post("/v1/members", "x", nobody).await.0, 404);
+    let strange = json!({ "external_id": "x", "referred_by": 7 });
+    assert_eq!(server.post("/v1/members", "x", strange).await.0, 400);
+    let eve = json!({ "external_id": "eve", "birth_date": born(1) });
+    let eve = server.post("/v1/members", "eve", eve).await.1["member_id"].as_str().unwrap().to_owned();
+    let mut points = 0;
+    for _ in 0..300 {
+        let (_, wallet) = server.get(&format!("/v1/members/{bob}/wallet")).await;
+        points = wallet[0]["available"].as_i64().unwrap();
+        if points > 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(points, 88, "the birthday came by itself");
+    drop(server);
+    // Another start on the same day gives nothing again.
+    let server = Server::start(&data);
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let (_, wallet) = server.get(&format!("/v1/members/{bob}/wallet")).await;
+    assert_eq!(wallet[0]["available"], 88);
+    let (_, wallet) = server.get(&format!("/v1/members/{eve}/wallet")).await;
+    assert_eq!(wallet[0]["available"], 0);
+    let key = json!({ "member_id": bob, "activity": { "kind": "birthday" } });
+    assert_eq!(server.post("/v1/activities", "birthday:2030", key).await.0, 422, "the key is the server's");
+}

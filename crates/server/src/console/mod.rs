@@ -11,6 +11,8 @@ mod erasures;
 mod explain;
 mod format;
 mod frame;
+#[cfg(test)]
+mod golden;
 mod history;
 mod imports;
 mod key_form;
