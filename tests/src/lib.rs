@@ -250,6 +250,13 @@ impl<B: Backend> House<B> {
         runtime.block_on(handle.tick(now, 1_000)).expect("ticked")
     }
 
+    /// Plans accounts anew under a newly published program; returns how many were looked at.
+    pub fn plan_anew(&self, now: Timestamp, limit: usize) -> usize {
+        let handle = self.engine.as_ref().expect("running").handle();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(handle.plan_anew(now, limit)).expect("planned")
+    }
+
     /// Stops the engine, looks into the store, and goes on.
     pub fn look<T>(&mut self, look: impl FnOnce(&mut B::Store) -> T) -> T {
         let mut store = self.engine.take().expect("running").stop().expect("stopped");

@@ -55,6 +55,7 @@ on_every_store!(
     a_new_key_goes_on_where_the_old_one_ended,
     a_log_that_was_changed_is_not_continued,
     an_erased_member_leaves_points_and_references_behind,
+    a_publication_that_changes_the_life_of_points_plans_every_account,
 );
 
 fn an_external_id_belongs_to_one_member<B: Backend>() {
@@ -1004,4 +1005,31 @@ fn an_empty_footprint_loads_nothing() {
         store.prefetch(&Footprint::default()).unwrap();
     let rows = accounts.len() + committed.len() + orders.len() + stock.len() + references.len() + profiles.len();
     assert_eq!((rows, budgets.len()), (0, 0));
+}
+
+fn a_publication_that_changes_the_life_of_points_plans_every_account<B: Backend>() {
+    let mut house = House::<B>::new();
+    let members: Vec<MemberId> = (0..5).map(|_| house.member()).collect();
+    for member in &members[..3] {
+        let purchase = house.record(*member, &paid("purchase", today(), 2_000));
+        house.accepted(&purchase);
+    }
+    assert_eq!(house.plan_anew(today(), 2), 0);
+    let lively = PROGRAM.replacen("\n[[rules]]", "\nlife = { reminders = { days = [30] } }\n\n[[rules]]", 1);
+    let published = house.look(|store| publish(store, &Bundle::parse(&lively).unwrap(), today()).unwrap());
+    assert_eq!(published.added, ["currency points 2"]);
+    // Two at a time, with a restart in between; the last round finds one, and all are done.
+    assert_eq!((house.plan_anew(today(), 2), house.plan_anew(today(), 2)), (2, 2));
+    house.restart();
+    assert_eq!((house.plan_anew(today(), 2), house.plan_anew(today(), 2)), (1, 0));
+    for member in &members[..3] {
+        let account = house.account(*member);
+        let expires_at = account.wallets[0].lots[0].key.expires_at;
+        assert_eq!(account.next_due_at(), Some(expires_at.plus_millis(-30 * 24 * 3_600_000)));
+        // Enrolled, earned, planned.
+        assert_eq!(account.version, 3);
+    }
+    // Who has no points has no dates.
+    assert_eq!(members[3..].iter().map(|member| house.account(*member).version).collect::<Vec<_>>(), [1, 1]);
+    house.close();
 }

@@ -51,6 +51,7 @@ fn seeds_keep_every_invariant() {
     assert!(summary.conflicts > SEEDS && summary.ghosts > SEEDS / 10 && summary.logged > 10 * SEEDS, "{summary:?}");
     assert!(summary.merged > SEEDS / 4 && summary.closed > SEEDS / 10 && summary.refunded > SEEDS / 4, "{summary:?}");
     assert!(summary.renumbered > SEEDS / 4 && summary.expired > 0 && summary.forgiven > 0, "{summary:?}");
+    assert!(summary.decayed > 0 && summary.repaid > 0 && summary.reminded > SEEDS / 4, "{summary:?}");
 }
 
 #[test]
@@ -157,6 +158,9 @@ impl Store for Faulty {
             return Ok(Vec::new());
         }
         self.store.due(now, limit)
+    }
+    fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        self.store.accounts_after(after, limit)
     }
 
     fn last_id(&mut self) -> Result<i64, StoreError> {

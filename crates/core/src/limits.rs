@@ -50,6 +50,14 @@ pub const CAPS: usize = 8;
 pub const TRIGGERS: usize = 16;
 /// Accounts that were merged into one.
 pub const MERGED_ACCOUNTS: usize = 50;
+/// Reminders of points that will expire, for one currency.
+pub const REMINDERS: usize = 8;
+/// Moments at which something is due that one tick lets happen; the next tick goes on.
+pub const TICK_MOMENTS: usize = 128;
+/// Extensions of lots that an account remembers; what moved with earlier ones is not found by a return any more.
+pub const EXTENSIONS: usize = 24;
+/// Purchases made final that an account remembers until their points would have become active anyway.
+pub const FINAL_PURCHASES: usize = 100;
 /// Items of one page.
 pub const PAGE: i64 = 200;
 

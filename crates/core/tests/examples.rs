@@ -7,7 +7,9 @@ mod club;
 
 use club::{Club, want};
 use guerdon_core::earning::{CapScope, Per};
-use guerdon_core::kernel::RefusalCode;
+use guerdon_core::kernel::{Command, Payment, RefusalCode};
+use guerdon_core::ledger::Lot;
+use guerdon_core::time::Timestamp;
 use serde_json::json;
 
 macro_rules! example {
@@ -175,4 +177,85 @@ fn campaign() {
     assert_eq!(back.budgets[0].key.name, "campaign:come-back@bund");
     assert_eq!(club.earns("2026-12-13 11:00:00", tea()), want([("base", 10)]));
     club.check();
+}
+
+#[test]
+fn point_life() {
+    let mut club = example!("point-life");
+    let order = |yuan: i64| json!({"kind": "purchase", "amount": yuan * 100});
+    let names = |kind: &str, purchase: &str| json!({"kind": kind, "purchase": purchase});
+    let lots = |club: &Club| -> Vec<(String, bool, i64)> {
+        let lots = &club.account.wallet(club::POINTS).unwrap().lots;
+        let calendar = &club.program.calendar;
+        let row = |lot: &Lot| {
+            (calendar.last_day_before(lot.key.expires_at), lot.key.active_at == Timestamp::ZERO, lot.remaining)
+        };
+        lots.iter().map(row).collect()
+    };
+    let waits = |day: &str, points| (day.to_owned(), false, points);
+    let has = |day: &str, points| (day.to_owned(), true, points);
+    // Two orders on one day share a lot; the points are active by 25 January and good for a year from then.
+    club.record("one", "2026-01-10 12:00:00", order(120)).unwrap();
+    club.record("two", "2026-01-10 13:00:00", order(60)).unwrap();
+    assert_eq!(lots(&club), [waits("2027-01-31", 180)]);
+    // Only those of the order that is final become active; saying so again changes nothing.
+    let done = club.record("done", "2026-01-12 12:00:00", names("order_final", "one")).unwrap();
+    assert_eq!((done.matured, done.points), (120, 120));
+    let again = club.record("again", "2026-01-12 12:00:01", names("order_final", "one")).unwrap();
+    assert_eq!((again.matured, again.points), (0, 0));
+    assert_eq!(lots(&club), [has("2027-01-31", 120), waits("2027-01-31", 60)]);
+    // ¥180 so far; with ¥20 the month reaches ¥200 and everything lives 90 days longer: 31 January + 90 days is 1 May.
+    let third = club.record("three", "2026-01-20 12:00:00", order(20)).unwrap();
+    assert_eq!((third.extended.len(), third.extended[0].days), (1, 90));
+    // The third order was to be good through February 2027: 28 February + 90 days is 29 May.
+    assert_eq!(lots(&club), [has("2027-05-31", 120), waits("2027-05-31", 60), waits("2027-05-31", 20)]);
+    assert_eq!(club.record("four", "2026-01-21 12:00:00", order(500)).unwrap().extended.len(), 0);
+    // The second order comes back: its 60 points are taken, wherever they have moved since.
+    let back = json!({"kind": "return", "amount": 6_000, "purchase": "two"});
+    let back = club.record("back", "2026-01-22 12:00:00", back).unwrap();
+    assert_eq!((club::points(&back)["base"], back.points, back.forgiven), (-60, 0, 0));
+    assert_eq!(lots(&club), [waits("2027-02-28", 500), has("2027-05-31", 120), waits("2027-05-31", 20)]);
+    // What waits longest becomes active by itself: with the ends of 3 and 4 February.
+    assert_eq!(club.tick("2026-02-06 00:00:00").unwrap().matured, 520);
+    assert_eq!(lots(&club), [has("2027-02-28", 500), has("2027-05-31", 140)]);
+    // 100 points buy half a year for the rest: 28 February + 180 days is 27 August, 31 May + 180 days is 27 November.
+    let when = at(&club, "2026-03-01 09:00:00");
+    let extend = Command::extend(club::MEMBER, "longer", when, club::POINTS, Payment::Points).unwrap();
+    let longer = club.decide(&extend, true).unwrap();
+    assert_eq!((longer.points, longer.extended[0].paid), (-100, true));
+    assert_eq!(lots(&club), [has("2027-08-31", 400), has("2027-11-30", 140)]);
+    // The first order comes back at last: its 120 points are in the later lot.
+    let back = json!({"kind": "return", "amount": 12_000, "purchase": "one"});
+    club.record("late", "2026-04-01 12:00:00", back).unwrap();
+    assert_eq!(lots(&club), [has("2027-08-31", 400), has("2027-11-30", 20)]);
+    // 1 January 2027: 5 % of 420 is 21. 90 days before 1 September: 3 June.
+    assert_eq!(club.due(), "2027-01-01 00:00");
+    assert_eq!(club.tick("2027-01-01 00:00:00").unwrap().decayed, 21);
+    assert_eq!(club.due(), "2027-06-03 00:00");
+    let told = club.tick("2027-06-03 10:00:00").unwrap();
+    assert_eq!(told.events.len(), 1);
+    // Spent by half, then all of it comes back: what is not there is owed, and repaid by the next order.
+    club.adjust(-199, "2027-07-01 12:00:00");
+    let back = json!({"kind": "return", "amount": 50_000, "purchase": "four"});
+    let back = club.record("too-late", "2027-07-02 12:00:00", back).unwrap();
+    assert_eq!((back.points, back.owed, back.forgiven, club.total()), (-200, 300, 0, 0));
+    let next = club.record("next", "2027-07-03 12:00:00", order(310)).unwrap();
+    assert_eq!((next.repaid, next.explanation[0].repaid, club.total()), (300, 300, 10));
+    // What repaid is not activated as if it were there, nor are the points of others.
+    club.record("same-day", "2027-07-03 13:00:00", order(70)).unwrap();
+    let done = club.record("next-done", "2027-07-04 12:00:00", names("order_final", "next")).unwrap();
+    assert_eq!((done.matured, done.points), (10, 10));
+    // Deposits of 2026 are cleared on 31 December 2028; 5 % of 1000 on 1 January 2028 at the earliest.
+    let mut saver = example!("point-life");
+    saver.record("save", "2026-05-01 12:00:00", json!({"kind": "save"})).unwrap();
+    let years = saver.tick("2029-01-01 00:00:00").unwrap();
+    let paid: Vec<i64> = years.explanation.iter().map(|outcome| outcome.points).collect();
+    // 50 on 1 January 2028, 52 (of 1050) on 1 January 2029, as the 1000 are cleared.
+    assert_eq!((paid, years.expired), (vec![50, 52], 1_000));
+    saver.check();
+    club.check();
+}
+
+fn at(club: &Club, local: &str) -> Timestamp {
+    club.program.calendar.parse_local(local).unwrap()
 }

@@ -93,7 +93,8 @@ fn wallets() -> impl Strategy<Value = Wallet> {
         })
 }
 
-/// All but the account of merges, whose points come with their history: see `merging_keeps_every_lot_and_sum`.
+/// All but the accounts of merges, whose points come with their history (see `merging_keeps_every_lot_and_sum`), and of
+/// extensions, which take out what they put in.
 fn ledger_accounts() -> impl Strategy<Value = LedgerAccount> {
     prop::sample::select(vec![1_i64, 2, 3, 10, 11, 12, 13, 14]).prop_map(|code| LedgerAccount::from_code(code).unwrap())
 }

@@ -83,6 +83,9 @@ impl From<Refusal> for Problem {
             | RefusalCode::MemberErased
             | RefusalCode::ProfileChanged
             | RefusalCode::OpenOrders
+            | RefusalCode::ExtensionNotOffered
+            | RefusalCode::NothingToExtend
+            | RefusalCode::AlreadyReferred
             | RefusalCode::OrderNotCaptured => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };

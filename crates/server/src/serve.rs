@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use guerdon_core::id::MemberId;
 use guerdon_core::proofs::SigningKey;
-use guerdon_store::EngineHandle;
+use guerdon_store::{CommandError, EngineHandle};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -22,7 +22,7 @@ use crate::sequencer::sequencer;
 /// How often accounts are asked for what is due.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Accounts ticked at once.
-const TICK_ACCOUNTS: usize = 1_000;
+const TICK_ACCOUNTS: usize = 1_024;
 /// How often expired records are deleted, and how many at once.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_RECORDS: usize = 1_000;
@@ -67,9 +67,9 @@ pub async fn serve(
 
 async fn tick_worker(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
     loop {
-        let wait = match engine.tick(engine.now(), TICK_ACCOUNTS).await {
-            Ok(TICK_ACCOUNTS) => Duration::ZERO,
-            Ok(_) => TICK_EVERY,
+        let wait = match tick_and_plan(&engine).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => TICK_EVERY,
             Err(error) => {
                 tracing::warn!(%error, "what is due could not be done; trying again");
                 TICK_EVERY * 5
@@ -80,6 +80,13 @@ async fn tick_worker(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// Lets happen what is due, and plans accounts anew after a publication. True: there is more to do at once.
+async fn tick_and_plan(engine: &EngineHandle) -> Result<bool, CommandError> {
+    let ticked = engine.tick(engine.now(), TICK_ACCOUNTS).await?;
+    let planned = engine.plan_anew(engine.now(), TICK_ACCOUNTS).await?;
+    Ok(ticked == TICK_ACCOUNTS || planned == TICK_ACCOUNTS)
 }
 
 /// Deletes expired records: sessions, codes and whatever else has an end.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 pub mod fixtures;
+mod life;
 mod model;
 mod wishes;
 mod world;

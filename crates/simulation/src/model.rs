@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::{Receipt, Refusal, Reply};
+use guerdon_core::kernel::{Event, Receipt, Refusal, Reply};
 
 use crate::fixtures::{TEA, VOUCHER};
 use crate::wishes::{Want, What};
@@ -18,8 +18,10 @@ pub(crate) struct Model {
     pub(crate) members: BTreeMap<i64, Member>,
     /// Whether stock is not looked at, within a batch that is committed.
     pub(crate) stock_is_open: bool,
+    /// Whether points decay, are reminded of, and are owed.
+    pub(crate) lives: bool,
     pub(crate) externals: BTreeMap<String, i64>,
-    enrolments: BTreeMap<String, i64>,
+    pub(crate) enrolments: BTreeMap<String, i64>,
     pub(crate) orders: BTreeMap<i64, Order>,
     pub(crate) answers: BTreeMap<(i64, String), Answer>,
 }
@@ -33,9 +35,9 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Member {
     /// Expiry → free, held.
-    active: BTreeMap<i64, (i64, i64)>,
+    pub(crate) active: BTreeMap<i64, (i64, i64)>,
     /// Expiry, activation → points.
-    pending: BTreeMap<(i64, i64), i64>,
+    pub(crate) pending: BTreeMap<(i64, i64), i64>,
     /// Earned, redeemed, expired, revoked, adjusted.
     pub(crate) lifetime: [i64; 5],
     pub(crate) version: i64,
@@ -45,6 +47,11 @@ pub(crate) struct Member {
     pub(crate) external: String,
     /// Who was merged into this account, in order.
     merged_from: Vec<i64>,
+    /// Whether points decay, are reminded of, and are owed.
+    pub(crate) lives: bool,
+    pub(crate) owed: i64,
+    pub(crate) remind_at: Option<i64>,
+    pub(crate) decay_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,12 +84,17 @@ pub(crate) struct Order {
 
 /// What an accepted command must say.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
-    points: i64,
-    forgiven: i64,
-    matured: i64,
-    expired: i64,
+pub(crate) struct Said {
+    pub(crate) points: i64,
+    pub(crate) forgiven: i64,
+    pub(crate) owed: i64,
+    pub(crate) repaid: i64,
+    pub(crate) matured: i64,
+    pub(crate) expired: i64,
+    pub(crate) decayed: i64,
     forfeited: i64,
+    /// Expiry, days ahead, points.
+    pub(crate) reminded: Vec<(i64, i64, i64)>,
     /// Points by rule.
     rules: Vec<(&'static str, i64)>,
 }
@@ -94,11 +106,6 @@ impl Member {
         rows.extend(self.pending.iter().map(|((expires, active), points)| (*expires, *active, *points, 0)));
         rows.sort();
         rows
-    }
-
-    pub(crate) fn due_at(&self) -> Option<i64> {
-        let expiries = self.active.iter().filter(|(_, (free, _))| *free > 0).map(|(expires, _)| *expires);
-        expiries.chain(self.pending.keys().map(|(_, active)| *active)).min()
     }
 
     pub(crate) fn merged_from(&self) -> Vec<MemberId> {
@@ -119,16 +126,16 @@ impl Member {
     }
 
     /// Free points, active or not.
-    fn free(&self) -> i64 {
+    pub(crate) fn free(&self) -> i64 {
         self.active.values().map(|(free, _)| free).sum::<i64>() + self.pending.values().sum::<i64>()
     }
 
-    fn spendable(&self, at: i64) -> i64 {
+    pub(crate) fn spendable(&self, at: i64) -> i64 {
         self.active.iter().filter(|(expires, _)| **expires > at).map(|(_, (free, _))| free).sum()
     }
 
     /// Takes points from the lots that expire first; says from which.
-    fn take(&mut self, mut points: i64, at: i64) -> Vec<(i64, i64)> {
+    pub(crate) fn take(&mut self, mut points: i64, at: i64) -> Vec<(i64, i64)> {
         let mut taken = Vec::new();
         for (expires, (free, _)) in self.active.iter_mut().filter(|(expires, _)| **expires > at) {
             let part = points.min(*free);
@@ -141,7 +148,7 @@ impl Member {
         taken
     }
 
-    fn give(&mut self, expires: i64, points: i64) {
+    pub(crate) fn give(&mut self, expires: i64, points: i64) {
         if points > 0 {
             self.active.entry(expires).or_default().0 += points;
         }
@@ -181,10 +188,22 @@ impl Model {
         let reply = outcome.as_ref().map_err(|refusal| format!("refused as {:?}: {refusal}", refusal.code))?;
         let receipt: Receipt = serde_json::from_str(&reply.receipt).map_err(|error| error.to_string())?;
         let rules: Vec<(&str, i64)> = receipt.explanation.iter().map(|o| (o.rule.as_str(), o.points)).collect();
-        let heard = (receipt.points, receipt.forgiven, receipt.matured, receipt.expired, receipt.forfeited, rules);
-        let told = (said.points, said.forgiven, said.matured, said.expired, said.forfeited, said.rules.clone());
-        if heard != told {
-            return Err(format!("says {heard:?}, the model {said:?}"));
+        let heard = Said {
+            points: receipt.points,
+            forgiven: receipt.forgiven,
+            owed: receipt.owed,
+            repaid: receipt.repaid,
+            matured: receipt.matured,
+            expired: receipt.expired,
+            decayed: receipt.decayed,
+            forfeited: receipt.forfeited,
+            reminded: reminded(&receipt),
+            rules: Vec::new(),
+        };
+        let rules = (rules, said.rules.clone());
+        let said = Said { rules: Vec::new(), ..said };
+        if heard != said || rules.0 != rules.1 {
+            return Err(format!("says {heard:?}, the model {said:?}; by rule {rules:?}"));
         }
         if receipt.explanation.iter().any(|outcome| outcome.version != 1) {
             return Err("names a version of a rule that there is not".to_owned());
@@ -209,6 +228,9 @@ impl Model {
         summary.refunded += u64::from(matches!(want.what, What::Refund(_)));
         summary.expired += said.expired;
         summary.forgiven += said.forgiven;
+        summary.decayed += said.decayed;
+        summary.repaid += said.repaid;
+        summary.reminded += said.reminded.len() as u64;
         let answer = Answer { request: want.what.clone(), receipt: reply.receipt.clone() };
         after.answers.insert((want.member, want.key.clone()), answer);
         *self = after;
@@ -259,7 +281,11 @@ impl Model {
         if want.at + SKEW < source.latest.max(target.latest) {
             return Err("out_of_order");
         }
-        let points = source.active.values().map(|(free, _)| free).sum();
+        let mut said = Said::default();
+        source.catch_up(want.at, &mut Said::default());
+        target.catch_up(want.at, &mut said);
+        said.points += source.active.values().map(|(free, _)| free).sum::<i64>();
+        target.owed += std::mem::take(&mut source.owed);
         for (expires, (free, _)) in std::mem::take(&mut source.active) {
             target.give(expires, free);
         }
@@ -270,13 +296,14 @@ impl Model {
             *total += brought;
         }
         target.merged_from.extend(source.merged_from.iter().copied().chain([from]));
+        source.status = Status::Merged(into);
         for member in [target, &mut source] {
             member.version += 1;
             member.latest = member.latest.max(want.at);
+            member.plan(member.latest);
         }
-        source.status = Status::Merged(into);
         self.members.insert(from, source);
-        Ok(Said { points, ..Said::default() })
+        Ok(said)
     }
 
     fn check_balances(&self, member: i64, receipt: &Receipt) -> Result<(), String> {
@@ -300,7 +327,9 @@ impl Model {
             self.externals.insert(external.clone(), want.member);
             self.enrolments.insert(want.key.clone(), want.member);
             let external = external.clone();
-            self.members.insert(want.member, Member { version: 1, latest: want.at, external, ..Member::default() });
+            let lives = self.lives;
+            let member = Member { version: 1, latest: want.at, external, lives, ..Member::default() };
+            self.members.insert(want.member, member);
             return Ok(Said::default());
         }
         if let What::Merge { from } = want.what
@@ -314,34 +343,43 @@ impl Model {
             member.must_be_active()?;
         }
         let mut said = Said::default();
-        let mut happened = want.at;
+        let happened = match &want.what {
+            What::Purchase { at, .. } | What::Return { at, .. } | What::CheckIn { at } => *at,
+            _ => want.at,
+        };
+        if want.what != What::Tick {
+            member.catch_up(happened, &mut said);
+        }
         match &want.what {
             What::Enrol { .. } | What::Merge { .. } => {}
             What::Purchase { plain, christmas, at } => {
-                happened = *at;
                 let total = plain + christmas;
                 let base = total / 100;
                 let bonus = if total > 10_000 { base / 10 } else { 0 };
                 let rules = [("base", base), ("big-basket", bonus), ("christmas", christmas / 200)];
                 said.rules = rules.into_iter().filter(|(_, points)| *points > 0).collect();
-                said.points = said.rules.iter().map(|(_, points)| points).sum();
-                member.lifetime[0] += said.points;
-                member.give(expiry(*at), said.points);
+                let earned = said.rules.iter().map(|(_, points)| points).sum::<i64>();
+                member.lifetime[0] += earned;
+                let left = earned - member.repay(earned, &mut said);
+                said.points += left;
+                member.give(expiry(*at), left);
             }
             What::Return { amount, at } => {
-                happened = *at;
                 let wanted = amount / 100;
                 let taken: i64 = member.take(wanted, *at).iter().map(|(_, points)| points).sum();
-                (said.points, said.forgiven) = (-taken, wanted - taken);
+                said.points -= taken;
+                member.fall_short(wanted - taken, &mut said);
                 if wanted > 0 {
                     said.rules.push(("return-back", -taken));
                 }
                 member.lifetime[3] += taken;
             }
             What::CheckIn { at } => {
-                happened = *at;
                 let active = start_of_day(local_day(*at) + 2);
-                *member.pending.entry((expiry(active), active)).or_default() += 5;
+                let left = 5 - member.repay(5, &mut said);
+                if left > 0 {
+                    *member.pending.entry((expiry(active), active)).or_default() += left;
+                }
                 member.lifetime[0] += 5;
                 said.rules.push(("check-in", 5));
             }
@@ -379,7 +417,7 @@ impl Model {
                 let order =
                     Order { member: want.member, reward: reward.clone(), quantity: *quantity, points, holds, state };
                 self.orders.insert(NEW_ORDER, order);
-                said.points = -points;
+                said.points -= points;
             }
             What::Capture(id) | What::Release(id) => {
                 let order = self.orders.get_mut(id).filter(|order| order.member == want.member);
@@ -398,7 +436,7 @@ impl Model {
                 if capture {
                     member.lifetime[1] += order.points;
                 } else {
-                    said.points = order.points;
+                    said.points += order.points;
                 }
                 order.state = if capture { "captured" } else { "released" };
             }
@@ -416,7 +454,7 @@ impl Model {
                     member.give(month_end(want.at + 7 * DAY, 0).max(*expires), *part);
                 }
                 member.lifetime[1] -= order.points;
-                said.points = order.points;
+                said.points += order.points;
                 order.state = "refunded";
             }
             What::Renumber { read, external } => {
@@ -437,7 +475,8 @@ impl Model {
                 if want.at + SKEW < member.latest {
                     return Err("out_of_order");
                 }
-                said.points = -member.active.values().map(|(free, _)| free).sum::<i64>();
+                said.points -= member.active.values().map(|(free, _)| free).sum::<i64>();
+                said.forgiven += std::mem::take(&mut member.owed);
                 said.forfeited = member.free();
                 member.lifetime[2] += said.forfeited;
                 member.active.clear();
@@ -453,35 +492,39 @@ impl Model {
                     member.take(-points, want.at);
                 }
                 member.lifetime[4] += points;
-                said.points = *points;
+                said.points += *points;
             }
             What::Tick => {
                 if member.due_at().is_none_or(|due_at| due_at > want.at) {
                     return Err("nothing_due");
                 }
-                let ripe: Vec<(i64, i64)> =
-                    member.pending.keys().filter(|(_, active)| *active <= want.at).copied().collect();
-                for key in ripe {
-                    let points = member.pending.remove(&key).unwrap_or_default();
-                    said.matured += points;
-                    member.give(key.0, points);
-                }
-                for (_, (free, _)) in member.active.iter_mut().filter(|(expires, _)| **expires <= want.at) {
-                    said.expired += *free;
-                    *free = 0;
-                }
-                member.lifetime[2] += said.expired;
-                said.points = said.matured - said.expired;
+                member.tick(want.at, &mut said);
             }
         }
         member.version += 1;
         member.latest = member.latest.max(happened);
+        member.plan(member.latest);
         Ok(said)
     }
 }
 
 /// Under this number stands an order until the kernel's answer tells its id.
 const NEW_ORDER: i64 = -1;
+
+fn reminded(receipt: &Receipt) -> Vec<(i64, i64, i64)> {
+    let told = receipt.events.iter().filter_map(|event| match event {
+        Event::PointsExpiring { points, expires_at, days, .. } => {
+            Some((expires_at.as_millis(), i64::from(*days), *points))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+/// The first beginning of a year after a moment: London has winter time then.
+pub(crate) fn new_year_after(at: i64) -> i64 {
+    (2020..2200).map(|year| days_of(year, 1, 1) * DAY).find(|begin| *begin > at).unwrap_or(i64::MAX)
+}
 
 fn refused(outcome: &Result<Reply, Refusal>, code: &str, summary: &mut Summary) -> Result<(), String> {
     match outcome {

@@ -15,6 +15,7 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::{RamStore, Store, StoreError, load_program, publish, sequence, start_log, verify};
 
 use crate::fixtures::{POINTS, PROGRAM, VOUCHER, sealed, stored_account, test_keyring};
+use crate::life::LIFE;
 use crate::model::{Model, Row};
 use crate::wishes::{Dice, Want};
 
@@ -62,6 +63,12 @@ pub struct Summary {
     pub expired: i64,
     /// Points that a return could not take back.
     pub forgiven: i64,
+    /// Points that decayed.
+    pub decayed: i64,
+    /// Points owed that were repaid.
+    pub repaid: i64,
+    /// Reminders of points that will expire.
+    pub reminded: u64,
 }
 
 impl Summary {
@@ -82,6 +89,9 @@ impl Summary {
             refunded: self.refunded + other.refunded,
             expired: self.expired + other.expired,
             forgiven: self.forgiven + other.forgiven,
+            decayed: self.decayed + other.decayed,
+            repaid: self.repaid + other.repaid,
+            reminded: self.reminded + other.reminded,
         }
     }
 }
@@ -93,7 +103,11 @@ pub fn run(seed: u64) -> Result<Summary, String> {
 
 /// Runs a seed on an empty store; a store with a defect makes it fail.
 pub fn run_on(seed: u64, mut store: impl Store) -> Result<Summary, String> {
-    let text = PROGRAM.replace("stock = 100", &format!("stock = {VOUCHERS}"));
+    let mut text = PROGRAM.replace("stock = 100", &format!("stock = {VOUCHERS}"));
+    let lives = seed % 2 == 1;
+    if lives {
+        text = text.replacen("\n[[rules]]", &format!("{LIFE}\n[[rules]]"), 1);
+    }
     publish(&mut store, &Bundle::parse(&text)?, Timestamp::from_millis(START)).map_err(|error| error.to_string())?;
     let program = load_program(&mut store).map_err(|error| error.to_string())?;
     start_log(&mut store, &SigningKey::new("guerdon/simulation", &[7; 32])).map_err(|error| error.to_string())?;
@@ -104,7 +118,7 @@ pub fn run_on(seed: u64, mut store: impl Store) -> Result<Summary, String> {
         nodes: (1..=NODES as u16).map(|number| Node { number, ids: IdGenerator::new(number), batch: None }).collect(),
         ghosts: Vec::new(),
         key: SigningKey::new("guerdon/simulation", &[7; 32]),
-        model: Model::default(),
+        model: Model { lives, ..Model::default() },
         now: START,
         unanswered: Vec::new(),
         sent: Vec::new(),
@@ -326,6 +340,13 @@ impl<S: Store> World<S> {
             if (account.status.name(), &account.merged_from) != (state.status.name(), &state.merged_from()) {
                 let stored = (account.status, account.merged_from);
                 return Err(format!("{member} is {stored:?}, in the model {:?}", (state.status, state.merged_from())));
+            }
+            let agenda = account.agenda.wallet(POINTS);
+            let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
+            let stored = (agenda.owed, millis(agenda.remind_at), millis(agenda.decay_at));
+            if stored != (state.owed, state.remind_at, state.decay_at) {
+                let model = (state.owed, state.remind_at, state.decay_at);
+                return Err(format!("{member} owes and expects {stored:?}, in the model {model:?}"));
             }
             if account.version != state.version {
                 return Err(format!("{member} has version {}, the model {}", account.version, state.version));

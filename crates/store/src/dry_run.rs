@@ -43,6 +43,10 @@ impl<S: Store> Store for DryRunStore<S> {
         self.changed.due(now, limit)
     }
 
+    fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        self.changed.accounts_after(after, limit)
+    }
+
     fn last_id(&mut self) -> Result<i64, StoreError> {
         self.base.last_id()
     }

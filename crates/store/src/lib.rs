@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod feed;
 mod log;
+mod plan;
 mod point_value;
 mod postgres;
 mod privacy;

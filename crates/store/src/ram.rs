@@ -276,6 +276,14 @@ impl Store for RamStore {
         Ok(due.into_iter().map(|(_, member, version)| (member, version)).collect())
     }
 
+    fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        let above = self.accounts.iter().filter(|(member, _)| **member > after);
+        let mut found: Vec<(MemberId, i64)> = above.map(|(member, account)| (*member, account.version)).collect();
+        found.sort();
+        found.truncate(limit);
+        Ok(found)
+    }
+
     fn last_id(&mut self) -> Result<i64, StoreError> {
         let last = [
             self.transactions.keys().next_back().map(|id| id.0),

@@ -35,6 +35,9 @@ pub trait Store: Send {
     /// Accounts on which something is due at `now`, with their versions, earliest first.
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError>;
 
+    /// Accounts above a member's, with their versions, in the order of their members.
+    fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError>;
+
     /// The highest id given to any record, 0 when there is none: a node goes on above it after a restart.
     fn last_id(&mut self) -> Result<i64, StoreError>;
 
@@ -165,6 +168,9 @@ impl Store for Box<dyn Store> {
     }
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
         (**self).due(now, limit)
+    }
+    fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        (**self).accounts_after(after, limit)
     }
     fn last_id(&mut self) -> Result<i64, StoreError> {
         (**self).last_id()

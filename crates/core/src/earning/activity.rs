@@ -67,6 +67,7 @@ pub struct Activity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
     /// On a return: the idempotency key under which its purchase was recorded, so that exactly what it earned is taken back.
+    /// On an `order_final`: of the purchase that is final, so that what it earned becomes active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<String>,
     /// On a referral: who referred the member.
@@ -81,6 +82,16 @@ impl Activity {
     /// Whether money was given back.
     pub fn is_return(&self) -> bool {
         self.kind == "return"
+    }
+
+    /// Whether a purchase cannot be returned any more.
+    pub fn is_final(&self) -> bool {
+        self.kind == "order_final"
+    }
+
+    /// The purchase that a return names.
+    pub fn returned_purchase(&self) -> Option<&String> {
+        self.purchase.as_ref().filter(|_| self.is_return())
     }
 
     /// Checks every field against its limit. `money` is the program's; the message names the field.
@@ -121,8 +132,12 @@ impl Activity {
         text("store", &self.store, limits::KEY_CHARS)?;
         text("channel", &self.channel, limits::KEY_CHARS)?;
         text("purchase", &self.purchase, limits::KEY_CHARS)?;
-        if self.purchase.is_some() && !self.is_return() {
-            return Err(("purchase", format!("only a return names its purchase, not a {}", self.kind)));
+        if self.purchase.is_some() && !self.is_return() && !self.is_final() {
+            let problem = format!("only a return and an `order_final` name their purchase, not a {}", self.kind);
+            return Err(("purchase", problem));
+        }
+        if self.is_final() && self.purchase.is_none() {
+            return Err(("purchase", "an `order_final` names its `purchase` by its idempotency key".to_owned()));
         }
         if self.referrer.is_some() && !matches!(self.kind.as_str(), "referral" | "enrol") {
             return Err(("referrer", format!("only a referral names its referrer, not a {}", self.kind)));

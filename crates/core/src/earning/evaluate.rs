@@ -66,9 +66,19 @@ pub struct Outcome {
     /// When the points expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// Whether they become active before, once the purchase is final.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_final: bool,
+    /// How many of them went into what the member owed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repaid: i64,
     /// Who pays, when it is not the program itself.
     #[serde(default, skip_serializing_if = "is_program")]
     pub funding: FundingId,
+}
+
+fn is_zero(points: &i64) -> bool {
+    *points == 0
 }
 
 fn is_program(funding: &FundingId) -> bool {
@@ -83,6 +93,31 @@ impl Outcome {
             None => false,
             Some(Act::Reward { out_of_stock: true, .. }) => false,
             Some(_) => !kept,
+        }
+    }
+
+    /// Points that no activity gave: of a rule that is not one of the program's, of version 0.
+    pub(crate) fn plain(rule: String, points: i64, currency: CurrencyId) -> Self {
+        Self {
+            rule,
+            version: 0,
+            points,
+            currency,
+            amount: None,
+            rate: None,
+            step: None,
+            factor: None,
+            of_rule: None,
+            act: None,
+            facts: BTreeMap::new(),
+            trimmed: None,
+            lost_to: None,
+            stopped_by: None,
+            active_at: None,
+            expires_at: None,
+            until_final: false,
+            repaid: 0,
+            funding: FundingId::default(),
         }
     }
 
@@ -116,6 +151,8 @@ impl Outcome {
             stopped_by: None,
             active_at: candidate.active_at.filter(|_| gives),
             expires_at: gives.then_some(candidate.expires_at),
+            until_final: gives && rule.pending_until.is_some(),
+            repaid: 0,
             funding: rule.funding,
         }
     }

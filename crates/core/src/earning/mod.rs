@@ -32,6 +32,6 @@ pub use history::{History, KindHistory, NEVER_DAYS, ReturnedPurchase};
 pub use known::Parties;
 pub use prepare::{Candidate, PreparedActivity, prepare};
 pub use returns::PreparedReturn;
-pub use rule::{Beneficiary, Choice, CompiledRule, Effect, Exclusive, Rule, Trigger};
+pub use rule::{Beneficiary, Choice, CompiledRule, Effect, Exclusive, PendingUntil, Rule, Trigger};
 pub use settle::{Earned, Settled, Shared, Unsettled, settle};
 pub use window::Window;

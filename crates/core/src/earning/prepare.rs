@@ -71,6 +71,15 @@ pub struct PreparedActivity {
     pub tracked_referred: Vec<Window>,
     /// Who referred the member, when the activity says so.
     pub referrer: Option<MemberId>,
+    /// The key of the purchase that it makes final.
+    pub makes_final: Option<String>,
+}
+
+impl PreparedActivity {
+    /// The keys under which purchases were recorded that it names.
+    pub fn purchases(&self) -> impl Iterator<Item = &String> {
+        self.returns.iter().map(|back| &back.purchase).chain(&self.makes_final)
+    }
 }
 
 impl PreparedActivity {
@@ -126,7 +135,7 @@ pub fn prepare(
 ) -> Result<PreparedActivity, String> {
     let measured = measure(program, activity)?;
     let mut rules = rules_in_force(program, &activity.kind, at);
-    if activity.purchase.is_some() {
+    if activity.returned_purchase().is_some() {
         rules.retain(|rule| !matches!(rule.rule.effect, Effect::TakeBackPerMoney { .. }));
     }
     let store = activity.store.as_deref().unwrap_or_default();
@@ -156,7 +165,7 @@ pub fn prepare(
         let expires_at = program.expires_at(rule.rule.currency, active_at.unwrap_or(at));
         candidates.push(Candidate { rule: Arc::clone(rule), points, amount, given, campaign, active_at, expires_at });
     }
-    let returns = match &activity.purchase {
+    let returns = match activity.returned_purchase() {
         Some(purchase) => Some(evaluation.returned(purchase)?),
         None => None,
     };
@@ -177,6 +186,7 @@ pub fn prepare(
         returns,
         tracked_referred,
         referrer: activity.referrer,
+        makes_final: activity.purchase.clone().filter(|_| activity.is_final()),
     })
 }
 
@@ -271,7 +281,7 @@ impl<'a> Evaluation<'a> {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
                     || campaigns.iter().any(|running| running.campaign.audience.iter().any(look))
             };
-            let wanted_by_purchase = measured.activity.purchase.is_some();
+            let wanted_by_purchase = measured.activity.returned_purchase().is_some();
             let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context))
                 .then_some((&program.calendar, *at));
             activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
@@ -320,7 +330,7 @@ impl<'a> Evaluation<'a> {
     fn filter_lines(&mut self) -> LineFilters<'a> {
         let measured = self.measured;
         // On a return the quantities are negative or positive alike; what comes back is looked at as it was bought.
-        let back = measured.activity.purchase.is_some();
+        let back = measured.activity.returned_purchase().is_some();
         let of = |amount: &i64| if back { amount.saturating_abs() } else { *amount };
         let amounts: Vec<i64> = measured.amounts.iter().map(of).collect();
         let all: Vec<&'a Arc<CompiledRule>> = match back {

@@ -235,6 +235,14 @@ pub struct Exclusive {
     pub choose: Choice,
 }
 
+/// What points wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PendingUntil {
+    /// An `order_final` that names the purchase.
+    Final,
+}
+
 /// An earning rule as an operator writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -262,6 +270,9 @@ pub struct Rule {
     /// Days for which the points stay pending.
     #[serde(default)]
     pub pending_days: i32,
+    /// What ends that before; left out: nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_until: Option<PendingUntil>,
     /// Rules with a higher one are evaluated first; among equals the order of the file holds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,
@@ -314,6 +325,9 @@ impl Rule {
         if !(0..=3_650).contains(&self.pending_days) {
             return Err("`pending_days` must be 0 to 3650".to_owned());
         }
+        if self.pending_until.is_some() && self.pending_days == 0 {
+            return Err("`pending_until` needs `pending_days`: how long the points wait at the most".to_owned());
+        }
         if !(-1_000..=1_000).contains(&self.priority) {
             return Err("`priority` must be -1000 to 1000".to_owned());
         }
@@ -329,6 +343,9 @@ impl Rule {
                 return Err("`beneficiary`: take back of the member; what a purchase gave to the referrer goes back \
                             with a return that names the purchase"
                     .to_owned());
+            }
+            if self.pending_until.is_some() {
+                return Err("`pending_until`: only the member's own points wait for a purchase to be final".to_owned());
             }
             if self.caps.iter().any(|cap| cap.over == Over::Refuse) {
                 return Err("`over`: what the referrer has no room for cannot refuse what another member does".to_owned());

@@ -174,12 +174,11 @@ impl Footprint {
                     }
                 }
                 Action::Record(activity) => {
-                    footprint
-                        .keys
-                        .extend(activity.returns.iter().map(|back| (command.member_id, back.purchase.clone())));
+                    footprint.keys.extend(activity.purchases().map(|key| (command.member_id, key.clone())));
                     footprint.add_activity(activity);
                 }
-                Action::Adjust { .. } | Action::Close { .. } | Action::Erase | Action::Tick => {}
+                Action::Adjust { .. } | Action::Close { .. } | Action::Extend { .. } | Action::Erase | Action::Tick => {
+                }
             }
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }
@@ -233,7 +232,7 @@ impl Footprint {
             for older in older_accounts(command, loaded).iter().chain(coming) {
                 footprint.keys.push((*older, command.idempotency_key.clone()));
                 if let Action::Record(activity) = &command.action {
-                    footprint.keys.extend(activity.returns.iter().map(|back| (*older, back.purchase.clone())));
+                    footprint.keys.extend(activity.purchases().map(|key| (*older, key.clone())));
                 }
             }
             let order = match command.action {

@@ -71,6 +71,26 @@ impl Arrival {
     }
 }
 
+/// What an extension is paid with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payment {
+    /// Points of the same currency.
+    Points,
+    /// A fee in money, which the caller has collected.
+    Fee,
+}
+
+impl Payment {
+    /// The name used in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Points => "points",
+            Self::Fee => "a fee",
+        }
+    }
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -125,6 +145,13 @@ pub enum Action {
     Close {
         /// Why.
         reason: String,
+    },
+    /// Let points live longer, as the program offers it.
+    Extend {
+        /// Of which currency.
+        currency: CurrencyId,
+        /// For what.
+        payment: Payment,
     },
     /// Let happen what is due: points mature and expire.
     Tick,
@@ -350,6 +377,18 @@ impl Command {
         check_key(key)?;
         check_reason(reason)?;
         Ok(Self::new(member_id, key, at, Action::Close { reason: reason.to_owned() }, &("close", reason)))
+    }
+
+    /// Lets the points of a currency live longer, as the program offers it.
+    pub fn extend(
+        member_id: MemberId,
+        key: &str,
+        at: Timestamp,
+        currency: CurrencyId,
+        payment: Payment,
+    ) -> Result<Self, Refusal> {
+        check_key(key)?;
+        Ok(Self::new(member_id, key, at, Action::Extend { currency, payment }, &("extend", currency, payment)))
     }
 
     /// Lets happen what is due on an account of `version`.

@@ -2,6 +2,7 @@
 
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
+use super::due;
 use super::event::Event;
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
@@ -13,7 +14,7 @@ use crate::earning::{
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transaction, TransactionKind,
-    Transfer, Wallet,
+    Transfer, Wallet, WalletAgenda,
 };
 use crate::limits;
 use crate::members::MemberRef;
@@ -84,6 +85,7 @@ pub(super) struct Draft<'a> {
     pub(super) kind: TransactionKind,
     pub(super) account: Account,
     status_before: AccountStatus,
+    agenda_before: Vec<WalletAgenda>,
     transfers: Vec<Transfer>,
     pub(super) receipt: Receipt,
     member: Option<NewMember>,
@@ -123,6 +125,9 @@ pub(super) fn decide(
         return life::merge(program, command, (*from, reason), loaded, [id, TransactionId(ids.next(now))]);
     }
     let mut draft = Draft::new(program, command, account, id);
+    if !matches!(command.action, Action::Tick) {
+        draft.catch_up()?;
+    }
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
@@ -134,6 +139,7 @@ pub(super) fn decide(
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason)?,
         Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
+        Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
         Action::Erase => draft.erase()?,
         Action::Tick => draft.tick()?,
         Action::Merge { .. } | Action::Record(_) => {}
@@ -169,6 +175,7 @@ fn needs_active(action: &Action) -> bool {
             | Action::Redeem { .. }
             | Action::Adjust { .. }
             | Action::Close { .. }
+            | Action::Extend { .. }
     )
 }
 
@@ -200,6 +207,7 @@ impl<'a> Draft<'a> {
             Action::Close { .. } => TransactionKind::Close,
             Action::Erase => TransactionKind::Erase,
             Action::Tick => TransactionKind::Tick,
+            Action::Extend { .. } => TransactionKind::Extend,
         };
         let receipt = Receipt {
             transaction_id: id,
@@ -213,8 +221,11 @@ impl<'a> Draft<'a> {
             budgets: Vec::new(),
             returned: None,
             forgiven: 0,
+            owed: 0,
+            repaid: 0,
             matured: 0,
             expired: 0,
+            decayed: 0,
             forfeited: 0,
             reason: None,
             fields: Vec::new(),
@@ -225,6 +236,10 @@ impl<'a> Draft<'a> {
             referrer_share: None,
             cause: None,
             merge: None,
+            extended: Vec::new(),
+            fee: None,
+            made_final: None,
+            agenda: Vec::new(),
             events: Vec::new(),
             balances: Vec::new(),
         };
@@ -233,6 +248,7 @@ impl<'a> Draft<'a> {
             command,
             kind,
             status_before: account.status,
+            agenda_before: account.agenda.wallets.clone(),
             account,
             transfers: Vec::new(),
             receipt,
@@ -312,6 +328,9 @@ impl<'a> Draft<'a> {
         if let Some(back) = &activity.returns {
             self.take_back_purchase(back, loaded, theirs.as_deref_mut())?;
         }
+        if let Some(purchase) = &activity.makes_final {
+            self.make_final(purchase, loaded)?;
+        }
         let id = ActivityId(next_id());
         let referrer = theirs.as_deref().map(|draft| &draft.account);
         let parties = Parties { member: &self.account, referrer };
@@ -336,7 +355,7 @@ impl<'a> Draft<'a> {
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
         self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
         self.account.history.record(&activity.kind, activity.today, activity.amount);
-        Ok(())
+        self.extend_by_spend(activity)
     }
 
     /// Does what the rules give on this account.
@@ -344,11 +363,11 @@ impl<'a> Draft<'a> {
         for mut outcome in earned.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
-                self.credit(&outcome, rule)?;
+                outcome.repaid = self.credit(&outcome, rule)?;
             } else if outcome.points < 0 {
                 let due = -outcome.points;
                 let taken = self.take_back(outcome.currency, due, &rule)?;
-                self.receipt.forgiven += due - taken;
+                self.fall_short(outcome.currency, due - taken);
                 outcome.points = -taken;
             }
             let is_done = outcome.is_done();
@@ -365,8 +384,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Credits what a rule gave.
-    fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<(), Refusal> {
+    /// Credits what a rule gave, and takes out of it what the member owes. Returns how much that is.
+    pub(super) fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<i64, Refusal> {
         let pending = outcome.active_at.filter(|active_at| *active_at > self.command.at);
         let lot = LotKey {
             expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
@@ -374,14 +393,16 @@ impl<'a> Draft<'a> {
             active_at: pending.unwrap_or(Timestamp::ZERO),
         };
         let credit = if pending.is_some() { LedgerAccount::MemberPending } else { LedgerAccount::MemberAvailable };
-        self.transfer(Transfer {
+        let credited = Transfer {
             debit: LedgerAccount::Issuance,
             credit,
             currency: outcome.currency,
             amount: outcome.points,
             lot,
             rule: Some(rule),
-        })
+        };
+        self.transfer(credited.clone())?;
+        self.repay(credited)
     }
 
     pub(super) fn take_back(
@@ -424,35 +445,9 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Matures, then expires, what is due.
-    fn tick(&mut self) -> Result<(), Refusal> {
-        let at = self.command.at;
-        if self.account.next_due_at().is_none_or(|due| due > at) {
-            return Err(Refusal::new(RefusalCode::NothingDue, "nothing is due on this account"));
-        }
-        let currencies: Vec<CurrencyId> = self.account.wallets.iter().map(|wallet| wallet.currency).collect();
-        for currency in currencies {
-            let matured = self.due_portions(currency, |key| key.active_at != Timestamp::ZERO && key.active_at <= at);
-            self.receipt.matured += matured.iter().map(|portion| portion.amount).sum::<i64>();
-            let ways = (LedgerAccount::MemberPending, LedgerAccount::MemberAvailable);
-            self.transfer_portions(currency, &matured, ways, None)?;
-            let expired = self.due_portions(currency, |key| key.active_at == Timestamp::ZERO && key.expires_at <= at);
-            self.receipt.expired += expired.iter().map(|portion| portion.amount).sum::<i64>();
-            let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Breakage);
-            self.transfer_portions(currency, &expired, ways, None)?;
-        }
-        Ok(())
-    }
-
-    fn due_portions(&self, currency: CurrencyId, due: impl Fn(&LotKey) -> bool) -> Vec<Portion> {
-        let lots = self.account.wallet(currency).map_or(&[][..], |wallet| &wallet.lots);
-        let due = lots.iter().filter(|lot| lot.remaining > 0 && due(&lot.key));
-        due.map(|lot| Portion { lot: lot.key, amount: lot.remaining }).collect()
-    }
-
     /// Whether anything came of it.
     pub(super) fn has_changed(&self) -> bool {
-        !self.transfers.is_empty() || !self.receipt.explanation.is_empty() || !self.receipt.counted.is_empty()
+        !self.receipt.explanation.is_empty() || !self.receipt.counted.is_empty()
     }
 
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
@@ -460,6 +455,9 @@ impl<'a> Draft<'a> {
         self.account.version += 1;
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
         self.account.last_transaction_id = self.receipt.transaction_id.0;
+        let clock = self.account.last_transaction_at;
+        due::plan(self.program, &mut self.account, clock);
+        self.receipt.agenda = self.account.agenda.changed_since(&self.agenda_before);
         self.receipt.points += self.account.available();
         self.receipt.status = (self.account.status != self.status_before).then_some(self.account.status);
         self.receipt.balances = self.account.wallets.iter().map(|wallet| wallet.balance()).collect();

@@ -12,7 +12,7 @@ use crate::program::Program;
 use crate::time::Timestamp;
 
 /// Where the free points of a lot lie.
-fn place_of(lot: &Lot) -> LedgerAccount {
+pub(super) fn place_of(lot: &Lot) -> LedgerAccount {
     if lot.key.active_at == Timestamp::ZERO { LedgerAccount::MemberAvailable } else { LedgerAccount::MemberPending }
 }
 
@@ -36,8 +36,9 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Takes what points are left.
+    /// Takes what points are left, and forgives what is owed.
     fn forfeit(&mut self) -> Result<(), Refusal> {
+        self.forgive_owed();
         for wallet in self.account.wallets.clone() {
             for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {
                 self.receipt.forfeited += lot.remaining;
@@ -92,21 +93,25 @@ pub(super) fn merge(
         let problem = format!("an account can take in {} others at most", limits::MERGED_ACCOUNTS);
         return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
     }
-    let merge = Merge {
-        from,
-        into,
-        brought: source.merged_from.clone(),
-        lifetimes: source.wallets.iter().map(|wallet| (wallet.currency, wallet.lifetime)).collect(),
-        last_activity_at: source.last_activity_at,
-        referrer: source.referrer,
-        history: source.history.clone(),
-    };
     let out_command = Command { member_id: from, idempotency_key: format!("{MERGE_PREFIX}{in_id}"), ..command.clone() };
     let mut leaving = Draft::new(program, &out_command, source.clone(), out_id);
     let mut arriving = Draft::new(program, command, target.clone(), in_id);
     leaving.check_order()?;
     arriving.check_order()?;
-    for wallet in &source.wallets {
+    leaving.catch_up()?;
+    arriving.catch_up()?;
+    let ending = leaving.account.clone();
+    let merge = Merge {
+        from,
+        into,
+        brought: ending.merged_from.clone(),
+        lifetimes: ending.wallets.iter().map(|wallet| (wallet.currency, wallet.lifetime)).collect(),
+        last_activity_at: ending.last_activity_at,
+        referrer: ending.referrer,
+        history: ending.history.clone(),
+        agenda: ending.agenda.clone(),
+    };
+    for wallet in &ending.wallets {
         for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {
             let (place, way) = (place_of(lot), LedgerAccount::Merge);
             let arrival = if planted::is(Bug::MergedTooEarly) { LedgerAccount::MemberAvailable } else { place };

@@ -3,7 +3,10 @@
 mod batch;
 mod command;
 mod decide;
+mod due;
 mod event;
+mod extension;
+mod finals;
 mod life;
 mod orders;
 mod profile;
@@ -13,8 +16,9 @@ mod refusal;
 mod returns;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
-pub use command::{Action, Arrival, Command, Enrolment, ProfileChange};
+pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
 pub use decide::{Decision, NewMember, NewProfile};
 pub use event::Event;
+pub(crate) use extension::SPENDING;
 pub use receipt::{ActivityReceipt, Cause, OrderReceipt, Receipt, ReferrerShare};
 pub use refusal::{Refusal, RefusalCode};

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Event;
 use crate::earning::{Counted, Outcome, ReturnedPurchase, Spent};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
-use crate::ledger::{AccountStatus, Balance, CurrencyId, Merge, TransactionKind};
+use crate::ledger::{
+    AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
+};
 use crate::redemption::OrderState;
 use crate::time::Timestamp;
 
@@ -89,12 +91,21 @@ pub struct Receipt {
     /// Points that a return should have taken back but that were not there.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forgiven: i64,
+    /// Points that a return should have taken back and that the member owes since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub owed: i64,
+    /// Points owed that were taken out of what was earned.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repaid: i64,
     /// Points that matured.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub matured: i64,
     /// Points that expired.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub expired: i64,
+    /// Points that were lost to the yearly decay.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub decayed: i64,
     /// Points that were lost because the account was closed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forfeited: i64,
@@ -125,6 +136,18 @@ pub struct Receipt {
     /// The merge, on both of its entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Merge>,
+    /// That lots came to live longer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extended: Vec<Extended>,
+    /// What was collected for it, in minor units of money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<i64>,
+    /// The purchase that was made final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_final: Option<FinalPurchase>,
+    /// What is due on wallets, and owed, where that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agenda: Vec<WalletAgenda>,
     /// What is to be told because of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,

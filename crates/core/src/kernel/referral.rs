@@ -47,6 +47,9 @@ pub(super) fn decide_activity(
     if let Some((member, _)) = referrer.filter(|_| activity.referrer.is_some()) {
         (draft.account.referrer, draft.receipt.referrer) = (Some(member), Some(member));
     }
+    for draft in [&mut draft].into_iter().chain(&mut theirs) {
+        draft.catch_up()?;
+    }
     draft.record(activity, loaded, next_id, theirs.as_mut())?;
     let Some(mut theirs) = theirs.filter(|theirs| theirs.has_changed()) else { return draft.finish() };
     theirs.receipt.cause = Some(Cause { member_id: command.member_id, transaction_id: id });

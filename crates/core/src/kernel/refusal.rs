@@ -56,6 +56,10 @@ pub enum RefusalCode {
     OrderNotCaptured,
     /// Somebody has referred the member before.
     AlreadyReferred,
+    /// The program does not extend the life of these points in this way.
+    ExtensionNotOffered,
+    /// No points would live longer.
+    NothingToExtend,
     /// The keys of personal data cannot be used at the moment.
     KeysUnavailable,
 }
@@ -89,6 +93,8 @@ impl RefusalCode {
             Self::OpenOrders => "open_orders",
             Self::OrderNotCaptured => "order_not_captured",
             Self::AlreadyReferred => "already_referred",
+            Self::ExtensionNotOffered => "extension_not_offered",
+            Self::NothingToExtend => "nothing_to_extend",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }

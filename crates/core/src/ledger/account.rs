@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountStatus, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
+use super::{AccountStatus, Agenda, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
 use crate::earning::History;
 use crate::id::MemberId;
 use crate::kernel::Receipt;
@@ -27,12 +27,14 @@ pub struct Account {
     pub merged_from: Vec<MemberId>,
     /// What is remembered of the member's activities.
     pub history: History,
+    /// What is due besides lots, what is owed, and where lots went.
+    pub agenda: Agenda,
     /// Who referred the member; that account may have been merged into another since.
     pub referrer: Option<MemberId>,
 }
 
 /// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
-/// format 3 no history, format 4 no referrer.
+/// format 3 no history, format 4 neither agenda nor referrer.
 const STATE_FORMAT: u8 = 5;
 
 /// What every format begins with.
@@ -93,6 +95,11 @@ impl Account {
         if let Some(merge) = &receipt.merge {
             self.follow_merge(transaction.member_id, merge);
         }
+        receipt.extended.iter().for_each(|extended| self.agenda.extend(transaction.id.0, *extended));
+        if let Some(purchase) = receipt.made_final {
+            self.agenda.finish(purchase, transaction.at);
+        }
+        receipt.agenda.iter().for_each(|wallet| self.agenda.set(*wallet));
     }
 
     /// Carries over what goes with a merge besides the points, on either of its accounts.
@@ -101,6 +108,7 @@ impl Account {
             self.wallets.iter_mut().for_each(|wallet| wallet.lifetime = Lifetime::default());
             self.history = History::default();
             self.referrer = None;
+            self.agenda = Agenda::default();
             return;
         }
         for (currency, lifetime) in &merge.lifetimes {
@@ -113,6 +121,7 @@ impl Account {
         self.history.merge(&merge.history);
         // Nobody is referred by oneself.
         self.referrer = self.referrer.or(merge.referrer).filter(|referrer| *referrer != member && *referrer != merge.from);
+        self.agenda.merge((merge.from, merge.into), &merge.agenda);
     }
 
     /// Points available in all currencies, for the column that operators sort by.
@@ -120,10 +129,12 @@ impl Account {
         self.wallets.iter().map(|wallet| wallet.balance().available).sum()
     }
 
-    /// The earliest moment at which something happens by itself: a lot matures or expires. `None`: nothing will.
+    /// The earliest moment at which something happens by itself: a lot matures or expires, or the agenda has something.
+    /// `None`: nothing will.
     pub fn next_due_at(&self) -> Option<Timestamp> {
         let lots = self.wallets.iter().flat_map(|wallet| &wallet.lots).filter(|lot| lot.remaining > 0);
         lots.map(|lot| if lot.key.active_at == Timestamp::ZERO { lot.key.expires_at } else { lot.key.active_at })
+            .chain(self.agenda.next_due_at())
             .min()
             .filter(|due| *due != Timestamp::NEVER)
     }
@@ -138,6 +149,7 @@ impl Account {
             status: self.status,
             merged_from: &self.merged_from,
             history: &self.history,
+            agenda: &self.agenda,
             referrer: self.referrer,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
@@ -162,10 +174,11 @@ impl Account {
             if format == 1 { (0, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         let ((status, merged_from), rest): ((AccountStatus, Vec<MemberId>), _) =
             if format < 3 { Default::default() } else { postcard::take_from_bytes(rest).map_err(damaged)? };
-        let (history, rest): (History, _) = match format {
+        let (history, rest) = match format {
             4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
             _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
+        let (agenda, rest): (Agenda, _) = if format < 5 { (Agenda::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         let (referrer, _): (Option<MemberId>, _) =
             if format < 5 { (None, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         Ok(Self {
@@ -177,6 +190,7 @@ impl Account {
             status,
             merged_from,
             history,
+            agenda,
             referrer,
         })
     }
@@ -191,6 +205,7 @@ struct StateRef<'a> {
     status: AccountStatus,
     merged_from: &'a [MemberId],
     history: &'a History,
+    agenda: &'a Agenda,
     referrer: Option<MemberId>,
 }
 
@@ -198,7 +213,7 @@ struct StateRef<'a> {
 mod tests {
     use super::*;
 
-    /// Formats 1 to 3 as earlier versions wrote them.
+    /// Formats 1 to 4 as earlier versions wrote them.
     #[test]
     fn what_earlier_versions_wrote_is_read() {
         let mut wallet = Wallet::new(CurrencyId(1));
@@ -216,6 +231,9 @@ mod tests {
         let closed = AccountStatus::Closed { at: latest };
         let third = (vec![wallet], active, latest, 77_i64, closed, vec![MemberId(5)]);
         let account = Account::decode(4, &postcard::to_extend(&third, vec![3]).unwrap()).unwrap();
+        let fourth = (third.clone(), History::default());
+        let before_agendas = Account::decode(4, &postcard::to_extend(&fourth, vec![4]).unwrap()).unwrap();
+        assert!(before_agendas.agenda.is_empty() && !before_agendas.history.partial);
         assert_eq!((account.status, &account.merged_from[..]), (closed, &[MemberId(5)][..]));
         // What the member did is not known, but that something was done is.
         assert_eq!((account.history.partial, account.history.lifetime("purchase").count), (true, 1));

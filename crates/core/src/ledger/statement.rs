@@ -100,6 +100,8 @@ impl Statement {
             LedgerAccount::Revocation => self.taken_back += points,
             LedgerAccount::Adjustment => self.adjusted -= points,
             LedgerAccount::Merge => self.merged -= points,
+            // What leaves one lot arrives in another.
+            LedgerAccount::Extension => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CurrencyId, Lifetime};
+use super::{Agenda, CurrencyId, Lifetime};
 use crate::earning::History;
 use crate::id::MemberId;
 use crate::time::Timestamp;
@@ -63,4 +63,7 @@ pub struct Merge {
     /// What the account that ends remembers of activities: the account that goes on takes it in.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub history: History,
+    /// What the account that ends owes, and where its lots went.
+    #[serde(default, skip_serializing_if = "Agenda::is_empty")]
+    pub agenda: Agenda,
 }

@@ -30,6 +30,8 @@ pub enum LedgerAccount {
     Adjustment = 14,
     /// Points on their way from one account of a person to another; a merge takes out what it puts in.
     Merge = 15,
+    /// Points on their way from a lot to one that lives longer; each transaction takes out what it puts in.
+    Extension = 16,
 }
 
 impl LedgerAccount {
@@ -45,6 +47,7 @@ impl LedgerAccount {
             Self::Revocation,
             Self::Adjustment,
             Self::Merge,
+            Self::Extension,
         ]
         .into_iter()
         .find(|account| *account as i64 == code)
@@ -91,7 +94,7 @@ pub enum TransactionKind {
     Release = 5,
     /// An operator corrected a balance.
     Adjust = 6,
-    /// Points matured or expired.
+    /// Something happened by itself: points matured, expired or decayed, interest was paid, a member was reminded.
     Tick = 7,
     /// An account was closed and its points forfeited.
     Close = 8,
@@ -105,6 +108,8 @@ pub enum TransactionKind {
     Profile = 12,
     /// Somebody whom the member has referred did something that gives to the member, or takes back.
     Referral = 13,
+    /// The member paid for points to live longer.
+    Extend = 15,
 }
 
 impl TransactionKind {
@@ -124,6 +129,7 @@ impl TransactionKind {
             Self::Erase,
             Self::Profile,
             Self::Referral,
+            Self::Extend,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == code)
@@ -150,6 +156,7 @@ impl TransactionKind {
             Self::Erase => "erase",
             Self::Profile => "profile",
             Self::Referral => "referral",
+            Self::Extend => "extend",
         }
     }
 }

@@ -92,6 +92,7 @@ impl Verifier {
             self.wrong(row(), "its content does not match its leaf hash: a stored row was changed".to_owned());
         }
         let mut problems = Vec::new();
+        let mut extending: FxHashMap<CurrencyId, i64> = FxHashMap::default();
         let account = self.rebuilt.entry(transaction.member_id).or_default();
         account.version += 1;
         for transfer in &transaction.transfers {
@@ -108,11 +109,17 @@ impl Verifier {
             match (transfer.debit, transfer.credit) {
                 (LedgerAccount::Merge, _) => *merged -= transfer.amount,
                 (_, LedgerAccount::Merge) => *merged += transfer.amount,
+                (LedgerAccount::Extension, _) => *extending.entry(transfer.currency).or_default() -= transfer.amount,
+                (_, LedgerAccount::Extension) => *extending.entry(transfer.currency).or_default() += transfer.amount,
                 _ => {}
             }
         }
-        let earns = matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral);
-        if transaction.kind.changes_status() || earns {
+        if extending.values().any(|points| *points != 0) {
+            problems.push("an extension took out other points than it put in".to_owned());
+        }
+        let tells_more = transaction.kind.changes_status()
+            || matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral);
+        if tells_more || transaction.receipt.contains("\"agenda\":") || transaction.receipt.contains("\"extended\":") {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
                     let receipt: Receipt = receipt;
@@ -172,6 +179,9 @@ impl Verifier {
         // What an account did before its history was kept is in the journal, but not in the account.
         if !stored.history.partial && stored.history != rebuilt.history {
             problems.push("its history or counters differ from its transactions".to_owned());
+        }
+        if stored.agenda != rebuilt.agenda {
+            problems.push("what it says is due or owed differs from its transactions".to_owned());
         }
         for wallet in &stored.wallets {
             let balance = wallet.balance();

@@ -186,8 +186,8 @@ impl Wallet {
             LedgerAccount::Redemption => self.lifetime.redeemed -= amount,
             LedgerAccount::Breakage => self.lifetime.expired -= amount,
             LedgerAccount::Revocation => self.lifetime.revoked -= amount,
-            // What the points had been earned or given for moves with the account; see `Account::follow_merge`.
-            LedgerAccount::Merge => {}
+            // What the points had been earned or given for moves with the account, see `Account::follow_merge`, or stays.
+            LedgerAccount::Merge | LedgerAccount::Extension => {}
         }
         match transfer.credit {
             LedgerAccount::MemberAvailable
@@ -204,7 +204,7 @@ impl Wallet {
             LedgerAccount::Redemption => self.lifetime.redeemed += amount,
             LedgerAccount::Breakage => self.lifetime.expired += amount,
             LedgerAccount::Revocation => self.lifetime.revoked += amount,
-            LedgerAccount::Merge => {}
+            LedgerAccount::Merge | LedgerAccount::Extension => {}
         }
         let arrives = !transfer.debit.is_member()
             || (transfer.debit, transfer.credit) == (LedgerAccount::MemberPending, LedgerAccount::MemberAvailable);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::documents::{Document, is_json};
+use super::expiry::Expiry;
+use super::life::Life;
 use super::position::{json_problem, toml_problem};
 use super::template::Template;
 use crate::earning::{Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
@@ -82,26 +84,6 @@ fn default_backdating_days() -> i64 {
     30
 }
 
-/// The end at which lots of one funding are merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Granule {
-    /// The end of the local month.
-    Month,
-    /// The end of the local day.
-    Day,
-}
-
-/// When points expire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Expiry {
-    /// Life in months (granule `month`) or days (granule `day`).
-    pub after: i32,
-    /// To the end of what.
-    pub granule: Granule,
-}
-
 /// A kind of points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +105,9 @@ pub struct Currency {
     /// When its points expire; left out: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Expiry>,
+    /// What happens to its points besides.
+    #[serde(default, skip_serializing_if = "Life::is_empty")]
+    pub life: Life,
 }
 
 /// A whole program file.
@@ -328,10 +313,7 @@ impl Currency {
         if let Some(floating) = &self.floating {
             floating.validate(self.per_money_unit).map_err(|problem| format!("{what}: {problem}"))?;
         }
-        if self.expiry.as_ref().is_some_and(|expiry| !(0..=1_200).contains(&expiry.after)) {
-            return Err(format!("{what}: expiry.after must be 0 to 1200"));
-        }
-        Ok(())
+        self.life.validate(self.expiry.is_some()).map_err(|problem| format!("{what}: life: {problem}"))
     }
 }
 

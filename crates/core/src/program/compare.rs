@@ -151,6 +151,10 @@ enum Sense {
     Caps,
     /// A part with fields of its own.
     Part,
+    /// A part of which each field is judged by itself, also where the part is new.
+    Fields,
+    /// What gives something to members: none is worst; with fields of its own where it is a part.
+    Gives,
     /// It depends.
     Depends,
 }
@@ -168,6 +172,7 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("rule", "effect.quantity") => Sense::More,
         ("rule", "effect.text" | "effect.template") | ("template", "subject" | "text") => Sense::Same,
         ("rule", "stop") => Sense::Bars,
+        ("rule", "pending_until") => Sense::Gives,
         ("rule", "funding") => Sense::Same,
         ("campaign", "schedule") => Sense::Part,
         ("campaign", "schedule.from") => Sense::Since,
@@ -181,7 +186,13 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("reward", "stock") => Sense::Same,
         ("currency", "per_money_unit") => Sense::Less,
         ("currency", "expiry.after") => Sense::More,
-        ("currency", "expiry") => Sense::Part,
+        ("currency", "expiry" | "life.decay" | "life.shortfall") => Sense::Part,
+        ("currency", "life" | "life.extension") => Sense::Fields,
+        ("currency", "life.interest" | "life.extension.spend" | "life.extension.paid") => Sense::Gives,
+        ("currency", "life.decay.percent" | "life.extension.spend.amount") => Sense::Less,
+        ("currency", "life.interest.percent" | "life.extension.spend.days" | "life.extension.paid.days") => Sense::More,
+        ("currency", "life.shortfall.up_to") => Sense::Less,
+        ("currency", "life.reminders") => Sense::Same,
         ("program", "backdating_days") => Sense::More,
         _ => Sense::Depends,
     }
@@ -251,6 +262,10 @@ impl Comparison<'_> {
         }
         let verdict = match sense(self.kind, &field) {
             Sense::Part => return self.part(field, before, after, reversed),
+            Sense::Fields => return self.fields(&field, &before, &after, reversed),
+            Sense::Gives if before.is_object() && after.is_object() => {
+                return self.fields(&field, &before, &after, reversed);
+            }
             Sense::Caps => return self.caps(&field, &before, &after),
             sense => judge(sense, &before, &after),
         };
@@ -369,7 +384,9 @@ fn judge(sense: Sense, before: &Value, after: &Value) -> Verdict {
                 _ => Verdict::Unclear,
             }
         }
-        Sense::Narrows | Sense::Caps | Sense::Part | Sense::Depends => Verdict::Unclear,
+        Sense::Gives if before.is_null() => Verdict::Better,
+        Sense::Gives if after.is_null() => Verdict::Worse,
+        Sense::Narrows | Sense::Caps | Sense::Part | Sense::Fields | Sense::Gives | Sense::Depends => Verdict::Unclear,
     }
 }
 
@@ -494,6 +511,34 @@ mod tests {
         let currency = |worth: i64, after: i64| json!({"id": 1, "code": "x", "name": "X", "per_money_unit": worth, "expiry": {"after": after, "granule": "month"}});
         assert_eq!(judged("currency", currency(100, 24), currency(100, 12)), one("expiry.after", "worse"));
         assert_eq!(judged("currency", currency(100, 24), currency(200, 24)), one("per_money_unit", "worse"));
+        let living = |life: Value| {
+            let mut currency = currency(100, 24);
+            currency.as_object_mut().unwrap().insert("life".to_owned(), life);
+            currency
+        };
+        let spend = |days: i64| json!({"extension": {"spend": {"amount": "200", "days": days}}});
+        for (before, after, field) in [
+            (json!({}), json!({"decay": {"percent": "5"}}), "life.decay"),
+            (json!({"decay": {"percent": "5"}}), json!({"decay": {"percent": "6"}}), "life.decay.percent"),
+            (json!({}), json!({"shortfall": {"policy": "owe", "up_to": 5}}), "life.shortfall"),
+            (json!({"interest": {"percent": "5", "every": "year"}}), json!({}), "life.interest"),
+            (
+                spend(90),
+                json!({"extension": {"paid": {"points": 5, "days": 9}, "spend": {"amount": "200", "days": 60}}}),
+                "",
+            ),
+        ] {
+            let told = judged("currency", living(before.clone()), living(after.clone()));
+            if field.is_empty() {
+                let want = [("life.extension.spend.days", "worse"), ("life.extension.paid", "better")];
+                assert_eq!(told, want.map(|(field, verdict)| (field.to_owned(), verdict)));
+                continue;
+            }
+            assert_eq!(told, one(field, "worse"));
+            assert_eq!(judged("currency", living(after), living(before)), one(field, "better"));
+        }
+        let told = judged("currency", currency(100, 24), living(json!({"reminders": {}})));
+        assert_eq!(told, one("life.reminders", "neutral"));
         let campaign = |more: Value| {
             let mut campaign = json!({"id": "x", "name": "X"});
             campaign.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -5,12 +5,17 @@ use std::fmt;
 use std::ops::{Bound, Deref, DerefMut};
 use std::sync::Arc;
 
-use super::bundle::{Currency, Granule, ProgramSettings, money_digits};
+use sha2::{Digest, Sha256};
+
+use super::bundle::{Currency, ProgramSettings, money_digits};
 use super::documents::Document;
+use super::expiry::{Expiry, Granule};
+use super::life::Life;
 use super::template::Template;
 use super::value::{POINT_VALUE, PointValue, ValueVersion};
 use super::versions::Versions;
 use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
+use crate::kernel::SPENDING;
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
 use crate::time::{Calendar, Timestamp};
@@ -137,7 +142,7 @@ impl Program {
             calendar: Calendar::new(&settings.time_zone)?,
             money_digits: money_digits(&settings.money).ok_or("unknown money")?,
             currencies: Vec::new(),
-            tracked: tracked(&rules, &campaigns),
+            tracked: tracked(&rules, &campaigns, all_currencies.values().flat_map(Versions::all)),
             tracked_referred: by_kind(in_use(&rules).flat_map(|rule| rule.counted_referred())),
             rules,
             campaigns,
@@ -256,20 +261,28 @@ impl Program {
 
     /// When points of a currency earned at `at` expire.
     pub fn expires_at(&self, currency: CurrencyId, at: Timestamp) -> Timestamp {
-        match self.currency_at(currency, at).and_then(|currency| currency.expiry.as_ref()) {
-            None => Timestamp::NEVER,
-            Some(expiry) if expiry.granule == Granule::Month => self.calendar.end_of_month_after(at, expiry.after),
-            Some(expiry) => self.calendar.end_of_day_after(at, expiry.after),
-        }
+        let expiry = self.currency_at(currency, at).and_then(|currency| currency.expiry.as_ref());
+        expiry.map_or(Timestamp::NEVER, |expiry| expiry.expires_at(&self.calendar, at))
     }
 
     /// The end of the granule that holds `at`: when points of a currency expire that live at least until then.
     pub fn end_of_granule(&self, currency: CurrencyId, at: Timestamp) -> Timestamp {
-        match self.currency_at(currency, at).and_then(|currency| currency.expiry.as_ref()) {
+        match self.currency_at(currency, at).and_then(|currency| currency.expiry.as_ref()).map(Expiry::rounding) {
             None => Timestamp::NEVER,
-            Some(expiry) if expiry.granule == Granule::Month => self.calendar.end_of_month_after(at, 0),
-            Some(_) => self.calendar.end_of_day_after(at, 0),
+            Some(Granule::Day) => self.calendar.end_of_day_after(at, 0),
+            Some(_) => self.calendar.end_of_month_after(at, 0),
         }
+    }
+
+    /// What happens to the points of a currency besides, at `at`.
+    pub fn life_at(&self, currency: CurrencyId, at: Timestamp) -> Option<&Life> {
+        self.currency_at(currency, at).map(|currency| &currency.life)
+    }
+
+    /// A digest of what happens by itself to the points of all currencies that are shown: accounts are planned anew when it changes.
+    pub fn life_digest(&self) -> String {
+        let said: Vec<(u16, &Life)> = self.currencies.iter().map(|currency| (currency.id.0, &currency.life)).collect();
+        crate::hex::encode(&Sha256::digest(serde_json::to_vec(&said).unwrap_or_default()).into())
     }
 
     /// Minor units of money in one major unit.
@@ -302,14 +315,17 @@ fn in_order(mut rules: Vec<CompiledRule>) -> Vec<Arc<CompiledRule>> {
     rules
 }
 
-/// What the conditions of all versions ask of histories: also of those that are to come, so that the counters are there.
-fn tracked(
+/// What the conditions of all versions, and extensions by spend, ask of histories: also of those that are to come, so that the counters are there.
+fn tracked<'a>(
     rules: &[Arc<CompiledRule>],
     campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+    mut currencies: impl Iterator<Item = &'a Currency>,
 ) -> BTreeMap<String, Vec<Window>> {
     let audiences = campaigns.values().flatten().filter(|campaign| campaign.active);
     let audiences = audiences.flat_map(|campaign| campaign.counted());
-    by_kind(in_use(rules).flat_map(|rule| rule.counted()).chain(audiences))
+    let extends = |currency: &Currency| currency.life.extension.iter().any(|extension| extension.spend.is_some());
+    let spending = currencies.any(extends).then_some((SPENDING, Window::Month));
+    by_kind(in_use(rules).flat_map(|rule| rule.counted()).chain(audiences).chain(spending))
 }
 
 fn in_use(rules: &[Arc<CompiledRule>]) -> impl Iterator<Item = &Arc<CompiledRule>> {

@@ -43,6 +43,11 @@ impl<T> Versions<T> {
         self.0.first().and_then(|version| version.content.as_deref())
     }
 
+    /// Every version that is no retirement.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().filter_map(|version| version.content.as_deref())
+    }
+
     /// From when on each version is effective.
     pub fn moments(&self) -> impl Iterator<Item = Timestamp> {
         self.0.iter().map(|version| version.effective_from)

@@ -16,7 +16,7 @@ use guerdon_core::time::{EARLIEST, Timestamp};
 use serde_json::Value;
 
 pub const POINTS: CurrencyId = CurrencyId(1);
-const MEMBER: MemberId = MemberId(1);
+pub const MEMBER: MemberId = MemberId(1);
 
 pub struct Club {
     pub program: Program,
@@ -89,6 +89,20 @@ impl Club {
         let at = self.program.calendar.parse_local(local).unwrap();
         let key = format!("key-{}", self.journal.len());
         self.decide(&Command::adjust(MEMBER, &key, at, POINTS, points, "for the test").unwrap(), true).unwrap();
+    }
+
+    /// Lets happen what is due at a local time.
+    pub fn tick(&mut self, local: &str) -> Result<Receipt, Refusal> {
+        self.tick_at(self.program.calendar.parse_local(local).unwrap())
+    }
+
+    pub fn tick_at(&mut self, at: Timestamp) -> Result<Receipt, Refusal> {
+        self.decide(&Command::tick(MEMBER, self.account.version, at), true)
+    }
+
+    /// When something is due next, by the program's calendar.
+    pub fn due(&self) -> String {
+        self.program.calendar.show(self.account.next_due_at().unwrap_or(Timestamp::NEVER))
     }
 
     /// Points that the member has, active or not.

@@ -29,7 +29,7 @@ use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::init::GIFT_CLUB;
-use super::{bench_auth, bench_http, bench_log, bench_postgres, bench_privacy};
+use super::{bench_auth, bench_http, bench_log, bench_postgres, bench_privacy, bench_tick};
 use crate::open::system_now;
 use crate::progress::bar;
 
@@ -84,6 +84,9 @@ pub struct BenchArgs {
     /// Measure inclusion proofs in a transparency log of so many leaves, instead of redemptions.
     #[arg(long, value_name = "LEAVES", conflicts_with_all = ["http", "store"])]
     log: Option<u64>,
+    /// Measure ticks of --members accounts on which points mature, expire and are reminded of, instead of redemptions.
+    #[arg(long, conflicts_with_all = ["http", "store", "log"])]
+    tick: bool,
     /// Where to put the temporary data; left out: the system's folder for it.
     #[arg(long)]
     folder: Option<std::path::PathBuf>,
@@ -184,6 +187,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     };
     if let Some(leaves) = args.log {
         bench_log::measure(folder.path(), leaves, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.tick {
+        print(&bench_tick::measure(folder.path(), args.members)?, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let bundle = bench_program(args.rewards)?;
@@ -322,6 +329,34 @@ pub struct Run {
     pub waited_for_log: usize,
 }
 
+/// The log that is sequenced beside a run, as a server does.
+pub struct LogBeside {
+    stop: mpsc::Sender<()>,
+    sequencer: thread::JoinHandle<Result<usize>>,
+}
+
+impl LogBeside {
+    /// Begins.
+    pub fn start(handle: &EngineHandle) -> Self {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let handle = handle.clone();
+        let sequencer = thread::spawn(move || {
+            let mut most = 0;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(SEQUENCE_EVERY) {
+                most = most.max(drain(&handle)?);
+            }
+            Ok(most)
+        });
+        Self { stop, sequencer }
+    }
+
+    /// Ends. Returns the most that waited for the log.
+    pub fn stop(self) -> Result<usize> {
+        drop(self.stop);
+        self.sequencer.join().map_err(|_| anyhow!("the sequencer panicked"))?
+    }
+}
+
 /// Redeems with full batches, a few ahead, under keys of one phase, while the log is sequenced beside.
 pub fn redeem_all<S: Store + 'static>(
     phase: &str,
@@ -338,17 +373,7 @@ pub fn redeem_all<S: Store + 'static>(
         micros.record_n(taken, outcomes.len() as u64)?;
         outcomes.into_iter().try_for_each(|outcome| outcome.map(drop).map_err(anyhow::Error::from))
     };
-    let (stop, stopped) = mpsc::channel::<()>();
-    let sequencer = thread::spawn({
-        let handle = handle.clone();
-        move || -> Result<usize> {
-            let mut most = 0;
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(SEQUENCE_EVERY) {
-                most = most.max(drain(&handle)?);
-            }
-            Ok(most)
-        }
-    });
+    let log = LogBeside::start(&handle);
     let mut sent = 0;
     while sent < redemptions {
         let count = BATCH_COMMANDS.min(redemptions - sent);
@@ -360,8 +385,7 @@ pub fn redeem_all<S: Store + 'static>(
     }
     pipeline.settle(0, &mut hear)?;
     drop(pipeline);
-    drop(stop);
-    let waited_for_log = sequencer.join().map_err(|_| anyhow!("the sequencer panicked"))??;
+    let waited_for_log = log.stop()?;
     drop(handle);
     drop(engine.stop()?);
     Ok(Run { micros, waited_for_log })
@@ -425,7 +449,7 @@ fn print(results: &[Measured], json: bool) -> Result<()> {
         println!("{}", serde_json::json!({ "results": results, "ratios": ratios }));
         return Ok(());
     }
-    println!("{:<46} {:>14} {:>10} {:>10} {:>10}", "", "redemptions/s", "p50 ms", "p99 ms", "p999 ms");
+    println!("{:<46} {:>14} {:>10} {:>10} {:>10}", "", "per second", "p50 ms", "p99 ms", "p999 ms");
     for (index, measured) in results.iter().enumerate() {
         let Measured { what, per_second, p50_ms, p99_ms, p999_ms, waited_for_log } = measured;
         println!("{what:<46} {per_second:>14.0} {p50_ms:>10.2} {p99_ms:>10.2} {p999_ms:>10.2}");

@@ -9,8 +9,8 @@ mod bench_http;
 mod bench_log;
 mod bench_postgres;
 mod bench_privacy;
+mod bench_tick;
 pub mod card;
-
 pub mod demo;
 pub mod import;
 pub mod init;

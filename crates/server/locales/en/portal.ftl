@@ -67,7 +67,6 @@ portal-link-remove = Remove
 portal-link-only = This is your only way to sign in. Give an e-mail address or phone number first.
 
 portal-no-points = You have no points yet.
-portal-pending = { $points } to come
 
 portal-card-qr = QR code of your membership card
 portal-card-bars = Bar code of your membership card
@@ -109,3 +108,6 @@ portal-trouble-closed-message = It cannot be used any more. Ask in the shop if y
 portal-trouble-store = That does not work just now
 portal-trouble-store-message = Nothing is lost. Please try again in a few seconds.
 portal-trouble-home = To my points
+portal-extend = Good for { $count } days longer, for { $points }
+portal-extend-too-few = You have too few points for that.
+portal-extend-not-now = These points cannot be extended now.

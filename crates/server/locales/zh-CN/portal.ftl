@@ -64,7 +64,6 @@ portal-link-remove = 移除
 portal-link-only = 这是您唯一的登录方式，请先填写电子邮箱或手机号码。
 
 portal-no-points = 您还没有积分。
-portal-pending = 待生效：{ $points }
 
 portal-card-qr = 会员卡二维码
 portal-card-bars = 会员卡条形码
@@ -106,3 +105,6 @@ portal-trouble-closed-message = 账户无法继续使用。如有疑问，请向
 portal-trouble-store = 暂时无法完成
 portal-trouble-store-message = 您的数据没有丢失，请稍后重试。
 portal-trouble-home = 查看我的积分
+portal-extend = 用 { $points }延长有效期 { $count } 天
+portal-extend-too-few = 可用积分不足。
+portal-extend-not-now = 目前无法延长这些积分的有效期。

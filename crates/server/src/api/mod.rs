@@ -10,6 +10,7 @@ mod cards;
 mod clients;
 mod currencies;
 mod events;
+mod extensions;
 pub(crate) mod extract;
 mod imports;
 mod keys;
@@ -46,6 +47,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(rewards::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(extensions::router())
         .merge(cards::router())
         .merge(log::router())
         .merge(keys::router())

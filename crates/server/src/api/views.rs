@@ -133,6 +133,18 @@ pub struct WalletView {
     /// What expires next.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_next: Option<ExpiryView>,
+    /// What becomes active next, at the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_next: Option<ActiveView>,
+    /// Points that returns should have taken back: what is earned next repays them. Left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owed: Option<i64>,
+    /// RFC 3339: when a part of what is available decays; left out: it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decays_at: Option<String>,
+    /// RFC 3339: when interest is paid; left out: none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interest_at: Option<String>,
     /// Lots, first-expiring first.
     lots: Vec<LotView>,
 }
@@ -144,6 +156,22 @@ pub struct ExpiryView {
     points: i64,
     /// RFC 3339, exclusive.
     expires_at: String,
+}
+
+/// Points that become active together.
+#[derive(Serialize, ToSchema)]
+pub struct ActiveView {
+    /// How many.
+    points: i64,
+    /// RFC 3339.
+    active_at: String,
+}
+
+fn active_next(wallet: &Wallet) -> Option<ActiveView> {
+    let pending = wallet.lots.iter().filter(|lot| lot.key.active_at != Timestamp::ZERO && lot.remaining > 0);
+    let active_at = pending.clone().map(|lot| lot.key.active_at).min()?;
+    let points = pending.filter(|lot| lot.key.active_at == active_at).map(|lot| lot.remaining).sum();
+    Some(ActiveView { points, active_at: active_at.to_string() })
 }
 
 fn lot_view(lot: &Lot) -> LotView {
@@ -158,10 +186,11 @@ fn lot_view(lot: &Lot) -> LotView {
 
 /// The wallets of an account at `now`.
 pub fn wallets(program: &Program, account: &Account, now: Timestamp) -> Vec<WalletView> {
-    account.wallets.iter().map(|wallet| wallet_view(program, wallet, now)).collect()
+    account.wallets.iter().map(|wallet| wallet_view(program, account, wallet, now)).collect()
 }
 
-fn wallet_view(program: &Program, wallet: &Wallet, now: Timestamp) -> WalletView {
+fn wallet_view(program: &Program, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {
+    let agenda = account.agenda.wallet(wallet.currency);
     let (balance, available) = (wallet.balance(), wallet.spendable(now));
     let mut live = wallet.lots.iter().filter(|lot| lot.key.expires_at > now);
     let next = live.find(|lot| lot.remaining > 0 && lot.key.expires_at != Timestamp::NEVER);
@@ -173,6 +202,10 @@ fn wallet_view(program: &Program, wallet: &Wallet, now: Timestamp) -> WalletView
         value: program.value_of(wallet.currency, available, now),
         lifetime: wallet.lifetime,
         expires_next: next.map(|lot| ExpiryView { points: lot.remaining, expires_at: lot.key.expires_at.to_string() }),
+        active_next: active_next(wallet),
+        owed: (agenda.owed > 0).then_some(agenda.owed),
+        decays_at: agenda.decay_at.map(|at| at.to_string()),
+        interest_at: agenda.interest_at.map(|at| at.to_string()),
         lots: wallet.lots.iter().map(lot_view).collect(),
     }
 }
@@ -184,7 +217,7 @@ pub struct TransactionView {
     id: String,
     /// `mem_…`.
     member_id: String,
-    /// `enrol`, `activity`, `redeem`, `capture`, `release`, `refund`, `adjust`, `merge`, `close` or `tick`.
+    /// `enrol`, `activity`, `redeem`, `capture`, `release`, `refund`, `adjust`, `extend`, `merge`, `close` or `tick`.
     kind: &'static str,
     /// RFC 3339.
     at: String,

@@ -82,10 +82,8 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
             let change = format::signed(receipt.points, frame.decimals(currency));
             frame.say("title-adjust", [("points", change.into())])
         }
-        TransactionKind::Tick => match (receipt.expired, receipt.matured) {
-            (0, matured) => frame.say("title-matured", [("points", frame.points(currency, matured).into())]),
-            (expired, _) => frame.say("title-expired", [("points", frame.points(currency, expired).into())]),
-        },
+        TransactionKind::Tick => tick_title(frame, receipt, currency),
+        TransactionKind::Extend => frame.t("title-extend"),
         TransactionKind::Enrol => frame.t("kind-enrol"),
         TransactionKind::Referral => frame.t("kind-referral"),
         TransactionKind::Close => frame.t("title-close"),
@@ -99,6 +97,30 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
             None => frame.t("kind-merge"),
         },
     }
+}
+
+/// What a tick is about first of all; the rest is in its remarks.
+fn tick_title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
+    let of = |key: &str, points: i64| frame.say(key, [("points", frame.points(currency, points).into())]);
+    match receipt {
+        Receipt { expired: 1.., .. } => of("title-expired", receipt.expired),
+        Receipt { decayed: 1.., .. } => of("title-decayed", receipt.decayed),
+        Receipt { matured: 1.., .. } => of("title-matured", receipt.matured),
+        _ if !receipt.explanation.is_empty() => frame.t("title-interest"),
+        _ if !receipt.events.is_empty() => frame.t("title-reminded"),
+        _ => frame.t("title-planned"),
+    }
+}
+
+/// Which points are told in remarks, those of a tick's title excepted.
+fn moved(receipt: &Receipt) -> Vec<(&'static str, i64)> {
+    let happened =
+        [("title-expired", receipt.expired), ("title-decayed", receipt.decayed), ("title-matured", receipt.matured)];
+    let titled = usize::from(receipt.kind == TransactionKind::Tick);
+    let happened = happened.into_iter().filter(|(_, points)| *points > 0).skip(titled);
+    let owed = [("why-owed", receipt.owed), ("why-repaid", receipt.repaid), ("why-forgiven", receipt.forgiven)];
+    let owed = owed.into_iter().chain([("why-forfeited", receipt.forfeited)]).filter(|(_, points)| *points > 0);
+    owed.chain(happened).collect()
 }
 
 fn activity_title(frame: &Frame, receipt: &Receipt) -> String {
@@ -124,17 +146,18 @@ fn order_title(frame: &Frame, order: &OrderReceipt) -> String {
     frame.say(key, [("quantity", quantity.into()), ("reward", reward.into()), ("points", points.into())])
 }
 
-/// What else there is to say: what was forgiven, what matured beside an expiry, why an operator stepped in.
+/// What else there is to say: what was owed or forgiven, what happened beside the title, why an operator stepped in.
 fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String> {
     let mut remarks = Vec::new();
-    if receipt.forgiven > 0 {
-        remarks.push(frame.say("why-forgiven", [("points", frame.points(currency, receipt.forgiven).into())]));
+    for (key, points) in moved(receipt) {
+        remarks.push(frame.say(key, [("points", frame.points(currency, points).into())]));
     }
-    if receipt.forfeited > 0 {
-        remarks.push(frame.say("why-forfeited", [("points", frame.points(currency, receipt.forfeited).into())]));
+    if let Some(fee) = receipt.fee {
+        remarks.push(frame.say("why-fee", [("amount", frame.money(fee).into())]));
     }
-    if receipt.expired > 0 && receipt.matured > 0 {
-        remarks.push(frame.say("title-matured", [("points", frame.points(currency, receipt.matured).into())]));
+    for extended in &receipt.extended {
+        let key = if extended.paid { "why-extended" } else { "why-extended-by-spend" };
+        remarks.push(frame.say(key, [("count", extended.days.into())]));
     }
     if let Some(share) = &receipt.referrer_share {
         let points = share.explanation.iter().map(|outcome| (outcome.currency, outcome.points));

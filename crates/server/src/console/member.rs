@@ -13,6 +13,7 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::read::MemberRow;
 use serde::Deserialize;
 
+use super::ahead::ahead;
 use super::approvals;
 use super::erasures::asked;
 use super::frame::{Frame, render};
@@ -42,6 +43,8 @@ struct WalletView {
     spent: String,
     lost: String,
     expires_next: Option<String>,
+    /// What else lies ahead.
+    ahead: Vec<String>,
     lots: Vec<LotRow>,
 }
 
@@ -190,7 +193,7 @@ async fn show(
         may_reveal: reason.is_none() && frame.actor.access.somewhere().has(Permission::MembersReveal),
         may_change: account.status == AccountStatus::Active && frame.actor.may(Permission::MembersWrite),
         facts,
-        wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
+        wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, &account, wallet, now)).collect(),
         history,
         frame,
     };
@@ -262,7 +265,7 @@ pub(crate) fn facts(frame: &Frame, profile: &Profile) -> Vec<(String, String)> {
     known.chain(profile.attributes.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
 }
 
-fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
+fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {
     let (balance, available) = (wallet.balance(), wallet.spendable(now));
     let number = |points: i64| frame.number(wallet.currency, points);
     let currency = frame.program.currency(wallet.currency);
@@ -278,6 +281,7 @@ fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
         spent: number(wallet.lifetime.redeemed),
         lost: number(wallet.lifetime.expired.saturating_add(wallet.lifetime.revoked)),
         expires_next: expires_next(frame, wallet, now),
+        ahead: ahead(frame, account, wallet),
         lots: wallet.lots.iter().map(|lot| lot_row(frame, wallet, lot)).collect(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod acts;
+mod ahead;
 mod answer;
 mod approvals;
 mod audit;
@@ -55,6 +56,7 @@ use crate::language::Language;
 use trouble::PageError;
 
 pub(crate) use account::device;
+pub(crate) use ahead::ahead;
 pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};

@@ -49,7 +49,8 @@ impl Totals {
                 LedgerAccount::MemberAvailable
                 | LedgerAccount::MemberPending
                 | LedgerAccount::MemberHeld
-                | LedgerAccount::Merge => {}
+                | LedgerAccount::Merge
+                | LedgerAccount::Extension => {}
             }
         }
     }

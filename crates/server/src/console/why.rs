@@ -97,6 +97,9 @@ fn by_rate(
                 [("points", points), ("rule", rule), ("percent", percent), ("base", base), ("other", other)],
             )
         }
+        (Some(percent), None, None) if outcome.rule.starts_with("interest:") => {
+            frame.say("why-interest", [("points", points), ("percent", percent.into())])
+        }
         _ => frame.say("why-fixed", [("points", points), ("rule", rule)]),
     }
 }

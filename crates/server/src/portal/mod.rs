@@ -24,6 +24,7 @@ use trouble::PortalError;
 pub fn pages() -> Pages {
     Pages::default()
         .get("/portal", Needs::Member, points::page)
+        .post("/portal/extend", Needs::Member, points::extend)
         .get("/portal/statements", Needs::Member, statement::latest)
         .get("/portal/statements/{month}", Needs::Member, statement::page)
         .get("/portal/card", Needs::Member, card::page)

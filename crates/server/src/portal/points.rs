@@ -1,18 +1,21 @@
 //! The first page: what the member has, what it is worth, what expires next, and what happened.
 
 use askama::Template;
-use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::extract::{Form, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::TransactionId;
-use guerdon_core::ledger::Wallet;
+use guerdon_core::kernel::{Command, Payment, RefusalCode};
+use guerdon_core::ledger::{Account, Wallet};
 use guerdon_core::time::Timestamp;
+use guerdon_store::CommandError;
 use guerdon_store::read::TransactionRow;
 use serde::Deserialize;
 
 use super::own::own;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
-use crate::console::{Frame, expires_next, explain_row, render};
+use crate::console::{Frame, ahead, expires_next, explain_row, render};
 
 /// Transactions of one page.
 const PAGE: usize = 20;
@@ -21,8 +24,11 @@ struct WalletView {
     title: String,
     available: String,
     worth: String,
-    pending: Option<String>,
     expires_next: Option<String>,
+    /// What else lies ahead.
+    ahead: Vec<String>,
+    /// That points can be extended for points: what for, and the currency's code.
+    extension: Option<(String, String)>,
 }
 
 struct Entry {
@@ -40,6 +46,10 @@ struct Entry {
 struct PointsPage {
     frame: Frame,
     place: &'static str,
+    /// Why points were not extended.
+    trouble: Option<String>,
+    /// The version of the account that the page shows: the key of what is asked for on it.
+    seen: i64,
     wallets: Vec<WalletView>,
     entries: Vec<Entry>,
     /// Where the next page begins.
@@ -60,7 +70,51 @@ pub async fn page(
     State(state): State<AppState>,
     Query(cursor): Query<Cursor>,
 ) -> Result<Response, PortalError> {
+    show(frame, &state, &cursor, None).await
+}
+
+/// Which points are to be extended, as the page asked.
+#[derive(Deserialize)]
+pub struct ExtendForm {
+    currency: String,
+    seen: i64,
+}
+
+/// Extends the points of a currency for points.
+pub async fn extend(
+    frame: Frame,
+    State(state): State<AppState>,
+    Form(form): Form<ExtendForm>,
+) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
+    let currency = frame.program.currency_by_code(&form.currency).map(|currency| currency.id);
+    let currency = currency.ok_or_else(|| PortalError::not_found(&frame))?;
+    // The version is in the key: the same form sent twice extends once.
+    let key = format!("portal extend {} {}", currency.0, form.seen);
+    let command = Command::extend(own.id, &key, state.engine.now(), currency, Payment::Points).or_trouble(&frame)?;
+    match state.engine.submit_one(command.from_channel("portal").by(frame.actor.name())).await {
+        Ok(_) => Ok(Redirect::to("/portal").into_response()),
+        Err(CommandError::Refused(refusal)) => {
+            let key = match refusal.code {
+                RefusalCode::InsufficientPoints => "portal-extend-too-few",
+                _ => "portal-extend-not-now",
+            };
+            let words = frame.t(key);
+            let mut response = show(frame, &state, &Cursor { before: None }, Some(words)).await?;
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(response)
+        }
+        Err(error) => Err(error).or_trouble(&frame),
+    }
+}
+
+async fn show(
+    frame: Frame,
+    state: &AppState,
+    cursor: &Cursor,
+    trouble: Option<String>,
+) -> Result<Response, PortalError> {
+    let own = own(state, &frame).await?;
     let before = cursor.before.as_deref().map(str::parse::<TransactionId>).transpose();
     let before = before.map_err(|_| PortalError::not_found(&frame))?;
     let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
@@ -70,7 +124,9 @@ pub async fn page(
     let now = state.engine.now();
     let page = PointsPage {
         place: "points",
-        wallets: own.account.wallets.iter().map(|wallet| wallet_view(&frame, wallet, now)).collect(),
+        trouble,
+        seen: own.account.version,
+        wallets: own.account.wallets.iter().map(|wallet| wallet_view(&frame, &own.account, wallet, now)).collect(),
         entries: rows.iter().map(|row| entry(&frame, row)).collect(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
         later: before.is_some(),
@@ -79,19 +135,28 @@ pub async fn page(
     Ok(render(&page))
 }
 
-fn wallet_view(frame: &Frame, wallet: &Wallet, now: Timestamp) -> WalletView {
+fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {
     let available = wallet.spendable(now);
     let currency = frame.program.currency(wallet.currency);
     let worth = frame.money(frame.program.value_of(wallet.currency, available, now));
-    let pending = wallet.balance().pending;
-    let pending = (pending > 0).then(|| frame.points(wallet.currency, pending));
     WalletView {
         title: currency.map_or("", |currency| currency.name.get(frame.language.tag())).to_owned(),
         available: frame.number(wallet.currency, available),
         worth: frame.say("wallet-worth", [("money", worth.into())]),
-        pending: pending.map(|points| frame.say("portal-pending", [("points", points.into())])),
         expires_next: expires_next(frame, wallet, now),
+        ahead: ahead(frame, account, wallet),
+        extension: extension(frame, wallet, now),
     }
+}
+
+/// What an extension costs and gives, where the program offers it and there are points that expire.
+fn extension(frame: &Frame, wallet: &Wallet, now: Timestamp) -> Option<(String, String)> {
+    let currency = frame.program.currency(wallet.currency)?;
+    let paid = currency.life.extension.as_ref()?.paid.as_ref()?;
+    let points = paid.points?;
+    expires_next(frame, wallet, now)?;
+    let price = frame.points(wallet.currency, points).into();
+    Some((frame.say("portal-extend", [("points", price), ("count", paid.days.into())]), currency.code.clone()))
 }
 
 fn entry(frame: &Frame, row: &TransactionRow) -> Entry {

@@ -202,6 +202,16 @@ impl Store for PostgresStore {
         })
     }
 
+    fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        self.run(async |connection| {
+            let sql = "SELECT member_id, version FROM account WHERE member_id > $1 ORDER BY member_id LIMIT $2";
+            let query = sqlx::query(sql).bind(after.0).bind(limit as i64);
+            let found = query.fetch_all(connection).await.map_err(store_error)?;
+            let read = |row: &sqlx::postgres::PgRow| Ok((MemberId(row.int(0)?), row.int(1)?));
+            found.iter().map(read).collect::<Result<_, String>>().map_err(StoreError::Rejected)
+        })
+    }
+
     fn last_id(&mut self) -> Result<i64, StoreError> {
         self.run(async |connection| {
             let mut last = 0;

@@ -322,6 +322,15 @@ impl Store for SqliteStore {
         found.collect::<Result<_, _>>().map_err(store_error)
     }
 
+    fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
+        let sql = "SELECT member_id, version FROM account WHERE member_id > ?1 ORDER BY member_id LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql).map_err(store_error)?;
+        let found = statement
+            .query_map(params![after.0, limit as i64], |row| Ok((MemberId(row.get(0)?), row.get(1)?)))
+            .map_err(store_error)?;
+        found.collect::<Result<_, _>>().map_err(store_error)
+    }
+
     fn last_id(&mut self) -> Result<i64, StoreError> {
         last_id(&self.connection).map_err(store_error)
     }
