@@ -31,7 +31,10 @@ fn referral() {
     assert_eq!((bob.points, points(&bob), shared(&bob)), (500, want([("referred", 500)]), want([("referrer", 500)])));
     assert_eq!((bob.referrer, town.total(1), town.total(2)), (Some(MemberId(1)), 500, 500));
     let entry = town.latest(1);
-    assert_eq!((entry.kind, entry.points, entry.cause.unwrap().member_id), (TransactionKind::Referral, 500, MemberId(2)));
+    assert_eq!(
+        (entry.kind, entry.points, entry.cause.unwrap().member_id),
+        (TransactionKind::Referral, 500, MemberId(2))
+    );
     assert_eq!(bob.referrer_share.unwrap().transaction_id, entry.transaction_id);
     // The first order, and no other, brings the referrer 200.
     assert_eq!(shared(&town.does(2, "2026-03-02 10:00:00", order(100))), want([("first-purchase", 200)]));
@@ -143,7 +146,8 @@ fn reactivation() {
     town.joins(1, "2026-01-01 10:00:00", &Arrival::default()).unwrap();
     // First order; 29, 30, 59, 60, 89 and 90 days of silence. Half of ¥80.50 are ¥40.25.
     let days = ["01-01", "01-30", "03-01", "04-29", "06-28", "09-25", "12-24"];
-    let given: Vec<_> = days.iter().map(|day| points(&town.does(1, &format!("2026-{day} 10:00:00"), order(8_050)))).collect();
+    let given: Vec<_> =
+        days.iter().map(|day| points(&town.does(1, &format!("2026-{day} 10:00:00"), order(8_050)))).collect();
     let (month, two) = (|| want([("after-a-month", 200)]), || want([("after-two-months", 4_025)]));
     assert_eq!(given, [want([]), want([]), month(), month(), two(), two(), want([])]);
     town.check();

@@ -162,7 +162,8 @@ fn callers_cannot_use_the_keys_of_shared_entries() {
 
 #[test]
 fn what_makes_no_sense_for_a_referrer_is_refused() {
-    let problem = |rule: &str| Bundle::parse(&format!("{PROGRAM}\n[[rules]]\nid = 'r'\nname = 'R'\n{rule}")).unwrap_err();
+    let problem =
+        |rule: &str| Bundle::parse(&format!("{PROGRAM}\n[[rules]]\nid = 'r'\nname = 'R'\n{rule}")).unwrap_err();
     let back = "trigger = 'return'\nbeneficiary = 'referrer'\neffect = { type = 'take_back_per_money', rate = '1' }";
     assert!(problem(back).contains("goes back with a return that names the purchase"), "{}", problem(back));
     let refuses = "trigger = 'purchase'\nbeneficiary = 'referrer'\neffect = { type = 'fixed_points', points = 1 }\n\
@@ -177,22 +178,27 @@ fn what_makes_no_sense_for_a_referrer_is_refused() {
 /// Rules with random numbers; what they give is no matter, but that it goes back.
 fn programs() -> impl Strategy<Value = String> {
     let rates = (1..3_000_i64, 1..200_i64, 1..500_i64, 1..2_000_i64);
-    (rates, any::<[bool; 4]>(), prop::option::of(1..400_i64)).prop_map(|((base, percent, fixed, commission), on, cap)| {
-        let cap = cap.map_or(String::new(), |points| format!("caps = [{{ window = 'day', points = {points} }}]\n"));
-        let to = |yes: bool| if yes { "beneficiary = 'referrer'\n" } else { "" };
-        let rule = |id: &str, more: &str, effect: String| {
-            format!("[[rules]]\nid = '{id}'\nname = 'R'\ntrigger = 'purchase'\n{more}{cap}effect = {{ {effect} }}\n")
-        };
-        let mut text = PROGRAM.to_owned();
-        text += &rule("base", "", format!("type = 'points_per_money', rate = '0.{base:04}'"));
-        text += &rule("share", to(on[0]), format!("type = 'percent_of_rule', rule = 'base', percent = '{percent}'"));
-        text += &rule("times", to(on[1]), "type = 'multiply', factor = '2.5', rule = 'base'".to_owned());
-        text += &rule("fixed", to(on[2]), format!("type = 'fixed_points', points = {fixed}"));
-        text += &rule("some", to(on[3]), format!("type = 'points_per_step', points = {commission}, step = '7.30'"));
-        text += &rule("cup", "beneficiary = 'referrer'\n", "type = 'issue_reward', reward = 'cup'".to_owned())
-            .replace(&cap, "");
-        text + &rule("call", "", "type = 'task', text = 'Call'".to_owned()).replace(&cap, "")
-    })
+    (rates, any::<[bool; 4]>(), prop::option::of(1..400_i64)).prop_map(
+        |((base, percent, fixed, commission), on, cap)| {
+            let cap = cap.map_or(String::new(), |points| format!("caps = [{{ window = 'day', points = {points} }}]\n"));
+            let to = |yes: bool| if yes { "beneficiary = 'referrer'\n" } else { "" };
+            let rule = |id: &str, more: &str, effect: String| {
+                format!(
+                    "[[rules]]\nid = '{id}'\nname = 'R'\ntrigger = 'purchase'\n{more}{cap}effect = {{ {effect} }}\n"
+                )
+            };
+            let mut text = PROGRAM.to_owned();
+            text += &rule("base", "", format!("type = 'points_per_money', rate = '0.{base:04}'"));
+            text +=
+                &rule("share", to(on[0]), format!("type = 'percent_of_rule', rule = 'base', percent = '{percent}'"));
+            text += &rule("times", to(on[1]), "type = 'multiply', factor = '2.5', rule = 'base'".to_owned());
+            text += &rule("fixed", to(on[2]), format!("type = 'fixed_points', points = {fixed}"));
+            text += &rule("some", to(on[3]), format!("type = 'points_per_step', points = {commission}, step = '7.30'"));
+            text += &rule("cup", "beneficiary = 'referrer'\n", "type = 'issue_reward', reward = 'cup'".to_owned())
+                .replace(&cap, "");
+            text + &rule("call", "", "type = 'task', text = 'Call'".to_owned()).replace(&cap, "")
+        },
+    )
 }
 
 proptest! {

@@ -202,7 +202,11 @@ async fn friends_are_brought_and_birthdays_come_by_themselves() {
     assert_eq!(receipt["referrer_share"]["explanation"][0]["points"], 500, "{receipt}");
     let bob = receipt["member_id"].as_str().unwrap().to_owned();
     let (_, entries) = server.get(&format!("/v1/members/{ann}/transactions")).await;
-    assert_eq!((&entries["items"][0]["kind"], entries["items"][0]["receipt"]["points"].as_i64()), (&json!("referral"), Some(500)), "{entries}");
+    assert_eq!(
+        (&entries["items"][0]["kind"], entries["items"][0]["receipt"]["points"].as_i64()),
+        (&json!("referral"), Some(500)),
+        "{entries}"
+    );
     let nobody = json!({ "external_id": "x", "referred_by": "mem_0000000000001" });
     assert_eq!(server.post("/v1/members", "x", nobody).await.0, 404);
     let strange = json!({ "external_id": "x", "referred_by": 7 });

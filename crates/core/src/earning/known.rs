@@ -73,7 +73,8 @@ impl Knowledge<'_> {
     /// What all did whom the referrer has referred.
     fn referred(&self, kind: &str, window: Window) -> Tally {
         let of = CounterOf::Referred(kind.to_owned());
-        let found = self.parties.referrer.and_then(|account| account.history.tally(&of, window, self.prepared.end(window)));
+        let found =
+            self.parties.referrer.and_then(|account| account.history.tally(&of, window, self.prepared.end(window)));
         found.unwrap_or_default()
     }
 }

@@ -348,7 +348,9 @@ impl Rule {
                 return Err("`pending_until`: only the member's own points wait for a purchase to be final".to_owned());
             }
             if self.caps.iter().any(|cap| cap.over == Over::Refuse) {
-                return Err("`over`: what the referrer has no room for cannot refuse what another member does".to_owned());
+                return Err(
+                    "`over`: what the referrer has no room for cannot refuse what another member does".to_owned()
+                );
             }
         }
         if self.arm.is_some() && self.campaign.is_none() {

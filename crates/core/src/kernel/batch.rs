@@ -186,10 +186,7 @@ impl Footprint {
     }
 
     /// Loads everything that the commands need, in as many rounds as it takes.
-    pub fn load<E>(
-        commands: &[&Command],
-        mut prefetch: impl FnMut(&Self) -> Result<Loaded, E>,
-    ) -> Result<Loaded, E> {
+    pub fn load<E>(commands: &[&Command], mut prefetch: impl FnMut(&Self) -> Result<Loaded, E>) -> Result<Loaded, E> {
         let mut loaded = prefetch(&Self::of(commands.iter().copied()))?;
         if let Some(more) = Self::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(prefetch(&more)?);

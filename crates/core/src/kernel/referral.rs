@@ -74,7 +74,10 @@ fn referrer<'a>(
     if let Some(named) = activity.referrer {
         let invalid = |problem: String| Refusal::new(RefusalCode::InvalidRequest, problem);
         let (found, referrer) = resolved(named, loaded).ok_or_else(|| {
-            Refusal::new(RefusalCode::UnknownMember, format!("there is no member {named} who could have referred {member}"))
+            Refusal::new(
+                RefusalCode::UnknownMember,
+                format!("there is no member {named} who could have referred {member}"),
+            )
         })?;
         if let Some(before) = account.referrer {
             let problem = format!("{member} was referred before, by {before}");
@@ -126,11 +129,7 @@ fn purchase_share(command: &Command, activity: &PreparedActivity, loaded: &Loade
 
 impl Footprint {
     /// The accounts of referrers that some commands reach and that are not loaded yet. Each is asked for once.
-    pub(super) fn referrers(
-        commands: &[&Command],
-        loaded: &Loaded,
-        asked: &mut FxHashSet<MemberId>,
-    ) -> Option<Self> {
+    pub(super) fn referrers(commands: &[&Command], loaded: &Loaded, asked: &mut FxHashSet<MemberId>) -> Option<Self> {
         let mut wanted: Vec<MemberId> = Vec::new();
         let mut reaches = false;
         for command in commands {

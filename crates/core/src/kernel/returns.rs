@@ -52,13 +52,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn take_back_part(
-        &mut self,
-        outcome: &Outcome,
-        due: i64,
-        amount: i64,
-        purchase: &Receipt,
-    ) -> Result<(), Refusal> {
+    fn take_back_part(&mut self, outcome: &Outcome, due: i64, amount: i64, purchase: &Receipt) -> Result<(), Refusal> {
         let taken = self.take_back_outcome(outcome, due, purchase)?;
         self.fall_short(outcome.currency, due - taken);
         self.receipt.explanation.push(told(outcome, taken, amount));

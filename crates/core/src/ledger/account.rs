@@ -120,7 +120,8 @@ impl Account {
         self.merged_from.push(merge.from);
         self.history.merge(&merge.history);
         // Nobody is referred by oneself.
-        self.referrer = self.referrer.or(merge.referrer).filter(|referrer| *referrer != member && *referrer != merge.from);
+        self.referrer =
+            self.referrer.or(merge.referrer).filter(|referrer| *referrer != member && *referrer != merge.from);
         self.agenda.merge((merge.from, merge.into), &merge.agenda);
     }
 
@@ -178,7 +179,8 @@ impl Account {
             4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
             _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
-        let (agenda, rest): (Agenda, _) = if format < 5 { (Agenda::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
+        let (agenda, rest): (Agenda, _) =
+            if format < 5 { (Agenda::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         let (referrer, _): (Option<MemberId>, _) =
             if format < 5 { (None, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         Ok(Self {

@@ -118,7 +118,10 @@ impl Verifier {
             problems.push("an extension took out other points than it put in".to_owned());
         }
         let tells_more = transaction.kind.changes_status()
-            || matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral);
+            || matches!(
+                transaction.kind,
+                TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral
+            );
         if tells_more || transaction.receipt.contains("\"agenda\":") || transaction.receipt.contains("\"extended\":") {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
@@ -174,7 +177,8 @@ impl Verifier {
             ));
         }
         if stored.referrer != rebuilt.referrer {
-            problems.push(format!("is referred by {:?}, but its transactions say {:?}", stored.referrer, rebuilt.referrer));
+            problems
+                .push(format!("is referred by {:?}, but its transactions say {:?}", stored.referrer, rebuilt.referrer));
         }
         // What an account did before its history was kept is in the journal, but not in the account.
         if !stored.history.partial && stored.history != rebuilt.history {

@@ -53,7 +53,8 @@ impl Town {
     fn prefetch(&self, footprint: &Footprint) -> Loaded {
         let mut loaded = Loaded::default();
         let stored = |account: &Account| Account::decode(account.version, &account.encode()).unwrap();
-        let accounts = footprint.members.iter().filter_map(|member| Some((*member, stored(self.accounts.get(member)?))));
+        let accounts =
+            footprint.members.iter().filter_map(|member| Some((*member, stored(self.accounts.get(member)?))));
         loaded.accounts.extend(accounts);
         let committed = footprint.keys.iter().filter_map(|key| Some((key.clone(), self.committed.get(key)?.clone())));
         loaded.committed.extend(committed);

@@ -60,8 +60,7 @@ impl<'de> Deserialize<'de> for EnrolRequest {
         let referred_by = fields.remove("referred_by").unwrap_or_default();
         let referred_by = serde_json::from_value(referred_by)
             .map_err(|_| D::Error::custom("`referred_by` must be a text: a member's id, or the number of a card"))?;
-        Ok(Self {
-            referred_by, profile: serde_json::from_value(fields.into()).map_err(D::Error::custom)?, arrival })
+        Ok(Self { referred_by, profile: serde_json::from_value(fields.into()).map_err(D::Error::custom)?, arrival })
     }
 }
 
@@ -80,7 +79,8 @@ async fn enrol(
     Body(EnrolRequest { profile, mut arrival, referred_by }): Body<EnrolRequest>,
 ) -> Result<Response, Problem> {
     if let Some(text) = &referred_by {
-        let (id, card) = if text.starts_with("mem_") { (Some(text.as_str()), None) } else { (None, Some(text.as_str())) };
+        let (id, card) =
+            if text.starts_with("mem_") { (Some(text.as_str()), None) } else { (None, Some(text.as_str())) };
         arrival.referrer = Some(named_member(&state, id, None, card).await?);
     }
     if arrival.store.is_some() {

@@ -72,9 +72,13 @@ golden!(
 golden!(
     cross_category,
     "cross-category",
-    [(2, "2026-03-02 10:00:00", json!({"kind": "purchase", "lines": [
+    [(
+        2,
+        "2026-03-02 10:00:00",
+        json!({"kind": "purchase", "lines": [
         {"category": "tea", "quantity": "1", "unit_price": "10"},
-        {"category": "cups", "quantity": "1", "unit_price": "20"}]}))]
+        {"category": "cups", "quantity": "1", "unit_price": "20"}]})
+    )]
 );
 golden!(
     reactivation,
@@ -86,8 +90,16 @@ golden!(
     ]
 );
 golden!(gifts, "gifts", [(1, "2026-03-02 10:00:00", order(600_000)), (2, "2026-03-02 10:00:00", order(600_000))]);
-golden!(weekend, "weekend", [(2, "2026-03-07 17:30:00", json!({"kind": "purchase", "amount": 5_050, "channel": "app"}))]);
-golden!(first_order, "first-order", [(2, "2026-03-02 10:00:00", order(8_100)), (2, "2026-04-05 10:00:00", order(8_100))]);
+golden!(
+    weekend,
+    "weekend",
+    [(2, "2026-03-07 17:30:00", json!({"kind": "purchase", "amount": 5_050, "channel": "app"}))]
+);
+golden!(
+    first_order,
+    "first-order",
+    [(2, "2026-03-02 10:00:00", order(8_100)), (2, "2026-04-05 10:00:00", order(8_100))]
+);
 golden!(
     limits,
     "limits",
