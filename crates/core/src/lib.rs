@@ -15,4 +15,5 @@ pub mod program;
 pub mod proofs;
 pub mod redemption;
 pub mod rewards;
+pub mod tiers;
 pub mod time;

@@ -42,6 +42,18 @@ pub const COUNTERS: usize = 256;
 pub const COUNTER_WINDOWS: usize = 32;
 /// How long before the end of a counter's latest window earlier ones are told apart, in milliseconds (62 days).
 pub const COUNTER_AGE_MS: i64 = 62 * 24 * 60 * 60 * 1000;
+/// Days that a window which rolls reaches back at most.
+pub const ROLLING_DAYS: i32 = 365;
+/// Kinds of activity that an account remembers by days, for windows that roll.
+pub const ROLLING_KINDS: usize = 16;
+/// Levels of a program.
+pub const TIERS: usize = 32;
+/// Months that are told apart for tiers.
+pub const TIER_MONTHS: i32 = 36;
+/// Ways to qualify for one tier, zones or texts of its benefits, factors of one.
+pub const TIER_PARTS: usize = 16;
+/// Reviews of a tier that one command catches up with.
+pub const TIER_REVIEWS: usize = 24;
 /// Purchases of one account whose returns are kept; those of earlier ones are closed.
 pub const RETURNED_PURCHASES: usize = 100;
 /// Caps of one rule, or of the program.

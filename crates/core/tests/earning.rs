@@ -8,11 +8,12 @@ mod club;
 use std::collections::BTreeMap;
 
 use club::{Club, points, want};
-use guerdon_core::earning::Window;
+use guerdon_core::earning::{Recent, Window};
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Command, RefusalCode};
 use guerdon_core::ledger::{Account, CurrencyId, Merge};
 use guerdon_core::program::Bundle;
+use guerdon_core::tiers::Standing;
 use guerdon_core::time::{Calendar, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
@@ -221,6 +222,8 @@ fn a_merge_brings_what_was_counted() {
         last_activity_at: Timestamp::ZERO,
         history: other.account.history.clone(),
         agenda: other.account.agenda.clone(),
+        recent: Recent::default(),
+        standing: Standing::default(),
     };
     let text = serde_json::to_string(&merge).unwrap();
     assert_eq!(serde_json::from_str::<Merge>(&text).unwrap(), merge);

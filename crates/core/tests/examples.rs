@@ -7,8 +7,9 @@ mod club;
 
 use club::{Club, want};
 use guerdon_core::earning::{CapScope, Per};
-use guerdon_core::kernel::{Command, Payment, RefusalCode};
-use guerdon_core::ledger::Lot;
+use guerdon_core::kernel::{Command, Event, Payment, RefusalCode};
+use guerdon_core::ledger::{CurrencyId, Lot};
+use guerdon_core::tiers::{Measure, Span, Step};
 use guerdon_core::time::Timestamp;
 use serde_json::json;
 
@@ -176,6 +177,126 @@ fn campaign() {
     assert_eq!(back.explanation[1].facts["history.purchase.days_since"], 31);
     assert_eq!(back.budgets[0].key.name, "campaign:come-back@bund");
     assert_eq!(club.earns("2026-12-13 11:00:00", tea()), want([("base", 10)]));
+    club.check();
+}
+
+#[test]
+fn rfm() {
+    let mut club = example!("rfm");
+    let order = |fen: i64| json!({"kind": "purchase", "amount": fen});
+    assert_eq!(club.earns("2026-03-01 10:00:00", order(10_000)), want([("base", 100)]));
+    // Four and five days later, but seen once and twice before, with ¥100 and ¥300.
+    assert_eq!(club.earns("2026-03-05 10:00:00", order(20_000)), want([("base", 200)]));
+    assert_eq!(club.earns("2026-03-10 10:00:00", order(25_000)), want([("base", 250)]));
+    // Two days later, seen three times before, with ¥550: three times 50, which is more than twice 50.
+    let fourth = club.record("fourth", "2026-03-12 10:00:00", order(5_000)).unwrap();
+    assert_eq!(club::points(&fourth), want([("base", 50), ("often", 100), ("much", 0)]));
+    assert_eq!(fourth.explanation[2].lost_to.as_deref(), Some("often"));
+    assert_eq!(fourth.explanation[2].facts["history.purchase.last_365_days.amount"], 55_000);
+    // Eight days later is too late for a week; ¥600 in a year.
+    assert_eq!(club.earns("2026-03-20 10:00:00", order(8_000)), want([("base", 80), ("much", 80)]));
+    assert_eq!(club.earns("2026-06-01 10:00:00", order(3_099)), want([("base", 30)]));
+    // The ninety days that end with 7 June begin with 10 March: of the six purchases four lie in them.
+    let june = club.record("june", "2026-06-07 23:59:59", order(1_000)).unwrap();
+    assert_eq!(club::points(&june), want([("base", 10), ("often", 20), ("much", 0)]));
+    assert_eq!(june.explanation[1].facts["history.purchase.last_90_days.count"], 4);
+    // A second later it is 8 June: 10 March is out, 7 June is in.
+    let next = club.record("next", "2026-06-08 00:00:00", order(500)).unwrap();
+    assert_eq!(club::points(&next), want([("base", 5), ("often", 10), ("much", 0)]));
+    assert_eq!(next.explanation[1].facts["history.purchase.last_90_days.count"], 4);
+    assert_eq!(club.total(), 100 + 200 + 250 + 150 + 160 + 30 + 30 + 15);
+    club.check();
+}
+
+#[test]
+fn tiers() {
+    let mut club = example!("tiers");
+    let order = |fen: i64| json!({"kind": "purchase", "amount": fen});
+    assert_eq!(club.earns("2026-03-02 10:00:00", order(99_900)), want([("base", 999), ("growth", 999)]));
+    assert_eq!(club.tier(), "regular");
+    // The last yuan of a thousand: silver at once, and welcome.
+    let silver = club.record("silver", "2026-03-10 10:00:00", order(100)).unwrap();
+    assert_eq!(club::points(&silver), want([("base", 1), ("growth", 1), ("welcome-up", 200)]));
+    assert_eq!((silver.points, club.tier()), (201, "silver".to_owned()));
+    let step = &silver.tier.as_ref().unwrap().steps[0];
+    assert_eq!((step.from.as_deref(), step.to.as_deref(), step.step), (Some("regular"), Some("silver"), Step::Reached));
+    let by = step.by.as_ref().unwrap().measures[0];
+    assert_eq!((by.measure, by.value, by.needed), (Measure::Growth, 1_000, 1_000));
+    let changed = Event::TierChanged { from: Some("regular".to_owned()), to: Some("silver".to_owned()) };
+    assert_eq!(silver.events, [changed]);
+    let earned = club.earns("2026-03-11 10:00:00", order(10_000));
+    assert_eq!(earned, want([("base", 100), ("growth", 100), ("tier:silver", 10)]));
+    // 999 + 1 + 100 + 3,900 = 5,000: the factor is still that of silver.
+    let earned = club.earns("2026-04-05 10:00:00", order(390_000));
+    assert_eq!(earned, want([("base", 3_900), ("growth", 3_900), ("tier:silver", 390), ("welcome-high", 500)]));
+    // 30 % of 99 is 29.7.
+    let earned = club.earns("2026-04-06 10:00:00", order(9_999));
+    assert_eq!(earned, want([("base", 99), ("growth", 99), ("tier:gold", 29)]));
+    let spendable = 999 + 201 + 110 + 3_900 + 390 + 500 + 99 + 29;
+    assert_eq!((club.total(), spendable, club.account.available()), (6_228, 6_228, 6_228));
+    let growth = club.account.wallet(CurrencyId(2)).unwrap().balance();
+    assert_eq!(growth.available, 5_099);
+
+    // Gold since April 2026: looked at again on 1 May 2027. In the twelve months from May 2026 nothing grew: it is kept for
+    // thirty days.
+    assert_eq!(club.due(), "2027-05-01 00:00");
+    let grace = club.tick("2027-05-01 00:00:00").unwrap();
+    assert_eq!((club.tier(), club.due(), grace.points), ("gold".to_owned(), "2027-05-31 00:00".to_owned(), 0));
+    let step = &grace.tier.as_ref().unwrap().steps[0];
+    assert_eq!((step.step, step.by.as_ref().unwrap().measures[0].value), (Step::Grace, 0));
+    // Gently down: to silver, though the figures are those of a regular; nobody is welcomed on the way down.
+    let lost = club.tick("2027-05-31 00:00:00").unwrap();
+    assert_eq!((club.tier(), club.due(), lost.points), ("silver".to_owned(), "2028-06-01 00:00".to_owned(), 0));
+    // A year later the program was down for two months: both moments are caught up with, each at its own date.
+    let late = club.tick("2028-08-15 12:00:00").unwrap();
+    let steps = &late.tier.as_ref().unwrap().steps;
+    let dates: Vec<(Step, String)> =
+        steps.iter().map(|step| (step.step, club.program.calendar.show(step.at))).collect();
+    let (grace, lost) = ("2028-06-01 00:00".to_owned(), "2028-07-01 00:00".to_owned());
+    assert_eq!((dates, club.tier()), (vec![(Step::Grace, grace), (Step::Lost, lost)], "regular".to_owned()));
+    assert_eq!(club.account.next_due_at(), None);
+    // Up again: the welcome to silver is given once in a lifetime.
+    let again = club.earns("2028-09-01 10:00:00", order(100_000));
+    assert_eq!(again, want([("base", 1_000), ("growth", 1_000), ("welcome-up", 0)]));
+    club.check();
+}
+
+#[test]
+fn the_highest_tier_has_two_ways() {
+    let mut club = example!("tiers");
+    let order = |fen: i64| json!({"kind": "purchase", "amount": fen});
+    // ¥9,500 each month from November: 9,500 gold, 28,500 diamond in January, 57,000 of growth black in April.
+    let mut tiers = Vec::new();
+    for month in ["2026-11", "2026-12", "2027-01", "2027-02", "2027-03", "2027-04"] {
+        club.earns(&format!("{month}-15 10:00:00"), order(950_000));
+        tiers.push(club.tier());
+    }
+    assert_eq!(tiers, ["gold", "gold", "diamond", "diamond", "diamond", "black"]);
+    // Until the beginning of the year after the next.
+    assert_eq!(club.due(), "2029-01-01 00:00");
+
+    // ¥30,000 in a quarter: ¥10,000 on the last day of the year before do not count, nor does what comes back.
+    let mut club = example!("tiers");
+    club.earns("2026-12-31 10:00:00", order(1_000_000));
+    (1..=10).for_each(|day| drop(club.earns(&format!("2027-01-{day:02} 10:00:00"), order(270_000))));
+    club.record("mistake", "2027-02-01 10:00:00", order(300_000)).unwrap();
+    let back = json!({"kind": "return", "purchase": "mistake", "amount": 300_000});
+    let back = club.record("back", "2027-03-05 10:00:00", back).unwrap();
+    // 10,000 + 10 × 2,700 of growth are diamond, whose half more is taken back as well.
+    assert_eq!(
+        (club::points(&back), back.points),
+        (want([("base", -3_000), ("growth", -3_000), ("tier:diamond", -1_500)]), -4_500)
+    );
+    let counted = &back.tier.as_ref().unwrap().counted[0];
+    assert_eq!((counted.day.date().to_string().as_str(), counted.figures.orders), ("2027-02-01", -1));
+    club.earns("2027-03-30 10:00:00", order(300_000));
+    // ¥30,000 in eleven purchases are too few; the twelfth decides.
+    assert_eq!(club.tier(), "diamond");
+    let twelfth = club.record("twelfth", "2027-03-31 23:59:59", order(100)).unwrap();
+    let by = twelfth.tier.unwrap().steps[0].by.clone().unwrap();
+    let measures: Vec<(Measure, i64)> = by.measures.iter().map(|one| (one.measure, one.value)).collect();
+    assert_eq!((club.tier().as_str(), by.window), ("black", Span::Quarter));
+    assert_eq!(measures, [(Measure::Spend, 3_000_100), (Measure::Orders, 12)]);
     club.check();
 }
 

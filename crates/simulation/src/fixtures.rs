@@ -72,6 +72,33 @@ name = "A cup of tea"
 price = 40
 "#;
 
+/// Tiers of the simulation: by money spent and purchases over all time, welcomed with 11 points each.
+pub(crate) const TIERS: &str = r#"
+[[tiers]]
+id = "regular"
+name = "Regular"
+rank = 0
+
+[[tiers]]
+id = "silver"
+name = "Silver"
+rank = 1
+qualify = [{ spend = "300" }]
+
+[[tiers]]
+id = "gold"
+name = "Gold"
+rank = 2
+qualify = [{ spend = "1000", orders = 4 }]
+
+[[rules]]
+id = "welcome"
+name = "Welcome to a tier"
+trigger = "tier_changed"
+condition = "tier.rank > tier.rank_before"
+effect = { type = "fixed_points", points = 11 }
+"#;
+
 /// The program's only currency.
 pub const POINTS: CurrencyId = CurrencyId(1);
 /// The reward with a stock of 100, at 500 points.

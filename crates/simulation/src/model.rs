@@ -52,6 +52,10 @@ pub(crate) struct Member {
     pub(crate) owed: i64,
     pub(crate) remind_at: Option<i64>,
     pub(crate) decay_at: Option<i64>,
+    /// Money spent less what was returned, purchases, and the rank of the tier that they led to.
+    spend: i64,
+    orders: i64,
+    pub(crate) rank: u8,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -123,6 +127,23 @@ impl Member {
 
     fn must_be_settled(&self) -> Result<(), &'static str> {
         if self.active.values().any(|(_, held)| *held > 0) { Err("open_orders") } else { Ok(()) }
+    }
+
+    /// Reaches the tier to which the figures lead, which gives 11 points.
+    fn reach(&mut self, at: i64, said: &mut Said) {
+        let leads_to = match (self.spend, self.orders) {
+            (100_000.., 4..) => 2,
+            (30_000.., _) => 1,
+            _ => 0,
+        };
+        if leads_to > self.rank {
+            self.rank = leads_to;
+            self.lifetime[0] += 11;
+            let left = 11 - self.repay(11, said);
+            self.give(expiry(at), left);
+            said.points += left;
+            said.rules.push(("welcome", 11));
+        }
     }
 
     /// Free points, active or not.
@@ -296,6 +317,10 @@ impl Model {
             *total += brought;
         }
         target.merged_from.extend(source.merged_from.iter().copied().chain([from]));
+        target.spend += std::mem::take(&mut source.spend);
+        target.orders += std::mem::take(&mut source.orders);
+        target.rank = target.rank.max(std::mem::take(&mut source.rank));
+        target.reach(want.at, &mut said);
         source.status = Status::Merged(into);
         for member in [target, &mut source] {
             member.version += 1;
@@ -363,6 +388,9 @@ impl Model {
                 let left = earned - member.repay(earned, &mut said);
                 said.points += left;
                 member.give(expiry(*at), left);
+                member.spend += total;
+                member.orders += 1;
+                member.reach(*at, &mut said);
             }
             What::Return { amount, at } => {
                 let wanted = amount / 100;
@@ -373,6 +401,8 @@ impl Model {
                     said.rules.push(("return-back", -taken));
                 }
                 member.lifetime[3] += taken;
+                member.spend -= amount;
+                member.reach(*at, &mut said);
             }
             What::CheckIn { at } => {
                 let active = start_of_day(local_day(*at) + 2);

@@ -14,7 +14,7 @@ use guerdon_core::proofs::SigningKey;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{RamStore, Store, StoreError, load_program, publish, sequence, start_log, verify};
 
-use crate::fixtures::{POINTS, PROGRAM, VOUCHER, sealed, stored_account, test_keyring};
+use crate::fixtures::{POINTS, PROGRAM, TIERS, VOUCHER, sealed, stored_account, test_keyring};
 use crate::life::LIFE;
 use crate::model::{Model, Row};
 use crate::wishes::{Dice, Want};
@@ -103,7 +103,7 @@ pub fn run(seed: u64) -> Result<Summary, String> {
 
 /// Runs a seed on an empty store; a store with a defect makes it fail.
 pub fn run_on(seed: u64, mut store: impl Store) -> Result<Summary, String> {
-    let mut text = PROGRAM.replace("stock = 100", &format!("stock = {VOUCHERS}"));
+    let mut text = PROGRAM.replace("stock = 100", &format!("stock = {VOUCHERS}")) + TIERS;
     let lives = seed % 2 == 1;
     if lives {
         text = text.replacen("\n[[rules]]", &format!("{LIFE}\n[[rules]]"), 1);
@@ -239,7 +239,7 @@ impl<S: Store> World<S> {
         let commands: Vec<Command> =
             wants.iter().map(|want| self.command(want)).collect::<Result<_, _>>().map_err(|refusal| refusal.message)?;
         let asked: Vec<&Command> = commands.iter().collect();
-        let loaded = Footprint::load(&asked, |footprint| self.store.prefetch(footprint));
+        let loaded = Footprint::load(&self.program, &asked, |footprint| self.store.prefetch(footprint));
         let loaded = loaded.map_err(|error| error.to_string())?;
         let ids = &mut self.nodes[node].ids;
         let mut batch = Batch::new(&self.program, loaded, ids, Timestamp::from_millis(self.now));
@@ -340,6 +340,10 @@ impl<S: Store> World<S> {
             if (account.status.name(), &account.merged_from) != (state.status.name(), &state.merged_from()) {
                 let stored = (account.status, account.merged_from);
                 return Err(format!("{member} is {stored:?}, in the model {:?}", (state.status, state.merged_from())));
+            }
+            let rank = account.standing.held.as_ref().map_or(0, |held| held.rank);
+            if rank != state.rank {
+                return Err(format!("{member} holds the tier of rank {rank}, in the model {}", state.rank));
             }
             let agenda = account.agenda.wallet(POINTS);
             let millis = |at: Option<Timestamp>| at.map(Timestamp::as_millis);

@@ -491,8 +491,8 @@ impl Writer<'_> {
     /// Decides and commits once. Returns the outcomes, and the members with whom another node was faster: theirs do not
     /// hold.
     fn try_commit(&mut self, commands: &[&Command]) -> Result<(Vec<Outcome>, Vec<MemberId>), StoreError> {
-        let loaded = Footprint::load(commands, |footprint| self.store.prefetch(footprint))?;
         let program = Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner));
+        let loaded = Footprint::load(&program, commands, |footprint| self.store.prefetch(footprint))?;
         let ids = &mut self.ids;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut batch = Batch::new(&program, loaded, ids, system_now());

@@ -11,6 +11,7 @@ use guerdon_core::members::MemberRef;
 use guerdon_core::privacy::SealedProfile;
 use guerdon_core::redemption::{Order, OrderState};
 use guerdon_core::rewards::StockLevel;
+use guerdon_core::tiers::Standing;
 use guerdon_core::time::{Day, Timestamp};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Row};
@@ -70,7 +71,7 @@ pub struct MemberRow {
     pub enrolled_at: Timestamp,
     /// The row: sealed, or erased.
     pub stored: StoredMember,
-    /// Points available in all currencies.
+    /// Points available in all currencies that can be spent.
     pub available: i64,
     /// When the member last did something; zero: never.
     pub last_activity_at: Timestamp,
@@ -78,6 +79,8 @@ pub struct MemberRow {
     pub status: AccountStatus,
     /// The members who were merged into this one.
     pub merged_from: Vec<MemberId>,
+    /// The tier and what it follows from.
+    pub standing: Standing,
 }
 
 /// A transaction as listed.
@@ -346,6 +349,7 @@ fn member_row(row: &AnyRow) -> Read<MemberRow> {
         stored: StoredMember { sealed, erased_at: erased_at.map(Timestamp::from_millis) },
         status: account.status,
         merged_from: account.merged_from,
+        standing: account.standing,
     })
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::MemberId;
 use crate::limits;
 use crate::members::check_attributes;
+use crate::tiers::TIER_CHANGED;
 use crate::time::Timestamp;
 
 /// One line of a purchase or return.
@@ -79,6 +80,11 @@ pub struct Activity {
 }
 
 impl Activity {
+    /// One of a kind of which nothing else is known.
+    pub(crate) fn of_kind(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), ..Self::default() }
+    }
+
     /// Whether money was given back.
     pub fn is_return(&self) -> bool {
         self.kind == "return"
@@ -104,6 +110,9 @@ impl Activity {
         if self.kind.is_empty() || self.kind.len() > 64 || !self.kind.bytes().all(fits) {
             let problem = "`kind` is `purchase`, `return` or a word of lower-case letters, digits and underscores";
             return Err(("kind", problem.to_owned()));
+        }
+        if self.kind == TIER_CHANGED {
+            return Err(("kind", format!("`{TIER_CHANGED}` is recorded by the program itself, when a tier changes")));
         }
         if let Some(currency) = &self.currency
             && currency != money

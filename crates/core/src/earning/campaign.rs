@@ -131,6 +131,11 @@ pub struct Campaign {
 }
 
 impl Campaign {
+    /// Checks that the tiers with which its audience compares are there.
+    pub(crate) fn check_tiers(&self, tiers: &[&str]) -> Result<(), String> {
+        self.audience.as_deref().map_or(Ok(()), |text| expression::check_tiers("audience", text, tiers))
+    }
+
     /// Checks the campaign for publication. The message names the field, and the line and column in the audience.
     pub fn validate(&self) -> Result<(), String> {
         limits::check_text("id", &self.id, 64)?;
@@ -177,7 +182,7 @@ pub struct CompiledCampaign {
 impl CompiledCampaign {
     /// Compiles the audience; the message quotes what is wrong.
     pub fn compile(campaign: Campaign, version: i64, effective_from: Timestamp, active: bool) -> Result<Self, String> {
-        let variables = ["activity", "lines", "context", "history", "member"];
+        let variables = ["activity", "lines", "context", "history", "member", "tier"];
         let audience = campaign.audience.as_deref().map(|text| Expression::compile("audience", text, &variables));
         let calendar = campaign.schedule.time_zone.as_deref().map(Calendar::new);
         Ok(Self {
@@ -240,6 +245,11 @@ impl CompiledCampaign {
     /// The kinds of activity, and the windows, that accounts must count for its audience.
     pub fn counted(&self) -> impl Iterator<Item = (&str, Window)> {
         rule::counted(self.facts())
+    }
+
+    /// The kinds of activity that accounts must count by days for its audience.
+    pub fn counted_by_day(&self) -> impl Iterator<Item = &str> {
+        rule::counted_by_day(self.facts())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the accounts know of what conditions ask.
 
+use std::sync::Arc;
+
 use super::counter::{CounterOf, Tally};
 use super::expression::Fact;
 use super::history::NEVER_DAYS;
@@ -7,6 +9,7 @@ use super::prepare::PreparedActivity;
 use super::window::Window;
 use crate::ledger::{Account, CurrencyId};
 use crate::program::Program;
+use crate::tiers::CompiledTier;
 use crate::time::Timestamp;
 
 /// The accounts that an activity is settled on.
@@ -47,9 +50,22 @@ impl Knowledge<'_> {
             Fact::Streak(kind) => history.streak(kind, today),
             Fact::Count(kind, window) => self.tally(kind, *window).count,
             Fact::Amount(kind, window) => self.tally(kind, *window).sum,
+            Fact::CountOfDays(kind, days) => account.recent.tally(kind, *days, today).count,
+            Fact::AmountOfDays(kind, days) => account.recent.tally(kind, *days, today).sum,
+            Fact::TierRank => self.rank(),
+            Fact::TierRankBefore => self.prepared.rank_before.unwrap_or_else(|| self.rank()),
+            Fact::TierIs(id) => i64::from(self.level().is_some_and(|level| level.tier.id == *id)),
             Fact::ReferredCount(kind, window) => self.referred(kind, *window).count,
             Fact::ReferredAmount(kind, window) => self.referred(kind, *window).sum,
         }
+    }
+
+    fn level(&self) -> Option<&Arc<CompiledTier>> {
+        self.program.tiers.at(self.at).level_of(&self.parties.member.standing)
+    }
+
+    fn rank(&self) -> i64 {
+        self.level().map_or(0, |level| i64::from(level.tier.rank))
     }
 
     fn days_since_any(&self) -> i64 {

@@ -2,6 +2,7 @@
 
 mod act;
 mod activity;
+mod buckets;
 mod budget;
 mod campaign;
 mod caps;
@@ -13,6 +14,7 @@ mod history;
 mod known;
 mod lines;
 mod prepare;
+mod recent;
 mod returns;
 mod rule;
 mod settle;
@@ -23,6 +25,7 @@ pub(crate) use caps::validate as validate_caps;
 
 pub use act::Act;
 pub use activity::{Activity, ActivityLine, round_half_away};
+pub use buckets::{Buckets, Sum};
 pub use budget::{BudgetChange, BudgetKey, Budgets, Per, Spent};
 pub use campaign::{Arm, Campaign, CompiledCampaign, Release, Schedule};
 pub use caps::{Cap, CapScope, Over, ProgramCap, Trim};
@@ -30,7 +33,8 @@ pub use counter::{Counted, Counter, CounterOf, Tally};
 pub use evaluate::{Outcome, evaluate};
 pub use history::{History, KindHistory, NEVER_DAYS, ReturnedPurchase};
 pub use known::Parties;
-pub use prepare::{Candidate, PreparedActivity, prepare};
+pub use prepare::{Candidate, PreparedActivity, prepare, shared_budgets};
+pub use recent::{KindDays, Recent};
 pub use returns::PreparedReturn;
 pub use rule::{Beneficiary, Choice, CompiledRule, Effect, Exclusive, PendingUntil, Rule, Trigger};
 pub use settle::{Earned, Settled, Shared, Unsettled, settle};

@@ -71,6 +71,10 @@ pub struct PreparedActivity {
     pub tracked_referred: Vec<Window>,
     /// Who referred the member, when the activity says so.
     pub referrer: Option<MemberId>,
+    /// Whether accounts count this kind by days, because a condition asks for a window that rolls.
+    pub by_day: bool,
+    /// On a change of the tier: the rank of the one before.
+    pub rank_before: Option<i64>,
     /// The key of the purchase that it makes final.
     pub makes_final: Option<String>,
 }
@@ -158,13 +162,11 @@ pub fn prepare(
         if points.abs() > limits::AMOUNT {
             return Err(format!("rule `{}` would move more than {} points", rule.rule.id, limits::AMOUNT));
         }
-        let active_at = match rule.rule.pending_days {
-            0 => None,
-            days => Some(program.calendar.end_of_day_after(at, days - 1)),
-        };
-        let expires_at = program.expires_at(rule.rule.currency, active_at.unwrap_or(at));
+        let (active_at, expires_at) = lifetime(program, rule, at);
         candidates.push(Candidate { rule: Arc::clone(rule), points, amount, given, campaign, active_at, expires_at });
     }
+    let factors = tier_factors(program, &activity.kind, at, &candidates);
+    candidates.extend(factors);
     let returns = match activity.returned_purchase() {
         Some(purchase) => Some(evaluation.returned(purchase)?),
         None => None,
@@ -186,8 +188,41 @@ pub fn prepare(
         returns,
         tracked_referred,
         referrer: activity.referrer,
+        by_day: program.counts_by_day(&activity.kind),
+        rank_before: None,
         makes_final: activity.purchase.clone().filter(|_| activity.is_final()),
     })
+}
+
+/// The factors of all tiers in force, after the rules whose base they multiply. The account decides which one holds.
+fn tier_factors(program: &Program, kind: &str, at: Timestamp, earlier: &[Candidate]) -> Vec<Candidate> {
+    let factors = program.tiers.at(at).levels().iter().flat_map(|level| &level.factors);
+    let with_base = factors.filter(|factor| {
+        factor.rule.trigger.listens(kind) && earlier.iter().any(|base| multiplies(&factor.rule, base))
+    });
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for factor in with_base {
+        let same = |known: &&Candidate| {
+            let (known, wanted) = (&known.rule.rule, &factor.rule);
+            known.currency == wanted.currency && known.pending_days == wanted.pending_days
+        };
+        let (active_at, expires_at) = match candidates.iter().chain(earlier).find(same) {
+            Some(known) => (known.active_at, known.expires_at),
+            None => lifetime(program, factor, at),
+        };
+        let (rule, given) = (Arc::clone(factor), Vec::new());
+        candidates.push(Candidate { rule, points: 0, amount: None, given, campaign: None, active_at, expires_at });
+    }
+    candidates
+}
+
+/// When what a rule gives becomes active, when that is later, and when it expires.
+fn lifetime(program: &Program, rule: &CompiledRule, at: Timestamp) -> (Option<Timestamp>, Timestamp) {
+    let active_at = match rule.rule.pending_days {
+        0 => None,
+        days => Some(program.calendar.end_of_day_after(at, days - 1)),
+    };
+    (active_at, program.expires_at(rule.rule.currency, active_at.unwrap_or(at)))
 }
 
 /// The version of each rule that holds at `at`, for a kind of activity, in the order of evaluation.
@@ -232,6 +267,24 @@ fn running_campaigns<'a>(
     let in_force = named.into_iter().filter_map(|id| program.campaign(id, at));
     let running = in_force.filter(|one| one.runs(&program.calendar, at) && one.is_released(member, store));
     running.map(|campaign| Running { campaign, arm: campaign.arm_of(member) }).collect()
+}
+
+/// The counters that members share and that rules for a kind may touch which the program records by itself: for no store.
+pub fn shared_budgets(program: &Program, kind: &str, at: Timestamp) -> Vec<BudgetKey> {
+    let mut keys = Vec::new();
+    for rule in rules_in_force(program, kind, at) {
+        let rule = &rule.rule;
+        let campaign = rule.campaign.as_deref().and_then(|id| program.campaign(id, at));
+        let campaign = campaign.map_or(&[][..], |campaign| &campaign.campaign.caps);
+        let own = rule.caps.iter().map(|cap| (CapScope::Rule, *cap));
+        let campaign = budget::of_currency(campaign, rule).map(|cap| (CapScope::Campaign, cap.cap()));
+        let of_all = budget::of_currency(&program.settings_at(at).caps, rule).map(|cap| (CapScope::Program, cap.cap()));
+        for (scope, cap) in own.chain(campaign).chain(of_all).filter(|(_, cap)| !cap.per.is_member()) {
+            let (name, ends_at) = (budget::name(scope, rule, cap.per, ""), cap.window.end(&program.calendar, at));
+            keys.push(BudgetKey { name, window: cap.window, ends_at });
+        }
+    }
+    keys
 }
 
 /// When each window that will be looked at ends.

@@ -12,6 +12,8 @@ use super::window::Window;
 use crate::ledger::{CurrencyId, FundingId};
 use crate::limits;
 use crate::program::Text;
+use crate::tiers::FACTOR_PREFIX;
+use crate::tiers::TIER_CHANGED;
 use crate::time::Timestamp;
 
 /// The kinds of activity that a rule listens to: one, or several.
@@ -302,10 +304,18 @@ fn is_zero(number: &i32) -> bool {
 }
 
 impl Rule {
+    /// Checks that the tiers with which its condition compares are there.
+    pub(crate) fn check_tiers(&self, tiers: &[&str]) -> Result<(), String> {
+        self.condition.as_deref().map_or(Ok(()), |text| expression::check_tiers("condition", text, tiers))
+    }
+
     /// Checks the rule for publication; `earlier` are the rules that are evaluated before it. The message names the field,
     /// and the line and column in an expression.
     pub fn validate(&self, earlier: &[&Rule]) -> Result<(), String> {
         limits::check_text("id", &self.id, 64)?;
+        if self.id.starts_with(FACTOR_PREFIX) {
+            return Err(format!("`id` must not begin with `{FACTOR_PREFIX}`: so do the factors of tiers"));
+        }
         if !(1..=limits::TRIGGERS).contains(&self.trigger.kinds().len()) {
             return Err(format!("`trigger` must name 1 to {} kinds of activity", limits::TRIGGERS));
         }
@@ -337,6 +347,12 @@ impl Rule {
         let gives = !matches!(self.effect, Effect::TakeBackPerMoney { .. });
         if !gives && (self.exclusive.is_some() || self.stop || !self.caps.is_empty()) {
             return Err("a rule that takes back has no `exclusive`, `stop` or `caps`".to_owned());
+        }
+        if self.trigger.listens(TIER_CHANGED)
+            && (self.beneficiary == Beneficiary::Referrer || self.effect.reward().is_some())
+        {
+            let problem = "a change of the tier gives nothing to the referrer, and issues no reward";
+            return Err(format!("`trigger` `{TIER_CHANGED}`: {problem}"));
         }
         if self.beneficiary == Beneficiary::Referrer {
             if !gives {
@@ -385,7 +401,7 @@ pub struct CompiledRule {
 impl CompiledRule {
     /// Compiles the CEL of a rule; the message quotes what is wrong.
     pub fn compile(rule: Rule, version: i64, effective_from: Timestamp, active: bool) -> Result<Self, String> {
-        let on_activity = ["activity", "lines", "context", "history", "member", "referrer"];
+        let on_activity = ["activity", "lines", "context", "history", "member", "tier", "referrer"];
         let on_line = ["line", "activity", "context"];
         let condition = rule.condition.as_deref().map(|text| Expression::compile("condition", text, &on_activity));
         let line_filter = rule.effect.lines().map(|text| Expression::compile("lines", text, &on_line));
@@ -416,6 +432,18 @@ impl CompiledRule {
             _ => None,
         })
     }
+    /// The kinds of activity that accounts must count by days for its condition.
+    pub fn counted_by_day(&self) -> impl Iterator<Item = &str> {
+        counted_by_day(self.facts())
+    }
+}
+
+/// The kinds of activity that accounts must count by days to know some facts.
+pub(super) fn counted_by_day<'a>(facts: impl Iterator<Item = &'a Fact>) -> impl Iterator<Item = &'a str> {
+    facts.filter_map(|fact| match fact {
+        Fact::CountOfDays(kind, _) | Fact::AmountOfDays(kind, _) => Some(kind.as_str()),
+        _ => None,
+    })
 }
 
 /// The kinds of activity, and the windows, that accounts must count to know some facts.

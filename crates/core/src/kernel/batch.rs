@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::command::{Action, Command};
 use super::decide::{Decision, NewProfile, decide};
 use super::refusal::{Refusal, RefusalCode};
-use crate::earning::{BudgetChange, BudgetKey, Budgets, PreparedActivity};
+use crate::earning::{BudgetChange, BudgetKey, Budgets, PreparedActivity, shared_budgets};
 use crate::id::{IdGenerator, MemberId, OrderId};
 use crate::ledger::Account;
 use crate::members::MemberRef;
@@ -16,6 +16,7 @@ use crate::privacy::profile_version;
 use crate::program::Program;
 use crate::redemption::Order;
 use crate::rewards::{StockChange, StockLevel};
+use crate::tiers::TIER_CHANGED;
 use crate::time::Timestamp;
 
 /// The rows that a batch needs, each named once.
@@ -186,8 +187,14 @@ impl Footprint {
     }
 
     /// Loads everything that the commands need, in as many rounds as it takes.
-    pub fn load<E>(commands: &[&Command], mut prefetch: impl FnMut(&Self) -> Result<Loaded, E>) -> Result<Loaded, E> {
-        let mut loaded = prefetch(&Self::of(commands.iter().copied()))?;
+    pub fn load<E>(
+        program: &Program,
+        commands: &[&Command],
+        mut prefetch: impl FnMut(&Self) -> Result<Loaded, E>,
+    ) -> Result<Loaded, E> {
+        let mut footprint = Self::of(commands.iter().copied());
+        footprint.expect_tier_changes(program, commands.iter().copied());
+        let mut loaded = prefetch(&footprint)?;
         if let Some(more) = Self::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(prefetch(&more)?);
         }
@@ -204,6 +211,21 @@ impl Footprint {
             if !self.rewards.iter().any(|known| known == reward) {
                 self.rewards.push(reward.to_owned());
             }
+        }
+    }
+
+    /// What the commands need besides, where they change the tier of their members: the budgets that rules for it share.
+    pub fn expect_tier_changes<'a>(&mut self, program: &Program, commands: impl IntoIterator<Item = &'a Command>) {
+        if !program.tier_changes_share {
+            return;
+        }
+        let may_change = |command: &&Command| {
+            let action = &command.action;
+            matches!(action, Action::Enrol(_) | Action::Record(_) | Action::Adjust { .. } | Action::Merge { .. })
+                || *action == Action::Tick
+        };
+        for command in commands.into_iter().filter(may_change) {
+            self.budgets.extend(shared_budgets(program, TIER_CHANGED, command.at));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Decides one command over loaded rows: pure, and the only place that knows what a command may do.
 
+use std::borrow::Cow;
+
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
 use super::due;
@@ -9,7 +11,8 @@ use super::receipt::{ActivityReceipt, Receipt};
 use super::referral;
 use super::refusal::{Refusal, RefusalCode};
 use crate::earning::{
-    Act, BudgetChange, BudgetKey, Earned, Outcome, Parties, PreparedActivity, Shared, Spent, Tally, Unsettled, settle,
+    Act, BudgetChange, BudgetKey, Budgets, Earned, Outcome, Parties, PreparedActivity, Settled, Shared, Spent, Tally,
+    Unsettled, settle,
 };
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
@@ -94,6 +97,8 @@ pub(super) struct Draft<'a> {
     pub(super) orders: Vec<Order>,
     pub(super) stock: Vec<(String, StockChange)>,
     budgets: Vec<(BudgetKey, BudgetChange)>,
+    /// What the command has taken out of budgets on another account.
+    budgets_besides: Vec<(BudgetKey, BudgetChange)>,
     budget_reached: bool,
     pub(super) erased: Vec<MemberId>,
 }
@@ -126,7 +131,7 @@ pub(super) fn decide(
     }
     let mut draft = Draft::new(program, command, account, id);
     if !matches!(command.action, Action::Tick) {
-        draft.catch_up()?;
+        draft.catch_up(loaded)?;
     }
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
@@ -136,12 +141,12 @@ pub(super) fn decide(
         }
         Action::Capture(order) => draft.settle(*order, OrderState::Captured, loaded)?,
         Action::Release(order) => draft.settle(*order, OrderState::Released, loaded)?,
-        Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason)?,
+        Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
         Action::Erase => draft.erase()?,
-        Action::Tick => draft.tick()?,
+        Action::Tick => draft.tick(loaded)?,
         Action::Merge { .. } | Action::Record(_) => {}
     }
     draft.finish()
@@ -193,7 +198,10 @@ pub(super) fn check_active(member: MemberId, status: AccountStatus) -> Result<()
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(program: &'a Program, command: &'a Command, account: Account, id: TransactionId) -> Self {
+    pub(super) fn new(program: &'a Program, command: &'a Command, mut account: Account, id: TransactionId) -> Self {
+        if let Some(growth) = program.tiers.growth {
+            account.note_growth(growth);
+        }
         let kind = match command.action {
             Action::Enrol(_) => TransactionKind::Enrol,
             Action::ChangeProfile(_) => TransactionKind::Profile,
@@ -216,6 +224,7 @@ impl<'a> Draft<'a> {
             at: command.at,
             actor: command.actor.clone(),
             points: -account.available(),
+            growth: -account.growth(),
             explanation: Vec::new(),
             counted: Vec::new(),
             budgets: Vec::new(),
@@ -235,6 +244,7 @@ impl<'a> Draft<'a> {
             referrer: None,
             referrer_share: None,
             cause: None,
+            tier: None,
             merge: None,
             extended: Vec::new(),
             fee: None,
@@ -258,6 +268,7 @@ impl<'a> Draft<'a> {
             orders: Vec::new(),
             stock: Vec::new(),
             budgets: Vec::new(),
+            budgets_besides: Vec::new(),
             budget_reached: false,
             erased: Vec::new(),
         }
@@ -325,21 +336,80 @@ impl<'a> Draft<'a> {
         next_id: &mut dyn FnMut() -> i64,
         mut theirs: Option<&mut Self>,
     ) -> Result<(), Refusal> {
-        if let Some(back) = &activity.returns {
-            self.take_back_purchase(back, loaded, theirs.as_deref_mut())?;
-        }
+        self.review_tier(self.command.at, loaded)?;
+        let first = self.receipt.explanation.len();
+        let their_first = theirs.as_deref().map_or(0, |draft| draft.receipt.explanation.len());
+        let back = match &activity.returns {
+            Some(back) => Some(self.take_back_purchase(back, loaded, theirs.as_deref_mut())?),
+            None => None,
+        };
         if let Some(purchase) = &activity.makes_final {
             self.make_final(purchase, loaded)?;
         }
         let id = ActivityId(next_id());
         let referrer = theirs.as_deref().map(|draft| &draft.account);
         let parties = Parties { member: &self.account, referrer };
-        let shared = Shared { budgets: &loaded.budgets, stock: &loaded.stock };
+        let budgets = self.budgets_left(loaded);
+        let shared = Shared { budgets: &budgets, stock: &loaded.stock };
         let settled =
             settle(self.program, activity, parties, shared, self.command.at).map_err(|problem| match problem {
                 Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
                 Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
             })?;
+        self.apply(settled, loaded, next_id, theirs.as_deref_mut())?;
+        let (kind, amount, by_day) = (activity.kind.clone(), activity.amount, activity.by_day);
+        self.receipt.activity = Some(ActivityReceipt { id, kind, amount, by_day });
+        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
+        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
+        self.account.history.record(&activity.kind, activity.today, activity.amount);
+        if by_day {
+            self.account.recent.record(&activity.kind, activity.today, activity.amount);
+        }
+        self.extend_by_spend(activity)?;
+        if let Some(theirs) = theirs {
+            theirs.budgets_besides.clone_from(&self.budgets);
+            theirs.count_share(activity.today, their_first, loaded)?;
+            self.budgets_besides.clone_from(&theirs.budgets);
+            self.budget_reached |= theirs.budget_reached;
+        }
+        self.count_activity(activity, back.as_ref(), first, loaded)
+    }
+
+    /// Gives what some rules give besides what the command is about. False: a cap refuses, and nothing is given.
+    pub(super) fn earn_besides(&mut self, activity: &PreparedActivity, loaded: &Loaded) -> Result<bool, Refusal> {
+        let budgets = self.budgets_left(loaded);
+        let parties = Parties { member: &self.account, referrer: None };
+        let shared = Shared { budgets: &budgets, stock: &loaded.stock };
+        let Ok(settled) = settle(self.program, activity, parties, shared, self.command.at) else {
+            return Ok(false);
+        };
+        // Publication lets no rule issue a reward here, so that no order needs an id.
+        let id = self.receipt.transaction_id.0;
+        self.apply(settled, loaded, &mut || id, None)?;
+        Ok(true)
+    }
+
+    /// What budgets hold, with what the command has taken out of them so far, on either account.
+    fn budgets_left<'b>(&self, loaded: &'b Loaded) -> Cow<'b, Budgets> {
+        if self.budgets.is_empty() && self.budgets_besides.is_empty() {
+            return Cow::Borrowed(&loaded.budgets);
+        }
+        let mut budgets = loaded.budgets.clone();
+        for (key, change) in self.budgets.iter().chain(&self.budgets_besides) {
+            let held = budgets.entry(key.clone()).or_default();
+            *held = held.plus(change.added);
+        }
+        Cow::Owned(budgets)
+    }
+
+    /// Carries out what rules give or take.
+    fn apply(
+        &mut self,
+        settled: Settled,
+        loaded: &Loaded,
+        next_id: &mut dyn FnMut() -> i64,
+        theirs: Option<&mut Self>,
+    ) -> Result<(), Refusal> {
         self.earn(settled.member, loaded, next_id)?;
         if let Some(theirs) = theirs {
             theirs.earn(settled.referrer, loaded, next_id)?;
@@ -348,14 +418,10 @@ impl<'a> Draft<'a> {
             let Tally { count, sum } = change.added;
             Spent { key: key.clone(), count, points: sum }
         };
-        self.receipt.budgets = settled.budgets.iter().map(spent).collect();
-        self.budgets = settled.budgets;
-        self.budget_reached = settled.budget_reached;
-        self.receipt.activity = Some(ActivityReceipt { id, kind: activity.kind.clone(), amount: activity.amount });
-        self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
-        self.account.last_activity_at = self.account.last_activity_at.max(self.command.at);
-        self.account.history.record(&activity.kind, activity.today, activity.amount);
-        self.extend_by_spend(activity)
+        self.receipt.budgets.extend(settled.budgets.iter().map(spent));
+        self.budgets.extend(settled.budgets);
+        self.budget_reached |= settled.budget_reached;
+        Ok(())
     }
 
     /// Does what the rules give on this account.
@@ -421,7 +487,7 @@ impl<'a> Draft<'a> {
         self.account.wallet(currency).map_or(0, |wallet| wallet.spendable(self.command.at))
     }
 
-    fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str) -> Result<(), Refusal> {
+    fn adjust(&mut self, currency: CurrencyId, points: i64, reason: &str, loaded: &Loaded) -> Result<(), Refusal> {
         if self.program.currency_at(currency, self.command.at).is_none() {
             let problem = format!("the program has no currency {}", currency.0);
             return Err(Refusal::new(RefusalCode::UnknownCurrency, problem));
@@ -442,7 +508,7 @@ impl<'a> Draft<'a> {
             self.transfer_portions(currency, &portions, ways, None)?;
         }
         self.receipt.reason = Some(reason.to_owned());
-        Ok(())
+        self.count_adjustment(currency, points, loaded)
     }
 
     /// Whether anything came of it.
@@ -452,6 +518,7 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
         let command = self.command;
+        self.note_growth();
         self.account.version += 1;
         self.account.last_transaction_at = self.account.last_transaction_at.max(command.at);
         self.account.last_transaction_id = self.receipt.transaction_id.0;
@@ -459,8 +526,9 @@ impl<'a> Draft<'a> {
         due::plan(self.program, &mut self.account, clock);
         self.receipt.agenda = self.account.agenda.changed_since(&self.agenda_before);
         self.receipt.points += self.account.available();
+        self.receipt.growth += self.account.growth();
         self.receipt.status = (self.account.status != self.status_before).then_some(self.account.status);
-        self.receipt.balances = self.account.wallets.iter().map(|wallet| wallet.balance()).collect();
+        self.receipt.balances = self.account.balances();
         let receipt = serde_json::to_string(&self.receipt)
             .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
         let transaction = Transaction {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::batch::Loaded;
 use super::decide::Draft;
 use super::event::Event;
 use super::refusal::{Refusal, RefusalCode};
@@ -73,8 +74,8 @@ pub(super) fn plan(program: &Program, account: &mut Account, clock: Timestamp) {
 
 impl Draft<'_> {
     /// Lets happen what is due, one moment after the other, or plans anew what a change of the program makes due.
-    pub(super) fn tick(&mut self) -> Result<(), Refusal> {
-        let moments = self.pass_while(Account::next_due_at)?;
+    pub(super) fn tick(&mut self, loaded: &Loaded) -> Result<(), Refusal> {
+        let moments = self.pass_while(Account::next_due_at, loaded)?;
         if moments == 0 && !self.plans_anew() {
             return Err(Refusal::new(RefusalCode::NothingDue, "nothing is due on this account"));
         }
@@ -83,8 +84,8 @@ impl Draft<'_> {
 
     /// Lets happen what the agenda has before the command does what it is for, so that nothing depends on how late a tick
     /// is: points that are earned today do not decay for yesterday.
-    pub(super) fn catch_up(&mut self) -> Result<(), Refusal> {
-        self.pass_while(|account| account.agenda.next_due_at())?;
+    pub(super) fn catch_up(&mut self, loaded: &Loaded) -> Result<(), Refusal> {
+        self.pass_while(|account| account.agenda.next_due_at(), loaded)?;
         // Lots that have expired count no longer, even when nothing has taken them away yet.
         for due in self.account.agenda.wallets.clone() {
             let spendable = self.spendable(due.currency);
@@ -94,14 +95,14 @@ impl Draft<'_> {
     }
 
     /// Lets moments pass, up to the command's, while something is due. Returns how many.
-    fn pass_while(&mut self, due: impl Fn(&Account) -> Option<Timestamp>) -> Result<usize, Refusal> {
+    fn pass_while(&mut self, due: impl Fn(&Account) -> Option<Timestamp>, loaded: &Loaded) -> Result<usize, Refusal> {
         let at = self.command.at;
         let mut moments = 0;
         while moments < limits::TICK_MOMENTS
             && due(&self.account).is_some_and(|due| due <= at)
             && let Some(moment) = self.account.next_due_at()
         {
-            self.happen(moment)?;
+            self.happen(moment, loaded)?;
             moments += 1;
         }
         Ok(moments)
@@ -116,7 +117,7 @@ impl Draft<'_> {
     }
 
     /// Everything that is due at one moment.
-    fn happen(&mut self, moment: Timestamp) -> Result<(), Refusal> {
+    fn happen(&mut self, moment: Timestamp, loaded: &Loaded) -> Result<(), Refusal> {
         let program = self.program;
         let currencies: Vec<CurrencyId> = self.account.wallets.iter().map(|wallet| wallet.currency).collect();
         for id in currencies {
@@ -141,7 +142,7 @@ impl Draft<'_> {
             self.plan_after(id, due, moment);
         }
         plan(program, &mut self.account, moment);
-        Ok(())
+        self.review_tier(moment, loaded)
     }
 
     /// Takes what has happened off the agenda.
@@ -163,7 +164,7 @@ impl Draft<'_> {
     fn mature(&mut self, currency: CurrencyId, moment: Timestamp) -> Result<(), Refusal> {
         let due = |key: &LotKey| key.active_at != Timestamp::ZERO && key.active_at <= moment;
         let matured = self.due_portions(currency, due);
-        self.receipt.matured += matured.iter().map(|portion| portion.amount).sum::<i64>();
+        self.receipt.matured += self.money_in(currency, &matured);
         let ways = (LedgerAccount::MemberPending, LedgerAccount::MemberAvailable);
         self.transfer_portions(currency, &matured, ways, None)
     }
@@ -171,7 +172,7 @@ impl Draft<'_> {
     fn expire(&mut self, currency: CurrencyId, moment: Timestamp) -> Result<(), Refusal> {
         let due = |key: &LotKey| key.active_at == Timestamp::ZERO && key.expires_at <= moment;
         let expired = self.due_portions(currency, due);
-        self.receipt.expired += expired.iter().map(|portion| portion.amount).sum::<i64>();
+        self.receipt.expired += self.money_in(currency, &expired);
         let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Breakage);
         self.transfer_portions(currency, &expired, ways, None)
     }
@@ -186,7 +187,7 @@ impl Draft<'_> {
     fn decay(&mut self, currency: &Currency, decay: &Decay, moment: Timestamp) -> Result<(), Refusal> {
         let Some(wallet) = self.account.wallet(currency.id) else { return Ok(()) };
         let lost = wallet.pick(percent_of(wallet.spendable(moment), decay.percent), moment);
-        self.receipt.decayed += lost.iter().map(|portion| portion.amount).sum::<i64>();
+        self.receipt.decayed += self.money_in(currency.id, &lost);
         let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Breakage);
         self.transfer_portions(currency.id, &lost, ways, Some(&(format!("decay:{}", currency.code), 0)))
     }
@@ -240,7 +241,7 @@ impl Draft<'_> {
         let owed = shortfall.owes(wallet.owed, points);
         self.account.agenda.set(WalletAgenda { owed: wallet.owed.saturating_add(owed), ..wallet });
         self.receipt.owed += owed;
-        self.receipt.forgiven += points - owed;
+        self.receipt.forgiven += if self.is_money(currency) { points - owed } else { 0 };
     }
 
     /// Takes what the member owes out of points that a rule has just credited to a lot. Returns how much.

@@ -29,6 +29,13 @@ pub enum Event {
         /// The tier since; `None`: none.
         to: Option<String>,
     },
+    /// The member does not qualify for the tier any more, and keeps it for a while.
+    TierAtRisk {
+        /// The tier.
+        tier: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// Somebody is to do something.
     Task {
         /// What it is about: the id of the rule that asks for it, or `call` for a large balance that will expire.

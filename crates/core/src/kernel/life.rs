@@ -41,7 +41,7 @@ impl Draft<'_> {
         self.forgive_owed();
         for wallet in self.account.wallets.clone() {
             for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {
-                self.receipt.forfeited += lot.remaining;
+                self.receipt.forfeited += if self.is_money(wallet.currency) { lot.remaining } else { 0 };
                 self.transfer(Transfer {
                     debit: place_of(lot),
                     credit: LedgerAccount::Breakage,
@@ -98,9 +98,9 @@ pub(super) fn merge(
     let mut arriving = Draft::new(program, command, target.clone(), in_id);
     leaving.check_order()?;
     arriving.check_order()?;
-    leaving.catch_up()?;
-    arriving.catch_up()?;
-    let ending = leaving.account.clone();
+    leaving.catch_up(loaded)?;
+    arriving.catch_up(loaded)?;
+    let (ending, before) = (leaving.account.clone(), arriving.account.standing.clone());
     let merge = Merge {
         from,
         into,
@@ -110,6 +110,8 @@ pub(super) fn merge(
         referrer: ending.referrer,
         history: ending.history.clone(),
         agenda: ending.agenda.clone(),
+        recent: ending.recent.clone(),
+        standing: ending.standing.clone(),
     };
     for wallet in &ending.wallets {
         for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {
@@ -133,6 +135,7 @@ pub(super) fn merge(
         draft.receipt.merge = Some(merge.clone());
         draft.receipt.reason = Some(reason.to_owned());
     }
+    arriving.merge_tiers(&before, loaded)?;
     leaving.account.status = AccountStatus::Merged { into };
     let counterpart = Some(Box::new(leaving.finish()?));
     Ok(Decision { counterpart, takes_references_of: Some(from), ..arriving.finish()? })

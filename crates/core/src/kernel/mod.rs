@@ -14,6 +14,7 @@ mod receipt;
 mod referral;
 mod refusal;
 mod returns;
+mod tiers;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};

@@ -9,6 +9,7 @@ use crate::ledger::{
     AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
 };
 use crate::redemption::OrderState;
+use crate::tiers::TierReceipt;
 use crate::time::Timestamp;
 
 /// The activity that a receipt is about.
@@ -20,6 +21,9 @@ pub struct ActivityReceipt {
     pub kind: String,
     /// Its money in minor units.
     pub amount: i64,
+    /// Whether it is counted by days, for windows that roll.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_day: bool,
 }
 
 /// The order that a receipt is about.
@@ -76,6 +80,9 @@ pub struct Receipt {
     pub actor: Option<String>,
     /// The change of the points that the member can spend now.
     pub points: i64,
+    /// The change of the member's tier value.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub growth: i64,
     /// Which rule gave or took how much, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub explanation: Vec<Outcome>,
@@ -133,6 +140,9 @@ pub struct Receipt {
     /// Whose doing it comes from, when it is another member's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// What it did to the member's standing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierReceipt>,
     /// The merge, on both of its entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Merge>,

@@ -48,7 +48,7 @@ pub(super) fn decide_activity(
         (draft.account.referrer, draft.receipt.referrer) = (Some(member), Some(member));
     }
     for draft in [&mut draft].into_iter().chain(&mut theirs) {
-        draft.catch_up()?;
+        draft.catch_up(loaded)?;
     }
     draft.record(activity, loaded, next_id, theirs.as_mut())?;
     let Some(mut theirs) = theirs.filter(|theirs| theirs.has_changed()) else { return draft.finish() };

@@ -5,6 +5,7 @@ use super::decide::Draft;
 use super::receipt::Receipt;
 use super::referral::resolved;
 use super::refusal::{Refusal, RefusalCode};
+use super::tiers::PurchaseBack;
 use crate::earning::{Outcome, PreparedReturn, ReturnedPurchase};
 use crate::ledger::{LedgerAccount, LotKey, Transfer};
 use crate::time::Timestamp;
@@ -16,7 +17,7 @@ impl Draft<'_> {
         back: &PreparedReturn,
         loaded: &Loaded,
         mut theirs: Option<&mut Self>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<PurchaseBack, Refusal> {
         let purchase = self.purchase(&back.purchase, loaded)?;
         let transaction = purchase.transaction_id.0;
         let before = self.account.history.returned(transaction).ok_or_else(|| {
@@ -49,7 +50,8 @@ impl Draft<'_> {
         let returned = ReturnedPurchase { transaction, amount: back.amount, points };
         self.account.history.give_back(&returned);
         self.receipt.returned = Some(returned);
-        Ok(())
+        let in_full = before.amount < bought && before.amount.saturating_add(back.amount) >= bought;
+        Ok(PurchaseBack { day: self.program.calendar.day_of(purchase.at), in_full })
     }
 
     fn take_back_part(&mut self, outcome: &Outcome, due: i64, amount: i64, purchase: &Receipt) -> Result<(), Refusal> {

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountStatus, Agenda, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
-use crate::earning::History;
+use super::{AccountStatus, Agenda, Balance, CurrencyId, Lifetime, Merge, Transaction, TransactionKind, Wallet};
+use crate::earning::{History, Recent};
 use crate::id::MemberId;
 use crate::kernel::Receipt;
+use crate::tiers::Standing;
 use crate::time::Timestamp;
 
 /// The account of one member.
@@ -29,12 +30,16 @@ pub struct Account {
     pub history: History,
     /// What is due besides lots, what is owed, and where lots went.
     pub agenda: Agenda,
+    /// What is remembered of them by days.
+    pub recent: Recent,
+    /// Where the member stands.
+    pub standing: Standing,
     /// Who referred the member; that account may have been merged into another since.
     pub referrer: Option<MemberId>,
 }
 
 /// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
-/// format 3 no history, format 4 neither agenda nor referrer.
+/// format 3 no history, format 4 no agenda, days, standing and referrer.
 const STATE_FORMAT: u8 = 5;
 
 /// What every format begins with.
@@ -81,8 +86,13 @@ impl Account {
 
     /// Follows what a receipt says of the account beside its points.
     pub(super) fn follow_receipt(&mut self, transaction: &Transaction, receipt: &Receipt) {
+        let growth = receipt.balances.iter().filter(|balance| !balance.spendable);
+        growth.for_each(|balance| self.standing.note_growth(balance.currency));
         if let Some(activity) = &receipt.activity {
             self.history.record(&activity.kind, transaction.day, activity.amount);
+            if activity.by_day {
+                self.recent.record(&activity.kind, transaction.day, activity.amount);
+            }
         }
         self.referrer = receipt.referrer.or(self.referrer);
         receipt.counted.iter().for_each(|counted| self.history.count(counted));
@@ -100,6 +110,9 @@ impl Account {
             self.agenda.finish(purchase, transaction.at);
         }
         receipt.agenda.iter().for_each(|wallet| self.agenda.set(*wallet));
+        if let Some(tier) = &receipt.tier {
+            self.standing.follow(tier);
+        }
     }
 
     /// Carries over what goes with a merge besides the points, on either of its accounts.
@@ -108,6 +121,8 @@ impl Account {
             self.wallets.iter_mut().for_each(|wallet| wallet.lifetime = Lifetime::default());
             self.history = History::default();
             self.referrer = None;
+            self.recent = Recent::default();
+            self.standing = Standing { growth: std::mem::take(&mut self.standing.growth), ..Standing::default() };
             self.agenda = Agenda::default();
             return;
         }
@@ -122,20 +137,45 @@ impl Account {
         // Nobody is referred by oneself.
         self.referrer =
             self.referrer.or(merge.referrer).filter(|referrer| *referrer != member && *referrer != merge.from);
+        self.recent.merge(&merge.recent);
+        self.standing.merge(&merge.standing);
         self.agenda.merge((merge.from, merge.into), &merge.agenda);
     }
 
-    /// Points available in all currencies, for the column that operators sort by.
+    /// Points available in all currencies that can be spent, for the column that operators sort by.
     pub fn available(&self) -> i64 {
-        self.wallets.iter().map(|wallet| wallet.balance().available).sum()
+        let spendable = self.wallets.iter().filter(|wallet| !self.standing.is_growth(wallet.currency));
+        spendable.map(|wallet| wallet.balance().available).sum()
     }
 
-    /// The earliest moment at which something happens by itself: a lot matures or expires, or the agenda has something.
+    /// Tier value that the member has.
+    pub fn growth(&self) -> i64 {
+        let growth = self.wallets.iter().filter(|wallet| self.standing.is_growth(wallet.currency));
+        growth.map(|wallet| wallet.balance().available).sum()
+    }
+
+    /// The balances of all wallets.
+    pub fn balances(&self) -> Vec<Balance> {
+        let of = |wallet: &Wallet| Balance { spendable: !self.standing.is_growth(wallet.currency), ..wallet.balance() };
+        self.wallets.iter().map(of).collect()
+    }
+
+    /// Notes that a currency is tier value, when there is a wallet of it.
+    pub(crate) fn note_growth(&mut self, currency: CurrencyId) {
+        if self.wallet(currency).is_some() {
+            self.standing.note_growth(currency);
+        }
+    }
+
+    /// The earliest moment at which something happens by itself: a lot matures or expires, the agenda has something, or the
+    /// tier is looked at again.
     /// `None`: nothing will.
     pub fn next_due_at(&self) -> Option<Timestamp> {
         let lots = self.wallets.iter().flat_map(|wallet| &wallet.lots).filter(|lot| lot.remaining > 0);
+        let tier = if self.status == AccountStatus::Active { self.standing.due() } else { Timestamp::NEVER };
         lots.map(|lot| if lot.key.active_at == Timestamp::ZERO { lot.key.expires_at } else { lot.key.active_at })
             .chain(self.agenda.next_due_at())
+            .chain([tier])
             .min()
             .filter(|due| *due != Timestamp::NEVER)
     }
@@ -151,6 +191,8 @@ impl Account {
             merged_from: &self.merged_from,
             history: &self.history,
             agenda: &self.agenda,
+            recent: &self.recent,
+            standing: &self.standing,
             referrer: self.referrer,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
@@ -179,10 +221,8 @@ impl Account {
             4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
             _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
-        let (agenda, rest): (Agenda, _) =
-            if format < 5 { (Agenda::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
-        let (referrer, _): (Option<MemberId>, _) =
-            if format < 5 { (None, rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
+        let ((agenda, recent, standing, referrer), _): ((Agenda, Recent, Standing, Option<MemberId>), _) =
+            if format < 5 { (Default::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         Ok(Self {
             version,
             wallets: state.wallets,
@@ -193,6 +233,8 @@ impl Account {
             merged_from,
             history,
             agenda,
+            recent,
+            standing,
             referrer,
         })
     }
@@ -208,6 +250,8 @@ struct StateRef<'a> {
     merged_from: &'a [MemberId],
     history: &'a History,
     agenda: &'a Agenda,
+    recent: &'a Recent,
+    standing: &'a Standing,
     referrer: Option<MemberId>,
 }
 
@@ -241,7 +285,11 @@ mod tests {
         assert_eq!((account.history.partial, account.history.lifetime("purchase").count), (true, 1));
         // It is written in the newest format, and nothing is lost.
         let written = account.encode();
-        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&5), Ok(account)));
+        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&5), Ok(account.clone())));
+        // Format 4 ended with the history.
+        let fourth = postcard::to_extend(&(&account.wallets, active, latest, 77_i64), vec![4]).unwrap();
+        let fourth = postcard::to_extend(&(closed, vec![MemberId(5)], &account.history), fourth).unwrap();
+        assert_eq!(Account::decode(4, &fourth), Ok(account));
         let unknown = Account::decode(4, &[6, 0]).unwrap_err();
         assert!(unknown.contains("knows 1 to 5"), "{unknown}");
     }

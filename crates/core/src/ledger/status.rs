@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Agenda, CurrencyId, Lifetime};
-use crate::earning::History;
+use crate::earning::{History, Recent};
 use crate::id::MemberId;
+use crate::tiers::Standing;
 use crate::time::Timestamp;
 
 /// Where an account stands. All but an active one only settle what was begun before.
@@ -66,4 +67,10 @@ pub struct Merge {
     /// What the account that ends owes, and where its lots went.
     #[serde(default, skip_serializing_if = "Agenda::is_empty")]
     pub agenda: Agenda,
+    /// What it remembers of them by days.
+    #[serde(default, skip_serializing_if = "Recent::is_empty")]
+    pub recent: Recent,
+    /// Where the member stands on it.
+    #[serde(default, skip_serializing_if = "Standing::is_empty")]
+    pub standing: Standing,
 }

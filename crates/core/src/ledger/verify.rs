@@ -10,6 +10,7 @@ use crate::kernel::Receipt;
 use crate::proofs::LogVerifier;
 use crate::redemption::{Order, OrderState};
 use crate::rewards::StockLevel;
+use crate::tiers::Standing;
 use crate::time::Timestamp;
 
 /// A row that breaks an invariant.
@@ -122,7 +123,8 @@ impl Verifier {
                 transaction.kind,
                 TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral
             );
-        if tells_more || transaction.receipt.contains("\"agenda\":") || transaction.receipt.contains("\"extended\":") {
+        let tells = |part: &str| transaction.receipt.contains(part);
+        if tells_more || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{") {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
                     let receipt: Receipt = receipt;
@@ -183,6 +185,13 @@ impl Verifier {
         // What an account did before its history was kept is in the journal, but not in the account.
         if !stored.history.partial && stored.history != rebuilt.history {
             problems.push("its history or counters differ from its transactions".to_owned());
+        }
+        let standing = |account: &Account| Standing { growth: Vec::new(), ..account.standing.clone() };
+        if standing(stored) != standing(&rebuilt) {
+            problems.push("its tier or the figures behind it differ from its transactions".to_owned());
+        }
+        if stored.recent != rebuilt.recent {
+            problems.push("what it remembers by days differs from its transactions".to_owned());
         }
         if stored.agenda != rebuilt.agenda {
             problems.push("what it says is due or owed differs from its transactions".to_owned());

@@ -106,6 +106,17 @@ pub struct Balance {
     pub pending: i64,
     /// Points set aside for orders.
     pub held: i64,
+    /// Whether they can be spent; if not, they are tier value.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub spendable: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Wallet {
@@ -116,7 +127,7 @@ impl Wallet {
 
     /// The wallet's balances.
     pub fn balance(&self) -> Balance {
-        let mut balance = Balance { currency: self.currency, available: 0, pending: 0, held: 0 };
+        let mut balance = Balance { currency: self.currency, available: 0, pending: 0, held: 0, spendable: true };
         for lot in &self.lots {
             if lot.key.active_at == Timestamp::ZERO {
                 balance.available += lot.remaining;

@@ -13,6 +13,7 @@ use crate::earning::{Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::rewards::Reward;
+use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
 
 use super::value::Floating;
@@ -80,6 +81,14 @@ pub struct ProgramSettings {
     pub caps: Vec<ProgramCap>,
 }
 
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
 fn default_backdating_days() -> i64 {
     30
 }
@@ -97,8 +106,12 @@ pub struct Currency {
     /// Digits after the decimal point when shown, 0–2.
     #[serde(default)]
     pub decimals: u8,
-    /// How many smallest units are worth one major unit of money: 100 means 100 points = £1.00.
+    /// How many smallest units are worth one major unit of money: 100 means 100 points = £1.00. Tier value is worth none.
+    #[serde(default)]
     pub per_money_unit: i64,
+    /// Whether its points can be spent; if not, they are tier value, which never is money.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub spendable: bool,
     /// The bounds between which the value of a point floats; left out: `per_money_unit` fixes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floating: Option<Floating>,
@@ -127,6 +140,9 @@ pub struct Bundle {
     /// Its messages to members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<Template>,
+    /// Its tiers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
     /// Its rewards.
     #[serde(default)]
     pub rewards: Vec<Reward>,
@@ -160,6 +176,7 @@ impl Bundle {
             rules: all(documents, "rule")?,
             campaigns: all(documents, "campaign")?,
             templates: all(documents, "template")?,
+            tiers: all(documents, "tier")?,
             rewards: all(documents, "reward")?,
         })
     }
@@ -183,6 +200,7 @@ impl Bundle {
         unique("rule", self.rules.iter().map(|rule| rule.id.as_str()))?;
         unique("reward", self.rewards.iter().map(|reward| reward.id.as_str()))?;
         unique("campaign", self.campaigns.iter().map(|campaign| campaign.id.as_str()))?;
+        unique("tier", self.tiers.iter().map(|tier| tier.id.as_str()))?;
         unique("template", self.templates.iter().map(|template| template.id.as_str()))?;
         self.currencies.iter().try_for_each(Currency::validate)?;
         self.templates.iter().try_for_each(|template| {
@@ -190,10 +208,33 @@ impl Bundle {
             check_id(&what, &template.id)?;
             template.validate().map_err(|problem| format!("{what}: {problem}"))
         })?;
+        self.validate_tiers()?;
         self.campaigns.iter().try_for_each(|campaign| self.validate_campaign(campaign))?;
         self.rewards.iter().try_for_each(|reward| self.validate_reward(reward))?;
         self.validate_caps()?;
         self.validate_rules()
+    }
+
+    /// Checks the tiers, and that what names one names one that is there.
+    fn validate_tiers(&self) -> Result<(), String> {
+        let growth: Vec<&str> =
+            self.currencies.iter().filter(|one| !one.spendable).map(|one| one.code.as_str()).collect();
+        if growth.len() > 1 {
+            return Err(format!("only one currency may have `spendable = false`, not {}", growth.join(" and ")));
+        }
+        for tier in &self.tiers {
+            let what = format!("tier `{}`", tier.id);
+            check_id(&what, &tier.id)?;
+            tier.name.validate(&what)?;
+        }
+        validate_tiers(&self.tiers, &self.currencies)?;
+        let tiers: Vec<&str> = self.tiers.iter().map(|tier| tier.id.as_str()).collect();
+        let of_rule =
+            |rule: &Rule| rule.check_tiers(&tiers).map_err(|problem| format!("rule `{}`: {problem}", rule.id));
+        self.rules.iter().try_for_each(of_rule)?;
+        self.campaigns.iter().try_for_each(|campaign| {
+            campaign.check_tiers(&tiers).map_err(|problem| format!("campaign `{}`: {problem}", campaign.id))
+        })
     }
 
     fn validate_caps(&self) -> Result<(), String> {
@@ -277,7 +318,11 @@ impl Bundle {
         if reward.stock.is_some_and(|stock| !(0..=limits::AMOUNT).contains(&stock)) {
             return Err(format!("{what}: stock must be 0 to {}", limits::AMOUNT));
         }
-        self.check_currency(&what, reward.currency)
+        self.check_currency(&what, reward.currency)?;
+        match self.currencies.iter().find(|currency| currency.id == reward.currency && !currency.spendable) {
+            Some(currency) => Err(format!("{what}: `{}` is tier value and cannot be spent", currency.code)),
+            None => Ok(()),
+        }
     }
 
     /// The bundle as documents of version 0 that are still to be numbered, in the order of the file.
@@ -295,6 +340,9 @@ impl Bundle {
         for (position, template) in self.templates.iter().enumerate() {
             documents.push(document("template", &template.id, position, template)?);
         }
+        for (position, tier) in self.tiers.iter().enumerate() {
+            documents.push(document("tier", &tier.id, position, tier)?);
+        }
         for (position, reward) in self.rewards.iter().enumerate() {
             documents.push(document("reward", &reward.id, position, reward)?);
         }
@@ -307,8 +355,12 @@ impl Currency {
         let what = format!("currency `{}`", self.code);
         check_id(&what, &self.code)?;
         self.name.validate(&what)?;
-        if self.id.0 == 0 || self.decimals > 2 || !(1..=1_000_000_000).contains(&self.per_money_unit) {
+        let least = i64::from(self.spendable);
+        if self.id.0 == 0 || self.decimals > 2 || !(least..=1_000_000_000).contains(&self.per_money_unit) {
             return Err(format!("{what}: id must be 1 or more, decimals 0 to 2, per_money_unit 1 to 1000000000"));
+        }
+        if self.floating.is_some() && !self.spendable {
+            return Err(format!("{what}: tier value is worth nothing, so that nothing of it can float"));
         }
         if let Some(floating) = &self.floating {
             floating.validate(self.per_money_unit).map_err(|problem| format!("{what}: {problem}"))?;

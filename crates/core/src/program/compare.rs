@@ -194,6 +194,9 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("currency", "life.shortfall.up_to") => Sense::Less,
         ("currency", "life.reminders") => Sense::Same,
         ("program", "backdating_days") => Sense::More,
+        ("tier", "benefits" | "review") => Sense::Part,
+        ("tier", "benefits.early_access_hours" | "review.grace_days") => Sense::More,
+        ("tier", "benefits.zones") => Sense::Includes,
         _ => Sense::Depends,
     }
 }
@@ -275,7 +278,9 @@ impl Comparison<'_> {
     /// A part with fields of its own, unless it is there only once or is of another type.
     fn part(&mut self, field: String, before: Value, after: Value, reversed: bool) {
         let verdict = match (before.is_null(), after.is_null()) {
-            // Expiry, schedule and release all narrow.
+            (true, false) if field == "benefits" => Verdict::Better,
+            (false, true) if field == "benefits" => Verdict::Worse,
+            // Expiry, schedule, release and review all narrow.
             (true, false) => Verdict::Worse,
             (false, true) => Verdict::Better,
             _ if before.get("type") == after.get("type") => {

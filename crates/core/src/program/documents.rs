@@ -12,6 +12,7 @@ use super::template::Template;
 use crate::earning::{Campaign, Rule};
 use crate::limits;
 use crate::rewards::Reward;
+use crate::tiers::Tier;
 use crate::time::Timestamp;
 
 /// One version of one piece of configuration.
@@ -34,7 +35,7 @@ pub struct Document {
 }
 
 /// The kinds of documents, in the order of a program file.
-pub const KINDS: [&str; 6] = ["program", "currency", "rule", "campaign", "template", "reward"];
+pub const KINDS: [&str; 7] = ["program", "currency", "rule", "campaign", "tier", "template", "reward"];
 
 /// A change of one document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,7 @@ pub fn typed(kind: &str, document: &Value) -> Result<Value, String> {
         "rule" => same::<Rule>,
         "campaign" => same::<Campaign>,
         "template" => same::<Template>,
+        "tier" => same::<Tier>,
         "reward" => same::<Reward>,
         _ => return Err(unknown_kind(kind)),
     };
@@ -92,6 +94,7 @@ pub fn parse_document(kind: &str, text: &str) -> Result<Value, String> {
         "rule" => read::<Rule>(text),
         "campaign" => read::<Campaign>(text),
         "template" => read::<Template>(text),
+        "tier" => read::<Tier>(text),
         "reward" => read::<Reward>(text),
         _ => Err(unknown_kind(kind)),
     }
@@ -217,6 +220,13 @@ pub fn check_lasting(before: &Document, after: &Document) -> Result<(), String> 
         }
         "currency" => {
             let (was, is): (Currency, Currency) = (read(before)?, read(after)?);
+            if !was.spendable && is.spendable {
+                return Err(format!(
+                    "currency `{}`: it was published with `spendable = false` and cannot become spendable, or what members \
+                     hold would become money; offer another currency",
+                    after.id
+                ));
+            }
             if (was.id, was.decimals) == (is.id, is.decimals) {
                 return Ok(());
             }

@@ -14,10 +14,11 @@ use super::life::Life;
 use super::template::Template;
 use super::value::{POINT_VALUE, PointValue, ValueVersion};
 use super::versions::Versions;
-use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Rule, Window};
+use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Per, Rule, Window};
 use crate::kernel::SPENDING;
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
+use crate::tiers::{CompiledTier, TIER_CHANGED, Tier, Tiers};
 use crate::time::{Calendar, Timestamp};
 
 /// A program, ready to decide; cheap to clone. It holds all versions of everything: what is decided goes by the versions of
@@ -40,8 +41,13 @@ pub struct Snapshot {
     pub rules: Vec<Arc<CompiledRule>>,
     /// All versions of all campaigns, by id and in the order of their versions.
     campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+    /// Its levels through time.
+    pub tiers: Arc<Tiers>,
+    /// Whether rules for changes of the tier have budgets that members share.
+    pub tier_changes_share: bool,
     tracked: BTreeMap<String, Vec<Window>>,
     tracked_referred: BTreeMap<String, Vec<Window>>,
+    by_day: BTreeSet<String>,
     rewards: BTreeMap<String, Reward>,
     templates: BTreeMap<String, Versions<Template>>,
     pub(super) values: BTreeMap<CurrencyId, Vec<ValueVersion>>,
@@ -95,6 +101,7 @@ impl Program {
         let mut values: BTreeMap<&str, Vec<ValueVersion>> = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
+        let mut levels: Vec<(Timestamp, bool, i64, Tier)> = Vec::new();
         for document in documents {
             let what = format!("{} `{}` version {}", document.kind, document.id, document.version);
             let active = document.state == "active";
@@ -126,6 +133,10 @@ impl Program {
                         .map_err(|problem| format!("{what}: {problem}"))?;
                     campaigns.entry(document.id.clone()).or_default().push(Arc::new(compiled));
                 }
+                "tier" => {
+                    let tier: Tier = read(&what, &document.body)?;
+                    levels.push((document.effective_from, active, document.version, tier));
+                }
                 POINT_VALUE => {
                     let published: PointValue = read(&what, &document.body)?;
                     let (version, effective_from) = (document.version, document.effective_from);
@@ -138,12 +149,16 @@ impl Program {
         let settings: ProgramSettings = first.clone();
         let rules = in_order(rules);
         campaigns.values_mut().for_each(|versions| versions.sort_by_key(|campaign| campaign.version));
+        let money_digits = money_digits(&settings.money).ok_or("unknown money")?;
         let program = Self(Arc::new(Snapshot {
             calendar: Calendar::new(&settings.time_zone)?,
-            money_digits: money_digits(&settings.money).ok_or("unknown money")?,
+            money_digits,
+            tiers: Arc::new(tiers(levels, &all_currencies, money_digits)?),
+            tier_changes_share: tier_changes_share(&rules, &campaigns, &all_settings),
             currencies: Vec::new(),
             tracked: tracked(&rules, &campaigns, all_currencies.values().flat_map(Versions::all)),
             tracked_referred: by_kind(in_use(&rules).flat_map(|rule| rule.counted_referred())),
+            by_day: by_day(&rules, &campaigns),
             rules,
             campaigns,
             rewards: BTreeMap::new(),
@@ -222,6 +237,11 @@ impl Program {
     /// Whether any rule listens to a kind of activity.
     pub fn listens(&self, kind: &str) -> bool {
         self.rules.iter().any(|rule| rule.active && rule.rule.trigger.listens(kind))
+    }
+
+    /// Whether accounts count a kind of activity by days, because a condition asks for a window that rolls.
+    pub fn counts_by_day(&self, kind: &str) -> bool {
+        self.by_day.contains(kind)
     }
 
     /// The version of a campaign that holds at `at`.
@@ -341,6 +361,47 @@ fn by_kind<'a>(windows: impl Iterator<Item = (&'a str, Window)>) -> BTreeMap<Str
         }
     }
     tracked
+}
+
+/// The kinds that the conditions of all versions ask for by days.
+fn by_day(rules: &[Arc<CompiledRule>], campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>) -> BTreeSet<String> {
+    let audiences = campaigns.values().flatten().filter(|campaign| campaign.active);
+    let audiences = audiences.flat_map(|campaign| campaign.counted_by_day());
+    let kinds = rules.iter().filter(|rule| rule.active).flat_map(|rule| rule.counted_by_day()).chain(audiences);
+    kinds.map(str::to_owned).collect()
+}
+
+/// Whether rules for changes of the tier, in any version, have caps that members share.
+fn tier_changes_share(
+    rules: &[Arc<CompiledRule>],
+    campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+    settings: &Versions<ProgramSettings>,
+) -> bool {
+    let mut listening = rules.iter().map(|rule| &rule.rule).filter(|rule| rule.trigger.listens(TIER_CHANGED));
+    listening.any(|rule| {
+        let campaigns = rule.campaign.as_ref().and_then(|id| campaigns.get(id)).into_iter().flatten();
+        let campaigns = campaigns.flat_map(|campaign| &campaign.campaign.caps).map(|cap| cap.per);
+        let mut shared = rule.caps.iter().map(|cap| cap.per).chain(campaigns);
+        let mut of_all = settings.all().flat_map(|settings| &settings.caps);
+        shared.any(|per| per != Per::Member) || of_all.any(|cap| cap.per != Per::Member)
+    })
+}
+
+/// The levels through time, and the currency that is tier value in any version: it never becomes money again.
+fn tiers(
+    levels: Vec<(Timestamp, bool, i64, Tier)>,
+    currencies: &BTreeMap<CurrencyId, Versions<Currency>>,
+    digits: u32,
+) -> Result<Tiers, String> {
+    let grows = |versions: &Versions<Currency>| versions.all().any(|currency| !currency.spendable);
+    let growth = currencies.iter().find(|(_, versions)| grows(versions)).map(|(id, _)| *id);
+    let minor_per_major = 10_i64.saturating_pow(digits);
+    let versions = levels.into_iter().map(|(from, active, version, tier)| {
+        let what = format!("tier `{}` version {version}", tier.id);
+        let compiled = CompiledTier::compile(tier, version, minor_per_major);
+        compiled.map(|compiled| (from, active, compiled)).map_err(|problem| format!("{what}: {problem}"))
+    });
+    Ok(Tiers::new(versions.collect::<Result<_, _>>()?, growth))
 }
 
 fn read<T: serde::de::DeserializeOwned>(what: &str, body: &str) -> Result<T, String> {

@@ -82,11 +82,18 @@ impl Program {
             let per_unit = self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit);
             Decimal::ONE.checked_div(Decimal::from(per_unit)).unwrap_or_default()
         };
+        if self.tiers.growth == Some(currency) {
+            return Decimal::ZERO;
+        }
         self.floating_value(currency, at).unwrap_or_else(fixed)
     }
 
     /// What `points` of a currency are worth at `at`, in minor units of money, rounded down.
+    /// Tier value is worth nothing.
     pub fn value_of(&self, currency: CurrencyId, points: i64, at: Timestamp) -> i64 {
+        if self.tiers.growth == Some(currency) {
+            return 0;
+        }
         if let Some(value) = self.floating_value(currency, at) {
             let minor = value.checked_mul(Decimal::from(self.minor_per_major()));
             let worth = minor.and_then(|minor| minor.checked_mul(Decimal::from(points))).map(|worth| worth.floor());
@@ -99,6 +106,9 @@ impl Program {
 
     /// How many points of a currency cost no more than `cost` major units of money at `at`. `None`: more than can be counted.
     pub fn points_for(&self, currency: CurrencyId, cost: Decimal, at: Timestamp) -> Option<i64> {
+        if self.tiers.growth == Some(currency) {
+            return None;
+        }
         let exact = match self.floating_value(currency, at) {
             Some(value) => cost.checked_div(value),
             None => {

@@ -100,6 +100,12 @@ impl Club {
         self.decide(&Command::tick(MEMBER, self.account.version, at), true)
     }
 
+    /// The member's tier at the latest moment that the account knows of.
+    pub fn tier(&self) -> String {
+        let ladder = self.program.tiers.at(self.account.last_transaction_at);
+        ladder.level_of(&self.account.standing).map_or_else(String::new, |level| level.tier.id.clone())
+    }
+
     /// When something is due next, by the program's calendar.
     pub fn due(&self) -> String {
         self.program.calendar.show(self.account.next_due_at().unwrap_or(Timestamp::NEVER))

@@ -70,7 +70,7 @@ impl Town {
     /// Decides commands in one batch.
     pub fn decide(&mut self, commands: &[Command]) -> Vec<Result<Receipt, Refusal>> {
         let asked: Vec<&Command> = commands.iter().collect();
-        let loaded = Footprint::load(&asked, |footprint| Ok::<_, ()>(self.prefetch(footprint))).unwrap();
+        let loaded = Footprint::load(&self.program, &asked, |footprint| Ok::<_, ()>(self.prefetch(footprint))).unwrap();
         let now = commands[0].at;
         let mut batch = Batch::new(&self.program, loaded, &mut self.ids, now);
         let replies: Vec<_> = commands.iter().map(|command| batch.decide(command)).collect();

@@ -40,6 +40,9 @@ pub struct DemoArgs {
     data: DataArgs,
     #[command(flatten)]
     listen: ListenArgs,
+    /// Replay under another program than the Gift Club; its money must be GBP.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Stop after the verification, without serving.
     #[arg(long)]
     no_serve: bool,
@@ -67,10 +70,15 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
         );
     }
     let mut store = args.data.create()?;
-    let bundle = Bundle::parse(GIFT_CLUB).map_err(anyhow::Error::msg)?;
+    let file = match &args.program {
+        Some(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string())?,
+        None => GIFT_CLUB.to_owned(),
+    };
+    let bundle = Bundle::parse(&file).map_err(anyhow::Error::msg)?;
     open::publish(&mut store, &bundle)?;
     let program = load_program(&mut store)?;
-    println!("Guerdon demo: Gift Club over thirteen months of a real retailer (UCI Online Retail, CC BY 4.0).");
+    let name = program.settings.name.get("en");
+    println!("Guerdon demo: {name} over thirteen months of a real retailer (UCI Online Retail, CC BY 4.0).");
     let keyring = args.data.keyring(&mut store)?;
     let (mut store, replay) = replay(store, &keyring, &program)?;
     summarise(&args.data, &program, &replay)?;
@@ -196,10 +204,12 @@ impl Iterator for Shoppers<'_> {
 
 fn summarise(data: &DataArgs, program: &Program, replay: &Replay) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (flows, counts) = runtime.block_on(async {
+    let (mut flows, counts) = runtime.block_on(async {
         let reader = data.reader().await?;
         anyhow::Ok((reader.flows().await?, reader.counts().await?))
     })?;
+    let currency = program.currencies.iter().find(|currency| currency.spendable).map(|currency| currency.id);
+    flows.retain(|flow| Some(flow.currency) == currency);
     let line = |what: &str, number: i64| println!("  {what:<32} {:>14}", grouped(number));
     let sum = |matches: &dyn Fn(&Flow) -> bool| -> i64 {
         flows.iter().filter(|flow| matches(flow)).map(|flow| flow.amount).sum()
@@ -222,7 +232,6 @@ fn summarise(data: &DataArgs, program: &Program, replay: &Replay) -> Result<()> 
     line("vouchers", counts.orders.get("captured").copied().unwrap_or(0));
     let outstanding = sum(&|flow| flow.credit.is_member()) - sum(&|flow| flow.debit.is_member());
     line("points outstanding", outstanding);
-    let currency = program.currencies.first().map(|currency| currency.id);
     let value = currency.map_or(0, |currency| program.value_of(currency, outstanding, Timestamp::NEVER));
     println!("  {:<32} {:>14}", "liability", money(&program.settings.money, program.money_digits, value));
     print_run(replay);

@@ -57,6 +57,8 @@ async fn inspect(args: &InspectArgs, keyring: &Keyring) -> Result<ExitCode> {
         "merged_from": account.merged_from,
         "history": account.history,
         "agenda": account.agenda,
+        "recent": account.recent,
+        "standing": account.standing,
         "last_activity_at": account.last_activity_at,
         "last_transaction_at": account.last_transaction_at,
         "next_due_at": account.next_due_at(),

@@ -24,6 +24,7 @@ mod profile;
 mod rewards;
 mod statements;
 mod tasks;
+mod tiers;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -44,6 +45,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(campaigns::router())
         .merge(events::router())
         .merge(tasks::router())
+        .merge(tiers::router())
         .merge(rewards::router())
         .merge(currencies::router())
         .merge(orders::router())

@@ -31,8 +31,11 @@ pub struct MemberView {
     /// The members who were merged into this one; their ids lead here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     merged_from: Vec<String>,
-    /// Points available in all currencies.
+    /// Points available in all currencies that can be spent.
     available: i64,
+    /// The id of the tier, see `/tier`; left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<String>,
     /// RFC 3339; left out: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_activity_at: Option<String>,
@@ -59,11 +62,18 @@ impl MemberView {
             },
             merged_from: row.merged_from.iter().map(MemberId::to_string).collect(),
             available: row.available,
+            tier: tier(&state.program(), &row, state.engine.now()),
             last_activity_at: active,
             profile: state.profile(&row)?.map(|profile| mask::profile(&profile)),
             erased_at: row.stored.erased_at.map(|at| at.to_string()),
         })
     }
+}
+
+/// The id of the tier of a member whose account goes on.
+fn tier(program: &Program, row: &MemberRow, now: Timestamp) -> Option<String> {
+    let level = program.tiers.at(now).level_of(&row.standing).filter(|_| row.status == AccountStatus::Active);
+    level.map(|level| level.tier.id.clone())
 }
 
 /// A page of a list.
@@ -127,6 +137,8 @@ pub struct WalletView {
     held: i64,
     /// What the available points are worth, in minor units of the program's money.
     value: i64,
+    /// Whether they can be spent; if not, they are tier value.
+    spendable: bool,
     /// Totals over the wallet's life.
     #[schema(value_type = Object)]
     lifetime: guerdon_core::ledger::Lifetime,
@@ -200,6 +212,7 @@ fn wallet_view(program: &Program, account: &Account, wallet: &Wallet, now: Times
         pending: balance.pending,
         held: balance.held,
         value: program.value_of(wallet.currency, available, now),
+        spendable: program.currency(wallet.currency).is_none_or(|currency| currency.spendable),
         lifetime: wallet.lifetime,
         expires_next: next.map(|lot| ExpiryView { points: lot.remaining, expires_at: lot.key.expires_at.to_string() }),
         active_next: active_next(wallet),

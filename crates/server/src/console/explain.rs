@@ -8,6 +8,7 @@ use guerdon_store::read::TransactionRow;
 
 use super::format;
 use super::frame::Frame;
+use super::tier::step_sentence;
 use super::why::outcome_sentence;
 
 /// A transaction in words.
@@ -61,11 +62,14 @@ pub fn explain_receipt(frame: &Frame, receipt: &Receipt) -> Explanation {
     }
 }
 
-/// The currency that a transaction is about: that of its order or first outcome, else the first of the wallet.
+/// The currency that a transaction is about: that of its order or first outcome that can be spent, else the first such one
+/// of the wallet.
 fn currency_of(receipt: &Receipt) -> CurrencyId {
     let order = receipt.order.as_ref().map(|order| order.currency);
-    let outcome = receipt.explanation.first().map(|outcome| outcome.currency);
-    let wallet = receipt.balances.first().map(|balance| balance.currency);
+    let money = || receipt.balances.iter().filter(|balance| balance.spendable).map(|balance| balance.currency);
+    let outcomes = receipt.explanation.iter().map(|outcome| outcome.currency);
+    let outcome = outcomes.into_iter().find(|currency| money().any(|known| known == *currency));
+    let wallet = money().next();
     order.or(outcome).or(wallet).unwrap_or(CurrencyId(1))
 }
 
@@ -77,6 +81,11 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
                 Some(order) => order_title(frame, order),
                 None => frame.t(&format!("kind-{}", receipt.kind.name())),
             }
+        }
+        TransactionKind::Adjust if receipt.points == 0 && receipt.growth != 0 => {
+            let growth = frame.program.tiers.growth.unwrap_or(currency);
+            let change = format::signed(receipt.growth, frame.decimals(growth));
+            frame.say("title-adjust-growth", [("points", change.into())])
         }
         TransactionKind::Adjust => {
             let change = format::signed(receipt.points, frame.decimals(currency));
@@ -106,6 +115,7 @@ fn tick_title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String 
         Receipt { expired: 1.., .. } => of("title-expired", receipt.expired),
         Receipt { decayed: 1.., .. } => of("title-decayed", receipt.decayed),
         Receipt { matured: 1.., .. } => of("title-matured", receipt.matured),
+        _ if receipt.tier.is_some() => frame.t("title-tier-review"),
         _ if !receipt.explanation.is_empty() => frame.t("title-interest"),
         _ if !receipt.events.is_empty() => frame.t("title-reminded"),
         _ => frame.t("title-planned"),
@@ -149,6 +159,8 @@ fn order_title(frame: &Frame, order: &OrderReceipt) -> String {
 /// What else there is to say: what was owed or forgiven, what happened beside the title, why an operator stepped in.
 fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String> {
     let mut remarks = Vec::new();
+    let steps = receipt.tier.iter().flat_map(|tier| &tier.steps);
+    remarks.extend(steps.map(|step| step_sentence(frame, step)));
     for (key, points) in moved(receipt) {
         remarks.push(frame.say(key, [("points", frame.points(currency, points).into())]));
     }

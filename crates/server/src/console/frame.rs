@@ -11,10 +11,12 @@ use axum::response::{Html, IntoResponse, Response};
 use guerdon_core::identity::{Grant, Permission};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::program::Program;
+use guerdon_core::tiers::FACTOR_PREFIX;
 use guerdon_core::time::Timestamp;
 
 use super::format;
 use super::nav::Place;
+use super::tier::tier_name;
 use super::trouble::PageError;
 use crate::AppState;
 use crate::identity::actor::Actor;
@@ -186,6 +188,9 @@ impl Frame {
 
     /// The name of an earning rule in its latest version, or its id when there is no such rule any more.
     pub fn rule_name(&self, id: &str) -> String {
+        if let Some(tier) = id.strip_prefix(FACTOR_PREFIX) {
+            return self.say_text("rule-of-tier", "tier", &tier_name(self, tier));
+        }
         let rule = self.program.rules.iter().rfind(|rule| rule.rule.id == id);
         rule.map_or(id, |rule| rule.rule.name.get(self.language.tag())).to_owned()
     }

@@ -20,6 +20,7 @@ use super::frame::{Frame, render};
 use super::history::{self, Cursor, History};
 use super::nav::Place;
 use super::summary::display_name;
+use super::tier::{TierView, tier_view};
 use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
 use crate::approvals::Act;
@@ -63,6 +64,7 @@ struct MemberPage {
     may_change: bool,
     /// How many devices are signed in, in words, where they can be signed out.
     sessions: Option<String>,
+    tier: Option<TierView>,
     wallets: Vec<WalletView>,
     history: History,
 }
@@ -193,6 +195,7 @@ async fn show(
         may_reveal: reason.is_none() && frame.actor.access.somewhere().has(Permission::MembersReveal),
         may_change: account.status == AccountStatus::Active && frame.actor.may(Permission::MembersWrite),
         facts,
+        tier: tier_view(&frame, &account, now),
         wallets: account.wallets.iter().map(|wallet| wallet_view(&frame, &account, wallet, now)).collect(),
         history,
         frame,
@@ -270,11 +273,10 @@ fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp
     let number = |points: i64| frame.number(wallet.currency, points);
     let currency = frame.program.currency(wallet.currency);
     let name = currency.map_or("", |currency| currency.name.get(frame.language.tag()));
-    let worth = frame.money(frame.program.value_of(wallet.currency, available, now));
     WalletView {
         title: frame.say("wallet-title", [("currency", name.into())]),
         available: number(available),
-        worth: frame.say("wallet-worth", [("money", worth.into())]),
+        worth: worth(frame, wallet, available, now),
         pending: number(balance.pending),
         held: number(balance.held),
         earned: number(wallet.lifetime.earned),
@@ -284,6 +286,15 @@ fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp
         ahead: ahead(frame, account, wallet),
         lots: wallet.lots.iter().map(|lot| lot_row(frame, wallet, lot)).collect(),
     }
+}
+
+/// What the points of a wallet are worth; tier value is no money.
+pub(crate) fn worth(frame: &Frame, wallet: &Wallet, available: i64, now: Timestamp) -> String {
+    if frame.program.currency(wallet.currency).is_some_and(|currency| !currency.spendable) {
+        return frame.t("wallet-growth");
+    }
+    let worth = frame.money(frame.program.value_of(wallet.currency, available, now));
+    frame.say("wallet-worth", [("money", worth.into())])
 }
 
 /// Which points expire next: all lots that end together with the first that still has points.

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::MemberId;
+use guerdon_core::ledger::AccountStatus;
 use guerdon_core::members::RefKind;
 use guerdon_store::StoreError;
 use guerdon_store::read::MemberRow;
@@ -37,6 +38,7 @@ struct MemberLine {
     id: String,
     name: String,
     external_id: String,
+    tier: String,
     available: String,
     last_activity: String,
 }
@@ -48,6 +50,7 @@ struct MembersPage {
     query: String,
     notice: Option<String>,
     members: Vec<MemberLine>,
+    has_tiers: bool,
     first: bool,
     next: Option<String>,
 }
@@ -70,6 +73,7 @@ pub async fn page(
     Ok(render(&MembersPage {
         query: String::new(),
         notice: None,
+        has_tiers: !frame.program.tiers.is_empty(),
         first: after.is_none(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
         members: rows.iter().map(|row| line(&state, &frame, row)).collect::<Result<_, _>>().or_page(&frame)?,
@@ -79,10 +83,13 @@ pub async fn page(
 
 fn line(state: &AppState, frame: &Frame, row: &MemberRow) -> Result<MemberLine, StoreError> {
     let profile = state.profile(row)?.unwrap_or_default();
+    let tiers = frame.program.tiers.at(state.engine.now());
+    let level = tiers.level_of(&row.standing).filter(|_| row.status == AccountStatus::Active);
     Ok(MemberLine {
         id: row.id.to_string(),
         name: display_name(row.id, &profile),
         external_id: profile.external_id.unwrap_or_default(),
+        tier: level.map(|level| level.tier.name.get(frame.language.tag()).to_owned()).unwrap_or_default(),
         available: format::number(row.available),
         last_activity: frame.time(row.last_activity_at),
     })
@@ -104,7 +111,7 @@ pub async fn search(
         return Ok(Redirect::to(&format!("/console/members/{id}")).into_response());
     }
     let notice = Some(frame.say("search-nothing", [("query", query.as_str().into())]));
-    Ok(render(&MembersPage { frame, query, notice, members: Vec::new(), first: false, next: None }))
+    Ok(render(&MembersPage { frame, query, notice, members: Vec::new(), has_tiers: false, first: false, next: None }))
 }
 
 /// The member whose id, number, e-mail address or phone number a text is.

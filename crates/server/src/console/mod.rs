@@ -37,6 +37,7 @@ mod sso;
 mod statement;
 mod summary;
 mod tasks;
+mod tier;
 mod trouble;
 mod why;
 
@@ -60,9 +61,10 @@ pub(crate) use ahead::ahead;
 pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
-pub(crate) use member::{expires_next, facts};
+pub(crate) use member::{expires_next, facts, worth};
 pub use sign_in::home;
 pub(crate) use statement::{Sheet, sheet as statement_sheet};
+pub(crate) use tier::{TierView, tier_view};
 
 /// The pages of the console.
 pub fn pages() -> Pages {

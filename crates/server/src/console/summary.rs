@@ -126,7 +126,8 @@ impl Cache {
 
 async fn read(state: &AppState) -> Result<Summary, StoreError> {
     let (program, reader) = (state.program(), &state.reader);
-    let currency = program.currencies.first().map_or(CurrencyId(1), |currency| currency.id);
+    let currency =
+        program.currencies.iter().find(|currency| currency.spendable).map_or(CurrencyId(1), |currency| currency.id);
     let mut flows = reader.flows().await?;
     flows.retain(|flow| flow.currency == currency);
     let mut totals = Totals::default();

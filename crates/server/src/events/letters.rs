@@ -91,6 +91,7 @@ pub(super) fn of(state: &AppState, stored: &StoredEvent, template: &str) -> Resu
             values.insert("points".to_owned(), points.to_string());
             values.insert("date".to_owned(), state.program().calendar.last_day_before(*expires_at));
         }
+        Event::TierAtRisk { tier, .. } => drop(values.insert("tier".to_owned(), tier.clone())),
         Event::TierChanged { to: Some(to), .. } => drop(values.insert("tier".to_owned(), to.clone())),
         _ => {}
     }

@@ -90,5 +90,6 @@ fn made_of(state: &AppState, told: &ToldEvent) -> Result<Option<Record>, Problem
         // Templates of these names are sent where the program has them.
         Event::PointsExpiring { .. } => letters::of_known(state, stored, "points_expiring")?,
         Event::TierChanged { .. } => letters::of_known(state, stored, "tier_changed")?,
+        Event::TierAtRisk { .. } => letters::of_known(state, stored, "tier_at_risk")?,
     })
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::own::own;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
-use crate::console::{Frame, ahead, expires_next, explain_row, render};
+use crate::console::{Frame, TierView, ahead, expires_next, explain_row, render, tier_view, worth};
 
 /// Transactions of one page.
 const PAGE: usize = 20;
@@ -51,6 +51,7 @@ struct PointsPage {
     /// The version of the account that the page shows: the key of what is asked for on it.
     seen: i64,
     wallets: Vec<WalletView>,
+    tier: Option<TierView>,
     entries: Vec<Entry>,
     /// Where the next page begins.
     next: Option<String>,
@@ -127,6 +128,7 @@ async fn show(
         trouble,
         seen: own.account.version,
         wallets: own.account.wallets.iter().map(|wallet| wallet_view(&frame, &own.account, wallet, now)).collect(),
+        tier: tier_view(&frame, &own.account, now),
         entries: rows.iter().map(|row| entry(&frame, row)).collect(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
         later: before.is_some(),
@@ -138,11 +140,10 @@ async fn show(
 fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {
     let available = wallet.spendable(now);
     let currency = frame.program.currency(wallet.currency);
-    let worth = frame.money(frame.program.value_of(wallet.currency, available, now));
     WalletView {
         title: currency.map_or("", |currency| currency.name.get(frame.language.tag())).to_owned(),
         available: frame.number(wallet.currency, available),
-        worth: frame.say("wallet-worth", [("money", worth.into())]),
+        worth: worth(frame, wallet, available, now),
         expires_next: expires_next(frame, wallet, now),
         ahead: ahead(frame, account, wallet),
         extension: extension(frame, wallet, now),

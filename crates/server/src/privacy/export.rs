@@ -58,6 +58,7 @@ pub async fn data(state: &AppState, id: MemberId) -> Result<Value, Problem> {
     Ok(json!({
         "member": { "id": id, "enrolled_at": row.enrolled_at, "profile": state.profile(&row)? },
         "wallets": wallets,
+        "standing": account.standing,
         "transactions": transactions,
         "activities": activities,
         "orders": orders,

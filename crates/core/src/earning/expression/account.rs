@@ -7,11 +7,12 @@ use cel::IdedExpr;
 use cel::common::ast::{Expr, LiteralValue, operators};
 
 use super::check::{Kind, Problem, Scope};
-use super::walk::mentions;
+use super::walk::{find, mentions};
 use crate::earning::Window;
+use crate::earning::recent::rolling_days;
 
 /// The variables that only the account knows.
-pub(super) const ACCOUNT: [&str; 3] = ["history", "member", "referrer"];
+pub(super) const ACCOUNT: [&str; 4] = ["history", "member", "tier", "referrer"];
 
 /// Something that the account knows, as a whole number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,16 @@ pub enum Fact {
     ReferredCount(String, Window),
     /// Their money in minor units.
     ReferredAmount(String, Window),
+    /// Activities of a kind on so many local days up to this one's, before it.
+    CountOfDays(String, u16),
+    /// Their money in minor units.
+    AmountOfDays(String, u16),
+    /// The rank of the member's tier; 0 when there is none.
+    TierRank,
+    /// The rank of the tier before the change that a rule for it looks at; else the same as `TierRank`.
+    TierRankBefore,
+    /// Whether the member's tier has an id.
+    TierIs(String),
 }
 
 impl Fact {
@@ -47,6 +58,7 @@ impl Fact {
             Self::DaysSinceKind(known) | Self::Streak(known) | Self::Count(known, _) | Self::Amount(known, _) => {
                 known == kind
             }
+            Self::CountOfDays(known, _) | Self::AmountOfDays(known, _) => known == kind,
             _ => false,
         }
     }
@@ -122,6 +134,7 @@ impl AccountCondition {
         }
         match &part.expr {
             Expr::Select(_) => self.fact(part),
+            Expr::Call(_) if compares_tier(part).is_some() => Ok(self.tier_is(part)),
             Expr::Call(call) => {
                 let name = call.func_name.as_str();
                 match (name, call.args.as_slice()) {
@@ -180,21 +193,73 @@ impl AccountCondition {
                     _ => Fact::ReferredAmount(kind, window),
                 }
             }
+            ["tier", "rank"] => Fact::TierRank,
+            ["tier", "rank_before"] => Fact::TierRankBefore,
+            ["tier", "id"] => return Err(unable_tier(part)),
             ["history", "days_since"] => Fact::DaysSince,
             ["history", kind, "days_since"] => Fact::DaysSinceKind((*kind).to_owned()),
             ["history", kind, "streak"] => Fact::Streak((*kind).to_owned()),
             ["history", kind, window, what] => {
-                let window = Window::counted(window).ok_or_else(|| unable(part))?;
-                let kind = (*kind).to_owned();
-                if *what == "count" { Fact::Count(kind, window) } else { Fact::Amount(kind, window) }
+                let (kind, counts) = ((*kind).to_owned(), *what == "count");
+                match (rolling_days(window), Window::counted(window)) {
+                    (Some(days), _) if counts => Fact::CountOfDays(kind, days),
+                    (Some(days), _) => Fact::AmountOfDays(kind, days),
+                    (None, Some(window)) if counts => Fact::Count(kind, window),
+                    (None, Some(window)) => Fact::Amount(kind, window),
+                    (None, None) => return Err(unable(part)),
+                }
             }
             _ => return Err(unable(part)),
         };
+        Ok(self.ask(path.join("."), fact))
+    }
+
+    /// Asks the account for a fact, once.
+    fn ask(&mut self, name: String, fact: Fact) -> Node {
         let index = self.facts.iter().position(|(_, known)| *known == fact).unwrap_or(self.facts.len());
         if index == self.facts.len() {
-            self.facts.push((path.join("."), fact));
+            self.facts.push((name, fact));
         }
-        Ok(Node::Fact(index))
+        Node::Fact(index)
+    }
+
+    /// A comparison of the tier's id with texts: whether it is one of them.
+    fn tier_is(&mut self, part: &IdedExpr) -> Node {
+        let (ids, differs) = compares_tier(part).unwrap_or_default();
+        let mut any: Option<Node> = None;
+        for (_, id) in ids {
+            let node = self.ask(format!("tier.id == '{id}'"), Fact::TierIs(id));
+            any = Some(match any {
+                None => node,
+                Some(before) => Node::Both(Operator::Or, Box::new((before, node))),
+            });
+        }
+        let any = any.unwrap_or(Node::Value(0));
+        if differs { Node::Not(Box::new(any)) } else { any }
+    }
+}
+
+/// The texts with which a part compares `tier.id`, by `==`, `!=` or `in`, and whether it holds for others than them. `None`:
+/// it is no such comparison.
+pub(super) fn compares_tier(part: &IdedExpr) -> Option<(Vec<(&IdedExpr, String)>, bool)> {
+    let Expr::Call(call) = &part.expr else { return None };
+    let [left, right] = call.args.as_slice() else { return None };
+    let is_tier = |part: &IdedExpr| path(part).as_deref() == Some(["tier", "id"].as_slice());
+    let text = |part: &IdedExpr| match &part.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
+        _ => None,
+    };
+    match call.func_name.as_str() {
+        operators::EQUALS | operators::NOT_EQUALS => {
+            let other = if is_tier(left) { right } else { Some(left).filter(|_| is_tier(right))? };
+            Some((vec![(other, text(other)?)], call.func_name == operators::NOT_EQUALS))
+        }
+        operators::IN if is_tier(left) => {
+            let Expr::List(list) = &right.expr else { return None };
+            let texts = list.elements.iter().map(|one| Some((one, text(one)?)));
+            Some((texts.collect::<Option<_>>()?, false))
+        }
+        _ => None,
     }
 }
 
@@ -212,7 +277,16 @@ fn path(part: &IdedExpr) -> Option<Vec<&str>> {
 }
 
 fn unable(part: &IdedExpr) -> Problem {
+    let of_tier = find(part, &|part| (path(part).as_deref() == Some(["tier", "id"].as_slice())).then_some(()));
+    if of_tier.is_some() {
+        return unable_tier(part);
+    }
     let text = "the history, the member and the referrer can only be compared and calculated with as whole numbers";
+    Problem { part: part.id, text: text.to_owned() }
+}
+
+fn unable_tier(part: &IdedExpr) -> Problem {
+    let text = "`tier.id` can be compared with texts that are written out, by ==, != or in";
     Problem { part: part.id, text: text.to_owned() }
 }
 

@@ -7,6 +7,7 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr, operators};
 
 use crate::earning::Window;
+use crate::earning::recent::rolling_days;
 use crate::limits;
 
 /// What an expression gives.
@@ -25,6 +26,7 @@ pub(super) enum Kind {
     Line,
     Context,
     Member,
+    Tier,
     History,
     HistoryOf,
     HistoryIn,
@@ -57,6 +59,7 @@ pub(super) fn variable(name: &str) -> Option<Kind> {
         "line" => Kind::Line,
         "context" => Kind::Context,
         "member" => Kind::Member,
+        "tier" => Kind::Tier,
         "history" => Kind::History,
         "referrer" => Kind::Referrer,
         _ => return None,
@@ -85,6 +88,7 @@ fn fields(of: &Kind) -> &'static [(&'static str, Kind)] {
             ("redeemed", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
             ("referred", FLAG),
         ],
+        Kind::Tier => &[("id", TEXT), ("rank", Kind::Int(0, 99)), ("rank_before", Kind::Int(0, 99))],
         Kind::HistoryOf => &[("streak", COUNT), ("days_since", COUNT)],
         Kind::HistoryIn => &[("count", COUNT), ("amount", Kind::Int(0, MOST_IN_ALL))],
         _ => &[],
@@ -130,7 +134,10 @@ impl<'a> Scope<'a> {
             Kind::History if field == "days_since" => Some(COUNT),
             Kind::History => Some(Kind::HistoryOf),
             Kind::Referrer => Some(Kind::ReferredOf),
-            Kind::HistoryOf | Kind::ReferredOf if Window::counted(field).is_some() => Some(Kind::HistoryIn),
+            Kind::ReferredOf if Window::counted(field).is_some() => Some(Kind::HistoryIn),
+            Kind::HistoryOf if Window::counted(field).is_some() || rolling_days(field).is_some() => {
+                Some(Kind::HistoryIn)
+            }
             _ => fields(&of).iter().find(|(name, _)| *name == field).map(|(_, kind)| kind.clone()),
         };
         match found {
@@ -140,6 +147,9 @@ impl<'a> Scope<'a> {
                 let mut known: Vec<&str> = fields(&of).iter().map(|(name, _)| *name).collect();
                 if matches!(of, Kind::HistoryOf | Kind::ReferredOf) {
                     known.extend(Window::COUNTED.map(Window::name));
+                }
+                if of == Kind::HistoryOf {
+                    known.push("last_1_days to last_365_days");
                 }
                 let known =
                     if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
@@ -325,6 +335,7 @@ fn called(kind: &Kind) -> &'static str {
         Kind::Line => "a line",
         Kind::Context => "the context",
         Kind::Member => "the member",
+        Kind::Tier => "the tier",
         Kind::History => "the history",
         Kind::HistoryOf => "the history of a kind",
         Kind::HistoryIn => "the history of a window",

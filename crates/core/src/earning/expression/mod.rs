@@ -103,6 +103,19 @@ pub(super) fn check(field: &str, text: &str) -> Result<(), String> {
     check_truth(parsed.expression()).map_err(|problem| placed(field, &parsed, text, &problem))
 }
 
+/// Refuses an expression that compares the tier with one that the program does not have.
+pub(super) fn check_tiers(field: &str, text: &str, tiers: &[&str]) -> Result<(), String> {
+    let parsed = parse(field, text)?;
+    let unknown = walk::find(parsed.expression(), &|part| {
+        let (ids, _) = account::compares_tier(part)?;
+        ids.into_iter().find(|(_, id)| !tiers.contains(&id.as_str())).map(|(part, id)| (part.id, id))
+    });
+    let Some((part, id)) = unknown else { return Ok(()) };
+    let known = if tiers.is_empty() { "it has none".to_owned() } else { format!("it has {}", tiers.join(", ")) };
+    let text_of = format!("the program has no tier `{id}`; {known}");
+    Err(placed(field, &parsed, text, &Problem { part, text: text_of }))
+}
+
 fn check_truth(root: &IdedExpr) -> Result<(), Problem> {
     match Scope::default().check(root)? {
         Kind::Bool => Ok(()),

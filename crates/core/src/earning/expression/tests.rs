@@ -38,7 +38,8 @@ fn what_could_fail_is_refused_with_its_place() {
             "activity.net > 5 &&\n lines.exists(l, l.colour == 'red')",
             "line 2, column 19: there is no attribute `colour`",
         ),
-        ("tier == 'gold'", "line 1, column 1: knows no `tier`"),
+        ("level == 'gold'", "line 1, column 1: knows no `level`"),
+        ("tier == 'gold'", "line 1, column 6: the tier and a text do not compare"),
         (
             "history.purchase.fortnight.count > 1",
             "there is no attribute `fortnight`; it has streak, days_since, minute",

@@ -33,6 +33,11 @@ pub(super) fn mentions(expression: &IdedExpr, names: &[&str]) -> bool {
     }
 }
 
+/// The first thing that is found in a part of an expression.
+pub(super) fn find<T>(expression: &IdedExpr, look: &impl Fn(&IdedExpr) -> Option<T>) -> Option<T> {
+    look(expression).or_else(|| parts(expression).into_iter().find_map(|part| find(part, look)))
+}
+
 /// The first variable that is neither among `known` nor bound by a loop.
 pub(super) fn unknown_variable<'a>(expression: &'a IdedExpr, known: &mut Vec<&'a str>) -> Option<&'a IdedExpr> {
     match &expression.expr {
