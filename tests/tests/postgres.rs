@@ -141,6 +141,46 @@ fn a_budget_is_exact_on_two_nodes_at_once() {
 }
 
 #[test]
+fn what_a_referrer_gets_is_exact_on_two_nodes_at_once() {
+    let text = r#"
+        program = { id = "p", name = "P", money = "GBP", time_zone = "Europe/London" }
+        currencies = [{ id = 1, code = "points", name = "Points", per_money_unit = 100 }]
+        [[rules]]
+        id = "base"
+        name = "Base"
+        trigger = "purchase"
+        effect = { type = "points_per_money", rate = "1" }
+        [[rules]]
+        id = "commission"
+        name = "Commission"
+        trigger = "purchase"
+        beneficiary = "referrer"
+        effect = { type = "percent_of_rule", rule = "base", percent = "100" }
+        caps = [{ window = "month", points = 50 }]
+        [[rules]]
+        id = "friend"
+        name = "Friend"
+        trigger = "referral"
+        beneficiary = "referrer"
+        effect = { type = "fixed_points", points = 5 }
+        caps = [{ window = "lifetime", points = 12, per = "everyone" }]
+    "#;
+    let url = shared().database();
+    // The first member has referred the others; each of those is served by one caller, and the callers by two nodes.
+    let does = |worker: usize, round: usize| match round {
+        0 => (worker + 1, Activity { referrer: Some(MemberId(1_001)), ..custom("referral", today()) }),
+        _ => (worker + 1, paid("purchase", today(), 300)),
+    };
+    let (mut store, members) = on_two_nodes(&url, &Bundle::parse(text).unwrap(), 5, 21, does);
+    let available: Vec<i64> = members.iter().map(|id| stored_account(&mut store, *id).unwrap().available()).collect();
+    // 20 purchases of 3 points each; 80 commissions of 3 meet 50 a month, and four friends of 5 meet 12 in all.
+    assert_eq!((members[0], available), (MemberId(1_001), vec![62, 60, 60, 60, 60]));
+    let leader = stored_account(&mut store, members[0]).unwrap();
+    assert_eq!(leader.history.lifetime("purchase").count, 0);
+    clean(&url);
+}
+
+#[test]
 fn one_idempotency_key_on_two_nodes_at_once_is_one_transaction() {
     let url = shared().database();
     let member = furnished(&url, 1, 100_000)[0];
@@ -262,6 +302,8 @@ fn every_table_of_records_can_be_distributed_by_member() {
         "log_batch",
         "log_tile",
         "log_head",
+        "feed",
+        "feed_head",
         "record",
         "audit",
     ];
@@ -275,7 +317,7 @@ fn every_table_of_records_can_be_distributed_by_member() {
         records += 1;
         assert!(columns.split(',').any(|column| column == "member_id"), "{table}: the index {index} lacks member_id");
     }
-    assert_eq!(records, 7, "{found}");
+    assert_eq!(records, 8, "{found}");
     for (what, sql) in [
         ("a trigger", "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"),
         ("a sequence", "SELECT relname FROM pg_class WHERE relkind = 'S'"),

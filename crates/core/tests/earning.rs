@@ -218,6 +218,7 @@ fn a_merge_brings_what_was_counted() {
         into: MemberId(1),
         brought: Vec::new(),
         lifetimes: Vec::new(),
+        referrer: None,
         last_activity_at: Timestamp::ZERO,
         history: other.account.history.clone(),
         agenda: other.account.agenda.clone(),

@@ -52,7 +52,7 @@ fn buy(yuan: i64) -> serde_json::Value {
 fn told(receipt: &Receipt) -> Vec<String> {
     let tell = |event: &Event| match event {
         Event::PointsExpiring { points, expires_at, days, .. } => format!("{points} in {days} days: {expires_at}"),
-        Event::Task { subject, text } => format!("{subject}: {text}"),
+        Event::Task { subject, text } => format!("{subject}: {}", text.get("en")),
         other => format!("{other:?}"),
     };
     receipt.events.iter().map(tell).collect()

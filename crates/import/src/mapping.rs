@@ -57,6 +57,8 @@ const PURCHASE_FIELDS: &[&str] = &[
     "quantity",
     "unit_price",
     "store",
+    "channel",
+    "purchase",
     "country",
 ];
 const MEMBER_FIELDS: &[&str] = &["external_id", "name", "email", "phone", "birth_date", "language", "country"];

@@ -165,14 +165,11 @@ impl Builder<'_> {
             country: row.text("country"),
             activity: Activity {
                 kind: if is_return { "return" } else { "purchase" }.to_owned(),
-                occurred_at: None,
-                currency: None,
-                amount: None,
-                lines: Vec::new(),
                 store: row.text("store"),
-                channel: None,
-                purchase: None,
-                attributes: Default::default(),
+                channel: row.text("channel"),
+                // From the number of a purchase to the key under which an import records it.
+                purchase: row.get("purchase").filter(|_| is_return).map(|number| format!("purchase:{number}")),
+                ..Activity::default()
             },
             row: line,
             refused,

@@ -1,7 +1,7 @@
 //! The commands that rows stand for.
 
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::{Command, Refusal, RefusalCode};
+use guerdon_core::kernel::{Arrival, Command, Refusal, RefusalCode};
 use guerdon_core::members::Profile;
 use guerdon_core::privacy::Keyring;
 use guerdon_core::time::{EARLIEST, Timestamp};
@@ -15,17 +15,23 @@ fn enrolment_key(keyring: &Keyring, number: &str) -> String {
     format!("import:{}", guerdon_core::hex::encode(&keyring.digest("import", number.as_bytes())))
 }
 
-fn enrol(keyring: &Keyring, row: u64, id: MemberId, at: Timestamp, profile: &Profile) -> Step {
+fn enrol(
+    engine: &EngineHandle,
+    keyring: &Keyring,
+    (row, id, at): (u64, MemberId, Timestamp),
+    profile: &Profile,
+) -> Step {
     let command = match &profile.external_id {
         Some(number) => Command::enrol(keyring, rand::random(), id, &enrolment_key(keyring, number), at, profile),
         None => Err(Refusal::new(RefusalCode::InvalidRequest, "`external_id` is empty")),
     };
+    let command = command.and_then(|command| command.welcomed(&engine.program(), &Arrival::default()));
     Step { row: Some(row), what: "member", command: command.map(|command| command.from_channel("import")) }
 }
 
 /// The enrolment of a member.
 pub(crate) fn member_step(engine: &EngineHandle, keyring: &Keyring, row: u64, profile: &Profile) -> Step {
-    enrol(keyring, row, engine.new_member_id(), engine.now(), profile)
+    enrol(engine, keyring, (row, engine.new_member_id(), engine.now()), profile)
 }
 
 /// The commands of one purchase or return: its enrolment when the member is unknown, and the activity.
@@ -45,7 +51,7 @@ pub fn purchase_steps(
                 members.insert(&purchase.member, id);
                 let (external_id, country) = (Some(purchase.member.clone()), purchase.country.clone());
                 let profile = Profile { external_id, country, ..Profile::default() };
-                steps.push(enrol(keyring, purchase.row, id, purchase.at, &profile));
+                steps.push(enrol(engine, keyring, (purchase.row, id, purchase.at), &profile));
             }
             id
         }

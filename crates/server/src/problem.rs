@@ -85,6 +85,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::OpenOrders
             | RefusalCode::ExtensionNotOffered
             | RefusalCode::NothingToExtend
+            | RefusalCode::AlreadyReferred
             | RefusalCode::OrderNotCaptured => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };

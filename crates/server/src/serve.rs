@@ -12,7 +12,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::AppState;
+use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
+use crate::events::events_worker;
 use crate::imports::import_worker;
 use crate::privacy::{erasure, retention};
 use crate::sequencer::sequencer;
@@ -42,6 +44,8 @@ pub async fn serve(
 ) {
     let engine = state.engine.clone();
     let importer = tokio::spawn(import_worker(state.clone(), stop.clone()));
+    let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
+    let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
     let sweeper = tokio::spawn(sweep_worker(engine.clone(), stop.clone()));
@@ -54,6 +58,8 @@ pub async fn serve(
     }
     worker.abort();
     sweeper.abort();
+    events.abort();
+    birthdays.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

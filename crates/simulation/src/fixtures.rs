@@ -1,6 +1,5 @@
 //! The program of the simulation and of the whole-system tests, and commands for it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use guerdon_core::earning::{Activity, ActivityLine};
@@ -129,17 +128,7 @@ pub fn paid(kind: &str, occurred_at: Timestamp, amount: i64) -> Activity {
 
 /// An activity without money.
 pub fn custom(kind: &str, occurred_at: Timestamp) -> Activity {
-    Activity {
-        kind: kind.to_owned(),
-        occurred_at: Some(occurred_at),
-        currency: None,
-        amount: None,
-        lines: Vec::new(),
-        store: None,
-        channel: None,
-        purchase: None,
-        attributes: BTreeMap::new(),
-    }
+    Activity { kind: kind.to_owned(), occurred_at: Some(occurred_at), ..Activity::default() }
 }
 
 /// A purchase of lines, each a description, a quantity and a unit price in major units.

@@ -238,12 +238,9 @@ impl<S: Store> World<S> {
     fn decide(&mut self, node: usize, wants: Vec<Want>) -> Result<Decided, String> {
         let commands: Vec<Command> =
             wants.iter().map(|want| self.command(want)).collect::<Result<_, _>>().map_err(|refusal| refusal.message)?;
-        let mut footprint = Footprint::of(&commands);
-        footprint.expect_tier_changes(&self.program, &commands);
-        let mut loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
-        if let Some(more) = Footprint::follow_up(&commands, &loaded) {
-            loaded.merge(self.store.prefetch(&more).map_err(|error| error.to_string())?);
-        }
+        let asked: Vec<&Command> = commands.iter().collect();
+        let loaded = Footprint::load(&self.program, &asked, |footprint| self.store.prefetch(footprint));
+        let loaded = loaded.map_err(|error| error.to_string())?;
         let ids = &mut self.nodes[node].ids;
         let mut batch = Batch::new(&self.program, loaded, ids, Timestamp::from_millis(self.now));
         let (mut model, mut forgotten) = (self.model.clone(), Summary::default());

@@ -18,7 +18,7 @@ use crate::{Store, StoreError, id_generator, load_program};
 /// Jobs that may wait before callers are told to come back.
 const QUEUE_JOBS: usize = 4_096;
 /// How often a batch is decided again because another writer was faster.
-const CONFLICT_TRIES: usize = 10;
+const CONFLICT_TRIES: usize = 64;
 /// How long a batch waits for a lost database before its callers are told to come back.
 const RECONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long to wait before the first attempt to connect again; doubled each time, up to the most.
@@ -492,12 +492,7 @@ impl Writer<'_> {
     /// hold.
     fn try_commit(&mut self, commands: &[&Command]) -> Result<(Vec<Outcome>, Vec<MemberId>), StoreError> {
         let program = Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner));
-        let mut footprint = Footprint::of(commands.iter().copied());
-        footprint.expect_tier_changes(&program, commands.iter().copied());
-        let mut loaded = self.store.prefetch(&footprint)?;
-        if let Some(more) = Footprint::follow_up(commands.iter().copied(), &loaded) {
-            loaded.merge(self.store.prefetch(&more)?);
-        }
+        let loaded = Footprint::load(&program, commands, |footprint| self.store.prefetch(footprint))?;
         let ids = &mut self.ids;
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let mut batch = Batch::new(&program, loaded, ids, system_now());

@@ -3,6 +3,7 @@
 mod dry_run;
 mod engine;
 mod error;
+mod feed;
 mod log;
 mod plan;
 mod point_value;
@@ -26,6 +27,7 @@ mod writer;
 pub use dry_run::DryRunStore;
 pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
+pub use feed::{StoredEvent, ToldEvent};
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use point_value::publish_value;
 pub use postgres::{PostgresStore, stays_here_or_says};

@@ -15,6 +15,7 @@ use guerdon_core::redemption::Order;
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::Timestamp;
 
+use crate::feed::{StoredEvent, ToldEvent, events};
 use crate::log::{Leaf, LogBatch, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{KEYRING, StoredMember, check_wrapped};
 use crate::record::{ChainedEvent, audit_leaves, chain};
@@ -35,6 +36,9 @@ pub struct RamStore {
     documents: Vec<Document>,
     meta: BTreeMap<String, String>,
     outbox: BTreeMap<i64, Vec<Leaf>>,
+    events: BTreeMap<(TransactionId, i64), StoredEvent>,
+    feed: Vec<(ToldEvent, Timestamp)>,
+    feed_number: i64,
     log_head: LogHead,
     log_tiles: BTreeMap<TileId, Vec<u8>>,
     log_batches: Vec<LogBatch>,
@@ -235,10 +239,29 @@ impl Store for RamStore {
             let tally = self.budgets.entry(key.clone()).or_default();
             *tally = tally.plus(change.added);
         }
+        self.events.extend(events(changes).into_iter().map(|event| ((event.transaction_id, event.place), event)));
         if let Some(first) = leaves.first() {
             self.outbox.insert(first.transaction_id.0, leaves);
         }
         Ok(())
+    }
+
+    fn tell(&mut self, limit: usize, now: Timestamp, keep_from: Timestamp) -> Result<usize, StoreError> {
+        let mut told = 0;
+        while told < limit
+            && let Some((_, stored)) = self.events.pop_first()
+        {
+            told += 1;
+            self.feed_number += 1;
+            self.feed.push((ToldEvent { number: self.feed_number, stored }, now));
+        }
+        self.feed.retain(|(_, told_at)| *told_at >= keep_from);
+        Ok(told)
+    }
+
+    fn feed(&mut self, after: i64, limit: usize) -> Result<Vec<ToldEvent>, StoreError> {
+        let behind = self.feed.iter().map(|(told, _)| told).filter(|told| told.number > after);
+        Ok(behind.take(limit).cloned().collect())
     }
 
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {

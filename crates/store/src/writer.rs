@@ -12,7 +12,7 @@ use guerdon_core::time::Timestamp;
 
 use crate::log::{LogGrowth, LogHead, OutboxBatch};
 use crate::privacy::{NowSealed, PlainMember};
-use crate::{Record, RecordChange, StoreError};
+use crate::{Record, RecordChange, StoreError, ToldEvent};
 
 fn no_records<T>() -> Result<T, StoreError> {
     Err(StoreError::Unusable("this store keeps no records".to_owned()))
@@ -97,6 +97,18 @@ pub trait Store: Send {
     /// Takes or renews a lease among the nodes that share the database. False: another node has it.
     fn lease(&mut self, _name: &str) -> Result<bool, StoreError> {
         Ok(true)
+    }
+
+    /// Moves at most `limit` of the events that commits left into the feed, oldest first, under numbers that rise and are
+    /// never given again; deletes what was told before `keep_from`. `now` dates what is told. All in one durable
+    /// transaction; a conflict when another node did the same. Returns how many were moved.
+    fn tell(&mut self, _limit: usize, _now: Timestamp, _keep_from: Timestamp) -> Result<usize, StoreError> {
+        Ok(0)
+    }
+
+    /// The events of the feed behind a number, in order, at most `limit` of them.
+    fn feed(&mut self, _after: i64, _limit: usize) -> Result<Vec<ToldEvent>, StoreError> {
+        Ok(Vec::new())
     }
 
     /// Batches that are committed but not in the log yet, by id, which is an order in which they can have happened; at
@@ -207,6 +219,12 @@ impl Store for Box<dyn Store> {
     }
     fn lease(&mut self, name: &str) -> Result<bool, StoreError> {
         (**self).lease(name)
+    }
+    fn tell(&mut self, limit: usize, now: Timestamp, keep_from: Timestamp) -> Result<usize, StoreError> {
+        (**self).tell(limit, now, keep_from)
+    }
+    fn feed(&mut self, after: i64, limit: usize) -> Result<Vec<ToldEvent>, StoreError> {
+        (**self).feed(after, limit)
     }
     fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {
         (**self).outbox(limit)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
+use crate::id::MemberId;
 use crate::limits;
 use crate::members::check_attributes;
 use crate::tiers::TIER_CHANGED;
@@ -43,7 +44,7 @@ pub fn round_half_away(value: Decimal) -> Option<i64> {
 }
 
 /// What a member did. `purchase` and `return` bear money; any other kind is a custom activity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Activity {
     /// `purchase`, `return`, or any other word.
@@ -70,6 +71,9 @@ pub struct Activity {
     /// On an `order_final`: of the purchase that is final, so that what it earned becomes active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purchase: Option<String>,
+    /// On a referral: who referred the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<MemberId>,
     /// Anything else that rules may look at.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -78,17 +82,7 @@ pub struct Activity {
 impl Activity {
     /// One of a kind of which nothing else is known.
     pub(crate) fn of_kind(kind: &str) -> Self {
-        Self {
-            kind: kind.to_owned(),
-            occurred_at: None,
-            currency: None,
-            amount: None,
-            lines: Vec::new(),
-            store: None,
-            channel: None,
-            purchase: None,
-            attributes: BTreeMap::new(),
-        }
+        Self { kind: kind.to_owned(), ..Self::default() }
     }
 
     /// Whether money was given back.
@@ -153,6 +147,9 @@ impl Activity {
         }
         if self.is_final() && self.purchase.is_none() {
             return Err(("purchase", "an `order_final` names its `purchase` by its idempotency key".to_owned()));
+        }
+        if self.referrer.is_some() && !matches!(self.kind.as_str(), "referral" | "enrol") {
+            return Err(("referrer", format!("only a referral names its referrer, not a {}", self.kind)));
         }
         for line in &self.lines {
             text("lines.sku", &line.sku, limits::KEY_CHARS)?;

@@ -237,6 +237,11 @@ impl CompiledCampaign {
         account.flat_map(|account| account.facts.iter().map(|(_, fact)| fact))
     }
 
+    /// Whether its audience asks for a kind of activity.
+    pub fn asks_for(&self, kind: &str) -> bool {
+        self.facts().any(|fact| fact.is_about(kind))
+    }
+
     /// The kinds of activity, and the windows, that accounts must count for its audience.
     pub fn counted(&self) -> impl Iterator<Item = (&str, Window)> {
         rule::counted(self.facts())

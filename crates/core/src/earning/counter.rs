@@ -22,6 +22,8 @@ pub enum CounterOf {
     Kind(String),
     /// What the rules of a campaign gave: activities and points.
     Campaign(String),
+    /// Activities of a kind, and their money in minor units, of members whom this one has referred.
+    Referred(String),
 }
 
 /// A number of activities and a sum over them.

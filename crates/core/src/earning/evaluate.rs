@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::act::Act;
 use super::activity::Activity;
 use super::budget::Budgets;
 use super::caps::Trim;
+use super::known::Parties;
 use super::prepare::{Candidate, prepare};
 use super::rule::Effect;
-use super::settle::settle;
+use super::settle::{Shared, settle};
 use crate::id::MemberId;
 use crate::ledger::{Account, CurrencyId, FundingId};
 use crate::program::Program;
@@ -43,6 +45,9 @@ pub struct Outcome {
     /// The rule of which this is a share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_rule: Option<String>,
+    /// What it does besides giving points; it did so unless `trimmed`, `lost_to` or `stopped_by` says why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
     /// What its condition found in the account, by the names used in expressions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, i64>,
@@ -81,6 +86,16 @@ fn is_program(funding: &FundingId) -> bool {
 }
 
 impl Outcome {
+    /// Whether what it does besides giving points was done.
+    pub fn is_done(&self) -> bool {
+        let kept = self.trimmed.is_some() || self.lost_to.is_some() || self.stopped_by.is_some();
+        match &self.act {
+            None => false,
+            Some(Act::Reward { out_of_stock: true, .. }) => false,
+            Some(_) => !kept,
+        }
+    }
+
     /// Points that no activity gave: of a rule that is not one of the program's, of version 0.
     pub(crate) fn plain(rule: String, points: i64, currency: CurrencyId) -> Self {
         Self {
@@ -93,6 +108,7 @@ impl Outcome {
             step: None,
             factor: None,
             of_rule: None,
+            act: None,
             facts: BTreeMap::new(),
             trimmed: None,
             lost_to: None,
@@ -113,7 +129,9 @@ impl Outcome {
             Effect::PointsPerStep { points, step, .. } => (Some(Decimal::from(*points)), Some(*step), None),
             Effect::PercentOfRule { percent, .. } => (Some(*percent), None, None),
             Effect::Multiply { factor, .. } => (None, None, Some(*factor)),
-            Effect::FixedPoints { .. } => (None, None, None),
+            Effect::FixedPoints { .. } | Effect::Task { .. } | Effect::Message { .. } | Effect::IssueReward { .. } => {
+                (None, None, None)
+            }
         };
         let gives = points > 0;
         Self {
@@ -126,6 +144,7 @@ impl Outcome {
             step,
             factor,
             of_rule: rule.effect.of_rule().map(str::to_owned),
+            act: Act::of(&rule.effect),
             facts: BTreeMap::new(),
             trimmed: None,
             lost_to: None,
@@ -144,7 +163,8 @@ impl Outcome {
 /// Errors name the field (`lines`) or the rule that failed, or the cap that refuses.
 pub fn evaluate(program: &Program, activity: &Activity, at: Timestamp) -> Result<(Vec<Outcome>, i64), String> {
     let prepared = prepare(program, MemberId(0), activity, at)?;
-    let settled = settle(program, &prepared, &Account::default(), &Budgets::default(), at)
-        .map_err(|problem| problem.to_string())?;
-    Ok((settled.outcomes, prepared.amount))
+    let parties = Parties { member: &Account::default(), referrer: None };
+    let shared = Shared { budgets: &Budgets::default(), stock: &Default::default() };
+    let settled = settle(program, &prepared, parties, shared, at).map_err(|problem| problem.to_string())?;
+    Ok((settled.member.outcomes, prepared.amount))
 }

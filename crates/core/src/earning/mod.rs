@@ -1,5 +1,6 @@
 //! Earning: activities, the rules that look at them, what each rule gives, and what an account remembers of it.
 
+mod act;
 mod activity;
 mod buckets;
 mod budget;
@@ -10,6 +11,7 @@ mod evaluate;
 mod expression;
 mod facts;
 mod history;
+mod known;
 mod lines;
 mod prepare;
 mod recent;
@@ -21,6 +23,7 @@ mod window;
 
 pub(crate) use caps::validate as validate_caps;
 
+pub use act::Act;
 pub use activity::{Activity, ActivityLine, round_half_away};
 pub use buckets::{Buckets, Sum};
 pub use budget::{BudgetChange, BudgetKey, Budgets, Per, Spent};
@@ -29,9 +32,10 @@ pub use caps::{Cap, CapScope, Over, ProgramCap, Trim};
 pub use counter::{Counted, Counter, CounterOf, Tally};
 pub use evaluate::{Outcome, evaluate};
 pub use history::{History, KindHistory, NEVER_DAYS, ReturnedPurchase};
+pub use known::Parties;
 pub use prepare::{Candidate, PreparedActivity, prepare, shared_budgets};
 pub use recent::{KindDays, Recent};
 pub use returns::PreparedReturn;
-pub use rule::{Choice, CompiledRule, Effect, Exclusive, PendingUntil, Rule, Trigger};
-pub use settle::{Settled, Unsettled, settle};
+pub use rule::{Beneficiary, Choice, CompiledRule, Effect, Exclusive, PendingUntil, Rule, Trigger};
+pub use settle::{Earned, Settled, Shared, Unsettled, settle};
 pub use window::Window;

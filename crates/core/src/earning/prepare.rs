@@ -14,7 +14,7 @@ use super::expression::{Expression, Fact, Seen};
 use super::facts::{Measured, Moment, activity_context, measure};
 use super::lines::LineFilters;
 use super::returns::PreparedReturn;
-use super::rule::{CompiledRule, Effect};
+use super::rule::{Beneficiary, CompiledRule, Effect};
 use super::window::Window;
 use crate::id::MemberId;
 use crate::ledger::CurrencyId;
@@ -68,6 +68,10 @@ pub struct PreparedActivity {
     pub ends: Vec<(Window, Timestamp)>,
     /// On a return that names its purchase: how much of it comes back.
     pub returns: Option<PreparedReturn>,
+    /// The windows of this kind of activity in which conditions ask what all did whom somebody has referred.
+    pub tracked_referred: Vec<Window>,
+    /// Who referred the member, when the activity says so.
+    pub referrer: Option<MemberId>,
     /// Whether accounts count this kind by days, because a condition asks for a window that rolls.
     pub by_day: bool,
     /// On a change of the tier: the rank of the one before.
@@ -103,6 +107,17 @@ impl PreparedActivity {
     pub(super) fn budget(&self, candidate: &Candidate, scope: CapScope, cap: &Cap) -> BudgetKey {
         let name = budget::name(scope, &candidate.rule.rule, cap.per, &self.store);
         BudgetKey { name, window: cap.window, ends_at: self.end(cap.window) }
+    }
+
+    /// Whether it may change the account of whoever referred the member.
+    pub fn reaches_referrer(&self) -> bool {
+        let gives = |candidate: &Candidate| candidate.rule.rule.beneficiary == Beneficiary::Referrer;
+        self.returns.is_some() || !self.tracked_referred.is_empty() || self.candidates.iter().any(gives)
+    }
+
+    /// The rewards that it may give.
+    pub fn rewards(&self) -> impl Iterator<Item = &str> {
+        self.candidates.iter().filter_map(|candidate| candidate.rule.rule.effect.reward().map(|(reward, _)| reward))
     }
 
     /// All shared counters that it may touch.
@@ -156,6 +171,7 @@ pub fn prepare(
         None => None,
     };
     let tracked = program.tracked(&activity.kind).to_vec();
+    let tracked_referred = program.tracked_referred(&activity.kind).to_vec();
     let caps = program.settings_at(at).caps.clone();
     Ok(PreparedActivity {
         program: program.clone(),
@@ -163,12 +179,14 @@ pub fn prepare(
         body: String::new(),
         amount: measured.net,
         today: program.calendar.day_of(at),
-        ends: ends(program, at, &candidates, &caps, &tracked),
+        ends: ends(program, at, &candidates, &caps, [tracked.as_slice(), &tracked_referred].concat()),
         candidates,
         caps,
         store: store.to_owned(),
         tracked,
         returns,
+        tracked_referred,
+        referrer: activity.referrer,
         by_day: program.counts_by_day(&activity.kind),
         rank_before: None,
         makes_final: activity.purchase.clone().filter(|_| activity.is_final()),
@@ -274,20 +292,23 @@ fn ends(
     at: Timestamp,
     candidates: &[Candidate],
     caps: &[ProgramCap],
-    tracked: &[Window],
+    tracked: Vec<Window>,
 ) -> Vec<(Window, Timestamp)> {
     let campaigns =
         || candidates.iter().filter_map(|candidate| candidate.campaign.as_ref()).map(|(campaign, _)| campaign);
     let facts = candidates.iter().flat_map(|candidate| candidate.rule.facts());
     let facts = facts.chain(campaigns().flat_map(|campaign| campaign.facts()));
     let asked = facts.filter_map(|fact| match fact {
-        Fact::Count(_, window) | Fact::Amount(_, window) => Some(*window),
+        Fact::Count(_, window)
+        | Fact::Amount(_, window)
+        | Fact::ReferredCount(_, window)
+        | Fact::ReferredAmount(_, window) => Some(*window),
         _ => None,
     });
     let capped = candidates.iter().flat_map(|candidate| &candidate.rule.rule.caps).map(|cap| cap.window);
     let shared = campaigns().flat_map(|campaign| &campaign.campaign.caps).chain(caps).map(|cap| cap.window);
     let mut windows: Vec<Window> = asked.chain(capped).chain(shared).collect();
-    windows.extend_from_slice(tracked);
+    windows.extend(tracked);
     windows.sort_unstable();
     windows.dedup();
     windows.into_iter().map(|window| (window, window.end(&program.calendar, at))).collect()
@@ -430,7 +451,11 @@ impl<'a> Evaluation<'a> {
                 let (count, amount) = self.counted(&[rule])?;
                 Ok((count.checked_mul(*points).ok_or(BEYOND)?, Some(amount)))
             }
-            Effect::PercentOfRule { .. } | Effect::Multiply { lines: None, .. } => Ok((0, None)),
+            Effect::PercentOfRule { .. }
+            | Effect::Multiply { lines: None, .. }
+            | Effect::Task { .. }
+            | Effect::Message { .. }
+            | Effect::IssueReward { .. } => Ok((0, None)),
             Effect::Multiply { factor, .. } => self.more_over_lines(rule, *factor, earlier),
             Effect::TakeBackPerMoney { rate } => {
                 Ok((-per_money(self.program, self.measured.net, *rate)?, Some(self.measured.net)))

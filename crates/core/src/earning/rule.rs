@@ -5,13 +5,15 @@ use std::fmt;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::caps::{self, Cap};
+use super::act::Act;
+use super::caps::{self, Cap, Over};
 use super::expression::{self, Expression, Fact};
 use super::window::Window;
 use crate::ledger::{CurrencyId, FundingId};
 use crate::limits;
 use crate::program::Text;
 use crate::tiers::FACTOR_PREFIX;
+use crate::tiers::TIER_CHANGED;
 use crate::time::Timestamp;
 
 /// The kinds of activity that a rule listens to: one, or several.
@@ -94,9 +96,44 @@ pub enum Effect {
         /// Points for one major unit.
         rate: Decimal,
     },
+    /// Gives somebody something to do, such as to call the member: an event, and a task in the console.
+    Task {
+        /// What is to be done.
+        text: Text,
+    },
+    /// Writes to the member, who has agreed to it, by a template of the program.
+    Message {
+        /// The template's id.
+        template: String,
+    },
+    /// Gives a reward of the program for no points; where there is no unit left nothing is given.
+    IssueReward {
+        /// The reward's id.
+        reward: String,
+        /// How many units.
+        #[serde(default = "one")]
+        quantity: i64,
+    },
+}
+
+fn one() -> i64 {
+    1
 }
 
 impl Effect {
+    /// Whether it does something besides giving points; it is limited by count alone.
+    pub fn is_act(&self) -> bool {
+        Act::of(self).is_some()
+    }
+
+    /// The reward that it gives, and how many units.
+    pub fn reward(&self) -> Option<(&str, i64)> {
+        match self {
+            Self::IssueReward { reward, quantity } => Some((reward, *quantity)),
+            _ => None,
+        }
+    }
+
     /// Which lines count.
     pub fn lines(&self) -> Option<&str> {
         match self {
@@ -104,7 +141,11 @@ impl Effect {
             | Self::PointsPerStep { lines, .. }
             | Self::FixedPoints { lines, .. }
             | Self::Multiply { lines, .. } => lines.as_deref(),
-            Self::PercentOfRule { .. } | Self::TakeBackPerMoney { .. } => None,
+            Self::PercentOfRule { .. }
+            | Self::TakeBackPerMoney { .. }
+            | Self::Task { .. }
+            | Self::Message { .. }
+            | Self::IssueReward { .. } => None,
         }
     }
 
@@ -140,6 +181,12 @@ impl Effect {
                 check_points(*points)
             }
             Self::FixedPoints { points, .. } => check_points(*points),
+            Self::Task { text } => text.validate("text"),
+            Self::Message { template } => limits::check_text("template", template, 64),
+            Self::IssueReward { quantity, .. } if !(1..=limits::ORDER_QUANTITY).contains(quantity) => {
+                Err(format!("`quantity` must be 1 to {}", limits::ORDER_QUANTITY))
+            }
+            Self::IssueReward { reward, .. } => limits::check_text("reward", reward, 64),
         }
     }
 }
@@ -149,6 +196,23 @@ fn check_points(points: i64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("`points` must be 1 to {}", limits::AMOUNT))
+}
+
+/// To whom a rule gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beneficiary {
+    /// To the member who did something.
+    #[default]
+    Member,
+    /// To whoever referred that member; to nobody where nobody did.
+    Referrer,
+}
+
+impl Beneficiary {
+    fn is_member(&self) -> bool {
+        *self == Self::Member
+    }
 }
 
 /// Which rule of an exclusive group gives.
@@ -199,6 +263,9 @@ pub struct Rule {
     /// The currency that it gives; 1, the first, when left out.
     #[serde(default = "first_currency")]
     pub currency: CurrencyId,
+    /// To whom it gives; its caps count on that account. The condition looks at the member who did something.
+    #[serde(default, skip_serializing_if = "Beneficiary::is_member")]
+    pub beneficiary: Beneficiary,
     /// Who pays.
     #[serde(default)]
     pub funding: FundingId,
@@ -261,6 +328,9 @@ impl Rule {
             if known.currency != self.currency {
                 return Err(format!("`rule` names `{rule}`, which gives another currency"));
             }
+            if known.effect.is_act() {
+                return Err(format!("`rule` names `{rule}`, which gives no points"));
+            }
         }
         if !(0..=3_650).contains(&self.pending_days) {
             return Err("`pending_days` must be 0 to 3650".to_owned());
@@ -278,10 +348,34 @@ impl Rule {
         if !gives && (self.exclusive.is_some() || self.stop || !self.caps.is_empty()) {
             return Err("a rule that takes back has no `exclusive`, `stop` or `caps`".to_owned());
         }
+        if self.trigger.listens(TIER_CHANGED)
+            && (self.beneficiary == Beneficiary::Referrer || self.effect.reward().is_some())
+        {
+            let problem = "a change of the tier gives nothing to the referrer, and issues no reward";
+            return Err(format!("`trigger` `{TIER_CHANGED}`: {problem}"));
+        }
+        if self.beneficiary == Beneficiary::Referrer {
+            if !gives {
+                return Err("`beneficiary`: take back of the member; what a purchase gave to the referrer goes back \
+                            with a return that names the purchase"
+                    .to_owned());
+            }
+            if self.pending_until.is_some() {
+                return Err("`pending_until`: only the member's own points wait for a purchase to be final".to_owned());
+            }
+            if self.caps.iter().any(|cap| cap.over == Over::Refuse) {
+                return Err(
+                    "`over`: what the referrer has no room for cannot refuse what another member does".to_owned()
+                );
+            }
+        }
         if self.arm.is_some() && self.campaign.is_none() {
             return Err("`arm` is one of a campaign; name its `campaign`".to_owned());
         }
         caps::validate(&self.caps)?;
+        if self.effect.is_act() && self.caps.iter().any(|cap| cap.points.is_some() || cap.cost.is_some()) {
+            return Err("a rule that gives no points has `caps` by `count` alone".to_owned());
+        }
         CompiledRule::compile(self.clone(), 1, Timestamp::ZERO, true).map(drop)?;
         self.condition.as_deref().map_or(Ok(()), |text| expression::check("condition", text))?;
         self.effect.lines().map_or(Ok(()), |text| expression::check("lines", text))
@@ -307,7 +401,7 @@ pub struct CompiledRule {
 impl CompiledRule {
     /// Compiles the CEL of a rule; the message quotes what is wrong.
     pub fn compile(rule: Rule, version: i64, effective_from: Timestamp, active: bool) -> Result<Self, String> {
-        let on_activity = ["activity", "lines", "context", "history", "member", "tier"];
+        let on_activity = ["activity", "lines", "context", "history", "member", "tier", "referrer"];
         let on_line = ["line", "activity", "context"];
         let condition = rule.condition.as_deref().map(|text| Expression::compile("condition", text, &on_activity));
         let line_filter = rule.effect.lines().map(|text| Expression::compile("lines", text, &on_line));
@@ -326,6 +420,18 @@ impl CompiledRule {
         counted(self.facts())
     }
 
+    /// Whether it listens to a kind of activity, or its condition asks for it.
+    pub fn asks_for(&self, kind: &str) -> bool {
+        self.rule.trigger.listens(kind) || self.facts().any(|fact| fact.is_about(kind))
+    }
+
+    /// The same of members whom the account has referred.
+    pub fn counted_referred(&self) -> impl Iterator<Item = (&str, Window)> {
+        self.facts().filter_map(|fact| match fact {
+            Fact::ReferredCount(kind, window) | Fact::ReferredAmount(kind, window) => Some((kind.as_str(), *window)),
+            _ => None,
+        })
+    }
     /// The kinds of activity that accounts must count by days for its condition.
     pub fn counted_by_day(&self) -> impl Iterator<Item = &str> {
         counted_by_day(self.facts())

@@ -2,33 +2,63 @@
 //! Runs inside the batch.
 
 use rust_decimal::Decimal;
+use rustc_hash::FxHashMap;
 
+use super::act::{self, Act};
 use super::budget::{BudgetChange, BudgetKey, Budgets, Per};
 use super::caps::{Cap, CapScope, Over, Trim};
 use super::counter::{Counted, CounterOf, Tally};
 use super::evaluate::Outcome;
 use super::expression::{Expression, Fact};
-use super::history::NEVER_DAYS;
+use super::known::{Knowledge, Parties};
 use super::prepare::{Candidate, PreparedActivity, floor, multiplies};
-use super::rule::{Effect, Rule};
+use super::rule::{Beneficiary, Effect, Rule};
 use super::stacking::{Offer, PassedOver, passed_over};
 use super::window::Window;
-use crate::ledger::{Account, CurrencyId};
+use crate::kernel::Event;
 use crate::limits;
 use crate::program::Program;
+use crate::rewards::StockLevel;
 use crate::time::Timestamp;
 
-/// What an activity earns.
+/// What an activity earns on one account.
 #[derive(Debug, Default)]
-pub struct Settled {
+pub struct Earned {
     /// What each rule gives and why, in the order of evaluation.
     pub outcomes: Vec<Outcome>,
     /// What it adds to the account's counters.
     pub counted: Vec<Counted>,
+    /// What is to be told because of it.
+    pub events: Vec<Event>,
+}
+
+impl Earned {
+    /// Whether nothing comes of it.
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.counted.is_empty()
+    }
+}
+
+/// What an activity earns.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// The member.
+    pub member: Earned,
+    /// Whoever referred the member.
+    pub referrer: Earned,
     /// What it takes out of budgets that members share.
     pub budgets: Vec<(BudgetKey, BudgetChange)>,
-    /// Whether such a budget had no room for all of it.
+    /// Whether a budget had no room for all of it, or a reward had run out: others may have had a part in that.
     pub budget_reached: bool,
+}
+
+/// What members share, as it was before the activity.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared<'a> {
+    /// What budgets hold.
+    pub budgets: &'a Budgets,
+    /// The stock of rewards that are limited.
+    pub stock: &'a FxHashMap<String, StockLevel>,
 }
 
 /// Why an activity cannot be settled.
@@ -42,49 +72,59 @@ pub enum Unsettled {
     TooMuch(String),
 }
 
-/// Settles an activity that happened at `at` on an account.
+/// Settles an activity that happened at `at` on its accounts.
 pub fn settle(
     program: &Program,
     prepared: &PreparedActivity,
-    account: &Account,
-    budgets: &Budgets,
+    parties: Parties<'_>,
+    shared: Shared<'_>,
     at: Timestamp,
 ) -> Result<Settled, Unsettled> {
-    let offers = offers(program, prepared, account, at)?;
+    let offers = offers(Knowledge { program, prepared, parties, at })?;
     let given = Vec::with_capacity(offers.len());
-    let mut settling = Settling { program, prepared, account, budgets, at, given, settled: Settled::default() };
+    let (issued, settled) = (Vec::new(), Settled::default());
+    let mut settling = Settling { program, prepared, parties, shared, at, given, issued, settled };
     for (offer, passed) in offers.iter().zip(passed_over(&offers)) {
         settling.give(offer, passed)?;
     }
-    let Settled { outcomes, mut counted, budgets, budget_reached } = settling.settled;
-    for window in &prepared.tracked {
-        let of = CounterOf::Kind(prepared.kind.clone());
-        counted.push(Counted { of, window: *window, ends_at: prepared.end(*window), count: 1, sum: prepared.amount });
+    let mut settled = settling.settled;
+    let once = |of: fn(String) -> CounterOf, window: &Window| Counted {
+        of: of(prepared.kind.clone()),
+        window: *window,
+        ends_at: prepared.end(*window),
+        count: 1,
+        sum: prepared.amount,
+    };
+    settled.member.counted.extend(prepared.tracked.iter().map(|window| once(CounterOf::Kind, window)));
+    if parties.referrer.is_some() {
+        let referred = prepared.tracked_referred.iter().map(|window| once(CounterOf::Referred, window));
+        settled.referrer.counted.extend(referred);
     }
     // What holds for one event is of no use afterwards.
-    counted.retain(|counted| counted.window != Window::Event);
-    Ok(Settled { outcomes, counted, budgets, budget_reached })
+    for earned in [&mut settled.member, &mut settled.referrer] {
+        earned.counted.retain(|counted| counted.window != Window::Event);
+    }
+    Ok(settled)
 }
 
 /// The rules that hold, with what they offer before caps.
-fn offers<'a>(
-    program: &Program,
-    prepared: &'a PreparedActivity,
-    account: &Account,
-    at: Timestamp,
-) -> Result<Vec<Offer<'a>>, Unsettled> {
-    let mut offers: Vec<Offer<'a>> = Vec::with_capacity(prepared.candidates.len());
-    for candidate in &prepared.candidates {
+fn offers<'a>(knowledge: Knowledge<'a>) -> Result<Vec<Offer<'a>>, Unsettled> {
+    let candidates = &knowledge.prepared.candidates;
+    let mut offers: Vec<Offer<'a>> = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        if candidate.rule.rule.beneficiary == Beneficiary::Referrer && knowledge.parties.referrer.is_none() {
+            continue;
+        }
         let audience = candidate.campaign.as_ref().map(|(campaign, given)| (campaign.audience.as_ref(), given));
         let own = (candidate.rule.condition.as_ref(), &candidate.given);
         let mut facts = Vec::new();
-        let know = |fact: &Fact| known(program, prepared, account, at, candidate.rule.rule.currency, fact);
+        let know = |fact: &Fact| knowledge.of(candidate.rule.rule.currency, fact);
         if !audience.into_iter().chain([own]).all(|(condition, given)| holds(condition, given, know, &mut facts)) {
             continue;
         }
         let earlier = offers.iter().map(|offer| (offer.candidate, offer.points));
         let points = points_of(candidate, earlier)?;
-        if points != 0 {
+        if points != 0 || candidate.rule.rule.effect.is_act() {
             offers.push(Offer { candidate, points, facts });
         }
     }
@@ -102,49 +142,6 @@ fn holds<'a>(
     let values: Vec<i64> = condition.facts.iter().map(|(_, fact)| know(fact)).collect();
     facts.extend(condition.facts.iter().map(|(name, _)| name.as_str()).zip(values.iter().copied()));
     condition.holds(given, &values)
-}
-
-/// What the account knows.
-fn known(
-    program: &Program,
-    prepared: &PreparedActivity,
-    account: &Account,
-    at: Timestamp,
-    currency: CurrencyId,
-    fact: &Fact,
-) -> i64 {
-    let wallet = account.wallet(currency);
-    let history = &account.history;
-    let tally = |kind: &String, window: Window| match window {
-        Window::Lifetime => history.lifetime(kind),
-        _ => history.tally(&CounterOf::Kind(kind.clone()), window, prepared.end(window)).unwrap_or_default(),
-    };
-    let days_since_any = || match account.last_activity_at {
-        Timestamp::ZERO => NEVER_DAYS,
-        last => (i64::from(prepared.today.0) - i64::from(program.calendar.day_of(last).0)).max(0),
-    };
-    let level = || program.tiers.at(at).level_of(&account.standing);
-    let rank = || level().map_or(0, |level| i64::from(level.tier.rank));
-    match fact {
-        Fact::Available => wallet.map_or(0, |wallet| wallet.spendable(at)),
-        Fact::Earned => wallet.map_or(0, |wallet| wallet.lifetime.earned),
-        Fact::Redeemed => wallet.map_or(0, |wallet| wallet.lifetime.redeemed),
-        Fact::DaysSince => days_since_any(),
-        Fact::DaysSinceKind(kind) => match history.days_since(kind, prepared.today) {
-            // What came before the history was kept may have been of this kind.
-            NEVER_DAYS if history.partial => days_since_any(),
-            days => days,
-        },
-        Fact::Streak(kind) if *kind == prepared.kind => history.streak_with(kind, prepared.today),
-        Fact::Streak(kind) => history.streak(kind, prepared.today),
-        Fact::Count(kind, window) => tally(kind, *window).count,
-        Fact::Amount(kind, window) => tally(kind, *window).sum,
-        Fact::CountOfDays(kind, days) => account.recent.tally(kind, *days, prepared.today).count,
-        Fact::AmountOfDays(kind, days) => account.recent.tally(kind, *days, prepared.today).sum,
-        Fact::TierRank => rank(),
-        Fact::TierRankBefore => prepared.rank_before.unwrap_or_else(rank),
-        Fact::TierIs(id) => i64::from(level().is_some_and(|level| level.tier.id == *id)),
-    }
 }
 
 /// What a rule gives when the rules before it give what they do.
@@ -178,11 +175,13 @@ fn points_of<'a>(candidate: &Candidate, earlier: impl Iterator<Item = (&'a Candi
 struct Settling<'a> {
     program: &'a Program,
     prepared: &'a PreparedActivity,
-    account: &'a Account,
-    budgets: &'a Budgets,
+    parties: Parties<'a>,
+    shared: Shared<'a>,
     at: Timestamp,
     /// What each rule gave so far.
     given: Vec<(&'a Candidate, i64)>,
+    /// Units of rewards that rules issued so far.
+    issued: Vec<(&'a str, i64)>,
     settled: Settled,
 }
 
@@ -190,13 +189,21 @@ impl<'a> Settling<'a> {
     /// Lets a rule give what caps have room for, unless it is passed over.
     fn give(&mut self, offer: &Offer<'a>, passed: Option<PassedOver<'_>>) -> Result<(), Unsettled> {
         let candidate = offer.candidate;
-        let (points, trimmed) = match passed {
+        let rule = &candidate.rule.rule;
+        let is_act = rule.effect.is_act();
+        let (mut left, mut trimmed) = match passed {
             Some(_) => (0, None),
+            // An act is done or not: caps count it as one.
+            None if is_act => self.within_caps(candidate, 1)?,
             None => self.within_caps(candidate, points_of(candidate, self.given.iter().copied())?)?,
         };
         // A share of a rule that gave nothing is nothing to tell.
-        if points == 0 && trimmed.is_none() && passed.is_none() {
+        if left == 0 && trimmed.is_none() && passed.is_none() {
             return Ok(());
+        }
+        let points = if is_act { 0 } else { left };
+        if is_act && let Some(trim) = &mut trimmed {
+            trim.offered = 0;
         }
         let mut outcome = Outcome::of(candidate, points);
         outcome.facts = offer.facts.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
@@ -206,12 +213,37 @@ impl<'a> Settling<'a> {
             Some(PassedOver::StoppedBy(rule)) => outcome.stopped_by = Some(rule.to_owned()),
             None => {}
         }
+        if let Some(Act::Reward { reward, quantity, out_of_stock, .. }) = &mut outcome.act
+            && left > 0
+        {
+            if self.has_left(reward, *quantity) {
+                self.issued.extend(rule.effect.reward());
+            } else {
+                (left, *out_of_stock, self.settled.budget_reached) = (0, true, true);
+            }
+        }
         self.given.push((candidate, points));
-        self.settled.outcomes.push(outcome);
-        if points > 0 {
+        let earned = self.earned(rule);
+        earned.outcomes.push(outcome);
+        if left > 0 {
+            earned.events.extend(act::event(rule));
             self.count(candidate, points);
         }
         Ok(())
+    }
+
+    /// What the beneficiary of a rule has earned so far.
+    fn earned(&mut self, rule: &Rule) -> &mut Earned {
+        match rule.beneficiary {
+            Beneficiary::Member => &mut self.settled.member,
+            Beneficiary::Referrer => &mut self.settled.referrer,
+        }
+    }
+
+    /// Whether there are so many units of a reward beside those that were issued already.
+    fn has_left(&self, reward: &str, quantity: i64) -> bool {
+        let issued: i64 = self.issued.iter().filter(|(known, _)| *known == reward).map(|(_, quantity)| quantity).sum();
+        self.shared.stock.get(reward).is_none_or(|level| level.free() - issued >= quantity)
     }
 
     /// How many of `points` the caps of the rule, its campaign and the program leave.
@@ -223,6 +255,8 @@ impl<'a> Settling<'a> {
             self.settled.budget_reached |= !cap.per.is_member();
             left = match cap.over {
                 Over::Trim => allowed,
+                // What the referrer has no room for keeps nobody from what they do.
+                _ if rule.beneficiary == Beneficiary::Referrer => 0,
                 Over::Skip => 0,
                 Over::Refuse => return Err(Unsettled::CapReached(refusal(rule, scope, &reached))),
             };
@@ -237,18 +271,23 @@ impl<'a> Settling<'a> {
         let (before, so_far) = if cap.per.is_member() {
             let of = counter(scope, &candidate.rule.rule);
             let same = |counted: &&Counted| counted.window == cap.window && counted.of == of;
-            let so_far = self.settled.counted.iter().find(same).map_or(0, |counted| counted.sum);
+            let rule = &candidate.rule.rule;
+            let (account, earned) = match rule.beneficiary {
+                Beneficiary::Member => (Some(self.parties.member), &self.settled.member),
+                Beneficiary::Referrer => (self.parties.referrer, &self.settled.referrer),
+            };
+            let so_far = earned.counted.iter().find(same).map_or(0, |counted| counted.sum);
             let before = match cap.window {
                 // Rules of one activity share it; nothing is kept of it afterwards.
                 Window::Event => Some(Tally::default()),
-                window => self.account.history.tally(&of, window, self.prepared.end(window)),
+                window => account.and_then(|account| account.history.tally(&of, window, self.prepared.end(window))),
             };
             (before, so_far)
         } else {
             let key = self.prepared.budget(candidate, scope, cap);
             let same = |(known, _): &&(BudgetKey, BudgetChange)| *known == key;
             let so_far = self.settled.budgets.iter().find(same).map_or(0, |(_, change)| change.added.sum);
-            (Some(self.budgets.get(&key).copied().unwrap_or_default()), so_far)
+            (Some(self.shared.budgets.get(&key).copied().unwrap_or_default()), so_far)
         };
         // Where the account has no room for another counter nothing is given.
         let (left, reached) = before.map_or((0, Some(*cap)), |before| cap.room(before, so_far, points));
@@ -269,12 +308,11 @@ impl<'a> Settling<'a> {
         added.dedup();
         for (scope, window) in added {
             let of = counter(scope, rule);
-            match self.settled.counted.iter_mut().find(|known| known.window == window && known.of == of) {
+            let ends_at = self.prepared.end(window);
+            let counted = &mut self.earned(rule).counted;
+            match counted.iter_mut().find(|known| known.window == window && known.of == of) {
                 Some(known) => known.sum = known.sum.saturating_add(points),
-                None => {
-                    let ends_at = self.prepared.end(window);
-                    self.settled.counted.push(Counted { of, window, ends_at, count: 1, sum: points });
-                }
+                None => counted.push(Counted { of, window, ends_at, count: 1, sum: points }),
             }
         }
     }
@@ -302,7 +340,11 @@ fn caps<'a>(
     at: Timestamp,
 ) -> impl Iterator<Item = (CapScope, Cap)> + use<'a> {
     let points_for = move |cost| program.points_for(candidate.rule.rule.currency, cost, at);
-    prepared.caps(candidate).map(move |(scope, cap)| (scope, cap.in_points(points_for)))
+    let is_act = candidate.rule.rule.effect.is_act();
+    let caps = prepared.caps(candidate).map(move |(scope, cap)| (scope, cap.in_points(points_for)));
+    // What gives no points is limited by the counts of its rule and its campaign.
+    caps.filter(move |(scope, cap)| !is_act || cap.count.is_some() && *scope != CapScope::Program)
+        .map(move |(scope, cap)| (scope, if is_act { Cap { points: None, ..cap } } else { cap }))
 }
 
 /// The counter behind a cap.

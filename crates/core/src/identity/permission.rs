@@ -85,6 +85,10 @@ permissions! {
     PrivacyWrite = "privacy:write",
     /// Read metrics.
     MetricsRead = "metrics:read",
+    /// Follow the feed of events.
+    EventsRead = "events:read",
+    /// Take and end the tasks that rules ask for.
+    TasksWrite = "tasks:write",
 }
 
 impl fmt::Display for Permission {

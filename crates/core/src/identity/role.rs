@@ -84,6 +84,7 @@ impl RoleName {
                 OrdersRefund,
                 RewardsRead,
                 ApprovalsRead,
+                TasksWrite,
             ]),
             Self::Finance => set(&[
                 ReportsRead,
@@ -110,8 +111,11 @@ impl RoleName {
                 AuditExport,
                 PrivacyRead,
                 MetricsRead,
+                EventsRead,
             ]),
-            Self::Developer => set(&[ReportsRead, RewardsRead, ProgramRead, ClientsRead, ClientsWrite, MetricsRead]),
+            Self::Developer => {
+                set(&[ReportsRead, RewardsRead, ProgramRead, ClientsRead, ClientsWrite, MetricsRead, EventsRead])
+            }
         }
     }
 }

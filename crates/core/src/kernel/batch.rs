@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::command::{Action, Command};
 use super::decide::{Decision, NewProfile, decide};
 use super::refusal::{Refusal, RefusalCode};
-use crate::earning::{BudgetChange, BudgetKey, Budgets, shared_budgets};
+use crate::earning::{BudgetChange, BudgetKey, Budgets, PreparedActivity, shared_budgets};
 use crate::id::{IdGenerator, MemberId, OrderId};
 use crate::ledger::Account;
 use crate::members::MemberRef;
@@ -110,6 +110,7 @@ impl Changes {
         let frees_or_takes = |new: &NewProfile| !new.removed.is_empty() || !new.added.is_empty();
         self.decisions.iter().any(|decision| {
             decision.budget_reached
+                || decision.has_counterpart
                 || decision.takes_references_of.is_some()
                 || decision.profile.as_ref().is_some_and(frees_or_takes)
         })
@@ -122,10 +123,10 @@ impl Changes {
         self.accounts.retain(|change| !members.contains(&change.member_id));
         // An order may be kept under the name of a member who was merged into the one who changes it.
         let kept: FxHashSet<OrderId> =
-            self.decisions.iter().filter_map(|decision| decision.order.as_ref()).map(|order| order.id).collect();
+            self.decisions.iter().flat_map(|decision| &decision.orders).map(|order| order.id).collect();
         self.orders.retain(|(order, _)| kept.contains(&order.id));
         self.stock.clear();
-        for (reward, change) in self.decisions.iter().filter_map(|decision| decision.stock.as_ref()) {
+        for (reward, change) in self.decisions.iter().flat_map(|decision| &decision.stock) {
             let sum = self.stock.entry(reward.clone()).or_default();
             *sum = sum.plus(*change);
         }
@@ -150,6 +151,9 @@ impl Footprint {
             match &command.action {
                 Action::Enrol(enrolment) => {
                     footprint.references.extend(enrolment.references.iter().cloned());
+                    if let Some(welcome) = &enrolment.welcome {
+                        footprint.add_activity(welcome);
+                    }
                     continue;
                 }
                 Action::ChangeProfile(change) => {
@@ -172,7 +176,7 @@ impl Footprint {
                 }
                 Action::Record(activity) => {
                     footprint.keys.extend(activity.purchases().map(|key| (command.member_id, key.clone())));
-                    footprint.budgets.extend(activity.budgets());
+                    footprint.add_activity(activity);
                 }
                 Action::Adjust { .. } | Action::Close { .. } | Action::Extend { .. } | Action::Erase | Action::Tick => {
                 }
@@ -180,6 +184,34 @@ impl Footprint {
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }
         footprint
+    }
+
+    /// Loads everything that the commands need, in as many rounds as it takes.
+    pub fn load<E>(
+        program: &Program,
+        commands: &[&Command],
+        mut prefetch: impl FnMut(&Self) -> Result<Loaded, E>,
+    ) -> Result<Loaded, E> {
+        let mut footprint = Self::of(commands.iter().copied());
+        footprint.expect_tier_changes(program, commands.iter().copied());
+        let mut loaded = prefetch(&footprint)?;
+        if let Some(more) = Self::follow_up(commands.iter().copied(), &loaded) {
+            loaded.merge(prefetch(&more)?);
+        }
+        let mut asked = FxHashSet::default();
+        while let Some(more) = Self::referrers(commands, &loaded, &mut asked) {
+            loaded.merge(prefetch(&more)?);
+        }
+        Ok(loaded)
+    }
+
+    fn add_activity(&mut self, activity: &PreparedActivity) {
+        self.budgets.extend(activity.budgets());
+        for reward in activity.rewards() {
+            if !self.rewards.iter().any(|known| known == reward) {
+                self.rewards.push(reward.to_owned());
+            }
+        }
     }
 
     /// What the commands need besides, where they change the tier of their members: the budgets that rules for it share.
@@ -335,6 +367,7 @@ impl<'a> Batch<'a> {
 
     fn accept(&mut self, mut decision: Decision) {
         if let Some(counterpart) = decision.counterpart.take() {
+            decision.has_counterpart = true;
             self.accept(*counterpart);
         }
         let transaction = &decision.transaction;
@@ -366,12 +399,12 @@ impl<'a> Batch<'a> {
                 self.loaded.references.iter_mut().filter(|(reference, led)| reference.kind.moves() && **led == from);
             led.for_each(|(_, led)| *led = member);
         }
-        if let Some(order) = &decision.order {
+        for order in &decision.orders {
             let key = (order.member_id, order.id);
             let before = self.loaded.orders.insert(key, order.clone());
             self.touched_orders.entry(key).or_insert(before.is_none());
         }
-        if let Some((reward, change)) = &decision.stock {
+        for (reward, change) in &decision.stock {
             if let Some(level) = self.loaded.stock.get_mut(reward) {
                 *level = level.plus(*change);
             }

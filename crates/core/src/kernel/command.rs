@@ -21,6 +21,8 @@ pub struct Enrolment {
     pub sealed: SealedProfile,
     /// The references that must be unique, that of the idempotency key among them.
     pub references: Vec<MemberRef>,
+    /// What rules for the kind `enrol` make of it, where there are any.
+    pub welcome: Option<Box<PreparedActivity>>,
     /// The digest that the same request had before digests were keyed: a retry finds what an older version committed.
     pub former_digest: [u8; 32],
 }
@@ -45,6 +47,28 @@ pub struct ProfileChange {
     pub added: Vec<MemberRef>,
     /// The names of the fields that differ.
     pub fields: Vec<&'static str>,
+}
+
+/// How a member comes to be enrolled: what rules for the kind `enrol` may look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrival {
+    /// Store, branch or device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// `pos`, `app`, `web`, or any other word of the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Who referred the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<MemberId>,
+}
+
+impl Arrival {
+    fn activity(&self) -> Activity {
+        let Self { store, channel, referrer } = self.clone();
+        Activity { kind: "enrol".to_owned(), store, channel, referrer, ..Activity::default() }
+    }
 }
 
 /// What an extension is paid with.
@@ -206,10 +230,27 @@ impl Command {
         let mut references = keyring.references(profile);
         references.push(keyring.reference(RefKind::Enrolment, key));
         let sealed = keyring.seal_profile(member_id, profile, random).map_err(unsealed)?;
-        let enrolment = Enrolment { sealed, references, former_digest: Sha256::digest(&request).into() };
+        let former_digest = Sha256::digest(&request).into();
+        let enrolment = Enrolment { sealed, references, welcome: None, former_digest };
         // Keyed: a phone number must not be guessed from the digest of its request.
         let request_digest = keyring.digest("request", &request);
         Ok(Self { request_digest, ..Self::new(member_id, key, at, Action::Enrol(Box::new(enrolment)), &()) })
+    }
+
+    /// The same enrolment with what rules for the kind `enrol` give: they are evaluated here, and give in the decision that
+    /// enrols. Nothing is recorded where no rule listens and nobody referred the member.
+    pub fn welcomed(mut self, program: &Program, arrival: &Arrival) -> Result<Self, Refusal> {
+        let Action::Enrol(enrolment) = &mut self.action else { return Ok(self) };
+        if *arrival != Arrival::default() {
+            let arrival = serde_json::to_vec(arrival).unwrap_or_default();
+            self.request_digest = Sha256::digest([self.request_digest.as_slice(), &arrival].concat()).into();
+        }
+        let activity = arrival.activity();
+        check_activity(program, &activity)?;
+        if program.listens(&activity.kind) || arrival.referrer.is_some() {
+            enrolment.welcome = Some(Box::new(prepared(program, self.member_id, &activity, self.at)?));
+        }
+        Ok(self)
     }
 
     /// Changes a member's profile by a JSON merge patch of the sealed one that was read; both are opened and sealed here,
@@ -254,21 +295,21 @@ impl Command {
         oldest: Timestamp,
     ) -> Result<Self, Refusal> {
         check_key(key)?;
-        let invalid = |(field, problem): (&'static str, String)| match field {
-            "currency" => Refusal::new(RefusalCode::UnknownCurrency, problem),
-            "amount" => Refusal::new(RefusalCode::InvalidAmount, problem),
-            _ => Refusal::new(RefusalCode::InvalidRequest, problem),
-        };
-        activity.validate(&program.settings.money).map_err(invalid)?;
+        check_activity(program, activity)?;
         let at = activity.occurred_at.unwrap_or(now);
         check_date(at, now, oldest)?;
-        let mut prepared = prepare(program, member_id, activity, at)
-            .map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
-        prepared.body = serde_json::to_string(activity)
-            .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
+        let prepared = prepared(program, member_id, activity, at)?;
         let request_digest = Sha256::digest(prepared.body.as_bytes()).into();
         let action = Action::Record(Box::new(prepared));
         Ok(Self { request_digest, ..Self::new(member_id, key, at, action, &()) })
+    }
+
+    /// Records the birthday of a member in a year: the activity `birthday`, once however often it is sent.
+    pub fn birthday(program: &Program, member_id: MemberId, year: i16, at: Timestamp) -> Result<Self, Refusal> {
+        let activity = Activity { kind: "birthday".to_owned(), ..Activity::default() };
+        let action = Action::Record(Box::new(prepared(program, member_id, &activity, at)?));
+        let command = Self::new(member_id, &format!("{BIRTHDAY_PREFIX}{year}"), at, action, &"birthday");
+        Ok(command.from_channel("system"))
     }
 
     /// Redeems `quantity` of a reward.
@@ -375,6 +416,21 @@ impl Command {
         command.from_channel("system")
     }
 
+    /// The same command without what is to be done: nothing of the activity is copied.
+    pub(super) fn without_action(&self) -> Self {
+        Self {
+            member_id: self.member_id,
+            idempotency_key: self.idempotency_key.clone(),
+            request_digest: self.request_digest,
+            channel: self.channel.clone(),
+            actor: self.actor.clone(),
+            reference: self.reference.clone(),
+            at: self.at,
+            action: Action::Tick,
+            dry_run: self.dry_run,
+        }
+    }
+
     /// The same command with whoever sent it, whom the receipt names.
     pub fn by(mut self, actor: String) -> Self {
         self.actor = Some(actor);
@@ -414,18 +470,47 @@ const TICK_PREFIX: &str = "tick:";
 const ERASE_PREFIX: &str = "erase:";
 /// Keys of the entries on accounts that end in a merge; followed by the id of the other entry.
 pub(super) const MERGE_PREFIX: &str = "merge:";
+/// Keys of the entries on accounts of members who have referred another; followed by the id of that other's entry.
+pub(super) const REFERRAL_PREFIX: &str = "referral:";
+/// Keys of birthdays; followed by the year.
+const BIRTHDAY_PREFIX: &str = "birthday:";
+const RESERVED: [&str; 5] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX];
 
 fn unsealed(error: PrivacyError) -> Refusal {
     Refusal::new(RefusalCode::KeysUnavailable, format!("the profile cannot be sealed: {error}"))
 }
 
 fn check_key(key: &str) -> Result<(), Refusal> {
-    if let Some(prefix) = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX].into_iter().find(|prefix| key.starts_with(prefix)) {
+    if let Some(prefix) = RESERVED.into_iter().find(|prefix| key.starts_with(prefix)) {
         let problem = format!("an Idempotency-Key must not begin with `{prefix}`");
         return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
     }
     limits::check_text("Idempotency-Key", key, limits::KEY_CHARS)
         .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
+}
+
+fn check_activity(program: &Program, activity: &Activity) -> Result<(), Refusal> {
+    activity.validate(&program.settings.money).map_err(|(field, problem)| {
+        let code = match field {
+            "currency" => RefusalCode::UnknownCurrency,
+            "amount" => RefusalCode::InvalidAmount,
+            _ => RefusalCode::InvalidRequest,
+        };
+        Refusal::new(code, problem)
+    })
+}
+
+fn prepared(
+    program: &Program,
+    member: MemberId,
+    activity: &Activity,
+    at: Timestamp,
+) -> Result<PreparedActivity, Refusal> {
+    let mut prepared =
+        prepare(program, member, activity, at).map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
+    prepared.body = serde_json::to_string(activity)
+        .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
+    Ok(prepared)
 }
 
 fn check_reason(reason: &str) -> Result<(), Refusal> {

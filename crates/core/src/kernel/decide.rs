@@ -5,11 +5,14 @@ use std::borrow::Cow;
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
 use super::due;
+use super::event::Event;
 use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
+use super::referral;
 use super::refusal::{Refusal, RefusalCode};
 use crate::earning::{
-    BudgetChange, BudgetKey, Budgets, Outcome, PreparedActivity, Settled, Spent, Tally, Unsettled, settle,
+    Act, BudgetChange, BudgetKey, Budgets, Earned, Outcome, Parties, PreparedActivity, Settled, Shared, Spent, Tally,
+    Unsettled, settle,
 };
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
@@ -58,27 +61,31 @@ pub struct Decision {
     pub profile: Option<NewProfile>,
     /// An activity to be stored: its id, kind and body.
     pub activity: Option<(ActivityId, String, String)>,
-    /// An order made or changed.
-    pub order: Option<Order>,
-    /// A change of stock.
-    pub stock: Option<(String, StockChange)>,
+    /// Orders made or changed.
+    pub orders: Vec<Order>,
+    /// Changes of stock.
+    pub stock: Vec<(String, StockChange)>,
     /// What it takes out of budgets that members share.
     pub budgets: Vec<(BudgetKey, BudgetChange)>,
     /// Whether such a budget had no room for all of it.
     pub budget_reached: bool,
+    /// What is to be told because of it, as its receipt says.
+    pub events: Vec<Event>,
     /// A member whose references lead to this one from now on.
     pub takes_references_of: Option<MemberId>,
     /// Members whose key, profile and references are destroyed: this one, and those who were merged into it.
     pub erased: Vec<MemberId>,
     /// What the same command changes on a second account. A batch has taken it out and put it before this decision.
     pub counterpart: Option<Box<Decision>>,
+    /// Whether there was one: then both stand or fall together.
+    pub has_counterpart: bool,
 }
 
 /// A decision in the making.
 pub(super) struct Draft<'a> {
     pub(super) program: &'a Program,
     pub(super) command: &'a Command,
-    kind: TransactionKind,
+    pub(super) kind: TransactionKind,
     pub(super) account: Account,
     status_before: AccountStatus,
     agenda_before: Vec<WalletAgenda>,
@@ -87,9 +94,11 @@ pub(super) struct Draft<'a> {
     member: Option<NewMember>,
     pub(super) profile: Option<NewProfile>,
     activity: Option<(ActivityId, String, String)>,
-    pub(super) order: Option<Order>,
-    pub(super) stock: Option<(String, StockChange)>,
+    pub(super) orders: Vec<Order>,
+    pub(super) stock: Vec<(String, StockChange)>,
     budgets: Vec<(BudgetKey, BudgetChange)>,
+    /// What the command has taken out of budgets on another account.
+    budgets_besides: Vec<(BudgetKey, BudgetChange)>,
     budget_reached: bool,
     pub(super) erased: Vec<MemberId>,
 }
@@ -113,15 +122,13 @@ pub(super) fn decide(
     if needs_active(&command.action) {
         check_active(command.member_id, account.status)?;
     }
+    if let Some(activity) = activity_of(&command.action) {
+        return referral::decide_activity(command, (account, activity), loaded, &mut || ids.next(now));
+    }
     let id = TransactionId(ids.next(now));
     if let Action::Merge { from, reason } = &command.action {
         return life::merge(program, command, (*from, reason), loaded, [id, TransactionId(ids.next(now))]);
     }
-    // What was prepared under one program is decided under it, though another was published meanwhile.
-    let program = match &command.action {
-        Action::Record(activity) => &activity.program,
-        _ => program,
-    };
     let mut draft = Draft::new(program, command, account, id);
     if !matches!(command.action, Action::Tick) {
         draft.catch_up(loaded)?;
@@ -129,7 +136,6 @@ pub(super) fn decide(
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
-        Action::Record(activity) => draft.record(activity, ActivityId(ids.next(now)), loaded)?,
         Action::Redeem { reward_id, quantity, capture } => {
             draft.redeem(reward_id, *quantity, *capture, loaded, OrderId(ids.next(now)))?;
         }
@@ -141,9 +147,18 @@ pub(super) fn decide(
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
         Action::Erase => draft.erase()?,
         Action::Tick => draft.tick(loaded)?,
-        Action::Merge { .. } => {}
+        Action::Merge { .. } | Action::Record(_) => {}
     }
     draft.finish()
+}
+
+/// The activity that a command records, by itself or with an enrolment.
+pub(super) fn activity_of(action: &Action) -> Option<&PreparedActivity> {
+    match action {
+        Action::Record(activity) => Some(activity),
+        Action::Enrol(enrolment) => enrolment.welcome.as_deref(),
+        _ => None,
+    }
 }
 
 pub(super) fn unknown_member(member: MemberId) -> Refusal {
@@ -226,6 +241,9 @@ impl<'a> Draft<'a> {
             activity: None,
             order: None,
             status: None,
+            referrer: None,
+            referrer_share: None,
+            cause: None,
             tier: None,
             merge: None,
             extended: Vec::new(),
@@ -247,9 +265,10 @@ impl<'a> Draft<'a> {
             member: None,
             profile: None,
             activity: None,
-            order: None,
-            stock: None,
+            orders: Vec::new(),
+            stock: Vec::new(),
             budgets: Vec::new(),
+            budgets_besides: Vec::new(),
             budget_reached: false,
             erased: Vec::new(),
         }
@@ -297,7 +316,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn enrol(&mut self, enrolment: &Enrolment, loaded: &Loaded) -> Result<(), Refusal> {
+    pub(super) fn enrol(&mut self, enrolment: &Enrolment, loaded: &Loaded) -> Result<(), Refusal> {
         let Enrolment { sealed, references, .. } = enrolment;
         if let Some((reference, other)) = references.iter().find_map(|one| loaded.references.get_key_value(one)) {
             return Err(taken(reference, *other));
@@ -309,22 +328,35 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn record(&mut self, activity: &PreparedActivity, id: ActivityId, loaded: &Loaded) -> Result<(), Refusal> {
+    /// Records an activity: settles it on the member's account, and on that of whoever referred the member.
+    pub(super) fn record(
+        &mut self,
+        activity: &PreparedActivity,
+        loaded: &Loaded,
+        next_id: &mut dyn FnMut() -> i64,
+        mut theirs: Option<&mut Self>,
+    ) -> Result<(), Refusal> {
         self.review_tier(self.command.at, loaded)?;
         let first = self.receipt.explanation.len();
+        let their_first = theirs.as_deref().map_or(0, |draft| draft.receipt.explanation.len());
         let back = match &activity.returns {
-            Some(back) => Some(self.take_back_purchase(back, loaded)?),
+            Some(back) => Some(self.take_back_purchase(back, loaded, theirs.as_deref_mut())?),
             None => None,
         };
         if let Some(purchase) = &activity.makes_final {
             self.make_final(purchase, loaded)?;
         }
-        let settled = settle(self.program, activity, &self.account, &self.budgets_left(loaded), self.command.at)
-            .map_err(|problem| match problem {
+        let id = ActivityId(next_id());
+        let referrer = theirs.as_deref().map(|draft| &draft.account);
+        let parties = Parties { member: &self.account, referrer };
+        let budgets = self.budgets_left(loaded);
+        let shared = Shared { budgets: &budgets, stock: &loaded.stock };
+        let settled =
+            settle(self.program, activity, parties, shared, self.command.at).map_err(|problem| match problem {
                 Unsettled::CapReached(problem) => Refusal::new(RefusalCode::CapReached, problem),
                 Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
             })?;
-        self.apply(settled)?;
+        self.apply(settled, loaded, next_id, theirs.as_deref_mut())?;
         let (kind, amount, by_day) = (activity.kind.clone(), activity.amount, activity.by_day);
         self.receipt.activity = Some(ActivityReceipt { id, kind, amount, by_day });
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
@@ -334,26 +366,36 @@ impl<'a> Draft<'a> {
             self.account.recent.record(&activity.kind, activity.today, activity.amount);
         }
         self.extend_by_spend(activity)?;
+        if let Some(theirs) = theirs {
+            theirs.budgets_besides.clone_from(&self.budgets);
+            theirs.count_share(activity.today, their_first, loaded)?;
+            self.budgets_besides.clone_from(&theirs.budgets);
+            self.budget_reached |= theirs.budget_reached;
+        }
         self.count_activity(activity, back.as_ref(), first, loaded)
     }
 
     /// Gives what some rules give besides what the command is about. False: a cap refuses, and nothing is given.
     pub(super) fn earn_besides(&mut self, activity: &PreparedActivity, loaded: &Loaded) -> Result<bool, Refusal> {
-        let at = self.command.at;
-        let Ok(settled) = settle(self.program, activity, &self.account, &self.budgets_left(loaded), at) else {
+        let budgets = self.budgets_left(loaded);
+        let parties = Parties { member: &self.account, referrer: None };
+        let shared = Shared { budgets: &budgets, stock: &loaded.stock };
+        let Ok(settled) = settle(self.program, activity, parties, shared, self.command.at) else {
             return Ok(false);
         };
-        self.apply(settled)?;
+        // Publication lets no rule issue a reward here, so that no order needs an id.
+        let id = self.receipt.transaction_id.0;
+        self.apply(settled, loaded, &mut || id, None)?;
         Ok(true)
     }
 
-    /// What budgets hold, with what the command has taken out of them so far.
+    /// What budgets hold, with what the command has taken out of them so far, on either account.
     fn budgets_left<'b>(&self, loaded: &'b Loaded) -> Cow<'b, Budgets> {
-        if self.budgets.is_empty() {
+        if self.budgets.is_empty() && self.budgets_besides.is_empty() {
             return Cow::Borrowed(&loaded.budgets);
         }
         let mut budgets = loaded.budgets.clone();
-        for (key, change) in &self.budgets {
+        for (key, change) in self.budgets.iter().chain(&self.budgets_besides) {
             let held = budgets.entry(key.clone()).or_default();
             *held = held.plus(change.added);
         }
@@ -361,8 +403,30 @@ impl<'a> Draft<'a> {
     }
 
     /// Carries out what rules give or take.
-    fn apply(&mut self, settled: Settled) -> Result<(), Refusal> {
-        for mut outcome in settled.outcomes {
+    fn apply(
+        &mut self,
+        settled: Settled,
+        loaded: &Loaded,
+        next_id: &mut dyn FnMut() -> i64,
+        theirs: Option<&mut Self>,
+    ) -> Result<(), Refusal> {
+        self.earn(settled.member, loaded, next_id)?;
+        if let Some(theirs) = theirs {
+            theirs.earn(settled.referrer, loaded, next_id)?;
+        }
+        let spent = |(key, change): &(BudgetKey, BudgetChange)| {
+            let Tally { count, sum } = change.added;
+            Spent { key: key.clone(), count, points: sum }
+        };
+        self.receipt.budgets.extend(settled.budgets.iter().map(spent));
+        self.budgets.extend(settled.budgets);
+        self.budget_reached |= settled.budget_reached;
+        Ok(())
+    }
+
+    /// Does what the rules give on this account.
+    fn earn(&mut self, earned: Earned, loaded: &Loaded, next_id: &mut dyn FnMut() -> i64) -> Result<(), Refusal> {
+        for mut outcome in earned.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
                 outcome.repaid = self.credit(&outcome, rule)?;
@@ -372,17 +436,17 @@ impl<'a> Draft<'a> {
                 self.fall_short(outcome.currency, due - taken);
                 outcome.points = -taken;
             }
+            let is_done = outcome.is_done();
+            if let Some(Act::Reward { reward, quantity, order, .. }) = outcome.act.as_mut().filter(|_| is_done) {
+                let id = OrderId(next_id());
+                self.issue(reward, *quantity, loaded, id);
+                *order = Some(id);
+            }
             self.receipt.explanation.push(outcome);
         }
-        settled.counted.iter().for_each(|counted| self.account.history.count(counted));
-        self.receipt.counted.extend(settled.counted);
-        let spent = |(key, change): &(BudgetKey, BudgetChange)| {
-            let Tally { count, sum } = change.added;
-            Spent { key: key.clone(), count, points: sum }
-        };
-        self.receipt.budgets.extend(settled.budgets.iter().map(spent));
-        self.budgets.extend(settled.budgets);
-        self.budget_reached |= settled.budget_reached;
+        earned.counted.iter().for_each(|counted| self.account.history.count(counted));
+        self.receipt.counted.extend(earned.counted);
+        self.receipt.events.extend(earned.events);
         Ok(())
     }
 
@@ -447,6 +511,11 @@ impl<'a> Draft<'a> {
         self.count_adjustment(currency, points, loaded)
     }
 
+    /// Whether anything came of it.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.receipt.explanation.is_empty() || !self.receipt.counted.is_empty()
+    }
+
     pub(super) fn finish(mut self) -> Result<Decision, Refusal> {
         let command = self.command;
         self.note_growth();
@@ -484,13 +553,15 @@ impl<'a> Draft<'a> {
             member: self.member,
             profile: self.profile,
             activity: self.activity,
-            order: self.order,
+            orders: self.orders,
             stock: self.stock,
             budgets: self.budgets,
             budget_reached: self.budget_reached,
+            events: self.receipt.events,
             takes_references_of: None,
             erased: self.erased,
             counterpart: None,
+            has_counterpart: false,
         })
     }
 }

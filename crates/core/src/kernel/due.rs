@@ -229,9 +229,7 @@ impl Draft<'_> {
             if let Some(call) =
                 settings.call.as_ref().filter(|call| points > call.over && settings.call_days() == Some(days))
             {
-                self.receipt
-                    .events
-                    .push(Event::Task { subject: "call".to_owned(), text: call.text.get("en").to_owned() });
+                self.receipt.events.push(Event::Task { subject: "call".to_owned(), text: call.text.clone() });
             }
         }
     }

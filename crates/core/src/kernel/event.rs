@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::CurrencyId;
+use crate::program::Text;
 use crate::time::Timestamp;
 
 /// Something to be told.
@@ -40,7 +41,7 @@ pub enum Event {
         /// What it is about: the id of the rule that asks for it, or `call` for a large balance that will expire.
         subject: String,
         /// What is to be done, for people.
-        text: String,
+        text: Text,
     },
     /// The member is to be written to.
     Message {

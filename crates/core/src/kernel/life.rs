@@ -107,6 +107,7 @@ pub(super) fn merge(
         brought: ending.merged_from.clone(),
         lifetimes: ending.wallets.iter().map(|wallet| (wallet.currency, wallet.lifetime)).collect(),
         last_activity_at: ending.last_activity_at,
+        referrer: ending.referrer,
         history: ending.history.clone(),
         agenda: ending.agenda.clone(),
         recent: ending.recent.clone(),

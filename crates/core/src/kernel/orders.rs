@@ -46,7 +46,7 @@ impl Draft<'_> {
             } else {
                 StockChange { reserved: quantity, issued: 0 }
             };
-            self.stock = Some((reward_id.to_owned(), change));
+            self.stock.push((reward_id.to_owned(), change));
         }
         let holds = self.account.wallet_mut(currency).pick(points, at);
         self.transfer_portions(currency, &holds, (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld), None)?;
@@ -84,7 +84,7 @@ impl Draft<'_> {
         self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
         if loaded.stock.contains_key(&order.reward_id) {
             let issued = if state == OrderState::Captured { order.quantity } else { 0 };
-            self.stock = Some((order.reward_id.clone(), StockChange { reserved: -order.quantity, issued }));
+            self.stock.push((order.reward_id.clone(), StockChange { reserved: -order.quantity, issued }));
         }
         self.set_order(Order { state, updated_at: self.command.at, ..order.clone() });
         Ok(())
@@ -99,7 +99,27 @@ impl Draft<'_> {
             currency: order.currency,
             state: order.state,
         });
-        self.order = Some(order);
+        self.orders.push(order);
+    }
+
+    /// Gives a reward for no points: an order that is captured as soon as it is made. There is stock for it.
+    pub(super) fn issue(&mut self, reward_id: &str, quantity: i64, loaded: &Loaded, id: OrderId) {
+        if loaded.stock.contains_key(reward_id) {
+            self.stock.push((reward_id.to_owned(), StockChange { reserved: 0, issued: quantity }));
+        }
+        let at = self.command.at;
+        self.orders.push(Order {
+            id,
+            member_id: self.command.member_id,
+            reward_id: reward_id.to_owned(),
+            quantity,
+            points: 0,
+            currency: self.program.reward_at(reward_id, at).map_or(CurrencyId(1), |reward| reward.currency),
+            state: OrderState::Captured,
+            holds: Vec::new(),
+            created_at: at,
+            updated_at: at,
+        });
     }
 
     /// Takes back a captured order of the member, or of an account that was merged into the member's: the points go back
@@ -127,7 +147,7 @@ impl Draft<'_> {
         }
         self.give_back_refunded(order.currency, &order.holds)?;
         if loaded.stock.contains_key(&order.reward_id) {
-            self.stock = Some((order.reward_id.clone(), StockChange { reserved: 0, issued: -order.quantity }));
+            self.stock.push((order.reward_id.clone(), StockChange { reserved: 0, issued: -order.quantity }));
         }
         self.set_order(Order { state: OrderState::Refunded, updated_at: self.command.at, ..order.clone() });
         self.receipt.reason = Some(reason.to_owned());

@@ -43,6 +43,27 @@ pub struct OrderReceipt {
     pub state: OrderState,
 }
 
+/// What whoever referred the member got by the same command, or lost; on the receipt of the member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReferrerShare {
+    /// The referrer.
+    pub member_id: MemberId,
+    /// The entry in the referrer's journal.
+    pub transaction_id: TransactionId,
+    /// Which rule gave or took how much, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explanation: Vec<Outcome>,
+}
+
+/// Whose doing an entry comes from; on the receipt of the referrer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The member who was referred.
+    pub member_id: MemberId,
+    /// The entry in that member's journal.
+    pub transaction_id: TransactionId,
+}
+
 /// What a command answers when accepted. Stored as it is answered, so that a retry gets the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -110,6 +131,15 @@ pub struct Receipt {
     /// Where the account stands since, when that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<AccountStatus>,
+    /// Who referred the member, when that is said here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<MemberId>,
+    /// What whoever referred the member got or lost by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer_share: Option<ReferrerShare>,
+    /// Whose doing it comes from, when it is another member's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// What it did to the member's standing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<TierReceipt>,

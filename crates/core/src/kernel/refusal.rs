@@ -54,6 +54,8 @@ pub enum RefusalCode {
     OpenOrders,
     /// Only a captured order can be refunded.
     OrderNotCaptured,
+    /// Somebody has referred the member before.
+    AlreadyReferred,
     /// The program does not extend the life of these points in this way.
     ExtensionNotOffered,
     /// No points would live longer.
@@ -90,6 +92,7 @@ impl RefusalCode {
             Self::ProfileChanged => "profile_changed",
             Self::OpenOrders => "open_orders",
             Self::OrderNotCaptured => "order_not_captured",
+            Self::AlreadyReferred => "already_referred",
             Self::ExtensionNotOffered => "extension_not_offered",
             Self::NothingToExtend => "nothing_to_extend",
             Self::KeysUnavailable => "keys_unavailable",

@@ -3,6 +3,7 @@
 use super::batch::{Loaded, accounts_in};
 use super::decide::Draft;
 use super::receipt::Receipt;
+use super::referral::resolved;
 use super::refusal::{Refusal, RefusalCode};
 use super::tiers::PurchaseBack;
 use crate::earning::{Outcome, PreparedReturn, ReturnedPurchase};
@@ -15,6 +16,7 @@ impl Draft<'_> {
         &mut self,
         back: &PreparedReturn,
         loaded: &Loaded,
+        mut theirs: Option<&mut Self>,
     ) -> Result<PurchaseBack, Refusal> {
         let purchase = self.purchase(&back.purchase, loaded)?;
         let transaction = purchase.transaction_id.0;
@@ -23,11 +25,26 @@ impl Draft<'_> {
             Refusal::new(RefusalCode::UnknownPurchase, problem)
         })?;
         let bought = purchase.activity.as_ref().map_or(0, |activity| activity.amount);
-        let dues = back.dues(&purchase.explanation, bought, &before);
-        for (outcome, (due, amount)) in purchase.explanation.iter().zip(&dues).filter(|(_, (due, _))| *due > 0) {
-            let taken = self.take_back_outcome(outcome, *due, &purchase)?;
-            self.fall_short(outcome.currency, due - taken);
-            self.receipt.explanation.push(told(outcome, taken, *amount));
+        // What the referrer got stands behind what the member got, whether it can still be taken or not.
+        let share = purchase.referrer_share.clone();
+        let came_home = share.as_ref().and_then(|share| resolved(share.member_id, loaded));
+        let came_home = came_home.is_some_and(|(member, _)| member == self.command.member_id);
+        let own = purchase.explanation.len();
+        let shared = share.as_ref().map(|share| {
+            let (member_id, transaction_id) = (share.member_id, share.transaction_id);
+            Receipt { member_id, transaction_id, ..purchase.clone() }
+        });
+        let mut outcomes = purchase.explanation.clone();
+        outcomes.extend(share.into_iter().flat_map(|share| share.explanation));
+        let dues = back.dues(&outcomes, bought, &before);
+        for (place, (outcome, (due, amount))) in outcomes.iter().zip(&dues).enumerate() {
+            let earned_by = shared.as_ref().filter(|_| place >= own).unwrap_or(&purchase);
+            match theirs.as_deref_mut() {
+                _ if *due <= 0 => {}
+                _ if place < own || came_home => self.take_back_part(outcome, *due, *amount, earned_by)?,
+                Some(theirs) => theirs.take_back_part(outcome, *due, *amount, earned_by)?,
+                None => {}
+            }
         }
         let points = dues.into_iter().map(|(due, _)| due).collect();
         let returned = ReturnedPurchase { transaction, amount: back.amount, points };
@@ -35,6 +52,13 @@ impl Draft<'_> {
         self.receipt.returned = Some(returned);
         let in_full = before.amount < bought && before.amount.saturating_add(back.amount) >= bought;
         Ok(PurchaseBack { day: self.program.calendar.day_of(purchase.at), in_full })
+    }
+
+    fn take_back_part(&mut self, outcome: &Outcome, due: i64, amount: i64, purchase: &Receipt) -> Result<(), Refusal> {
+        let taken = self.take_back_outcome(outcome, due, purchase)?;
+        self.fall_short(outcome.currency, due - taken);
+        self.receipt.explanation.push(told(outcome, taken, amount));
+        Ok(())
     }
 
     /// The receipt of the purchase under a key, of the member or of an account that was merged into the member's.
@@ -97,6 +121,7 @@ fn told(outcome: &Outcome, taken: i64, amount: i64) -> Outcome {
     Outcome {
         points: -taken,
         amount: Some(amount),
+        act: None,
         facts: Default::default(),
         trimmed: None,
         active_at: None,

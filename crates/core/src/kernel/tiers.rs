@@ -60,6 +60,16 @@ impl Draft<'_> {
         self.reach(loaded)
     }
 
+    /// Counts growth value that came of what another member did, and reaches the tier to which it leads.
+    pub(super) fn count_share(&mut self, day: Day, first: usize, loaded: &Loaded) -> Result<(), Refusal> {
+        let growth = self.growth_of(self.receipt.explanation.get(first..).unwrap_or_default());
+        if growth == 0 {
+            return Ok(());
+        }
+        self.count_figures(day, Figures { growth, ..Figures::default() });
+        self.reach(loaded)
+    }
+
     /// Counts growth value that an operator gave or took.
     pub(super) fn count_adjustment(
         &mut self,

@@ -34,10 +34,12 @@ pub struct Account {
     pub recent: Recent,
     /// Where the member stands.
     pub standing: Standing,
+    /// Who referred the member; that account may have been merged into another since.
+    pub referrer: Option<MemberId>,
 }
 
 /// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
-/// format 3 no history, format 4 no agenda, days and standing.
+/// format 3 no history, format 4 no agenda, days, standing and referrer.
 const STATE_FORMAT: u8 = 5;
 
 /// What every format begins with.
@@ -75,7 +77,7 @@ impl Account {
         self.version += 1;
         self.last_transaction_id = transaction.id.0;
         self.last_transaction_at = self.last_transaction_at.max(transaction.at);
-        if matches!(transaction.kind, TransactionKind::Activity | TransactionKind::Redeem) {
+        if transaction.kind == TransactionKind::Redeem || receipt.activity.is_some() {
             self.last_activity_at = self.last_activity_at.max(transaction.at);
         }
         self.follow_receipt(transaction, &receipt);
@@ -92,6 +94,7 @@ impl Account {
                 self.recent.record(&activity.kind, transaction.day, activity.amount);
             }
         }
+        self.referrer = receipt.referrer.or(self.referrer);
         receipt.counted.iter().for_each(|counted| self.history.count(counted));
         if let Some(returned) = &receipt.returned {
             self.history.give_back(returned);
@@ -117,6 +120,7 @@ impl Account {
         if member == merge.from {
             self.wallets.iter_mut().for_each(|wallet| wallet.lifetime = Lifetime::default());
             self.history = History::default();
+            self.referrer = None;
             self.recent = Recent::default();
             self.standing = Standing { growth: std::mem::take(&mut self.standing.growth), ..Standing::default() };
             self.agenda = Agenda::default();
@@ -130,6 +134,9 @@ impl Account {
         self.merged_from.extend_from_slice(&merge.brought);
         self.merged_from.push(merge.from);
         self.history.merge(&merge.history);
+        // Nobody is referred by oneself.
+        self.referrer =
+            self.referrer.or(merge.referrer).filter(|referrer| *referrer != member && *referrer != merge.from);
         self.recent.merge(&merge.recent);
         self.standing.merge(&merge.standing);
         self.agenda.merge((merge.from, merge.into), &merge.agenda);
@@ -186,6 +193,7 @@ impl Account {
             agenda: &self.agenda,
             recent: &self.recent,
             standing: &self.standing,
+            referrer: self.referrer,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
     }
@@ -213,7 +221,7 @@ impl Account {
             4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
             _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
-        let ((agenda, recent, standing), _): ((Agenda, Recent, Standing), _) =
+        let ((agenda, recent, standing, referrer), _): ((Agenda, Recent, Standing, Option<MemberId>), _) =
             if format < 5 { (Default::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         Ok(Self {
             version,
@@ -227,6 +235,7 @@ impl Account {
             agenda,
             recent,
             standing,
+            referrer,
         })
     }
 }
@@ -243,6 +252,7 @@ struct StateRef<'a> {
     agenda: &'a Agenda,
     recent: &'a Recent,
     standing: &'a Standing,
+    referrer: Option<MemberId>,
 }
 
 #[cfg(test)]

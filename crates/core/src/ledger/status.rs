@@ -58,6 +58,9 @@ pub struct Merge {
     pub lifetimes: Vec<(CurrencyId, Lifetime)>,
     /// When the member last did something on the account that ends.
     pub last_activity_at: Timestamp,
+    /// Who had referred the member on the account that ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<MemberId>,
     /// What the account that ends remembers of activities: the account that goes on takes it in.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub history: History,

@@ -106,6 +106,8 @@ pub enum TransactionKind {
     Erase = 11,
     /// The member's profile was changed.
     Profile = 12,
+    /// Somebody whom the member has referred did something that gives to the member, or takes back.
+    Referral = 13,
     /// The member paid for points to live longer.
     Extend = 15,
 }
@@ -126,6 +128,7 @@ impl TransactionKind {
             Self::Refund,
             Self::Erase,
             Self::Profile,
+            Self::Referral,
             Self::Extend,
         ]
         .into_iter()
@@ -152,6 +155,7 @@ impl TransactionKind {
             Self::Refund => "refund",
             Self::Erase => "erase",
             Self::Profile => "profile",
+            Self::Referral => "referral",
             Self::Extend => "extend",
         }
     }

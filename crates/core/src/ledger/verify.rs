@@ -118,7 +118,11 @@ impl Verifier {
         if extending.values().any(|points| *points != 0) {
             problems.push("an extension took out other points than it put in".to_owned());
         }
-        let tells_more = transaction.kind.changes_status() || transaction.kind == TransactionKind::Activity;
+        let tells_more = transaction.kind.changes_status()
+            || matches!(
+                transaction.kind,
+                TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral
+            );
         let tells = |part: &str| transaction.receipt.contains(part);
         if tells_more || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{") {
             match serde_json::from_str(&transaction.receipt) {
@@ -173,6 +177,10 @@ impl Verifier {
                 "was merged from {:?}, but its transactions say {:?}",
                 stored.merged_from, rebuilt.merged_from
             ));
+        }
+        if stored.referrer != rebuilt.referrer {
+            problems
+                .push(format!("is referred by {:?}, but its transactions say {:?}", stored.referrer, rebuilt.referrer));
         }
         // What an account did before its history was kept is in the journal, but not in the account.
         if !stored.history.partial && stored.history != rebuilt.history {

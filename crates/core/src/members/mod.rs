@@ -1,9 +1,11 @@
 //! Members: the profile, and the references by which the world outside knows them.
 
+mod birthday;
 mod card;
 mod card_number;
 mod patch;
 
+pub use birthday::has_birthday;
 pub use card::{CardError, CardKey, CardPublicKey, STEP_SECONDS, verify_card};
 pub use card_number::{card_number, grouped_card_number, parse_card_number};
 

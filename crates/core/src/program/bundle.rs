@@ -8,7 +8,8 @@ use super::documents::{Document, is_json};
 use super::expiry::Expiry;
 use super::life::Life;
 use super::position::{json_problem, toml_problem};
-use crate::earning::{Campaign, Cap, ProgramCap, Rule, validate_caps};
+use super::template::Template;
+use crate::earning::{Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::rewards::Reward;
@@ -38,6 +39,15 @@ impl Text {
                 .or_else(|| texts.values().next())
                 .map_or("", String::as_str),
         }
+    }
+
+    /// The text in all its languages.
+    pub(super) fn all(&self) -> impl Iterator<Item = &String> {
+        let (one, many) = match self {
+            Self::One(text) => (Some(text), None),
+            Self::Many(texts) => (None, Some(texts.values())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
     }
 
     pub(crate) fn validate(&self, field: &str) -> Result<(), String> {
@@ -127,6 +137,9 @@ pub struct Bundle {
     /// Its campaigns, to which rules may belong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub campaigns: Vec<Campaign>,
+    /// Its messages to members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<Template>,
     /// Its tiers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<Tier>,
@@ -162,6 +175,7 @@ impl Bundle {
             currencies: all(documents, "currency")?,
             rules: all(documents, "rule")?,
             campaigns: all(documents, "campaign")?,
+            templates: all(documents, "template")?,
             tiers: all(documents, "tier")?,
             rewards: all(documents, "reward")?,
         })
@@ -187,7 +201,13 @@ impl Bundle {
         unique("reward", self.rewards.iter().map(|reward| reward.id.as_str()))?;
         unique("campaign", self.campaigns.iter().map(|campaign| campaign.id.as_str()))?;
         unique("tier", self.tiers.iter().map(|tier| tier.id.as_str()))?;
+        unique("template", self.templates.iter().map(|template| template.id.as_str()))?;
         self.currencies.iter().try_for_each(Currency::validate)?;
+        self.templates.iter().try_for_each(|template| {
+            let what = format!("template `{}`", template.id);
+            check_id(&what, &template.id)?;
+            template.validate().map_err(|problem| format!("{what}: {problem}"))
+        })?;
         self.validate_tiers()?;
         self.campaigns.iter().try_for_each(|campaign| self.validate_campaign(campaign))?;
         self.rewards.iter().try_for_each(|reward| self.validate_reward(reward))?;
@@ -233,6 +253,7 @@ impl Bundle {
             rule.validate(rules.get(..index).unwrap_or_default()).map_err(|problem| format!("{what}: {problem}"))?;
             self.check_currency(&what, rule.currency)?;
             self.check_campaign(&what, rule)?;
+            self.check_named(&what, &rule.effect)?;
             let Some(exclusive) = &rule.exclusive else { return Ok(()) };
             let first = groups.entry(&exclusive.group).or_insert(rule);
             let same_choice = first.exclusive.as_ref().is_some_and(|other| other.choose == exclusive.choose);
@@ -262,6 +283,19 @@ impl Bundle {
         match &rule.arm {
             Some(arm) if !campaign.arms.iter().any(|known| known.id == *arm) => {
                 Err(format!("{what}: the campaign `{id}` has no arm `{arm}`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that what an effect names is there.
+    fn check_named(&self, what: &str, effect: &Effect) -> Result<(), String> {
+        match effect {
+            Effect::Message { template } if !self.templates.iter().any(|known| known.id == *template) => {
+                Err(format!("{what}: there is no template `{template}`"))
+            }
+            Effect::IssueReward { reward, .. } if !self.rewards.iter().any(|known| known.id == *reward) => {
+                Err(format!("{what}: there is no reward `{reward}`"))
             }
             _ => Ok(()),
         }
@@ -302,6 +336,9 @@ impl Bundle {
         }
         for (position, campaign) in self.campaigns.iter().enumerate() {
             documents.push(document("campaign", &campaign.id, position, campaign)?);
+        }
+        for (position, template) in self.templates.iter().enumerate() {
+            documents.push(document("template", &template.id, position, template)?);
         }
         for (position, tier) in self.tiers.iter().enumerate() {
             documents.push(document("tier", &tier.id, position, tier)?);

@@ -169,6 +169,8 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("rule", "effect.step" | "pending_days") => Sense::Less,
         ("rule", "condition" | "effect.lines" | "campaign" | "arm" | "exclusive") => Sense::Narrows,
         ("rule", "trigger") => Sense::Includes,
+        ("rule", "effect.quantity") => Sense::More,
+        ("rule", "effect.text" | "effect.template") | ("template", "subject" | "text") => Sense::Same,
         ("rule", "stop") => Sense::Bars,
         ("rule", "pending_until") => Sense::Gives,
         ("rule", "funding") => Sense::Same,
@@ -208,7 +210,7 @@ fn appeared(kind: &str, document: &Value) -> Verdict {
         "rule" if has("stop") || has("exclusive") => Verdict::Unclear,
         "rule" | "reward" | "currency" => Verdict::Better,
         // It gives nothing by itself: its rules do.
-        "campaign" => Verdict::Neutral,
+        "campaign" | "template" => Verdict::Neutral,
         _ => Verdict::Unclear,
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::bundle::{Bundle, Currency, ProgramSettings};
 use super::position::{json_problem, toml_problem};
+use super::template::Template;
 use crate::earning::{Campaign, Rule};
 use crate::limits;
 use crate::rewards::Reward;
@@ -34,7 +35,7 @@ pub struct Document {
 }
 
 /// The kinds of documents, in the order of a program file.
-pub const KINDS: [&str; 6] = ["program", "currency", "rule", "campaign", "tier", "reward"];
+pub const KINDS: [&str; 7] = ["program", "currency", "rule", "campaign", "tier", "template", "reward"];
 
 /// A change of one document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +71,7 @@ pub fn typed(kind: &str, document: &Value) -> Result<Value, String> {
         "currency" => same::<Currency>,
         "rule" => same::<Rule>,
         "campaign" => same::<Campaign>,
+        "template" => same::<Template>,
         "tier" => same::<Tier>,
         "reward" => same::<Reward>,
         _ => return Err(unknown_kind(kind)),
@@ -91,6 +93,7 @@ pub fn parse_document(kind: &str, text: &str) -> Result<Value, String> {
         "currency" => read::<Currency>(text),
         "rule" => read::<Rule>(text),
         "campaign" => read::<Campaign>(text),
+        "template" => read::<Template>(text),
         "tier" => read::<Tier>(text),
         "reward" => read::<Reward>(text),
         _ => Err(unknown_kind(kind)),

@@ -9,6 +9,7 @@ mod expiry;
 mod life;
 mod position;
 mod snapshot;
+mod template;
 mod value;
 mod versions;
 
@@ -25,5 +26,6 @@ pub use life::{
     Call, Decay, Every, Extension, Interest, Life, PaidExtension, Reminders, Shortfall, SpendExtension, percent_of,
 };
 pub use snapshot::Program;
+pub use template::Template;
 pub use value::{Floating, POINT_VALUE, PointValue, ValueVersion};
 pub use versions::Versions;

@@ -11,6 +11,7 @@ use super::bundle::{Currency, ProgramSettings, money_digits};
 use super::documents::Document;
 use super::expiry::{Expiry, Granule};
 use super::life::Life;
+use super::template::Template;
 use super::value::{POINT_VALUE, PointValue, ValueVersion};
 use super::versions::Versions;
 use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Per, Rule, Window};
@@ -45,8 +46,10 @@ pub struct Snapshot {
     /// Whether rules for changes of the tier have budgets that members share.
     pub tier_changes_share: bool,
     tracked: BTreeMap<String, Vec<Window>>,
+    tracked_referred: BTreeMap<String, Vec<Window>>,
     by_day: BTreeSet<String>,
     rewards: BTreeMap<String, Reward>,
+    templates: BTreeMap<String, Versions<Template>>,
     pub(super) values: BTreeMap<CurrencyId, Vec<ValueVersion>>,
     all_settings: Versions<ProgramSettings>,
     all_currencies: BTreeMap<CurrencyId, Versions<Currency>>,
@@ -94,6 +97,7 @@ impl Program {
         let mut all_settings = Versions::default();
         let mut all_currencies: BTreeMap<CurrencyId, Versions<Currency>> = BTreeMap::new();
         let mut all_rewards: BTreeMap<String, Versions<Reward>> = BTreeMap::new();
+        let mut templates: BTreeMap<String, Versions<Template>> = BTreeMap::new();
         let mut values: BTreeMap<&str, Vec<ValueVersion>> = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
@@ -111,6 +115,10 @@ impl Program {
                 "reward" => {
                     let reward = read::<Reward>(&what, &document.body)?;
                     all_rewards.entry(document.id.clone()).or_default().add(version, from, active.then_some(reward));
+                }
+                "template" => {
+                    let template = read::<Template>(&what, &document.body)?;
+                    templates.entry(document.id.clone()).or_default().add(version, from, active.then_some(template));
                 }
                 "rule" => {
                     let rule: Rule = read(&what, &document.body)?;
@@ -149,11 +157,13 @@ impl Program {
             tier_changes_share: tier_changes_share(&rules, &campaigns, &all_settings),
             currencies: Vec::new(),
             tracked: tracked(&rules, &campaigns, all_currencies.values().flat_map(Versions::all)),
+            tracked_referred: by_kind(in_use(&rules).flat_map(|rule| rule.counted_referred())),
             by_day: by_day(&rules, &campaigns),
             rules,
             campaigns,
             rewards: BTreeMap::new(),
             values: by_currency(values, &all_currencies),
+            templates,
             settings,
             all_settings,
             all_currencies,
@@ -212,6 +222,18 @@ impl Program {
         self.tracked.get(kind).map_or(&[], Vec::as_slice)
     }
 
+    /// The windows in which accounts count what all did whom they have referred, because conditions ask for it.
+    pub fn tracked_referred(&self, kind: &str) -> &[Window] {
+        self.tracked_referred.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any rule listens to a kind of activity, or a condition or audience asks for it.
+    pub fn asks_for(&self, kind: &str) -> bool {
+        let audience = |campaign: &Arc<CompiledCampaign>| campaign.active && campaign.asks_for(kind);
+        self.rules.iter().any(|rule| rule.active && rule.asks_for(kind))
+            || self.campaigns.values().flatten().any(audience)
+    }
+
     /// Whether any rule listens to a kind of activity.
     pub fn listens(&self, kind: &str) -> bool {
         self.rules.iter().any(|rule| rule.active && rule.rule.trigger.listens(kind))
@@ -235,6 +257,11 @@ impl Program {
     /// The reward of an id, as it is shown.
     pub fn reward(&self, id: &str) -> Option<&Reward> {
         self.rewards.get(id)
+    }
+
+    /// The template of an id that is shown.
+    pub fn template(&self, id: &str) -> Option<&Template> {
+        self.templates.get(id)?.at(self.as_of)
     }
 
     /// All rewards that are shown, by id.
@@ -314,13 +341,20 @@ fn tracked<'a>(
     campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
     mut currencies: impl Iterator<Item = &'a Currency>,
 ) -> BTreeMap<String, Vec<Window>> {
-    let mut tracked: BTreeMap<String, Vec<Window>> = BTreeMap::new();
     let audiences = campaigns.values().flatten().filter(|campaign| campaign.active);
     let audiences = audiences.flat_map(|campaign| campaign.counted());
     let extends = |currency: &Currency| currency.life.extension.iter().any(|extension| extension.spend.is_some());
     let spending = currencies.any(extends).then_some((SPENDING, Window::Month));
-    let rules = rules.iter().filter(|rule| rule.active).flat_map(|rule| rule.counted());
-    for (kind, window) in rules.chain(audiences).chain(spending) {
+    by_kind(in_use(rules).flat_map(|rule| rule.counted()).chain(audiences).chain(spending))
+}
+
+fn in_use(rules: &[Arc<CompiledRule>]) -> impl Iterator<Item = &Arc<CompiledRule>> {
+    rules.iter().filter(|rule| rule.active)
+}
+
+fn by_kind<'a>(windows: impl Iterator<Item = (&'a str, Window)>) -> BTreeMap<String, Vec<Window>> {
+    let mut tracked: BTreeMap<String, Vec<Window>> = BTreeMap::new();
+    for (kind, window) in windows {
         let windows = tracked.entry(kind.to_owned()).or_default();
         if !windows.contains(&window) {
             windows.push(window);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::FACTOR_PREFIX;
 use super::level::{Period, Qualification, Span, Tier};
 use super::standing::{Figures, Held, Standing, month_of};
-use crate::earning::{CompiledRule, Effect, History, Rule, Trigger};
+use crate::earning::{Beneficiary, CompiledRule, Effect, History, Rule, Trigger};
 use crate::ledger::CurrencyId;
 use crate::time::{Calendar, Day, Timestamp};
 
@@ -122,6 +122,7 @@ impl CompiledTier {
             trigger: Trigger::One("purchase".to_owned()),
             condition: Some(format!("tier.id == '{}'", tier.id)),
             effect: Effect::Multiply { factor: factor.factor, rule: None, lines: None },
+            beneficiary: Beneficiary::Member,
             currency: factor.currency,
             funding: factor.funding,
             pending_days: factor.pending_days,

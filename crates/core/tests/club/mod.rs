@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId};
-use guerdon_core::kernel::{Batch, Command, Committed, Loaded, Receipt, Refusal};
+use guerdon_core::kernel::{Arrival, Batch, Command, Committed, Loaded, Receipt, Refusal};
 use guerdon_core::ledger::{Account, CurrencyId, Transaction};
 use guerdon_core::members::Profile;
 use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM};
@@ -28,6 +28,11 @@ pub struct Club {
 
 impl Club {
     pub fn of(program_file: &str) -> Self {
+        Self::joined(program_file, Timestamp::ZERO, &Arrival::default()).0
+    }
+
+    /// A member who joins in some way at some time, and the receipt of it.
+    pub fn joined(program_file: &str, at: Timestamp, arrival: &Arrival) -> (Self, Receipt) {
         let mut documents = Bundle::parse(program_file).unwrap().documents().unwrap();
         documents.iter_mut().for_each(|document| document.version = 1);
         let program = Program::from_documents(&documents).unwrap();
@@ -35,10 +40,9 @@ impl Club {
         let mut club = Self { program, account, committed: Vec::new(), journal: Vec::new(), ids };
         let master = Arc::new(MasterKey::new([1; 32]));
         let (keyring, _) = Keyring::generate(master, [2; SECRETS_RANDOM]).unwrap();
-        let enrolment =
-            Command::enrol(&keyring, [3; SEAL_RANDOM], MEMBER, "enrol", Timestamp::ZERO, &Profile::default());
-        club.decide(&enrolment.unwrap(), false).unwrap();
-        club
+        let enrolment = Command::enrol(&keyring, [3; SEAL_RANDOM], MEMBER, "enrol", at, &Profile::default()).unwrap();
+        let receipt = club.decide(&enrolment.welcomed(&club.program, arrival).unwrap(), false).unwrap();
+        (club, receipt)
     }
 
     pub fn decide(&mut self, command: &Command, enrolled: bool) -> Result<Receipt, Refusal> {

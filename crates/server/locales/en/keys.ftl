@@ -90,6 +90,8 @@ permission-audit-export = Export the audit log
 permission-privacy-read = See consents, registers and retention
 permission-privacy-write = Keep registers, consent texts and retention
 permission-metrics-read = Read metrics
+permission-events-read = Follow the feed of events
+permission-tasks-write = Take and end tasks
 
 permission-group-members = Members
 permission-group-orders = Orders and rewards

@@ -90,6 +90,8 @@ permission-audit-export = 导出审计日志
 permission-privacy-read = 查看授权文本、登记册和保留期限
 permission-privacy-write = 维护登记册、授权文本和保留期限
 permission-metrics-read = 读取指标
+permission-events-read = 订阅事件流
+permission-tasks-write = 领取和完成任务
 
 permission-group-members = 会员
 permission-group-orders = 订单与礼品

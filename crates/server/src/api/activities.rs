@@ -24,6 +24,52 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(record)).routes(routes!(record_batch))
 }
 
+/// One line of a purchase or return.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes guerdon_core::earning::ActivityLine")]
+struct ActivityLineView {
+    /// Stock keeping unit.
+    sku: Option<String>,
+    /// What it is called.
+    description: Option<String>,
+    /// Product category.
+    category: Option<String>,
+    /// How many, a decimal number as text.
+    #[schema(example = "6")]
+    quantity: String,
+    /// Price of one in major units of money, a decimal number as text.
+    #[schema(example = "22.05")]
+    unit_price: String,
+}
+
+/// What a member did: money with `purchase` and `return`, any other kind as rules know it.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it describes guerdon_core::earning::Activity")]
+struct ActivityView {
+    /// `purchase`, `return`, `referral`, or any other word of small letters, digits and underscores.
+    #[schema(example = "purchase")]
+    kind: String,
+    /// RFC 3339; left out: now.
+    occurred_at: Option<String>,
+    /// ISO 4217 code; left out: the program's.
+    currency: Option<String>,
+    /// Total in minor units of money, when there are no lines; positive also for a return.
+    amount: Option<i64>,
+    /// Its lines; on a return the quantities are negative or positive alike.
+    lines: Option<Vec<ActivityLineView>>,
+    /// Store, branch or device.
+    store: Option<String>,
+    /// Where the member was served: `pos`, `app`, `web`, or any other word.
+    channel: Option<String>,
+    /// On a return: the idempotency key under which its purchase was recorded.
+    purchase: Option<String>,
+    /// On a referral: who referred the member, `mem_…`.
+    referrer: Option<String>,
+    /// Anything else that rules may look at: texts by name.
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<std::collections::BTreeMap<String, String>>,
+}
+
 /// An activity of a member.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +83,7 @@ struct ActivityRequest {
     /// The caller's own number, such as an invoice number.
     reference: Option<String>,
     /// What the member did.
-    #[schema(value_type = Object, example = json!({"kind": "purchase", "currency": "GBP",
+    #[schema(value_type = ActivityView, example = json!({"kind": "purchase", "currency": "GBP",
         "lines": [{"sku": "85123A", "description": "CHRISTMAS LIGHTS", "quantity": "6", "unit_price": "22.05"}]}))]
     activity: Activity,
 }

@@ -6,7 +6,8 @@ use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use guerdon_core::hex;
 use guerdon_core::id::{MemberId, TransactionId};
-use guerdon_core::kernel::Command;
+use guerdon_core::identity::Permission;
+use guerdon_core::kernel::{Arrival, Command};
 use guerdon_core::members::{Profile, RefKind};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::approvals::ApprovalView;
+use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, Params, Path, cursor, done, id, page_limit, receipt};
 use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
@@ -38,10 +40,35 @@ pub(super) fn unknown_member(text: &str) -> Problem {
     Problem::not_found("unknown_member", format!("there is no member `{}`", text.chars().take(64).collect::<String>()))
 }
 
+/// A profile with how the member arrives: one flat object.
+struct EnrolRequest {
+    profile: Profile,
+    arrival: Arrival,
+    /// Who referred the member: `mem_…`, or the number of their card.
+    referred_by: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for EnrolRequest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let mut fields = serde_json::Map::deserialize(deserializer)?;
+        let mut arrival = serde_json::Map::new();
+        for field in ["store", "channel"] {
+            arrival.extend(fields.remove(field).map(|value| (field.to_owned(), value)));
+        }
+        let arrival = serde_json::from_value(arrival.into()).map_err(D::Error::custom)?;
+        let referred_by = fields.remove("referred_by").unwrap_or_default();
+        let referred_by = serde_json::from_value(referred_by)
+            .map_err(|_| D::Error::custom("`referred_by` must be a text: a member's id, or the number of a card"))?;
+        Ok(Self { referred_by, profile: serde_json::from_value(fields.into()).map_err(D::Error::custom)?, arrival })
+    }
+}
+
 /// Enrol a member.
 #[utoipa::path(post, path = "/v1/members", tag = "members",
     security(("key" = ["members:write@store"])), request_body(content = Object,
-    example = json!({"external_id": "17850", "name": "Ann", "email": "ann@example.org"})),
+    description = "The profile. Beside its fields `store` and `channel` say where the member joins, and `referred_by` by whom they were referred (`mem_…` or a card number), for rules with the trigger `enrol`",
+    example = json!({"external_id": "17850", "name": "Ann", "email": "ann@example.org", "channel": "app"})),
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `member_id` is the new member's", body = Object),
         (status = 409, description = "`already_enrolled`", body = Problem), (status = 422, body = Problem)))]
@@ -49,8 +76,16 @@ async fn enrol(
     State(state): State<AppState>,
     actor: Actor,
     IdempotencyKey(key): IdempotencyKey,
-    Body(profile): Body<Profile>,
+    Body(EnrolRequest { profile, mut arrival, referred_by }): Body<EnrolRequest>,
 ) -> Result<Response, Problem> {
+    if let Some(text) = &referred_by {
+        let (id, card) =
+            if text.starts_with("mem_") { (Some(text.as_str()), None) } else { (None, Some(text.as_str())) };
+        arrival.referrer = Some(named_member(&state, id, None, card).await?);
+    }
+    if arrival.store.is_some() {
+        actor.require_at(Permission::MembersWrite, arrival.store.as_deref())?;
+    }
     let command = Command::enrol(
         &state.keys(),
         rand::random(),
@@ -59,6 +94,7 @@ async fn enrol(
         state.engine.now(),
         &profile,
     )?;
+    let command = command.welcomed(&state.program(), &arrival)?;
     receipt(state.engine.submit_one(command.by(actor.name())).await)
 }
 

@@ -11,6 +11,7 @@ mod clients;
 mod configuration;
 mod currencies;
 mod drafts;
+mod events;
 mod extensions;
 pub(crate) mod extract;
 mod imports;
@@ -24,6 +25,7 @@ mod privacy;
 mod profile;
 mod rewards;
 mod statements;
+mod tasks;
 mod tiers;
 mod views;
 
@@ -45,6 +47,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(campaigns::router())
         .merge(configuration::router())
         .merge(drafts::router())
+        .merge(events::router())
+        .merge(tasks::router())
         .merge(tiers::router())
         .merge(rewards::router())
         .merge(currencies::router())

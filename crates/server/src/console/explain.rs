@@ -94,6 +94,7 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
         TransactionKind::Tick => tick_title(frame, receipt, currency),
         TransactionKind::Extend => frame.t("title-extend"),
         TransactionKind::Enrol => frame.t("kind-enrol"),
+        TransactionKind::Referral => frame.t("kind-referral"),
         TransactionKind::Close => frame.t("title-close"),
         TransactionKind::Erase => frame.t("title-erase"),
         TransactionKind::Profile => frame.t("title-profile"),
@@ -169,6 +170,13 @@ fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String
     for extended in &receipt.extended {
         let key = if extended.paid { "why-extended" } else { "why-extended-by-spend" };
         remarks.push(frame.say(key, [("count", extended.days.into())]));
+    }
+    if let Some(share) = &receipt.referrer_share {
+        let points = share.explanation.iter().map(|outcome| (outcome.currency, outcome.points));
+        for (currency, points) in points.filter(|(_, points)| *points != 0) {
+            let key = if points > 0 { "why-to-referrer" } else { "why-from-referrer" };
+            remarks.push(frame.say(key, [("points", frame.points(currency, points.saturating_abs()).into())]));
+        }
     }
     if let Some(reason) = &receipt.reason {
         remarks.push(frame.say("why-reason", [("reason", reason.as_str().into())]));

@@ -17,6 +17,8 @@ mod erasures;
 mod explain;
 mod format;
 mod frame;
+#[cfg(test)]
+mod golden;
 mod history;
 mod imports;
 mod key_form;
@@ -39,6 +41,7 @@ mod sign_in;
 mod sso;
 mod statement;
 mod summary;
+mod tasks;
 mod tier;
 mod trouble;
 mod why;
@@ -97,6 +100,7 @@ pub fn pages() -> Pages {
         .and(drafts::pages())
         .and(draft_edit::pages())
         .and(dry_run::pages())
+        .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())
         .and(operators::pages())

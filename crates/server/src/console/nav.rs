@@ -23,6 +23,8 @@ pub enum Place {
     DryRun,
     /// What waits for another operator.
     Approvals,
+    /// What rules ask operators to do.
+    Tasks,
     /// The audit log.
     Audit,
     /// The transparency log.
@@ -66,6 +68,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
         "nav-group-control",
         &[
             (Place::Approvals, "/console/approvals", "nav-approvals", Some(Permission::ApprovalsRead)),
+            (Place::Tasks, "/console/tasks", "nav-tasks", Some(Permission::TasksWrite)),
             (Place::Audit, "/console/audit", "nav-audit", Some(Permission::AuditRead)),
             (Place::Proofs, "/console/proofs", "nav-proofs", None),
         ],

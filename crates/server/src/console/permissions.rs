@@ -29,11 +29,10 @@ pub struct Group {
 fn group(permission: Permission) -> &'static str {
     use Permission::*;
     match permission {
-        MembersRead | MembersWrite | MembersAdjust | MembersMerge | MembersClose | CardsVerify | ActivitiesWrite => {
-            "members"
-        }
+        MembersRead | MembersWrite | MembersAdjust | MembersMerge | MembersClose | CardsVerify | ActivitiesWrite
+        | TasksWrite => "members",
         OrdersRead | OrdersWrite | OrdersRefund | RewardsRead => "orders",
-        ReportsRead | ProgramRead | ProgramWrite | ImportsWrite | MetricsRead => "program",
+        ReportsRead | ProgramRead | ProgramWrite | ImportsWrite | MetricsRead | EventsRead => "program",
         ApprovalsRead | ApprovalsDecide | AuditRead | AuditExport => "control",
         OperatorsRead | OperatorsWrite | ClientsRead | ClientsWrite => "access",
         MembersReveal | MembersExport | MembersErase | PrivacyRead | PrivacyWrite | KeysRotate => "data",

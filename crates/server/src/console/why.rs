@@ -1,7 +1,7 @@
 //! One sentence for what one rule gave, took back or did not give.
 
 use fluent_templates::fluent_bundle::FluentValue;
-use guerdon_core::earning::{CapScope, Outcome, Per, Trim};
+use guerdon_core::earning::{Act, CapScope, Outcome, Per, Trim};
 use guerdon_core::kernel::Receipt;
 use guerdon_core::ledger::CurrencyId;
 
@@ -28,6 +28,9 @@ fn reason(frame: &Frame, outcome: &Outcome, receipt: &Receipt) -> String {
     if let Some(stopper) = &outcome.stopped_by {
         return frame.say("why-stopped", [("rule", rule), ("other", other(stopper))]);
     }
+    if let Some(act) = outcome.act.as_ref().filter(|_| outcome.trimmed.is_none()) {
+        return act_sentence(frame, act, rule);
+    }
     if outcome.points == 0 && outcome.trimmed.is_some() {
         return frame.say("why-nothing", [("rule", rule)]);
     }
@@ -45,6 +48,19 @@ fn reason(frame: &Frame, outcome: &Outcome, receipt: &Receipt) -> String {
         };
     }
     by_rate(frame, outcome, &receipt.explanation, points, rule)
+}
+
+/// What a rule did besides giving points.
+fn act_sentence(frame: &Frame, act: &Act, rule: FluentValue<'_>) -> String {
+    match act {
+        Act::Task => frame.say("why-task", [("rule", rule)]),
+        Act::Message { .. } => frame.say("why-message", [("rule", rule)]),
+        Act::Reward { reward, quantity, out_of_stock, .. } => {
+            let key = if *out_of_stock { "why-reward-sold-out" } else { "why-reward" };
+            let (quantity, reward) = (super::format::number(*quantity), frame.reward_name(reward));
+            frame.say(key, [("rule", rule), ("quantity", quantity.into()), ("reward", reward.into())])
+        }
+    }
 }
 
 /// Points for money, a share of another rule, or a fixed number.
@@ -95,6 +111,8 @@ fn limit(frame: &Frame, currency: CurrencyId, trim: &Trim) -> String {
         (None, count) => format!("{} ×", format::number(count.unwrap_or_default())),
     };
     let key = match trim.cap {
+        CapScope::Rule if trim.offered == 0 => "why-limit-of-rule-on-acts",
+        CapScope::Campaign if trim.offered == 0 => "why-limit-of-campaign-on-acts",
         CapScope::Rule => "why-limit-of-rule",
         CapScope::Campaign => "why-limit-of-campaign",
         CapScope::Program => "why-limit-of-program",

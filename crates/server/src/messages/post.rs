@@ -105,6 +105,13 @@ impl Post {
         Ok(())
     }
 
+    /// Sends a message and waits for what becomes of it. True: it was taken at the other end.
+    pub async fn deliver(&self, message: Message) -> bool {
+        let Some(sender) = self.inner.sender(message.to.channel()).cloned() else { return false };
+        let Ok(place) = Arc::clone(&self.inner.places).acquire_owned().await else { return false };
+        deliver(Arc::clone(&self.inner), sender, message, place).await
+    }
+
     /// Tells someone something, where that can be done. Whoever tells it goes on in any case: the same stands on a page.
     pub fn notify(&self, notice: &Notice<'_>, language: Language, program: &str, to: Address) -> bool {
         if !self.takes(to.channel()) {
@@ -149,15 +156,15 @@ impl Inner {
     }
 }
 
-async fn deliver(inner: Arc<Inner>, sender: Arc<dyn Sender>, message: Message, place: OwnedSemaphorePermit) {
+async fn deliver(inner: Arc<Inner>, sender: Arc<dyn Sender>, message: Message, place: OwnedSemaphorePermit) -> bool {
     let (kind, to) = (message.kind, inner.digest(&message));
     let mut waits = inner.waits.iter();
-    loop {
+    let sent = loop {
         let error = match inner.try_once(sender.as_ref(), &message).await {
             Ok(()) => {
                 tracing::debug!(kind, to, "a message was sent");
                 count(kind, "sent");
-                break;
+                break true;
             }
             Err(error) => error,
         };
@@ -170,11 +177,12 @@ async fn deliver(inner: Arc<Inner>, sender: Arc<dyn Sender>, message: Message, p
             _ => {
                 tracing::error!(kind, to, %error, "a message was given up");
                 count(kind, "failed");
-                break;
+                break false;
             }
         }
-    }
+    };
     drop(place);
+    sent
 }
 
 fn count(kind: &'static str, outcome: &'static str) {

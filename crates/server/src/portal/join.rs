@@ -6,7 +6,7 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::{Command, Receipt};
+use guerdon_core::kernel::{Arrival, Command, Receipt};
 use guerdon_core::limits;
 use guerdon_core::members::Profile;
 use guerdon_store::{CommandError, Record, RecordChange};
@@ -271,7 +271,9 @@ fn profile(frame: &Frame, proven: &Proven, wishes: &Wishes) -> Profile {
 /// Enrols the member. The proof is the key: the same form sent twice makes one member.
 async fn enrol(state: &AppState, proof: &str, profile: &Profile) -> Result<MemberId, CommandError> {
     let (key, now) = (format!("join {proof}"), state.engine.now());
+    let arrival = Arrival { channel: Some("portal".to_owned()), ..Arrival::default() };
     let command = Command::enrol(&state.keys(), random_bytes(), state.engine.new_member_id(), &key, now, profile)
+        .and_then(|command| command.welcomed(&state.program(), &arrival))
         .map_err(CommandError::Refused)?;
     let reply = state.engine.submit_one(command.from_channel("portal")).await?;
     let receipt: Receipt =

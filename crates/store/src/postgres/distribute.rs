@@ -7,7 +7,7 @@ use super::store_error;
 use crate::StoreError;
 
 /// Copied to every node: small, or read by everyone.
-const REFERENCE: &[&str] = &["meta", "document", "lease", "log_head"];
+const REFERENCE: &[&str] = &["meta", "document", "lease", "log_head", "feed_head"];
 /// Table, distribution column, and the table whose shards it lies beside.
 const DISTRIBUTED: &[(&str, &str, &str)] = &[
     ("account", "member_id", "none"),
@@ -16,6 +16,8 @@ const DISTRIBUTED: &[(&str, &str, &str)] = &[
     ("transfer", "member_id", "account"),
     ("activity", "member_id", "account"),
     ("orders", "member_id", "account"),
+    ("event", "member_id", "account"),
+    ("feed", "number", "none"),
     ("member_ref", "digest", "none"),
     ("stock", "reward_id", "none"),
     ("budget", "name", "none"),

@@ -3,6 +3,7 @@
 mod audit;
 mod connection;
 mod distribute;
+mod feed;
 mod hosts;
 mod log;
 mod members;

@@ -17,11 +17,11 @@ use tokio::runtime::Runtime;
 
 use super::connection::{self, LEASE_TIME};
 use super::record::Appended;
-use super::{audit, distribute, log, members, prefetch, record, store_error, write};
+use super::{audit, distribute, feed, log, members, prefetch, record, store_error, write};
 use crate::log::{LogGrowth, LogHead, OutboxBatch, log_keys};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cells};
-use crate::{Record, RecordChange, Store, StoreError};
+use crate::{Record, RecordChange, Store, StoreError, ToldEvent};
 
 /// The lease of the node that lets due things happen.
 const TICK_LEASE: &str = "job tick";
@@ -328,6 +328,14 @@ impl Store for PostgresStore {
     fn lease(&mut self, name: &str) -> Result<bool, StoreError> {
         let holder = self.holder.clone();
         self.run(async |connection| connection::lease(connection, name, &holder).await)
+    }
+
+    fn tell(&mut self, limit: usize, now: Timestamp, keep_from: Timestamp) -> Result<usize, StoreError> {
+        self.run(async |connection| feed::tell(connection, limit, now, keep_from).await)
+    }
+
+    fn feed(&mut self, after: i64, limit: usize) -> Result<Vec<ToldEvent>, StoreError> {
+        self.run(async |connection| feed::read(connection, after, limit).await)
     }
 
     fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {

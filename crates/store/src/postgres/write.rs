@@ -9,7 +9,7 @@ use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
 use sqlx::{Connection, Row};
 
-use super::{log, members, store_error};
+use super::{feed, log, members, store_error};
 use crate::StoreError;
 use crate::log::{Leaf, leaves};
 
@@ -52,6 +52,7 @@ async fn rest(connection: &mut PgConnection, changes: &Changes) -> Done {
     activities(&mut *connection, changes).await?;
     members::write(&mut *connection, changes).await?;
     orders(&mut *connection, changes).await?;
+    feed::write(&mut *connection, changes).await?;
     log::write_outbox(&mut *connection, &leaves).await?;
     stock(&mut *connection, changes).await?;
     budgets(&mut *connection, changes).await

@@ -80,7 +80,8 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     let touched: Vec<i64> = touched.query_map([from], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let profiles = changed_profiles(connection, from)?;
     let transactions = connection.execute("DELETE FROM txn WHERE txn_id >= ?1", [from])?;
-    for (table, column) in [("transfer", "txn_id"), ("activity", "txn_id"), ("orders", "order_id")] {
+    let records_of = [("transfer", "txn_id"), ("activity", "txn_id"), ("orders", "order_id")];
+    for (table, column) in records_of.into_iter().chain([("event", "txn_id"), ("feed", "txn_id")]) {
         connection.execute(&format!("DELETE FROM {table} WHERE {column} >= ?1"), [from])?;
     }
     connection.execute("DELETE FROM document WHERE effective_from >= ?1", [until.as_millis()])?;

@@ -2,7 +2,7 @@
 
 use guerdon_core::earning::{BudgetChange, BudgetKey, Spent};
 use guerdon_core::kernel::{Changes, Footprint, Loaded, Receipt};
-use guerdon_core::ledger::{TransactionKind, Verifier};
+use guerdon_core::ledger::Verifier;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::store::{foreign, read};
@@ -60,12 +60,12 @@ pub(super) fn audit(connection: &Connection, verifier: &mut Verifier) -> rusqlit
 /// What is left of the journal says what was taken.
 pub(super) fn recount(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM budget", [])?;
-    let mut taken = connection.prepare("SELECT receipt FROM txn WHERE kind = ?1 AND receipt LIKE '%\"budgets\":%'")?;
+    let mut taken = connection.prepare("SELECT receipt FROM txn WHERE receipt LIKE '%\"budgets\":%'")?;
     let mut add = connection.prepare(
         "INSERT INTO budget (name, period, ends_at, count, points) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO UPDATE SET count = count + excluded.count, points = points + excluded.points",
     )?;
-    for receipt in taken.query_map([TransactionKind::Activity as i64], |row| row.get::<_, String>(0))? {
+    for receipt in taken.query_map([], |row| row.get::<_, String>(0))? {
         let receipt: Receipt = serde_json::from_str(&receipt?).map_err(|error| foreign(error.to_string()))?;
         for Spent { key, count, points } in receipt.budgets {
             add.execute(params![key.name, key.window.name(), key.ends_at.as_millis(), count, points])?;

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sealed.sql"),
     include_str!("merge.sql"),
     include_str!("budget.sql"),
+    include_str!("event.sql"),
 ];
 
 /// A data directory that this process alone writes to, until it is dropped.

@@ -4,6 +4,7 @@ mod backup;
 mod bare;
 mod budget;
 mod directory;
+mod feed;
 mod log;
 mod members;
 mod merge;

@@ -20,11 +20,11 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{budget, log, members, record, store_error};
+use super::{budget, feed, log, members, record, store_error};
 use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cell};
-use crate::{Record, RecordChange, Store, StoreError};
+use crate::{Record, RecordChange, Store, StoreError, ToldEvent};
 
 /// Bytes of log from which on the checkpointer copies it into the database file. A longer log is copied more cheaply,
 /// because a page that changed often is copied once.
@@ -140,6 +140,7 @@ impl SqliteStore {
             write_stock(&transaction, reward, *change)?;
         }
         budget::write(&transaction, changes)?;
+        feed::write(&transaction, changes).map_err(store_error)?;
         log::write_outbox(&transaction, &leaves).map_err(store_error)?;
         transaction.commit().map_err(store_error)
     }
@@ -423,6 +424,14 @@ impl Store for SqliteStore {
 
     fn drop_plain_members(&mut self) -> Result<(), StoreError> {
         members::drop_plain_members(&mut self.connection).map_err(store_error)
+    }
+
+    fn tell(&mut self, limit: usize, now: Timestamp, keep_from: Timestamp) -> Result<usize, StoreError> {
+        feed::tell(&mut self.connection, limit, now, keep_from).map_err(store_error)
+    }
+
+    fn feed(&mut self, after: i64, limit: usize) -> Result<Vec<ToldEvent>, StoreError> {
+        feed::read_feed(&self.connection, after, limit).map_err(store_error)
     }
 
     fn outbox(&mut self, limit: usize) -> Result<Vec<OutboxBatch>, StoreError> {

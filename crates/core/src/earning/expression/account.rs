@@ -12,7 +12,7 @@ use crate::earning::Window;
 use crate::earning::recent::rolling_days;
 
 /// The variables that only the account knows.
-pub(super) const ACCOUNT: [&str; 3] = ["history", "member", "tier"];
+pub(super) const ACCOUNT: [&str; 4] = ["history", "member", "tier", "referrer"];
 
 /// Something that the account knows, as a whole number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,12 @@ pub enum Fact {
     Count(String, Window),
     /// Their money in minor units.
     Amount(String, Window),
+    /// Whether somebody referred the member: 1, or 0.
+    Referred,
+    /// Activities of a kind in the window of this one, before it, of all whom the same member has referred.
+    ReferredCount(String, Window),
+    /// Their money in minor units.
+    ReferredAmount(String, Window),
     /// Activities of a kind on so many local days up to this one's, before it.
     CountOfDays(String, u16),
     /// Their money in minor units.
@@ -43,6 +49,19 @@ pub enum Fact {
     TierRankBefore,
     /// Whether the member's tier has an id.
     TierIs(String),
+}
+
+impl Fact {
+    /// Whether it is about a kind of activity of the member.
+    pub(in crate::earning) fn is_about(&self, kind: &str) -> bool {
+        match self {
+            Self::DaysSinceKind(known) | Self::Streak(known) | Self::Count(known, _) | Self::Amount(known, _) => {
+                known == kind
+            }
+            Self::CountOfDays(known, _) | Self::AmountOfDays(known, _) => known == kind,
+            _ => false,
+        }
+    }
 }
 
 /// A comparison or an operation on two whole numbers.
@@ -165,6 +184,15 @@ impl AccountCondition {
             ["member", "available"] => Fact::Available,
             ["member", "earned"] => Fact::Earned,
             ["member", "redeemed"] => Fact::Redeemed,
+            ["member", "referred"] => Fact::Referred,
+            ["referrer", kind, window, what] => {
+                let window = Window::counted(window).ok_or_else(|| unable(part))?;
+                let kind = (*kind).to_owned();
+                match *what {
+                    "count" => Fact::ReferredCount(kind, window),
+                    _ => Fact::ReferredAmount(kind, window),
+                }
+            }
             ["tier", "rank"] => Fact::TierRank,
             ["tier", "rank_before"] => Fact::TierRankBefore,
             ["tier", "id"] => return Err(unable_tier(part)),
@@ -253,7 +281,7 @@ fn unable(part: &IdedExpr) -> Problem {
     if of_tier.is_some() {
         return unable_tier(part);
     }
-    let text = "the history and the member can only be compared and calculated with as whole numbers";
+    let text = "the history, the member and the referrer can only be compared and calculated with as whole numbers";
     Problem { part: part.id, text: text.to_owned() }
 }
 

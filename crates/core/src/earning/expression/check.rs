@@ -30,6 +30,8 @@ pub(super) enum Kind {
     History,
     HistoryOf,
     HistoryIn,
+    Referrer,
+    ReferredOf,
 }
 
 /// What is wrong, and with which part.
@@ -59,6 +61,7 @@ pub(super) fn variable(name: &str) -> Option<Kind> {
         "member" => Kind::Member,
         "tier" => Kind::Tier,
         "history" => Kind::History,
+        "referrer" => Kind::Referrer,
         _ => return None,
     })
 }
@@ -83,6 +86,7 @@ fn fields(of: &Kind) -> &'static [(&'static str, Kind)] {
             ("available", Kind::Int(0, MOST_IN_ALL)),
             ("earned", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
             ("redeemed", Kind::Int(-MOST_IN_ALL, MOST_IN_ALL)),
+            ("referred", FLAG),
         ],
         Kind::Tier => &[("id", TEXT), ("rank", Kind::Int(0, 99)), ("rank_before", Kind::Int(0, 99))],
         Kind::HistoryOf => &[("streak", COUNT), ("days_since", COUNT)],
@@ -129,6 +133,8 @@ impl<'a> Scope<'a> {
             Kind::Attributes => Some(Kind::Text),
             Kind::History if field == "days_since" => Some(COUNT),
             Kind::History => Some(Kind::HistoryOf),
+            Kind::Referrer => Some(Kind::ReferredOf),
+            Kind::ReferredOf if Window::counted(field).is_some() => Some(Kind::HistoryIn),
             Kind::HistoryOf if Window::counted(field).is_some() || rolling_days(field).is_some() => {
                 Some(Kind::HistoryIn)
             }
@@ -139,8 +145,10 @@ impl<'a> Scope<'a> {
             Some(kind) => Ok(kind),
             None => {
                 let mut known: Vec<&str> = fields(&of).iter().map(|(name, _)| *name).collect();
-                if of == Kind::HistoryOf {
+                if matches!(of, Kind::HistoryOf | Kind::ReferredOf) {
                     known.extend(Window::COUNTED.map(Window::name));
+                }
+                if of == Kind::HistoryOf {
                     known.push("last_1_days to last_365_days");
                 }
                 let known =
@@ -331,5 +339,6 @@ fn called(kind: &Kind) -> &'static str {
         Kind::History => "the history",
         Kind::HistoryOf => "the history of a kind",
         Kind::HistoryIn => "the history of a window",
+        Kind::Referrer | Kind::ReferredOf => "what the referred did",
     }
 }
