@@ -172,7 +172,9 @@ impl<'p> Side<'p> {
         self.report.activities += u64::from(at >= self.period.from);
         let prepared = prepare(program, member, activity, at);
         let decided =
-            prepared.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem)).and_then(|prepared| {
+            prepared.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem)).and_then(|mut prepared| {
+                // Members are replayed one by one: what goes to whoever referred them is left out.
+                prepared.referrer = None;
                 let command = Command::replayed(member, at, Action::Record(Box::new(prepared)));
                 replay(program, command, key.is_some(), &self.loaded, &mut self.ids)
             });

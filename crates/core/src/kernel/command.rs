@@ -428,6 +428,7 @@ impl Command {
             at: self.at,
             action: Action::Tick,
             dry_run: self.dry_run,
+            unwritten: self.unwritten,
         }
     }
 

@@ -234,6 +234,7 @@ impl Iterator for Baskets {
             store: Some(format!("store-{}", member.0 % 200)),
             channel: Some("pos".to_owned()),
             purchase: None,
+            referrer: None,
             attributes: Default::default(),
         };
         Some(Entry { member, at, what: Happened::Activity { activity: Box::new(activity), key: None } })

@@ -231,6 +231,7 @@ fn basket(number: usize) -> Activity {
         store: Some(pick(&["bund", "north", "airport"], number)),
         channel: Some(pick(&["app", "pos", "web"], number / 2)),
         purchase: None,
+        referrer: None,
         attributes: [("payment".to_owned(), pick(&["wallet", "card"], number))].into(),
     }
 }

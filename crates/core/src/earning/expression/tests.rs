@@ -215,6 +215,7 @@ mod against_cel {
                 store,
                 channel,
                 purchase: None,
+                referrer: None,
                 attributes: Default::default(),
             };
             activity.attributes.extend(level.map(|level| ("level".to_owned(), level)));
