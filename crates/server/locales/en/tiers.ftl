@@ -1,6 +1,7 @@
 # Tiers in English.
 
 tier-title = Tier
+tier-heading = Tier: { $tier }
 tier-none = no tier
 tier-since = Since
 tier-good-through = Good through

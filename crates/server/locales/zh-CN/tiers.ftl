@@ -1,6 +1,7 @@
 # 会员等级。
 
 tier-title = 等级
+tier-heading = 等级：{ $tier }
 tier-none = 无等级
 tier-since = 起始
 tier-good-through = 有效期至

@@ -367,6 +367,33 @@ mod tests {
     }
 
     #[test]
+    fn a_tier_has_its_sentences() {
+        let step = |step: &str, from: &str, to: &str, growth: i64| {
+            let measure = json!({"measure": "growth", "value": growth, "needed": 5_000});
+            let by = json!({"window": {"months": 12}, "measures": [measure]});
+            json!({"step": step, "at": "2011-12-01T12:00:00Z", "from": from, "to": to, "by": by})
+        };
+        let tick = |steps: Value| receipt("tick", json!({"tier": {"steps": steps}}));
+        let reviewed = tick(json!([step("grace", "gold", "gold", 10), step("lost", "gold", "silver", 10)]));
+        assert_eq!(
+            told(Language::English, &reviewed),
+            [
+                "Tier reviewed",
+                "Tier gold is kept for a while, though it is not reached any more: 10 points of 5,000 points (in 12 months)",
+                "Tier silver since, before: gold: 10 points of 5,000 points (in 12 months)",
+            ]
+        );
+        assert_eq!(
+            told(Language::Chinese, &reviewed)[2],
+            "降至 silver，此前为 gold：10 积分 / 5,000 积分（12 个月内）"
+        );
+        let reached = tick(json!([step("renewed", "gold", "gold", 5_100), step("merged", "silver", "gold", 5_100)]));
+        let told = told(Language::English, &reached);
+        assert!(told[1].starts_with("Tier gold confirmed: 5,100"), "{told:?}");
+        assert!(told[2].starts_with("Tier gold came with the account that was merged, before: silver"), "{told:?}");
+    }
+
+    #[test]
     fn every_kind_has_a_name_in_both_languages() {
         for kind in (1..100).map_while(TransactionKind::from_code) {
             let key = format!("kind-{}", kind.name());

@@ -108,13 +108,17 @@ impl Frame {
 
     /// Points in words: `132 points`; of a further currency with its name.
     pub fn points(&self, currency: CurrencyId, points: i64) -> String {
-        let shown = self.number(currency, points);
+        self.points_as(currency, self.number(currency, points), points)
+    }
+
+    /// The same of a number that is written out already; `count` decides between one and many.
+    pub fn points_as(&self, currency: CurrencyId, shown: String, count: i64) -> String {
         match self.program.currencies.first() {
             Some(first) if first.id != currency => {
                 let name = self.program.currency(currency).map_or("", |known| known.name.get(self.language.tag()));
                 self.say("points-of-currency", [("points", shown.into()), ("currency", name.into())])
             }
-            _ => self.say("points", [("points", shown.into()), ("count", points.into())]),
+            _ => self.say("points", [("points", shown.into()), ("count", count.into())]),
         }
     }
 

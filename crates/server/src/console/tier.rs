@@ -19,7 +19,7 @@ pub(crate) struct WayLine {
 pub(crate) struct TierView {
     /// Its name, or a word for none.
     pub name: String,
-    /// Since when, until when, and what the figures are for keeping it.
+    /// The tier value, since when, until when, and what the figures are for keeping it.
     pub facts: Vec<(String, String)>,
     /// That it will be lost, unless.
     pub warning: Option<String>,
@@ -42,6 +42,10 @@ pub(crate) fn tier_view(frame: &Frame, account: &Account, now: Timestamp) -> Opt
     let held = account.standing.held.as_ref();
     let held = held.filter(|held| level.is_some_and(|level| level.tier.id == held.tier));
     let mut facts = Vec::new();
+    if let Some(currency) = frame.program.tiers.growth.and_then(|growth| frame.program.currency(growth)) {
+        let name = currency.name.get(frame.language.tag()).to_owned();
+        facts.push((name, frame.number(currency.id, account.growth())));
+    }
     if let Some(held) = held {
         facts.push((frame.t("tier-since"), frame.time(held.since)));
         if held.review_at != Timestamp::NEVER && held.grace_until.is_none() {

@@ -59,7 +59,7 @@ fn by_rate(
     match (rate, outcome.amount, &outcome.of_rule) {
         (Some(rate), Some(amount), _) => {
             let one = i64::from(rate != "1") + 1;
-            let each = frame.say("points", [("points", rate.into()), ("count", one.into())]).into();
+            let each = frame.points_as(outcome.currency, rate, one).into();
             let minor = frame.program.minor_per_major();
             let step =
                 outcome.step.and_then(|step| step.checked_mul(minor.into())).and_then(|step| step.try_into().ok());

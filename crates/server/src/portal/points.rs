@@ -123,11 +123,13 @@ async fn show(
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
     let now = state.engine.now();
+    // Tier value is told with the tier.
+    let money = own.account.wallets.iter().filter(|wallet| !own.account.standing.is_growth(wallet.currency));
     let page = PointsPage {
         place: "points",
         trouble,
         seen: own.account.version,
-        wallets: own.account.wallets.iter().map(|wallet| wallet_view(&frame, &own.account, wallet, now)).collect(),
+        wallets: money.map(|wallet| wallet_view(&frame, &own.account, wallet, now)).collect(),
         tier: tier_view(&frame, &own.account, now),
         entries: rows.iter().map(|row| entry(&frame, row)).collect(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
