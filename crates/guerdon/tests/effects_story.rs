@@ -94,7 +94,7 @@ async fn rules_welcome_write_and_ask_for_calls() {
     let (status, again) = server.post("/v1/members", "ann", ann).await;
     assert_eq!((status, &again), (200, &receipt), "a retry finds what was done");
     let elsewhere = json!({ "name": "Ann", "email": "ann@example.org", "language": "en", "channel": "web" });
-    assert_eq!(server.post("/v1/members", "ann", elsewhere).await.0, 409);
+    assert_eq!(server.post("/v1/members", "ann", elsewhere).await.0, 422, "another request under the same key");
     let (status, problem) = server.post("/v1/members", "x", json!({ "name": "X", "channel": 7 })).await;
     assert_eq!(status, 400, "{problem}");
     assert_eq!(server.put(&format!("/v1/members/{member}/consents/marketing"), json!({ "given": true })).await.0, 204);

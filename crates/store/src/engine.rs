@@ -295,13 +295,7 @@ impl EngineHandle {
     pub async fn try_out(&self, command: Command, is_new: bool) -> Outcome {
         let (command, program) = (command.dry(), self.program());
         let decide = move |store: &mut dyn Store, ids: &mut IdGenerator| {
-            let commands = std::slice::from_ref(&command);
-            let mut footprint = Footprint::of(commands);
-            footprint.expect_tier_changes(&program, commands);
-            let mut loaded = store.prefetch(&footprint)?;
-            if let Some(more) = Footprint::follow_up(commands, &loaded) {
-                loaded.merge(store.prefetch(&more)?);
-            }
+            let mut loaded = Footprint::load(&program, &[&command], |footprint| store.prefetch(footprint))?;
             if is_new {
                 loaded.accounts.entry(command.member_id).or_default();
             }

@@ -181,7 +181,7 @@ fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String
     if let Some(reason) = &receipt.reason {
         remarks.push(frame.say("why-reason", [("reason", reason.as_str().into())]));
     }
-    if receipt.kind == TransactionKind::Activity && receipt.explanation.is_empty() {
+    if receipt.kind == TransactionKind::Activity && receipt.explanation.is_empty() && receipt.referrer_share.is_none() {
         remarks.push(frame.t("why-no-rule"));
     }
     remarks
