@@ -83,6 +83,12 @@ fn a_welcome_has_a_budget_that_members_share<B: Backend>() {
         .collect();
     // 300 points are there for all: 200, 100, none. All three are silver.
     assert_eq!(points, [1_200, 1_100, 1_000]);
+    // Nothing is left to try out with either.
+    let next = house.member();
+    let purchase = house.record(next, &order("2026-03-02T02:00:00Z", 1_000));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let tried = runtime.block_on(house.handle().try_out(purchase, false)).unwrap();
+    assert_eq!(serde_json::from_str::<Receipt>(&tried.receipt).unwrap().points, 1_000);
     for member in members {
         assert_eq!(tier(&mut house, member).as_deref(), Some("silver"));
     }

@@ -296,7 +296,9 @@ impl EngineHandle {
         let (command, program) = (command.dry(), self.program());
         let decide = move |store: &mut dyn Store, ids: &mut IdGenerator| {
             let commands = std::slice::from_ref(&command);
-            let mut loaded = store.prefetch(&Footprint::of(commands))?;
+            let mut footprint = Footprint::of(commands);
+            footprint.expect_tier_changes(&program, commands);
+            let mut loaded = store.prefetch(&footprint)?;
             if let Some(more) = Footprint::follow_up(commands, &loaded) {
                 loaded.merge(store.prefetch(&more)?);
             }
