@@ -158,7 +158,10 @@ fn gifts() {
     let mut town = example!("gifts");
     let letter = Event::Message { template: "welcome".to_owned() };
     for member in 1..=3 {
-        assert_eq!(town.joins(member, "2026-03-01 10:00:00", &Arrival::default()).unwrap().events, std::slice::from_ref(&letter));
+        assert_eq!(
+            town.joins(member, "2026-03-01 10:00:00", &Arrival::default()).unwrap().events,
+            std::slice::from_ref(&letter)
+        );
     }
     assert_eq!(points(&town.does(1, "2026-03-02 10:00:00", order(19_999))), want([]));
     let second = town.does(1, "2026-03-02 10:00:00", order(20_000));
