@@ -51,7 +51,7 @@ const NOON: &str = "2026-03-02 12:00:00";
 fn what_cannot_work_is_refused_at_publication() {
     let with = |rest: &str| refused(&rule("r", &format!("effect = {{ type = \"fixed_points\", points = 1 }}\n{rest}")));
     for (rest, problem) in [
-        ("condition = \"activity.net >\"", "rule `r`: `condition` is not CEL"),
+        ("condition = \"activity.net >\"", "`condition` line 1, column 15: this is not CEL"),
         (
             "condition = \"activity.net > 5 && activity.colour == ''\"",
             "rule `r`: `condition` line 1, column 29: there is no attribute `colour`",

@@ -143,7 +143,8 @@ async fn rules_are_published_by_one_and_approved_by_another() {
     let (status, problem) = mark.json("/v1/program", &broken).await;
     assert_eq!((status, problem["code"].as_str()), (422, Some("invalid_program")), "{problem}");
     let dearer = gift_club(10).replace("price = 500", "price = 600");
-    let (status, waiting) = mark.json("/v1/program", &json!({ "program": dearer, "reason": "spring" })).await;
+    let (status, waiting) =
+        mark.json("/v1/program", &json!({ "program": dearer, "reason": "spring", "override_reason": "agreed" })).await;
     assert_eq!(status, 202, "{waiting}");
     let price = async || server.get("/v1/rewards/voucher-5").await.1["price"].as_i64().unwrap();
     assert_eq!(price().await, 500);

@@ -9,6 +9,7 @@ mod birthdays;
 pub mod card;
 mod console;
 mod describe;
+mod drafts;
 pub mod edge;
 mod events;
 pub mod identity;

@@ -5,8 +5,8 @@ use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::IdGenerator;
 use guerdon_core::kernel::{Refusal, RefusalCode};
 use guerdon_core::program::{
-    Brought, Bundle, Document, DocumentChange, POINT_VALUE, check_from, check_lasting, check_retirable, newest,
-    with_changes,
+    Brought, Bundle, Document, DocumentChange, POINT_VALUE, awaited, check_from, check_lasting, check_retirable,
+    newest, with_changes,
 };
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
@@ -59,7 +59,7 @@ fn publish_with(
             if before.body == document.body && before.position == document.position && before.state == "active" {
                 continue;
             }
-            check_not_scheduled(before, now)?;
+            check_not_scheduled(&existing, &before.kind, &before.id, now)?;
         }
         let version = before.map_or(1, |before| before.version + 1);
         let effective_from = if before.is_some() { now } else { Timestamp::ZERO };
@@ -70,7 +70,7 @@ fn publish_with(
         let gone = !wanted.iter().any(|document| document.kind == before.kind && document.id == before.id);
         if gone && before.kind != POINT_VALUE && before.state == "active" {
             check_retirable(&before.kind, &before.id).map_err(refused)?;
-            check_not_scheduled(before, now)?;
+            check_not_scheduled(&existing, &before.kind, &before.id, now)?;
             published.retired.push(format!("{} {}", before.kind, before.id));
             let (version, state) = (before.version + 1, "retired".to_owned());
             added.push(Document { version, effective_from: now, state, ..before.clone() });
@@ -90,11 +90,8 @@ fn refused(problem: String) -> StoreError {
 }
 
 /// Refuses a version that would hold before one that is scheduled: what was agreed to and announced would never come.
-fn check_not_scheduled(newest: &Document, from: Timestamp) -> Result<(), StoreError> {
-    let Document { kind, id, version, effective_from, .. } = newest;
-    if *effective_from <= from {
-        return Ok(());
-    }
+fn check_not_scheduled(existing: &[Document], kind: &str, id: &str, from: Timestamp) -> Result<(), StoreError> {
+    let Some(Document { version, effective_from, .. }) = awaited(existing, kind, id, from) else { return Ok(()) };
     Err(refused(format!(
         "{kind} `{id}`: its version {version} is scheduled for {effective_from}; withdraw that first, or let the new one \
          take effect afterwards"
@@ -121,7 +118,7 @@ pub fn publish_changes(
         let version = newest.map_or(0, |newest| newest.version);
         let (kind, id) = (change.kind.clone(), change.id.clone());
         if version == change.base {
-            newest.map_or(Ok(()), |newest| check_not_scheduled(newest, from))?;
+            check_not_scheduled(&existing, &change.kind, &change.id, from)?;
             left.push(change.clone());
             brought.push(Brought { kind, id, version: version.saturating_add(1) });
         } else if newest.is_some_and(|newest| is_published(&existing, newest, change, from)) {

@@ -131,6 +131,17 @@ pub fn holding<'a>(documents: &'a [Document], kind: &str, id: &str, at: Timestam
     versions.max_by_key(|known| known.version)
 }
 
+/// The newest version of a document, when it is to come after `from` and says something else than what holds until then: what
+/// was agreed to and announced, and would never come if another version were published for `from`.
+pub fn awaited<'a>(documents: &'a [Document], kind: &str, id: &str, from: Timestamp) -> Option<&'a Document> {
+    let newest = newest(documents, kind, id).filter(|newest| newest.effective_from > from)?;
+    let same = match holding(documents, kind, id, from) {
+        Some(held) => (&held.body, &held.state) == (&newest.body, &newest.state),
+        None => newest.state != "active",
+    };
+    (!same).then_some(newest)
+}
+
 /// The documents in force at `at`: of each the version that holds, without those that are retired.
 pub fn in_force(documents: &[Document], at: Timestamp) -> Vec<Document> {
     let mut held: Vec<&Document> = documents.iter().filter(|known| known.effective_from <= at).collect();

@@ -16,8 +16,8 @@ mod versions;
 pub use bundle::{Bundle, Currency, ProgramSettings, Text};
 pub use compare::{Difference, NOTICE_DAYS, Verdict, compare, differences, earliest};
 pub use documents::{
-    Document, DocumentChange, KINDS, check_from, check_lasting, check_retirable, holding, in_force, newest, own_id,
-    parse_document, typed, with_changes,
+    Document, DocumentChange, KINDS, awaited, check_from, check_lasting, check_retirable, holding, in_force, newest,
+    own_id, parse_document, typed, with_changes,
 };
 pub use draft::{Brought, DRAFT, Draft, Move, Stage, Standing};
 pub use expiry::{Expiry, Granule, MonthDay};

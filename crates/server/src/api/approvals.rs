@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use super::extract::{Body, Params, Path};
 use crate::AppState;
 use crate::approvals::{self, Act, Approval, ApprovalPolicy, Permit, Stage};
+use crate::drafts;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -186,6 +187,10 @@ struct Publication {
     program: String,
     /// Why.
     reason: String,
+    /// Why what is for the worse for members holds at once: a program file holds from its publication. A draft may be
+    /// scheduled instead.
+    #[serde(default)]
+    override_reason: Option<String>,
 }
 
 /// Which documents a publication changed.
@@ -201,7 +206,7 @@ struct PublishedView {
 #[utoipa::path(post, path = "/v1/program", tag = "program", security(("key" = ["program:write"])),
     request_body = Publication,
     responses((status = 200, body = PublishedView), (status = 202, description = "Waits", body = ApprovalView),
-        (status = 422, description = "`invalid_program`, with the place of the error", body = Problem)))]
+        (status = 422, description = "`invalid_program`, with the place of the error; `adverse_too_soon`", body = Problem)))]
 async fn publish(
     State(state): State<AppState>,
     actor: Actor,
@@ -209,14 +214,16 @@ async fn publish(
 ) -> Result<Response, Problem> {
     // What does not compile never waits for anyone.
     let invalid = |problem: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_program", problem);
-    Bundle::parse(&publication.program).map_err(invalid)?;
-    let act = Act::Publish { program: publication.program.clone() };
-    match approvals::ask(&state, &actor, act, &publication.reason, None).await? {
+    let bundle = Bundle::parse(&publication.program).map_err(invalid)?;
+    let Publication { program, reason, override_reason } = publication;
+    drafts::check_notice(&state, &bundle, override_reason.as_deref())?;
+    let act = Act::Publish { program: program.clone(), override_reason: override_reason.clone() };
+    match approvals::ask(&state, &actor, act, &reason, None).await? {
         Permit::Waits(id) => waits(&state, &id).await,
         Permit::Now => {
             let mut event = actor.event(state.clock(), "program.publish", "");
-            event.reason = publication.reason;
-            let published = approvals::publish_program(&state, &publication.program, event).await?;
+            event.reason = approvals::with_override(&reason, override_reason.as_deref());
+            let published = approvals::publish_program(&state, &program, event).await?;
             Ok(Json(published).into_response())
         }
     }

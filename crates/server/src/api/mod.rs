@@ -8,8 +8,10 @@ mod audit;
 mod campaigns;
 mod cards;
 mod clients;
+mod configuration;
 mod currencies;
 mod events;
+mod drafts;
 mod extensions;
 pub(crate) mod extract;
 mod imports;
@@ -45,6 +47,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(campaigns::router())
         .merge(events::router())
         .merge(tasks::router())
+        .merge(configuration::router())
+        .merge(drafts::router())
         .merge(tiers::router())
         .merge(rewards::router())
         .merge(currencies::router())

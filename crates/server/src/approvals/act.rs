@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Approval, ApprovalPolicy, put_policy};
 use crate::AppState;
+use crate::drafts;
 use crate::identity::actor::{Actor, Who};
 use crate::imports;
 use crate::problem::Problem;
@@ -76,6 +77,9 @@ pub enum Act {
     Publish {
         /// The file, TOML or JSON.
         program: String,
+        /// Why what is for the worse holds at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        override_reason: Option<String>,
     },
     /// Publish what a point is worth.
     Value {
@@ -83,6 +87,18 @@ pub enum Act {
         currency: String,
         /// Major units of money for one smallest unit.
         value: Decimal,
+    },
+    /// Put a draft in force.
+    Draft {
+        /// Which, `drf_…`.
+        draft: String,
+        /// What it is about.
+        title: String,
+        /// Its how-manieth submission.
+        submission: u32,
+        /// Whether it changes something for the worse before its notice is over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        overrides: bool,
     },
     /// Export members with their personal fields.
     Reveal {
@@ -121,7 +137,7 @@ impl Act {
             Self::Adjust { .. } => Permission::MembersAdjust,
             Self::Refund { .. } => Permission::OrdersRefund,
             Self::Merge { .. } => Permission::MembersMerge,
-            Self::Publish { .. } | Self::Value { .. } => Permission::ProgramWrite,
+            Self::Publish { .. } | Self::Value { .. } | Self::Draft { .. } => Permission::ProgramWrite,
             Self::Reveal { .. } => Permission::MembersReveal,
             Self::Import { .. } => Permission::ImportsWrite,
             Self::Policy { .. } => Permission::OperatorsWrite,
@@ -131,17 +147,23 @@ impl Act {
     /// What the audit log and lists keep of it. Of a program file only its digest: the documents have their own history.
     pub fn facts(&self) -> Value {
         match self {
-            Self::Publish { program } => {
+            Self::Publish { program, override_reason } => {
                 let digest = guerdon_core::hex::encode(&crate::identity::directory::digest(program));
-                json!({ "kind": "publish", "sha256": digest })
+                match override_reason {
+                    None => json!({ "kind": "publish", "sha256": digest }),
+                    Some(reason) => json!({ "kind": "publish", "sha256": digest, "override_reason": reason }),
+                }
             }
             other => json!(other),
         }
     }
 
     /// Clears away what was kept for an act that is never to be done.
-    pub(super) async fn give_up(&self, state: &AppState) -> Result<(), Problem> {
+    pub(super) async fn give_up(&self, state: &AppState, approval: &Approval) -> Result<(), Problem> {
         match self {
+            Self::Draft { draft, submission, .. } => {
+                drafts::rejected(state, &decider(approval), draft, *submission, &approval.note).await
+            }
             Self::Import { import, .. } => imports::reject(state, import).await,
             _ => Ok(()),
         }
@@ -165,14 +187,17 @@ impl Act {
                 let command = Command::merge(*from, *into, key, state.engine.now(), reason)?.from_channel(channel);
                 submit(state, command.by(approval.requested_by.clone())).await
             }
-            Self::Publish { program } => {
+            Self::Publish { program, override_reason } => {
                 let mut event = decider(approval).event(state.clock(), "program.publish", "");
-                approval.reason.clone_into(&mut event.reason);
+                event.reason = with_override(&approval.reason, override_reason.as_deref());
                 publish_program(state, program, event).await
             }
             Self::Value { currency, value } => {
                 let value = PointValue { value: *value, reason: approval.reason.clone() };
                 publish_value(state, &decider(approval), currency, value).await
+            }
+            Self::Draft { draft, submission, .. } => {
+                drafts::agreed(state, &decider(approval), draft, *submission, &approval.note).await
             }
             Self::Reveal { export, .. } => crate::privacy::bulk::release(state, export).await,
             Self::Import { import, .. } => imports::release(state, import).await,
@@ -194,6 +219,14 @@ async fn submit(state: &AppState, command: Command) -> Result<Value, Problem> {
     let reply = state.engine.submit_one(command).await?;
     serde_json::from_str(&reply.receipt)
         .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string()))
+}
+
+/// A reason as the audit log keeps it, with why what is for the worse holds at once.
+pub fn with_override(reason: &str, override_reason: Option<&str>) -> String {
+    match override_reason {
+        None => reason.to_owned(),
+        Some(why) => format!("{reason} (before its notice was over: {why})"),
+    }
 }
 
 /// Publishes a program file, and tells of it in the same transaction. The event gets its subject here.

@@ -12,7 +12,7 @@ use guerdon_store::{CommandError, Record, RecordChange, RecordQuery, StoreError}
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-pub use act::{Act, check_value, publish_program, publish_value};
+pub use act::{Act, check_value, publish_program, publish_value, with_override};
 pub use daily::check_looks;
 pub use policy::{ApprovalPolicy, check as check_policy, policy, put_policy};
 
@@ -137,6 +137,18 @@ pub async fn ask(
     reason: &str,
     key: Option<&str>,
 ) -> Result<Permit, Problem> {
+    ask_with(state, actor, act, reason, key, &[]).await
+}
+
+/// The same where other people have had a part in it as well: they cannot decide either.
+pub async fn ask_with(
+    state: &AppState,
+    actor: &Actor,
+    act: Act,
+    reason: &str,
+    key: Option<&str>,
+    others: &[String],
+) -> Result<Permit, Problem> {
     let policy = policy(state).await?;
     if is_exempt(actor) || !(policy.holds(&act) || daily::exceeds(state, actor, &policy, &act).await?) {
         return Ok(Permit::Now);
@@ -160,12 +172,14 @@ pub async fn ask(
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", detail));
     }
     let now = state.clock();
+    let mut people = hands::behind(state, actor).await?;
+    people.extend(others.iter().filter(|other| !people.contains(other)).cloned().collect::<Vec<_>>());
     let approval = Approval {
         act,
         reason: reason.to_owned(),
         stage: Stage::Waiting,
         requested_by: actor.name(),
-        people: hands::behind(state, actor).await?,
+        people,
         requested_at: now,
         decided_by: None,
         decided_at: None,
@@ -248,7 +262,7 @@ pub async fn decide(state: &AppState, actor: &Actor, id: &str, approve: bool, no
     if approve {
         return carry_out(state, actor, id).await;
     }
-    approval.act.give_up(state).await?;
+    approval.act.give_up(state, &approval).await?;
     Ok(approval)
 }
 

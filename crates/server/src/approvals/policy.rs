@@ -58,7 +58,7 @@ impl ApprovalPolicy {
         match act {
             Act::Adjust { points, .. } => above(self.adjust_points, *points),
             Act::Refund { points, .. } => above(self.refund_points, *points),
-            Act::Publish { .. } | Act::Value { .. } => self.publish,
+            Act::Publish { .. } | Act::Value { .. } | Act::Draft { .. } => self.publish,
             Act::Reveal { members, .. } => above(self.reveal_members, *members),
             Act::Import { rows, .. } => above(self.import_rows, *rows),
             Act::Merge { points, .. } => above(self.merge_points, *points),

@@ -68,6 +68,10 @@ fn what(frame: &Frame, act: &Act) -> String {
             frame.say("approval-merge", [("from", from.into()), ("into", into.into()), ("points", points.into())])
         }
         Act::Publish { .. } => frame.t("approval-publish"),
+        Act::Draft { title, overrides, .. } => {
+            let key = if *overrides { "approval-draft-override" } else { "approval-draft" };
+            frame.say_text(key, "title", title)
+        }
         Act::Value { currency, value } => {
             let value = value.normalize().to_string();
             frame.say("approval-value", [("currency", currency.as_str().into()), ("value", value.into())])
@@ -90,6 +94,9 @@ fn about(frame: &Frame, act: &Act) -> Option<String> {
         Act::Merge { from, .. } => frame.may_see_members().then(|| format!("/console/members/{from}")),
         Act::Refund { order, .. } => frame.may_see_orders().then(|| format!("/console/orders/{order}")),
         Act::Import { import, .. } => Some(format!("/console/imports/{import}")),
+        Act::Draft { draft, .. } => {
+            frame.actor.may(Permission::ProgramRead).then(|| format!("/console/drafts/{draft}"))
+        }
         Act::Publish { .. } | Act::Value { .. } | Act::Reveal { .. } | Act::Policy { .. } => None,
     }
 }

@@ -128,7 +128,12 @@ fn concerns(act: &Act, id: MemberId) -> bool {
         Act::Adjust { member, .. } => *member == id,
         Act::Refund { member, owner, .. } => *member == id || *owner == id,
         Act::Merge { from, into, .. } => *from == id || *into == id,
-        Act::Publish { .. } | Act::Value { .. } | Act::Reveal { .. } | Act::Import { .. } | Act::Policy { .. } => false,
+        Act::Publish { .. }
+        | Act::Draft { .. }
+        | Act::Value { .. }
+        | Act::Reveal { .. }
+        | Act::Import { .. }
+        | Act::Policy { .. } => false,
     }
 }
 

@@ -7,7 +7,12 @@ mod answer;
 mod approvals;
 mod audit;
 mod changes;
+mod configuration;
 mod consents;
+mod document_form;
+mod draft_edit;
+mod drafts;
+mod dry_run;
 mod erasures;
 mod explain;
 mod format;
@@ -92,6 +97,10 @@ pub fn pages() -> Pages {
         .and(orders::pages())
         .and(approvals::pages())
         .and(tasks::pages())
+        .and(configuration::pages())
+        .and(drafts::pages())
+        .and(draft_edit::pages())
+        .and(dry_run::pages())
         .and(imports::pages())
         .and(audit::pages())
         .and(operators::pages())

@@ -11,6 +11,16 @@ pub enum Place {
     Overview,
     /// Members.
     Members,
+    /// Earning rules.
+    Rules,
+    /// Campaigns.
+    Campaigns,
+    /// Every other document.
+    Configuration,
+    /// Changes on their way.
+    Drafts,
+    /// What an activity would earn.
+    DryRun,
     /// What waits for another operator.
     Approvals,
     /// What rules ask operators to do.
@@ -44,6 +54,16 @@ type Page = (Place, &'static str, &'static str, Option<Permission>);
 
 /// The pages under “Settings”, in groups under the key of a title.
 const SETTINGS: &[(&str, &[Page])] = &[
+    (
+        "nav-group-program",
+        &[
+            (Place::Rules, "/console/rules", "nav-rules", Some(Permission::ProgramRead)),
+            (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
+            (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),
+            (Place::DryRun, "/console/dry-run", "nav-dry-run", Some(Permission::ProgramRead)),
+            (Place::Configuration, "/console/configuration", "nav-configuration", Some(Permission::ProgramRead)),
+        ],
+    ),
     (
         "nav-group-control",
         &[

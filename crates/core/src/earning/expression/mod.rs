@@ -97,6 +97,18 @@ fn told(error: &ExecutionError) -> String {
     error.to_string()
 }
 
+/// What the parser says, with the line and column of its first complaint: `ERROR: <input>:1:15: Syntax error: …`.
+fn not_cel(field: &str, errors: &str) -> String {
+    let first = errors.split_once("<input>:").map_or(errors, |(_, rest)| rest.lines().next().unwrap_or_default());
+    let mut parts = first.splitn(3, ':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(line), Some(column), Some(said)) if line.parse::<u32>().is_ok() && column.parse::<u32>().is_ok() => {
+            format!("`{field}` line {line}, column {column}: this is not CEL: {}", said.trim())
+        }
+        _ => format!("`{field}` is not CEL: {errors}"),
+    }
+}
+
 /// Refuses an expression that could fail, or that looks at what is not there. The message has its line and column.
 pub(super) fn check(field: &str, text: &str) -> Result<(), String> {
     let parsed = parse(field, text)?;
@@ -127,7 +139,7 @@ fn parse(field: &str, text: &str) -> Result<Program, String> {
     if text.len() > limits::EXPRESSION_CHARS {
         return Err(format!("`{field}` is longer than {} characters", limits::EXPRESSION_CHARS));
     }
-    let parsed = Program::compile(text).map_err(|errors| format!("`{field}` is not CEL: {errors}"))?;
+    let parsed = Program::compile(text).map_err(|errors| not_cel(field, &errors.to_string()))?;
     cost::check(&parsed).map_err(|problem| format!("`{field}` {problem}"))?;
     Ok(parsed)
 }

@@ -1,0 +1,274 @@
+//! The form of a rule, a campaign or a reward: the fields of common shapes, laid over the document as it is, so that what
+//! the form does not show stays.
+
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// The effects that the form knows, in the order in which they are offered.
+pub(super) const EFFECTS: [&str; 6] =
+    ["points_per_money", "points_per_step", "fixed_points", "percent_of_rule", "multiply", "take_back_per_money"];
+/// The windows of a cap.
+pub(super) const WINDOWS: [&str; 8] = ["event", "minute", "hour", "day", "week", "month", "year", "lifetime"];
+
+/// What was typed, or is there.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DocumentForm {
+    pub id: String,
+    pub name_en: String,
+    pub name_zh: String,
+    pub trigger: String,
+    pub condition: String,
+    pub effect: String,
+    pub rate: String,
+    pub points: String,
+    pub step: String,
+    pub percent: String,
+    pub factor: String,
+    pub of_rule: String,
+    pub lines: String,
+    pub pending_days: String,
+    pub priority: String,
+    pub campaign: String,
+    pub cap_window: String,
+    pub cap_points: String,
+    pub cap_count: String,
+    pub audience: String,
+    pub department: String,
+    pub from: String,
+    pub to: String,
+    pub price: String,
+}
+
+fn text(document: &Value, path: &str) -> String {
+    match document.pointer(path) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Whether the form shows the caps of a document: one at the most.
+pub(super) fn shows_caps(document: &Value) -> bool {
+    document.get("caps").and_then(Value::as_array).is_none_or(|caps| caps.len() <= 1)
+}
+
+impl DocumentForm {
+    /// What a document says.
+    pub(super) fn of(document: &Value) -> Self {
+        let name = |language: &str| match document.get("name") {
+            Some(Value::Object(_)) => text(document, &format!("/name/{language}")),
+            _ if language == "en" => text(document, "/name"),
+            _ => String::new(),
+        };
+        let trigger = match document.get("trigger") {
+            Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            _ => text(document, "/trigger"),
+        };
+        Self {
+            id: text(document, "/id"),
+            name_en: name("en"),
+            name_zh: name("zh"),
+            trigger,
+            condition: text(document, "/condition"),
+            effect: text(document, "/effect/type"),
+            rate: text(document, "/effect/rate"),
+            points: text(document, "/effect/points"),
+            step: text(document, "/effect/step"),
+            percent: text(document, "/effect/percent"),
+            factor: text(document, "/effect/factor"),
+            of_rule: text(document, "/effect/rule"),
+            lines: text(document, "/effect/lines"),
+            pending_days: text(document, "/pending_days"),
+            priority: text(document, "/priority"),
+            campaign: text(document, "/campaign"),
+            cap_window: text(document, "/caps/0/window"),
+            cap_points: text(document, "/caps/0/points"),
+            cap_count: text(document, "/caps/0/count"),
+            audience: text(document, "/audience"),
+            department: text(document, "/department"),
+            from: text(document, "/schedule/from"),
+            to: text(document, "/schedule/to"),
+            price: text(document, "/price"),
+        }
+    }
+
+    /// The document with what was typed. The message names the field.
+    pub(super) fn over(&self, kind: &str, before: &Value) -> Result<Value, String> {
+        let mut document = before.as_object().cloned().unwrap_or_default();
+        document.insert("id".to_owned(), json!(self.id.trim()));
+        document.insert("name".to_owned(), self.name(before));
+        match kind {
+            "rule" => self.rule(&mut document)?,
+            "campaign" => self.campaign(&mut document)?,
+            "reward" => put_number(&mut document, "price", &self.price)?,
+            _ => return Err(format!("documents of kind `{kind}` have no form; write the document itself")),
+        }
+        Ok(Value::Object(document))
+    }
+
+    fn name(&self, before: &Value) -> Value {
+        let (en, zh) = (self.name_en.trim(), self.name_zh.trim());
+        match before.get("name") {
+            Some(Value::Object(names)) => {
+                let mut names = names.clone();
+                put(&mut names, "en", en);
+                put(&mut names, "zh", zh);
+                Value::Object(names)
+            }
+            _ if zh.is_empty() => json!(en),
+            _ => json!({ "en": en, "zh": zh }),
+        }
+    }
+
+    fn rule(&self, document: &mut Map<String, Value>) -> Result<(), String> {
+        let kinds: Vec<&str> = self.trigger.split(',').map(str::trim).filter(|kind| !kind.is_empty()).collect();
+        let trigger = if let [one] = kinds.as_slice() { json!(one) } else { json!(kinds) };
+        document.insert("trigger".to_owned(), trigger);
+        put(document, "condition", &self.condition);
+        put(document, "campaign", &self.campaign);
+        if self.campaign.trim().is_empty() {
+            document.shift_remove("arm");
+        }
+        for (field, typed) in [("pending_days", &self.pending_days), ("priority", &self.priority)] {
+            put_number(document, field, if typed.trim().is_empty() { "0" } else { typed })?;
+        }
+        let before = document.get("effect").cloned().unwrap_or_default();
+        document.insert("effect".to_owned(), self.effect(&before)?);
+        self.caps(document)
+    }
+
+    fn effect(&self, before: &Value) -> Result<Value, String> {
+        if !EFFECTS.contains(&self.effect.as_str()) {
+            return Ok(before.clone());
+        }
+        // What the form does not show stays, as long as it is an effect of the same type.
+        let same = before.get("type").and_then(Value::as_str) == Some(self.effect.as_str());
+        let mut effect = before.as_object().filter(|_| same).cloned().unwrap_or_default();
+        effect.insert("type".to_owned(), json!(self.effect));
+        let wanted: &[(&str, &str)] = match self.effect.as_str() {
+            "points_per_money" => &[("rate", &self.rate), ("lines", &self.lines)],
+            "points_per_step" => &[("points", &self.points), ("step", &self.step), ("lines", &self.lines)],
+            "fixed_points" => &[("points", &self.points), ("lines", &self.lines)],
+            "percent_of_rule" => &[("rule", &self.of_rule), ("percent", &self.percent)],
+            "multiply" => &[("factor", &self.factor), ("rule", &self.of_rule), ("lines", &self.lines)],
+            _ => &[("rate", &self.rate)],
+        };
+        for (field, typed) in wanted {
+            match *field {
+                "points" => put_number(&mut effect, field, typed)?,
+                "rate" | "step" | "percent" | "factor" => put_decimal(&mut effect, field, typed)?,
+                _ => put(&mut effect, field, typed),
+            }
+        }
+        Ok(Value::Object(effect))
+    }
+
+    fn campaign(&self, document: &mut Map<String, Value>) -> Result<(), String> {
+        put(document, "audience", &self.audience);
+        put(document, "department", &self.department);
+        let mut schedule = document.get("schedule").and_then(Value::as_object).cloned().unwrap_or_default();
+        put(&mut schedule, "from", &self.from);
+        put(&mut schedule, "to", &self.to);
+        match schedule.is_empty() {
+            true => drop(document.shift_remove("schedule")),
+            false => drop(document.insert("schedule".to_owned(), Value::Object(schedule))),
+        }
+        self.caps(document)
+    }
+
+    fn caps(&self, document: &mut Map<String, Value>) -> Result<(), String> {
+        let before = Value::Object(document.clone());
+        if !shows_caps(&before) {
+            return Ok(());
+        }
+        if self.cap_window.is_empty() {
+            document.shift_remove("caps");
+            return Ok(());
+        }
+        let mut cap = before.pointer("/caps/0").and_then(Value::as_object).cloned().unwrap_or_default();
+        cap.insert("window".to_owned(), json!(self.cap_window));
+        for (field, typed) in [("points", &self.cap_points), ("count", &self.cap_count)] {
+            match typed.trim() {
+                "" => drop(cap.shift_remove(field)),
+                typed => put_number(&mut cap, field, typed)?,
+            }
+        }
+        document.insert("caps".to_owned(), json!([cap]));
+        Ok(())
+    }
+}
+
+/// Puts a text, or takes the field away where it is empty.
+fn put(document: &mut Map<String, Value>, field: &str, typed: &str) {
+    match typed.trim() {
+        "" => drop(document.shift_remove(field)),
+        typed => drop(document.insert(field.to_owned(), json!(typed))),
+    }
+}
+
+fn put_number(document: &mut Map<String, Value>, field: &str, typed: &str) -> Result<(), String> {
+    let number: i64 = typed.trim().parse().map_err(|_| format!("`{field}` must be a whole number, such as 5"))?;
+    document.insert(field.to_owned(), json!(number));
+    Ok(())
+}
+
+fn put_decimal(document: &mut Map<String, Value>, field: &str, typed: &str) -> Result<(), String> {
+    let number: Decimal = typed.trim().parse().map_err(|_| format!("`{field}` must be a number, such as 1.5"))?;
+    document.insert(field.to_owned(), json!(number));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use guerdon_core::program::typed;
+
+    use super::*;
+
+    #[test]
+    fn a_form_over_a_document_leaves_the_rest_as_it_is() {
+        let rule = json!({"id": "weekend", "name": {"en": "Weekend", "zh": "周末", "fr": "Week-end"},
+            "trigger": ["purchase", "visit"], "effect": {"type": "multiply", "factor": "2", "rule": "base"},
+            "exclusive": {"group": "times", "choose": "best"},
+            "caps": [{"window": "month", "points": 1000, "over": "skip"}]});
+        let before = typed("rule", &rule).unwrap();
+        let form = DocumentForm::of(&before);
+        assert_eq!(typed("rule", &form.over("rule", &before).unwrap()), Ok(before.clone()), "nothing was typed");
+        let typed_in = DocumentForm { factor: "1.5".to_owned(), cap_points: "500".to_owned(), ..form.clone() };
+        let after = typed_in.over("rule", &before).unwrap();
+        assert_eq!(after.pointer("/effect/factor"), Some(&json!("1.5")));
+        assert_eq!(after.pointer("/caps/0"), Some(&json!({"window": "month", "points": 500, "over": "skip"})));
+        assert_eq!(
+            (after.pointer("/name/fr"), after.pointer("/exclusive/group")),
+            (Some(&json!("Week-end")), Some(&json!("times")))
+        );
+        let other = DocumentForm { effect: "fixed_points".to_owned(), points: "7".to_owned(), ..form.clone() };
+        assert_eq!(other.over("rule", &before).unwrap()["effect"], json!({"type": "fixed_points", "points": 7}));
+        let wrong = DocumentForm { factor: "twice".to_owned(), ..form };
+        assert_eq!(wrong.over("rule", &before), Err("`factor` must be a number, such as 1.5".to_owned()));
+    }
+
+    #[test]
+    fn a_campaign_and_a_reward_have_forms_as_well() {
+        let campaign = DocumentForm {
+            id: "autumn".to_owned(),
+            name_en: "Autumn".to_owned(),
+            from: "2026-11-01T00:00".to_owned(),
+            cap_window: "lifetime".to_owned(),
+            cap_points: "9000".to_owned(),
+            ..DocumentForm::default()
+        };
+        let made = campaign.over("campaign", &Value::Null).unwrap();
+        assert!(typed("campaign", &made).is_ok(), "{made}");
+        assert_eq!(DocumentForm::of(&typed("campaign", &made).unwrap()).cap_points, "9000");
+        let reward = DocumentForm {
+            id: "cup".to_owned(),
+            name_en: "Cup".to_owned(),
+            price: "5".to_owned(),
+            ..DocumentForm::default()
+        };
+        assert!(typed("reward", &reward.over("reward", &Value::Null).unwrap()).is_ok());
+        assert!(reward.over("currency", &Value::Null).is_err());
+    }
+}
