@@ -182,5 +182,6 @@ fn activity(frame: &Frame, form: &TrialForm) -> Result<Activity, String> {
         channel: wanted(&form.channel),
         purchase: None,
         attributes: BTreeMap::new(),
+        referrer: None,
     })
 }
