@@ -1,6 +1,7 @@
 //! The brain of Guerdon: its types, rules and decisions. Pure: no input or output, no clock, no randomness, no async.
 
 pub mod audit;
+pub mod backtest;
 pub mod earning;
 pub mod hex;
 pub mod id;

@@ -6,7 +6,7 @@
 mod club;
 
 use club::{Club, POINTS, want};
-use guerdon_core::kernel::{Event, Receipt};
+use guerdon_core::kernel::{Command, Event, Payment, Receipt};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::time::Timestamp;
 use proptest::prelude::*;
@@ -270,5 +270,76 @@ proptest! {
         prop_assert!(wallet.lots.iter().all(|lot| lot.remaining > 0 && lot.held == 0));
         let life = wallet.lifetime;
         prop_assert_eq!(life.earned - life.expired - life.revoked, late.total());
+    }
+}
+
+/// Points wait until the order is final, live longer by what is spent and for a fee, and none is spent.
+fn extended() -> String {
+    file(
+        r#"expiry = { after = 12, granule = "month" }"#,
+        r#"
+        extension = { spend = { amount = "150", days = 45 }, paid = { fee = "1", days = 40 } }
+        shortfall = { policy = "owe", up_to = 1000000 }
+        "#,
+    )
+    .replace(
+        "effect = { type = \"points_per_money\", rate = \"1\" }",
+        "effect = { type = \"points_per_money\", rate = \"1\" }\npending_days = 20\npending_until = \"final\"",
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    /// Wherever extensions and final orders have moved points, returns find exactly those of their purchases.
+    #[test]
+    fn what_is_returned_in_full_leaves_nothing(
+        deeds in prop::collection::vec((0_i64..300, 0_u8..8, 0_usize..9, 1_i64..200), 1..30),
+    ) {
+        let mut club = Club::of(&extended());
+        let mut left: Vec<(String, i64)> = Vec::new();
+        let mut hours = 0;
+        for (index, (later, what, which, amount)) in deeds.into_iter().enumerate() {
+            hours += later;
+            let at = after(hours);
+            while club.account.next_due_at().is_some_and(|due| due <= at) {
+                club.tick_at(at).unwrap();
+            }
+            let key = format!("deed-{index}");
+            let bought = (!left.is_empty()).then(|| which % left.len());
+            match (what, bought) {
+                (0, Some(bought)) => {
+                    let part = amount.min(left[bought].1);
+                    let back = json!({"kind": "return", "amount": part * 100, "purchase": left[bought].0});
+                    let receipt = club.record_at(&key, at, back).unwrap();
+                    prop_assert_eq!((receipt.forgiven, receipt.owed), (0, 0));
+                    left[bought].1 -= part;
+                }
+                (1 | 2, Some(bought)) => {
+                    let total = club.total();
+                    let last = json!({"kind": "order_final", "purchase": left[bought].0});
+                    let receipt = club.record_at(&key, at, last).unwrap();
+                    prop_assert!(receipt.matured <= left[bought].1 && club.total() == total);
+                }
+                (3, _) if club.total() > 0 => {
+                    let extend = Command::extend(club::MEMBER, &key, at, POINTS, Payment::Fee).unwrap();
+                    let total = club.total();
+                    let receipt = club.decide(&extend, true).unwrap();
+                    prop_assert_eq!((receipt.fee, club.total()), (Some(100), total));
+                }
+                _ => {
+                    club.record_at(&key, at, buy(amount)).unwrap();
+                    left.push((key, amount));
+                }
+            }
+            prop_assert_eq!(club.total(), left.iter().map(|(_, amount)| amount).sum::<i64>());
+        }
+        for (key, amount) in left {
+            let back = json!({"kind": "return", "amount": amount * 100, "purchase": key});
+            let receipt = club.record_at(&format!("back-{key}"), after(hours), back).unwrap();
+            prop_assert_eq!((receipt.forgiven, receipt.owed), (0, 0));
+        }
+        prop_assert_eq!(club.total(), 0);
+        club.check();
     }
 }

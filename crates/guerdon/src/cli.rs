@@ -7,8 +7,8 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    api_key, audit, backup, bench, card, demo, import, init, inspect, keys, log_key, migrate, restore, serve, simulate,
-    verify, version,
+    api_key, audit, backtest, backup, bench, card, demo, import, init, inspect, keys, log_key, migrate, restore, serve,
+    simulate, verify, version,
 };
 use crate::edge::EdgeArgs;
 
@@ -67,6 +67,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Import purchases or members from CSV, JSON Lines or Parquet.
     Import(import::ImportArgs),
+    /// Show what a changed program would have given, beside the rules in force; changes nothing.
+    Backtest(backtest::BacktestArgs),
     /// Recompute every balance from the journal and check all invariants.
     Verify(verify::VerifyArgs),
     /// Back up the data while they are served: a consistent copy in a folder of its own.
@@ -102,6 +104,7 @@ impl Cli {
             Command::Init(args) => init::run(&args),
             Command::Migrate(args) => migrate::run(&args),
             Command::Import(args) => import::run(&args),
+            Command::Backtest(args) => backtest::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Backup(args) => backup::run(&args),
             Command::Restore(args) => restore::run(&args),

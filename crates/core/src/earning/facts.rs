@@ -20,6 +20,24 @@ pub(super) struct Measured<'a> {
     pub(super) net: i64,
 }
 
+/// The local time of an activity, as `context` tells it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Moment {
+    /// 1 Monday to 7.
+    pub(super) weekday: i8,
+    pub(super) hour: i8,
+    pub(super) day: i8,
+    pub(super) month: i8,
+}
+
+impl Moment {
+    pub(super) fn of(calendar: &Calendar, at: Timestamp) -> Self {
+        let local = calendar.local(at);
+        let weekday = local.weekday().to_monday_one_offset();
+        Self { weekday, hour: local.hour(), day: local.day(), month: local.month() }
+    }
+}
+
 /// Adds up an activity. The message names the line.
 pub(super) fn measure<'a>(program: &Program, activity: &'a Activity) -> Result<Measured<'a>, String> {
     let minor = program.minor_per_major();
@@ -49,7 +67,7 @@ pub(super) fn measure<'a>(program: &Program, activity: &'a Activity) -> Result<M
 pub(super) fn activity_context(
     measured: &Measured<'_>,
     lines: bool,
-    moment: Option<(&Calendar, Timestamp)>,
+    moment: Option<Moment>,
 ) -> Context<'static, 'static> {
     let activity = measured.activity;
     let mut context = Context::default();
@@ -67,22 +85,21 @@ pub(super) fn activity_context(
         let lines = activity.lines.iter().zip(&measured.amounts).map(|(line, amount)| line_value(line, *amount));
         context.add_variable_from_value("lines", Value::List(Arc::new(lines.collect())));
     }
-    if let Some((calendar, at)) = moment {
-        context.add_variable_from_value("context", moment_value(activity, calendar, at));
+    if let Some(moment) = moment {
+        context.add_variable_from_value("context", moment_value(activity, moment));
     }
     context
 }
 
-fn moment_value(activity: &Activity, calendar: &Calendar, at: Timestamp) -> Value {
-    let local = calendar.local(at);
+fn moment_value(activity: &Activity, moment: Moment) -> Value {
     let number = |value: i8| Value::Int(i64::from(value));
     map(HashMap::from([
         (KEYS.channel.clone(), text(activity.channel.as_deref())),
         (KEYS.store.clone(), text(activity.store.as_deref())),
-        (KEYS.weekday.clone(), number(local.weekday().to_monday_one_offset())),
-        (KEYS.hour.clone(), number(local.hour())),
-        (KEYS.day.clone(), number(local.day())),
-        (KEYS.month.clone(), number(local.month())),
+        (KEYS.weekday.clone(), number(moment.weekday)),
+        (KEYS.hour.clone(), number(moment.hour)),
+        (KEYS.day.clone(), number(moment.day)),
+        (KEYS.month.clone(), number(moment.month)),
     ]))
 }
 

@@ -10,13 +10,14 @@ use super::activity::Activity;
 use super::budget::{self, BudgetKey};
 use super::campaign::CompiledCampaign;
 use super::caps::{Cap, CapScope, ProgramCap};
-use super::expression::{Expression, Fact};
-use super::facts::{Measured, activity_context, line_value, measure};
-use super::lines::{LineFilter, LineFilters};
+use super::expression::{Expression, Fact, Seen};
+use super::facts::{Measured, Moment, activity_context, measure};
+use super::lines::LineFilters;
 use super::returns::PreparedReturn;
 use super::rule::{Beneficiary, CompiledRule, Effect};
 use super::window::Window;
 use crate::id::MemberId;
+use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::planted::{self, Bug};
 use crate::program::Program;
@@ -145,9 +146,7 @@ pub fn prepare(
     let store = activity.store.as_deref().unwrap_or_default();
     let campaigns = running_campaigns(program, &rules, member, store, at);
     rules.retain(|rule| rule.rule.campaign.is_none() || campaigns.iter().any(|running| running.takes(rule)));
-    let (context, lines) = (None, None);
-    let mut evaluation =
-        Evaluation { program, measured: &measured, at, rules: &rules, campaigns: &campaigns, context, lines };
+    let mut evaluation = Evaluation::new(program, &measured, at, &rules, &campaigns);
     let audiences = evaluation.audiences()?;
     let mut candidates: Vec<Candidate> = Vec::new();
     for rule in &rules {
@@ -162,7 +161,7 @@ pub fn prepare(
         if points.abs() > limits::AMOUNT {
             return Err(format!("rule `{}` would move more than {} points", rule.rule.id, limits::AMOUNT));
         }
-        let (active_at, expires_at) = lifetime(program, rule, at);
+        let (active_at, expires_at) = evaluation.life(rule);
         candidates.push(Candidate { rule: Arc::clone(rule), points, amount, given, campaign, active_at, expires_at });
     }
     let factors = tier_factors(program, &activity.kind, at, &candidates);
@@ -321,22 +320,56 @@ struct Evaluation<'a> {
     at: Timestamp,
     rules: &'a [&'a Arc<CompiledRule>],
     campaigns: &'a [Running<'a>],
+    moment: Option<Moment>,
     context: Option<Context<'static, 'static>>,
-    lines: Option<LineFilters<'a>>,
+    lines: LineFilters<'a>,
+    /// The lives of points that were asked for, by currency and the days for which they are pending: the calendar is dear.
+    lives: Vec<((CurrencyId, i32), Life)>,
 }
 
+/// When points become active, when that is later, and when they expire.
+type Life = (Option<Timestamp>, Timestamp);
+
 impl<'a> Evaluation<'a> {
-    /// What all expressions of the activity look at, built when the first one asks.
+    fn new(
+        program: &'a Program,
+        measured: &'a Measured<'a>,
+        at: Timestamp,
+        rules: &'a [&'a Arc<CompiledRule>],
+        campaigns: &'a [Running<'a>],
+    ) -> Self {
+        let lines = LineFilters::new(measured);
+        Self { program, measured, at, rules, campaigns, moment: None, context: None, lines, lives: Vec::new() }
+    }
+
+    /// The life of what a rule gives.
+    fn life(&mut self, rule: &CompiledRule) -> Life {
+        let key = (rule.rule.currency, rule.rule.pending_days);
+        if let Some((_, life)) = self.lives.iter().find(|(known, _)| *known == key) {
+            return *life;
+        }
+        let life = lifetime(self.program, rule, self.at);
+        self.lives.push((key, life));
+        life
+    }
+
+    /// What expressions see that need no CEL.
+    fn seen(&mut self) -> Seen<'a> {
+        let moment = *self.moment.get_or_insert_with(|| Moment::of(&self.program.calendar, self.at));
+        Seen { measured: self.measured, moment, line: None }
+    }
+
+    /// What all expressions of the activity look at that need CEL, built when the first one asks.
     fn context(&mut self) -> &mut Context<'static, 'static> {
-        let Self { program, measured, at, rules, campaigns, context, .. } = self;
+        let Seen { moment, .. } = self.seen();
+        let Self { measured, rules, campaigns, context, .. } = self;
         context.get_or_insert_with(|| {
             let wanted = |look: fn(&Expression) -> bool| {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
                     || campaigns.iter().any(|running| running.campaign.audience.iter().any(look))
             };
             let wanted_by_purchase = measured.activity.returned_purchase().is_some();
-            let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context))
-                .then_some((&program.calendar, *at));
+            let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context)).then_some(moment);
             activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
         })
     }
@@ -357,6 +390,9 @@ impl<'a> Evaluation<'a> {
         if !condition.needs_context() {
             return Ok(Some(Vec::new()));
         }
+        if let Some(given) = condition.given_natively(&self.seen()) {
+            return Ok(given);
+        }
         let context = self.context();
         if !condition.holds(context)? {
             return Ok(None);
@@ -365,45 +401,25 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The lines that count for all of some rules: how many, and their money. Without a filter: the whole.
-    fn counted(&mut self, rules: &[&CompiledRule]) -> Result<(i64, i64), String> {
-        let texts: Vec<&str> = rules.iter().filter_map(|rule| rule.rule.effect.lines()).collect();
-        if texts.is_empty() {
-            return Ok((1, self.measured.net));
+    fn counted(&mut self, rules: &[&'a CompiledRule]) -> Result<(i64, i64), String> {
+        let mut filters = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let (Some(text), Some(filter)) = (rule.rule.effect.lines(), &rule.line_filter) else { continue };
+            let known = match self.lines.known(text) {
+                Some(known) => known,
+                None if filter.is_native() => {
+                    let seen = self.seen();
+                    self.lines.add_native(text, filter, seen)
+                }
+                None => {
+                    self.context();
+                    let Self { lines, context, .. } = self;
+                    lines.add(text, filter, context.get_or_insert_default())
+                }
+            };
+            filters.push(known);
         }
-        let lines = match self.lines.take() {
-            Some(lines) => lines,
-            None => self.filter_lines(),
-        };
-        let counted = lines.counted(&texts);
-        self.lines = Some(lines);
-        counted
-    }
-
-    /// Runs all filters over each line, so that a line is made ready for expressions once.
-    fn filter_lines(&mut self) -> LineFilters<'a> {
-        let measured = self.measured;
-        // On a return the quantities are negative or positive alike; what comes back is looked at as it was bought.
-        let back = measured.activity.returned_purchase().is_some();
-        let of = |amount: &i64| if back { amount.saturating_abs() } else { *amount };
-        let amounts: Vec<i64> = measured.amounts.iter().map(of).collect();
-        let all: Vec<&'a Arc<CompiledRule>> = match back {
-            true => self.program.rules.iter().filter(|rule| rule.active).collect(),
-            false => self.rules.to_vec(),
-        };
-        let mut filters: Vec<LineFilter<'a>> = Vec::new();
-        for rule in all {
-            if let (Some(text), Some(expression)) = (rule.rule.effect.lines(), &rule.line_filter)
-                && !filters.iter().any(|known| known.text == text)
-            {
-                filters.push(LineFilter { text, expression, holds: Ok(Vec::with_capacity(amounts.len())) });
-            }
-        }
-        let context = self.context();
-        for (line, amount) in measured.activity.lines.iter().zip(&amounts) {
-            context.add_variable_from_value("line", line_value(line, *amount));
-            filters.iter_mut().for_each(|filter| filter.add(context));
-        }
-        LineFilters { amounts, filters }
+        if filters.is_empty() { Ok((1, self.measured.net)) } else { self.lines.counted(&filters) }
     }
 
     /// What comes back of a purchase, for whichever version of each rule it earned by.
@@ -418,7 +434,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// What a rule gives by itself, and the money that counts for it.
-    fn effect(&mut self, rule: &CompiledRule, earlier: &[Candidate]) -> Result<(i64, Option<i64>), String> {
+    fn effect(&mut self, rule: &'a CompiledRule, earlier: &[Candidate]) -> Result<(i64, Option<i64>), String> {
         match &rule.rule.effect {
             Effect::PointsPerMoney { rate, .. } => {
                 let (_, amount) = self.counted(&[rule])?;
@@ -450,14 +466,15 @@ impl<'a> Evaluation<'a> {
     /// What makes the base of some lines `factor` times as much.
     fn more_over_lines(
         &mut self,
-        rule: &CompiledRule,
+        rule: &'a CompiledRule,
         factor: Decimal,
         earlier: &[Candidate],
     ) -> Result<(i64, Option<i64>), String> {
         let mut product = Decimal::ZERO;
         for base in earlier.iter().filter(|base| multiplies(&rule.rule, base)) {
             let Effect::PointsPerMoney { rate, .. } = &base.rule.rule.effect else { continue };
-            let (_, amount) = self.counted(&[rule, &base.rule])?;
+            let Some(base) = self.rules.iter().find(|known| Arc::ptr_eq(known, &base.rule)) else { continue };
+            let (_, amount) = self.counted(&[rule, base])?;
             let more = Decimal::from(amount.max(0)).checked_mul(*rate);
             product = more.and_then(|more| product.checked_add(more)).ok_or(BEYOND)?;
         }

@@ -178,6 +178,8 @@ pub struct Command {
     pub action: Action,
     /// Decide, answer, and change nothing.
     pub dry_run: bool,
+    /// Leave the receipt out of the entry: a replay that keeps no journal need not write it.
+    pub unwritten: bool,
 }
 
 impl Command {
@@ -193,6 +195,23 @@ impl Command {
             at,
             action,
             dry_run: false,
+            unwritten: false,
+        }
+    }
+
+    /// A command of a replay that keeps no journal: there is no request to be told from another.
+    pub(crate) fn replayed(member_id: MemberId, at: Timestamp, action: Action) -> Self {
+        Self {
+            member_id,
+            idempotency_key: String::new(),
+            request_digest: [0; 32],
+            channel: String::new(),
+            actor: None,
+            reference: None,
+            at,
+            action,
+            dry_run: false,
+            unwritten: true,
         }
     }
 
@@ -409,6 +428,7 @@ impl Command {
             at: self.at,
             action: Action::Tick,
             dry_run: self.dry_run,
+            unwritten: self.unwritten,
         }
     }
 

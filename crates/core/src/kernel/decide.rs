@@ -529,8 +529,11 @@ impl<'a> Draft<'a> {
         self.receipt.growth += self.account.growth();
         self.receipt.status = (self.account.status != self.status_before).then_some(self.account.status);
         self.receipt.balances = self.account.balances();
-        let receipt = serde_json::to_string(&self.receipt)
-            .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
+        let receipt = match command.unwritten {
+            true => String::new(),
+            false => serde_json::to_string(&self.receipt)
+                .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?,
+        };
         let transaction = Transaction {
             id: self.receipt.transaction_id,
             member_id: command.member_id,

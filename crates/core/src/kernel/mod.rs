@@ -13,6 +13,7 @@ mod profile;
 mod receipt;
 mod referral;
 mod refusal;
+mod replay;
 mod returns;
 mod tiers;
 
@@ -23,3 +24,4 @@ pub use event::Event;
 pub(crate) use extension::SPENDING;
 pub use receipt::{ActivityReceipt, Cause, OrderReceipt, Receipt, ReferrerShare};
 pub use refusal::{Refusal, RefusalCode};
+pub(crate) use replay::{OrderStep, replay, replay_order};

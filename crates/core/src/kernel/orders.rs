@@ -5,7 +5,7 @@ use super::decide::{Draft, check_active};
 use super::receipt::OrderReceipt;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
-use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Transfer};
+use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, Transfer};
 use crate::planted::{self, Bug};
 use crate::redemption::{Order, OrderState};
 use crate::rewards::StockChange;
@@ -145,24 +145,24 @@ impl Draft<'_> {
             let problem = format!("order {id} is {}; only a captured order can be refunded", order.state.name());
             return Err(Refusal::new(RefusalCode::OrderNotCaptured, problem));
         }
-        let alive_until = self.command.at.plus_millis(REFUND_LIFE_MS);
-        let renewed = self.program.end_of_granule(order.currency, alive_until);
-        for portion in &order.holds {
-            let expires_at = portion.lot.expires_at.max(renewed);
-            self.transfer(Transfer {
-                debit: LedgerAccount::Redemption,
-                credit: LedgerAccount::MemberAvailable,
-                currency: order.currency,
-                amount: portion.amount,
-                lot: LotKey { expires_at, ..portion.lot },
-                rule: None,
-            })?;
-        }
+        self.give_back_refunded(order.currency, &order.holds)?;
         if loaded.stock.contains_key(&order.reward_id) {
             self.stock.push((order.reward_id.clone(), StockChange { reserved: 0, issued: -order.quantity }));
         }
         self.set_order(Order { state: OrderState::Refunded, updated_at: self.command.at, ..order.clone() });
         self.receipt.reason = Some(reason.to_owned());
         Ok(())
+    }
+
+    /// Gives back what a captured order had taken: to the same lots, which live on for a while.
+    pub(super) fn give_back_refunded(&mut self, currency: CurrencyId, holds: &[Portion]) -> Result<(), Refusal> {
+        let alive_until = self.command.at.plus_millis(REFUND_LIFE_MS);
+        let renewed = self.program.end_of_granule(currency, alive_until);
+        holds.iter().try_for_each(|portion| {
+            let expires_at = portion.lot.expires_at.max(renewed);
+            let lot = LotKey { expires_at, ..portion.lot };
+            let (debit, credit) = (LedgerAccount::Redemption, LedgerAccount::MemberAvailable);
+            self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot, rule: None })
+        })
     }
 }

@@ -29,7 +29,10 @@ use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::init::GIFT_CLUB;
-use super::{bench_auth, bench_http, bench_log, bench_postgres, bench_privacy, bench_tick};
+use super::{
+    bench_auth, bench_backtest, bench_http, bench_log, bench_postgres, bench_privacy, bench_replay, bench_rules,
+    bench_tick,
+};
 use crate::open::system_now;
 use crate::progress::bar;
 
@@ -84,6 +87,18 @@ pub struct BenchArgs {
     /// Measure inclusion proofs in a transparency log of so many leaves, instead of redemptions.
     #[arg(long, value_name = "LEAVES", conflicts_with_all = ["http", "store"])]
     log: Option<u64>,
+    /// Measure fifty rules over a basket of ten lines, instead of redemptions.
+    #[arg(long, group = "instead", conflicts_with_all = ["http", "store", "log"])]
+    rules: bool,
+    /// Measure the demo's replay with three rules and with twenty, instead of redemptions.
+    #[arg(long, group = "instead", conflicts_with_all = ["http", "store", "log"])]
+    replay: bool,
+    /// Measure backtests over the demo's thirteen months and over --baskets of --members, instead of redemptions.
+    #[arg(long, group = "instead", conflicts_with_all = ["http", "store", "log"])]
+    backtest: bool,
+    /// Baskets of ten lines for --backtest.
+    #[arg(long, default_value_t = 1_000_000)]
+    baskets: u64,
     /// Measure ticks of --members accounts on which points mature, expire and are reminded of, instead of redemptions.
     #[arg(long, conflicts_with_all = ["http", "store", "log"])]
     tick: bool,
@@ -187,6 +202,14 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     };
     if let Some(leaves) = args.log {
         bench_log::measure(folder.path(), leaves, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.rules || args.replay || args.backtest {
+        match (args.rules, args.replay) {
+            (true, _) => bench_rules::measure(args.json)?,
+            (_, true) => bench_replay::measure(folder.path(), args.json)?,
+            _ => bench_backtest::measure(folder.path(), args.baskets, args.members, args.json)?,
+        }
         return Ok(ExitCode::SUCCESS);
     }
     if args.tick {

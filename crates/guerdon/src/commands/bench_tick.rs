@@ -46,7 +46,7 @@ const BEGIN: Timestamp = Timestamp::from_millis(1_768_046_400_000);
 /// 2026-03-02T12:00:00Z: those matured on 13 January, two reminders were due, and everything expired on 1 March.
 const DUE: Timestamp = Timestamp::from_millis(1_772_452_800_000);
 /// The length of a tick's receipt.
-const RECEIPT_BYTES: usize = 640;
+const RECEIPT_BYTES: usize = 540;
 /// Transfers of a tick: what matures, and what expires.
 const TRANSFERS: usize = 2;
 

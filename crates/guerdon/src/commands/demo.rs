@@ -51,11 +51,13 @@ pub struct DemoArgs {
     on_network: bool,
 }
 
-struct Replay {
+/// What a replay of the sample data was like.
+pub(super) struct Replay {
     report: Report,
     rows: u64,
     rows_without_member: u64,
-    time: Duration,
+    /// From decompression to the last commit.
+    pub(super) time: Duration,
     commands: u64,
 }
 
@@ -115,7 +117,8 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     serve(engine, &args.data, serving, &args.listen, edge)
 }
 
-fn replay(store: AnyStore, keyring: &Keyring, program: &Program) -> Result<(AnyStore, Replay)> {
+/// Replays the sample data into a store that holds a program for it.
+pub(super) fn replay(store: AnyStore, keyring: &Keyring, program: &Program) -> Result<(AnyStore, Replay)> {
     let started = Instant::now();
     let mapping = Mapping::parse(MAPPING)?;
     let folder = tempfile::tempdir().context("a temporary folder for the sample data")?;
@@ -270,7 +273,7 @@ fn print_run(replay: &Replay) {
 }
 
 /// The high-water mark of resident memory, where the system tells it.
-fn peak_memory_kib() -> Option<u64> {
+pub(super) fn peak_memory_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()

@@ -2,13 +2,18 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod backtest;
+mod backtest_table;
 pub mod backup;
 pub mod bench;
 mod bench_auth;
+mod bench_backtest;
 mod bench_http;
 mod bench_log;
 mod bench_postgres;
 mod bench_privacy;
+mod bench_replay;
+mod bench_rules;
 mod bench_tick;
 pub mod card;
 pub mod demo;

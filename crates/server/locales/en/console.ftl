@@ -173,6 +173,7 @@ why-forfeited = { $points } that were left are forfeited
 title-expired = { $points } expired
 title-matured = { $points } became available
 title-decayed = { $points } lost to the yearly decay
+rule-decay = Yearly decay
 title-interest = Interest
 title-reminded = Reminder of points that will expire
 title-planned = Dates planned anew

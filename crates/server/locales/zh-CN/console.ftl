@@ -157,6 +157,7 @@ why-forfeited = 剩余 { $points }已作废
 title-expired = { $points }已过期
 title-matured = { $points }已生效
 title-decayed = 年度衰减 { $points }
+rule-decay = 年度衰减
 title-interest = 积分利息
 title-reminded = 积分到期提醒
 title-planned = 重新安排日期

@@ -181,7 +181,7 @@ fn activity(frame: &Frame, form: &TrialForm) -> Result<Activity, String> {
         store: wanted(&form.store),
         channel: wanted(&form.channel),
         purchase: None,
-        attributes: BTreeMap::new(),
         referrer: None,
+        attributes: BTreeMap::new(),
     })
 }

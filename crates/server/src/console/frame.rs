@@ -196,7 +196,13 @@ impl Frame {
             return self.say_text("rule-of-tier", "tier", &tier_name(self, tier));
         }
         let rule = self.program.rules.iter().rfind(|rule| rule.rule.id == id);
-        rule.map_or(id, |rule| rule.rule.name.get(self.language.tag())).to_owned()
+        match id.split_once(':') {
+            // No rule has a colon in its id: these are what the life of a currency gives and takes.
+            Some(("interest", _)) => self.t("title-interest"),
+            Some(("decay", _)) => self.t("rule-decay"),
+            Some(("extension", _)) => self.t("title-extend"),
+            _ => rule.map_or(id, |rule| rule.rule.name.get(self.language.tag())).to_owned(),
+        }
     }
 
     /// The name of a reward, or its id when it is no longer in the catalogue.

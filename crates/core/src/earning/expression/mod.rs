@@ -4,6 +4,7 @@
 mod account;
 mod check;
 mod cost;
+mod native;
 mod walk;
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
@@ -11,6 +12,8 @@ use cel::{Context, ExecutionError, IdedExpr, Program, Value};
 
 pub use account::{AccountCondition, Fact};
 use check::{Kind, Problem, Scope};
+use native::Native;
+pub(super) use native::Seen;
 use walk::{conjuncts, mentions, unknown_variable};
 
 use crate::limits;
@@ -20,6 +23,8 @@ use crate::limits;
 pub(super) struct Expression {
     /// What the activity alone decides.
     outside: Option<IdedExpr>,
+    /// The same, and what is given to the account, without CEL, where all of it is known.
+    native: Option<Native>,
     /// What needs the account.
     pub(super) account: Option<AccountCondition>,
     /// Whether the part outside looks at `lines`; building them is dear.
@@ -54,6 +59,10 @@ impl Expression {
             outside.iter().copied().chain(given).any(|part| mentions(part, &[name]))
         };
         let (looks_at_lines, looks_at_context) = (looks_at("lines"), looks_at("context"));
+        let given = account.as_ref().map_or(&[][..], |account| &account.given);
+        // What publication would refuse today may fail, and CEL says how.
+        let sound = check_truth(root).is_ok();
+        let native = sound.then(|| Native::new(&outside, given)).flatten();
         let outside = outside
             .into_iter()
             .cloned()
@@ -62,7 +71,24 @@ impl Expression {
         if let Some(account) = &mut account {
             account.given = std::mem::take(&mut account.given).into_iter().map(complete).collect();
         }
-        Ok(Self { outside, account, looks_at_lines, looks_at_context })
+        Ok(Self { outside, native, account, looks_at_lines, looks_at_context })
+    }
+
+    /// Whether it needs no CEL.
+    pub(super) fn is_native(&self) -> bool {
+        self.native.is_some()
+    }
+
+    /// What the part that needs the account takes from outside; the outer `None`: it needs CEL, the inner one: the part
+    /// outside does not hold.
+    pub(super) fn given_natively(&self, seen: &Seen<'_>) -> Option<Option<Vec<i64>>> {
+        let native = self.native.as_ref()?;
+        Some(native.holds(seen).then(|| native.given(seen)))
+    }
+
+    /// Whether the part outside holds; `None`: that needs CEL.
+    pub(super) fn holds_natively(&self, seen: &Seen<'_>) -> Option<bool> {
+        self.native.as_ref().map(|native| native.holds(seen))
     }
 
     /// Whether the part outside holds.

@@ -112,3 +112,190 @@ fn a_missing_attribute_is_an_empty_text() {
     assert_eq!(holds("activity.attributes.colour == '' && activity.attributes['size'] == ''"), Ok(true));
     assert_eq!(holds("[1].exists(x, activity.attributes['size'] == '') && !has(activity.attributes.size)"), Ok(true));
 }
+
+/// Expressions as rules write them, put together from parts at random.
+mod against_cel {
+    use proptest::prelude::*;
+
+    use super::super::*;
+    use crate::earning::activity::{Activity, ActivityLine};
+    use crate::earning::facts::{Measured, Moment, activity_context, line_value};
+
+    const WORDS: [&str; 5] = ["", "tea", "TEA", "A-1", "tea é"];
+
+    fn word() -> impl Strategy<Value = &'static str> {
+        proptest::sample::select(&WORDS[..])
+    }
+
+    fn text(line: Option<&'static str>) -> BoxedStrategy<String> {
+        let outside = ["activity.kind", "activity.store", "activity.channel", "context.store", "context.channel"];
+        let attributes = ["activity.attributes.level", "activity.attributes['colour']"];
+        let mut names: Vec<String> = outside.iter().chain(&attributes).map(|name| (*name).to_owned()).collect();
+        names.extend(
+            line.into_iter().flat_map(|line| ["sku", "description", "category"].map(|of| format!("{line}.{of}"))),
+        );
+        prop_oneof![proptest::sample::select(names), word().prop_map(|word| format!("'{word}'"))].boxed()
+    }
+
+    fn number(line: Option<&'static str>, loops: bool) -> BoxedStrategy<String> {
+        let mut names: Vec<String> = ["net", "weekday", "hour", "day", "month"]
+            .map(|name| format!("context.{name}").replace("context.net", "activity.net"))
+            .to_vec();
+        names.extend(line.map(|line| format!("{line}.amount")));
+        if loops {
+            names.push("size(lines)".to_owned());
+        }
+        let leaf = prop_oneof![
+            proptest::sample::select(names),
+            (-20..20_i64).prop_map(|value| format!("({value})")),
+            text(line).prop_map(|text| format!("size({text})")),
+        ];
+        let small = leaf.clone();
+        let operators = proptest::sample::select(vec!["+", "-", "*"]);
+        let divisors = (proptest::sample::select(vec!["/", "%"]), 1..9_i64);
+        prop_oneof![
+            4 => leaf.clone(),
+            1 => (small.clone(), operators, small.clone()).prop_map(|(left, with, right)| format!("({left} {with} {right})")),
+            1 => (small, divisors).prop_map(|(of, (by, divisor))| format!("({of} {by} {divisor})")),
+        ]
+        .boxed()
+    }
+
+    fn truth(line: Option<&'static str>, loops: bool) -> BoxedStrategy<String> {
+        let compare = proptest::sample::select(vec!["==", "!=", "<", "<=", ">", ">="]);
+        let parts = proptest::sample::select(vec!["contains", "startsWith", "endsWith"]);
+        let leaf = prop_oneof![
+            (number(line, loops), compare.clone(), number(line, loops))
+                .prop_map(|(a, with, b)| format!("{a} {with} {b}")),
+            (text(line), compare, text(line)).prop_map(|(a, with, b)| format!("{a} {with} {b}")),
+            (text(line), parts, text(line)).prop_map(|(a, does, b)| format!("{a}.{does}({b})")),
+            (text(line), text(line), text(line)).prop_map(|(a, b, c)| format!("{a} in [{b}, {c}]")),
+            (number(line, loops), -3..9_i64).prop_map(|(a, b)| format!("{a} in [{b}, 1, 6]")),
+            text(line).prop_map(|text| format!("{text}.matches('^[a-z]+ ?é?$')")),
+            Just("has(activity.attributes.level)".to_owned()),
+            Just("'colour' in activity.attributes".to_owned()),
+            Just("has(activity.store)".to_owned()),
+        ];
+        let each = loops.then(|| {
+            let kinds = proptest::sample::select(vec!["exists", "all", "exists_one"]);
+            prop_oneof![
+                (kinds, truth(Some("l"), false)).prop_map(|(each, of)| format!("lines.{each}(l, {of})")),
+                truth(Some("l"), false).prop_map(|of| format!("size(lines.filter(l, {of})) >= 2")),
+            ]
+        });
+        let leaf = match each {
+            Some(each) => prop_oneof![3 => leaf, 1 => each].boxed(),
+            None => leaf.boxed(),
+        };
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            let joins = proptest::sample::select(vec!["&&", "||", "==", "!="]);
+            prop_oneof![
+                (inner.clone(), joins, inner.clone()).prop_map(|(a, with, b)| format!("({a}) {with} ({b})")),
+                inner.clone().prop_map(|of| format!("!({of})")),
+                (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a} ? ({b}) : ({c}))")),
+            ]
+        })
+        .boxed()
+    }
+
+    fn maybe() -> impl Strategy<Value = Option<String>> {
+        proptest::option::of(word().prop_map(str::to_owned))
+    }
+
+    fn activity() -> impl Strategy<Value = (Activity, Vec<i64>)> {
+        let line = (maybe(), maybe(), maybe(), -500..500_i64);
+        let lines = proptest::collection::vec(line, 0..4);
+        (lines, maybe(), maybe(), maybe(), maybe()).prop_map(|(lines, store, channel, level, colour)| {
+            let mut activity = Activity {
+                kind: "tea".to_owned(),
+                occurred_at: None,
+                currency: None,
+                amount: None,
+                lines: Vec::new(),
+                store,
+                channel,
+                purchase: None,
+                referrer: None,
+                attributes: Default::default(),
+            };
+            activity.attributes.extend(level.map(|level| ("level".to_owned(), level)));
+            activity.attributes.extend(colour.map(|colour| ("colour".to_owned(), colour)));
+            let mut amounts = Vec::new();
+            for (sku, description, category, amount) in lines {
+                let (quantity, unit_price) = (1.into(), 1.into());
+                activity.lines.push(ActivityLine { sku, description, category, quantity, unit_price });
+                amounts.push(amount);
+            }
+            (activity, amounts)
+        })
+    }
+
+    fn moment() -> impl Strategy<Value = Moment> {
+        (1..8_i8, 0..24_i8, 1..32_i8, 1..13_i8).prop_map(|(weekday, hour, day, month)| Moment {
+            weekday,
+            hour,
+            day,
+            month,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn what_needs_no_cel_says_what_cel_says(
+            text in truth(None, true), (activity, amounts) in activity(), moment in moment(), net in 0..2_000_i64,
+        ) {
+            // A comparison of truths with `<`, or a pattern over a pattern, is no rule's.
+            prop_assume!(check("condition", &text).is_ok());
+            let expression = Expression::compile("condition", &text, super::ALL).unwrap();
+            let measured = Measured { activity: &activity, amounts, net };
+            let seen = Seen { measured: &measured, moment, line: None };
+            let context = activity_context(&measured, true, Some(moment));
+            prop_assert!(expression.is_native(), "{text}");
+            prop_assert_eq!(Ok(expression.holds_natively(&seen)), expression.holds(&context).map(Some), "{}", text);
+        }
+
+        #[test]
+        fn a_line_is_seen_as_cel_sees_it(
+            text in truth(Some("line"), false), (activity, amounts) in activity(), moment in moment(),
+        ) {
+            prop_assume!(check("lines", &text).is_ok());
+            let expression = Expression::compile("lines", &text, &["line", "activity", "context"]).unwrap();
+            let measured = Measured { activity: &activity, amounts, net: 7 };
+            let mut context = activity_context(&measured, false, Some(moment));
+            for (line, amount) in activity.lines.iter().zip(&measured.amounts) {
+                context.add_variable_from_value("line", line_value(line, *amount));
+                let seen = Seen { measured: &measured, moment, line: Some((line, *amount)) };
+                prop_assert_eq!(Ok(expression.holds_natively(&seen)), expression.holds(&context).map(Some), "{}", text);
+            }
+        }
+
+        #[test]
+        fn what_the_account_is_given_is_the_same(
+            truth in truth(None, true), number in number(None, true), (activity, amounts) in activity(), moment in moment(),
+        ) {
+            let text = format!("member.available > {number} || (history.days_since > 3 && ({truth}))");
+            prop_assume!(check("condition", &text).is_ok());
+            let expression = Expression::compile("condition", &text, super::ALL).unwrap();
+            let measured = Measured { activity: &activity, amounts, net: 7 };
+            let seen = Seen { measured: &measured, moment, line: None };
+            let context = activity_context(&measured, true, Some(moment));
+            prop_assert_eq!(Ok(expression.given_natively(&seen)), expression.given(&context).map(|given| Some(Some(given))), "{}", text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_to_cel() {
+        for text in [
+            "double(activity.net) * 1.5 > 100.0",
+            "string(activity.net) + 'x' != 'y'",
+            "size(lines.map(l, l.sku)) == 3",
+            "['a', 'b'].exists(x, x == activity.store)",
+        ] {
+            assert!(!Expression::compile("condition", text, super::ALL).unwrap().is_native(), "{text}");
+        }
+        // What publication would refuse today says what CEL says.
+        assert!(!Expression::compile("condition", "1 / activity.net > 1", super::ALL).unwrap().is_native());
+    }
+}

@@ -1,0 +1,29 @@
+//! The two programs of a backtest.
+
+use anyhow::{Context, Result};
+use guerdon_core::backtest::{all_the_time, in_place};
+use guerdon_core::program::{Bundle, Document, Program};
+use guerdon_core::time::Timestamp;
+
+/// The rules in force and the draft, compiled.
+pub struct Programs {
+    /// The rules in force, as if they had held all the time.
+    pub live: Program,
+    /// The draft, likewise.
+    pub draft: Program,
+}
+
+impl Programs {
+    /// What is in force of the stored documents at `now`, and a program file in its place.
+    pub fn with_file(documents: &[Document], bundle: &Bundle, now: Timestamp) -> Result<Self> {
+        let live = all_the_time(documents, now);
+        let draft = in_place(&live, bundle).map_err(anyhow::Error::msg)?;
+        Self::compile(&live, &draft)
+    }
+
+    /// Compiles the documents of both.
+    pub fn compile(live: &[Document], draft: &[Document]) -> Result<Self> {
+        let compiled = |documents, what| Program::from_documents(documents).map_err(anyhow::Error::msg).context(what);
+        Ok(Self { live: compiled(live, "the rules in force")?, draft: compiled(draft, "the draft")? })
+    }
+}
