@@ -31,12 +31,14 @@ kind-of-rule = Rule
 kind-of-campaign = Campaign
 kind-of-reward = Reward
 kind-of-tier = Tier
+kind-of-template = Message
 kinds-program = The program itself
 kinds-currency = Currencies
 kinds-rule = Rules
 kinds-campaign = Campaigns
 kinds-reward = Rewards
 kinds-tier = Tiers
+kinds-template = Messages
 
 gives-per-money = { $points } for each { $unit }
 gives-per-step = { $points } for each full { $step }

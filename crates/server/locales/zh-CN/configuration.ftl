@@ -31,12 +31,14 @@ kind-of-rule = 规则
 kind-of-campaign = 活动
 kind-of-reward = 礼品
 kind-of-tier = 等级
+kind-of-template = 消息模板
 kinds-program = 项目设置
 kinds-currency = 积分币种
 kinds-rule = 规则
 kinds-campaign = 活动
 kinds-reward = 礼品
 kinds-tier = 等级
+kinds-template = 消息模板
 
 gives-per-money = 每 { $unit } 得 { $points }
 gives-per-step = 每满 { $step } 得 { $points }
