@@ -16,6 +16,8 @@ pub const IMPORT_ROWS: u64 = 20_000_000;
 pub const ATTRIBUTES: usize = 50;
 /// Characters of a CEL expression.
 pub const EXPRESSION_CHARS: usize = 2_000;
+/// Levels of a CEL expression: parts within parts.
+pub const EXPRESSION_DEPTH: usize = 128;
 /// Earning rules, rewards or currencies in a program.
 pub const DOCUMENTS: usize = 10_000;
 /// Documents that one draft changes.

@@ -166,6 +166,10 @@ fn parse(field: &str, text: &str) -> Result<Program, String> {
         return Err(format!("`{field}` is longer than {} characters", limits::EXPRESSION_CHARS));
     }
     let parsed = Program::compile(text).map_err(|errors| not_cel(field, &errors.to_string()))?;
+    if walk::is_deeper(parsed.expression(), limits::EXPRESSION_DEPTH) {
+        let depth = limits::EXPRESSION_DEPTH;
+        return Err(format!("`{field}` has parts within parts, more than {depth} levels deep; split it into several rules"));
+    }
     cost::check(&parsed).map_err(|problem| format!("`{field}` {problem}"))?;
     Ok(parsed)
 }

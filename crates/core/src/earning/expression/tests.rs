@@ -77,6 +77,8 @@ fn the_account_cannot_stand_everywhere() {
         let found = Expression::compile("condition", text, ALL).unwrap_err();
         assert!(found.contains("as whole numbers"), "{text}: {found}");
     }
+    let deep = format!("activity{} > 1", ".y".repeat(limits::EXPRESSION_DEPTH));
+    assert!(check("condition", &deep).unwrap_err().contains("levels deep"), "no walk over it, however long");
     let found = Expression::compile("lines", "line.amount > history.purchase.day.amount", &["line"]).unwrap_err();
     assert!(found.contains("refers to `history`; it may look at line"), "{found}");
 }

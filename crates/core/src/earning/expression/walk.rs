@@ -25,6 +25,19 @@ fn entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
     }
 }
 
+/// Whether an expression has more than `limit` levels: whatever walks over it goes down level by level on the stack, so this
+/// is asked first, and without going down.
+pub(super) fn is_deeper(expression: &IdedExpr, limit: usize) -> bool {
+    let mut level = vec![expression];
+    for _ in 0..limit {
+        level = level.into_iter().flat_map(parts).collect();
+        if level.is_empty() {
+            return false;
+        }
+    }
+    true
+}
+
 /// Whether a variable stands anywhere in an expression.
 pub(super) fn mentions(expression: &IdedExpr, names: &[&str]) -> bool {
     match &expression.expr {
