@@ -90,7 +90,6 @@ draft-title-change = { $kind } { $name }: change
 draft-by = By { $who }
 draft-holds = holds from: { $time }
 as-soon-as-approved = as soon as it is approved
-draft-backtest = Backtest
 draft-adverse = Something here is for the worse for members, or cannot be judged. It takes effect 30 days after it was announced at the earliest: { $time }, were it approved now.
 draft-overridden = Sooner, because: { $reason }
 draft-documents = Documents

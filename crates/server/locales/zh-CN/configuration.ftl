@@ -90,7 +90,6 @@ draft-title-change = 修改{ $kind } { $name }
 draft-by = 起草人：{ $who }
 draft-holds = 生效时间：{ $time }
 as-soon-as-approved = 批准后立即生效
-draft-backtest = 回测
 draft-adverse = 其中有对会员不利或无法判断的改动，最早须在公告 30 天后生效：若现在批准，则为 { $time }。
 draft-overridden = 提前生效的理由：{ $reason }
 draft-documents = 涉及的文档

@@ -168,7 +168,9 @@ fn parse(field: &str, text: &str) -> Result<Program, String> {
     let parsed = Program::compile(text).map_err(|errors| not_cel(field, &errors.to_string()))?;
     if walk::is_deeper(parsed.expression(), limits::EXPRESSION_DEPTH) {
         let depth = limits::EXPRESSION_DEPTH;
-        return Err(format!("`{field}` has parts within parts, more than {depth} levels deep; split it into several rules"));
+        return Err(format!(
+            "`{field}` has parts within parts, more than {depth} levels deep; split it into several rules"
+        ));
     }
     cost::check(&parsed).map_err(|problem| format!("`{field}` {problem}"))?;
     Ok(parsed)
