@@ -5,8 +5,8 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use support::{gift_club, guerdon, init};
+use serde_json::{Value, json};
+use support::{Server, gift_club, guerdon, init};
 
 const MAPPING: &str = "kind = 'purchases'\nenrol_unknown_members = true\nreturn_prefix = 'C'\n[columns]\n\
     activity = 'No'\nmember = 'Who'\ntime = 'When'\nquantity = 'Qty'\nunit_price = 'Price'\n";
@@ -98,6 +98,29 @@ fn a_draft_over_the_ledger_and_over_the_file_it_came_from() {
     assert_eq!(who, ["bob", "ann"]);
     // Nothing was changed.
     assert_eq!(guerdon(&["verify", "--data-dir", text(&files.path("data"))]).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_is_kept_beside_the_program() {
+    let files = Files::new();
+    let data = files.path("data");
+    let server = Server::start(&data);
+    let first = json!({ "id": "first", "name": "First", "trigger": "purchase",
+        "condition": "history.purchase.lifetime.count == 0", "effect": { "type": "fixed_points", "points": 50 } });
+    let changes = json!([{ "kind": "rule", "document": first }, { "kind": "rule", "id": "big-basket", "document": null }]);
+    let (status, draft) = server.post("/v1/drafts", "", json!({ "title": "First", "changes": changes })).await;
+    assert_eq!(status, 201, "{draft}");
+    // Beside the server, which goes on.
+    let draft = draft["id"].as_str().unwrap();
+    let (code, out, error) = guerdon(&["backtest", "--data-dir", text(&data), "--draft", draft, "--json"]);
+    assert_eq!(code, 0, "{error}");
+    let found: Value = serde_json::from_str(&out).unwrap();
+    let issued = &found["currencies"][0]["flows"];
+    assert_eq!((&issued["live"]["issued"], &issued["draft"]["issued"]), (&562.into(), &620.into()));
+    let (code, out, error) = guerdon(&["backtest", "--data-dir", text(&data), "--draft", "nowhere"]);
+    assert!(code == 1 && out.is_empty() && error.contains("no draft `nowhere`"), "{error}");
+    let (code, _, error) = guerdon(&["backtest", "--data-dir", text(&data)]);
+    assert!(code == 2 && error.contains("--program"), "{error}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use guerdon_backtest::{Backtest, Programs, Ran, from_file, from_ledger, run as run_backtest};
 use guerdon_core::backtest::Period;
-use guerdon_core::program::{Bundle, Program};
+use guerdon_core::program::{Bundle, DRAFT, DocumentChange, Draft, Program};
 use guerdon_core::time::Timestamp;
 use guerdon_import::{Mapping, Source};
 
@@ -23,8 +23,11 @@ pub struct BacktestArgs {
     #[command(flatten)]
     data: DataArgs,
     /// The program file of the draft.
+    #[arg(long, required_unless_present = "draft", conflicts_with = "draft")]
+    program: Option<PathBuf>,
+    /// A draft that is kept beside the program, by its id.
     #[arg(long)]
-    program: PathBuf,
+    draft: Option<String>,
     /// A file of purchases instead of what was recorded: .csv, .jsonl or .parquet; text may be compressed (.zst).
     #[arg(long, requires = "mapping")]
     file: Option<PathBuf>,
@@ -48,8 +51,12 @@ pub fn run(args: &BacktestArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let mut store = args.data.open_read_only()?;
     let now = open::system_now().plus_millis(open::clock_offset(&mut store)?.unwrap_or(0));
-    let programs = Programs::with_file(&store.documents()?, &bundle(&args.program)?, now)?;
+    let documents = store.documents()?;
     drop(store);
+    let programs = match (&args.program, &args.draft) {
+        (Some(file), _) => Programs::with_file(&documents, &bundle(file)?, now)?,
+        (None, draft) => Programs::with_changes(&documents, &changes(args, draft.as_deref().unwrap_or_default())?, now)?,
+    };
     let from = args.from.as_deref().map(|text| moment(&programs.live, "--from", text)).transpose()?;
     let until = args.to.as_deref().map(|text| moment(&programs.live, "--to", text)).transpose()?;
     let from = from.unwrap_or(Timestamp::ZERO);
@@ -75,6 +82,16 @@ pub fn run(args: &BacktestArgs) -> Result<ExitCode> {
 fn bundle(file: &Path) -> Result<Bundle> {
     let text = std::fs::read_to_string(file).with_context(|| format!("the program file {}", file.display()))?;
     Bundle::parse(&text).map_err(|problem| anyhow!("{}: {problem}", file.display()))
+}
+
+/// What a draft changes.
+fn changes(args: &BacktestArgs, id: &str) -> Result<Vec<DocumentChange>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reader = runtime.block_on(args.data.reader())?;
+    let record = runtime.block_on(reader.record(DRAFT, id, open::system_now()));
+    runtime.block_on(reader.close());
+    let record = record?.ok_or_else(|| anyhow!("there is no draft `{id}`; `GET /v1/drafts` lists them"))?;
+    Ok(record.read::<Draft>()?.changes)
 }
 
 fn ledger(args: &BacktestArgs, programs: &Programs, period: Period) -> Result<Ran> {
