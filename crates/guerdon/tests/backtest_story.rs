@@ -107,7 +107,8 @@ async fn a_draft_that_is_kept_beside_the_program() {
     let server = Server::start(&data);
     let first = json!({ "id": "first", "name": "First", "trigger": "purchase",
         "condition": "history.purchase.lifetime.count == 0", "effect": { "type": "fixed_points", "points": 50 } });
-    let changes = json!([{ "kind": "rule", "document": first }, { "kind": "rule", "id": "big-basket", "document": null }]);
+    let changes =
+        json!([{ "kind": "rule", "document": first }, { "kind": "rule", "id": "big-basket", "retire": true }]);
     let (status, draft) = server.post("/v1/drafts", "", json!({ "title": "First", "changes": changes })).await;
     assert_eq!(status, 201, "{draft}");
     // Beside the server, which goes on.

@@ -6,7 +6,7 @@ mod support;
 
 use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
-use support::browser::{browser, enter, sideways, size, text, whole_page};
+use support::browser::{browser, enter, shown, sideways, size, text, whole_page};
 use support::person::Person;
 use support::{Server, gift_club, init};
 
@@ -168,7 +168,7 @@ async fn every_page_fits_a_desk_and_a_small_phone_in_both_languages() {
     for (width, shape) in sized {
         size(&client, width, 800).await;
         open(&client, &server, "approvals?lang=en").await;
-        assert!(text(&client).await.contains("Approve"));
+        assert!(shown(&client, &["Approve"]).await.contains("Approve"));
         whole_page(&client, width, &format!("all/approvals-open-{shape}-en")).await;
         assert_eq!(sideways(&client).await, 0);
     }
@@ -202,12 +202,12 @@ async fn an_operator_finds_a_page_in_the_menu_and_merges_two_accounts() {
     };
     click("details.menu > summary").await;
     click("a[href='/console/roles']").await;
-    assert!(text(&client).await.contains("Built-in roles"));
+    assert!(shown(&client, &["Built-in roles"]).await.contains("Built-in roles"));
     type_in("#name", "counter").await;
     type_in("#description", "At the counter").await;
     click("input[value='members:read']").await;
     click("form[action='/console/roles'] button").await;
-    assert!(text(&client).await.contains("nobody has it"));
+    assert!(shown(&client, &["nobody has it"]).await.contains("nobody has it"));
 
     open(&client, &server, &format!("members/{old}")).await;
     click("a[href$='/merge']").await;
@@ -216,15 +216,7 @@ async fn an_operator_finds_a_page_in_the_menu_and_merges_two_accounts() {
     type_in("#reason", "Same person, two cards").await;
     click("input[name='sure']").await;
     click("button.btn-danger").await;
-    // The answer may take a moment on a machine that is busy.
-    let mut page = text(&client).await;
-    for _ in 0..100 {
-        if page.contains("Same person, two cards") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        page = text(&client).await;
-    }
+    let page = shown(&client, &["650", "Same person, two cards"]).await;
     assert!(page.contains("650") && page.contains("Same person, two cards"), "{page}");
     client.close().await.unwrap();
     drop(driver);

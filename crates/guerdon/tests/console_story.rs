@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fantoccini::Locator;
 use serde_json::json;
-use support::browser::{browser, enter, screenshot, text};
+use support::browser::{browser, enter, screenshot, shown, text};
 use support::person::Person;
 use support::{Server, gift_club, init};
 
@@ -42,7 +42,7 @@ async fn an_operator_sees_the_program_and_a_member() {
     screenshot(&client, "overview-wide").await;
 
     client.goto(&format!("{}/console/members/{ann}", server.address)).await.unwrap();
-    let page = text(&client).await;
+    let page = shown(&client, &["132", "£132.30"]).await;
     assert!(page.contains("132") && page.contains("£132.30"), "{page}");
     screenshot(&client, "member-wide").await;
     // The log has taken the transactions in meanwhile, or will within a moment.
@@ -58,13 +58,13 @@ async fn an_operator_sees_the_program_and_a_member() {
     assert!(proved.contains("proved in the log") && !proved.contains("on its way"), "{proved}");
     screenshot(&client, "member-proved").await;
     client.goto(&format!("{}/console/proofs", server.address)).await.unwrap();
-    let page = text(&client).await;
+    let page = shown(&client, &["guerdon audit --url", "guerdon/gift-club+"]).await;
     assert!(page.contains("guerdon audit --url") && page.contains("guerdon/gift-club+"), "{page}");
     screenshot(&client, "proofs-wide").await;
 
     client.set_window_size(500, 800).await.unwrap();
     client.goto(&format!("{}/console?lang=zh-CN", server.address)).await.unwrap();
-    let page = text(&client).await;
+    let page = shown(&client, &["礼品俱乐部", "会员"]).await;
     assert!(page.contains("礼品俱乐部") && page.contains("会员"), "{page}");
     screenshot(&client, "overview-phone-zh").await;
     // Nothing sticks out at the side of a narrow window.
@@ -72,7 +72,7 @@ async fn an_operator_sees_the_program_and_a_member() {
     assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0));
 
     client.goto(&format!("{}/console/proofs", server.address)).await.unwrap();
-    assert!(text(&client).await.contains("公钥"));
+    assert!(shown(&client, &["公钥"]).await.contains("公钥"));
     screenshot(&client, "proofs-phone-zh").await;
     assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0));
 
@@ -80,13 +80,13 @@ async fn an_operator_sees_the_program_and_a_member() {
         [("audit", "audit-phone-zh"), ("approvals", "approvals-phone-zh"), ("account", "account-phone-zh")]
     {
         client.goto(&format!("{}/console/{page}", server.address)).await.unwrap();
-        assert!(text(&client).await.contains("设置"), "{page}");
+        assert!(shown(&client, &["设置"]).await.contains("设置"), "{page}");
         screenshot(&client, name).await;
         assert_eq!(client.execute(sideways, Vec::new()).await.unwrap(), json!(0), "{page}");
     }
     client.set_window_size(1440, 900).await.unwrap();
     client.goto(&format!("{}/console/audit?lang=en", server.address)).await.unwrap();
-    assert!(text(&client).await.contains("session.begin"));
+    assert!(shown(&client, &["session.begin"]).await.contains("session.begin"));
     screenshot(&client, "audit-wide").await;
 
     client.goto(&format!("{}/console/members/mem_0000000000001", server.address)).await.unwrap();

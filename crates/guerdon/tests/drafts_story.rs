@@ -7,7 +7,7 @@ mod support;
 use fantoccini::Locator;
 use guerdon_core::time::Timestamp;
 use serde_json::{Value, json};
-use support::browser::{browser, enter, sideways, size, text, whole_page};
+use support::browser::{browser, enter, shown, sideways, size, text, whole_page};
 use support::person::Person;
 use support::{Server, gift_club, init};
 
@@ -308,20 +308,20 @@ async fn rules_are_changed_compared_tried_and_approved_in_the_console() {
     fill("#rate", "0.5").await;
     fill("#condition", "activity.colour == 'red'").await;
     click(".shaped button").await;
-    let page = text(&client).await;
+    let page = shown(&client, &["there is no attribute `colour`", "line 1, column"]).await;
     assert!(page.contains("there is no attribute `colour`") && page.contains("line 1, column"), "{page}");
     click("a[href*='/edit?']").await;
     fill("#condition", "").await;
     click(".shaped button").await;
-    let page = text(&client).await;
+    let page = shown(&client, &["effect.rate", "worse", "30 days"]).await;
     assert!(page.contains("effect.rate") && page.contains("worse") && page.contains("30 days"), "{page}");
     let draft = client.current_url().await.unwrap().path().rsplit('/').next().unwrap().to_owned();
     fill("#submit-reason", "Costs have risen").await;
     click("button[value='submit']").await;
-    assert!(text(&client).await.contains("submitted"));
+    assert!(shown(&client, &["submitted"]).await.contains("submitted"));
     open(&format!("dry-run?draft={draft}")).await;
     click("form.card button").await;
-    let page = text(&client).await;
+    let page = shown(&client, &["100 points: Base", "50 points: Base"]).await;
     assert!(page.contains("100 points: Base") && page.contains("50 points: Base"), "{page}");
 
     let pages = |draft: &str| {
@@ -362,10 +362,10 @@ async fn rules_are_changed_compared_tried_and_approved_in_the_console() {
     open(&format!("drafts/{draft}?lang=en")).await;
     whole_page(&client, 1440, "drafts/draft-to-decide-wide-en").await;
     click("button[value='approve']").await;
-    let page = text(&client).await;
+    let page = shown(&client, &["scheduled", "Mark", "Costs have risen"]).await;
     assert!(page.contains("scheduled") && page.contains("Mark") && page.contains("Costs have risen"), "{page}");
     open("rules").await;
-    assert!(text(&client).await.contains("another version from"));
+    assert!(shown(&client, &["another version from"]).await.contains("another version from"));
     whole_page(&client, 1440, "drafts/rules-scheduled-wide-en").await;
     open("configuration/rule/base").await;
     click(".versions details > summary").await;

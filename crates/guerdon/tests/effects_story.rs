@@ -6,7 +6,7 @@ mod support;
 use fantoccini::Locator;
 use guerdon_tests::smtp::SmtpServer;
 use serde_json::{Value, json};
-use support::browser::{browser, enter, sideways, size, text, whole_page};
+use support::browser::{browser, enter, shown, sideways, size, whole_page};
 use support::person::Person;
 use support::{Server, gift_club, init};
 
@@ -142,7 +142,7 @@ async fn rules_welcome_write_and_ask_for_calls() {
     client.goto(&tasks_page).await.unwrap();
     client.find(Locator::Css("button[aria-label^='Take']")).await.unwrap().click().await.unwrap();
     client.goto(&tasks_page).await.unwrap();
-    let page = text(&client).await;
+    let page = shown(&client, &["Call to say thank you", "Taken by Olga"]).await;
     assert!(page.contains("Call to say thank you") && page.contains("Taken by Olga"), "{page}");
     for (width, shape) in [(360, "phone"), (1440, "wide")] {
         size(&client, width, 800).await;
@@ -150,15 +150,15 @@ async fn rules_welcome_write_and_ask_for_calls() {
         assert_eq!(sideways(&client).await, 0);
     }
     client.goto(&format!("{}/console/tasks?lang=zh-CN", server.address)).await.unwrap();
-    assert!(text(&client).await.contains("致电感谢"));
+    assert!(shown(&client, &["致电感谢"]).await.contains("致电感谢"));
     whole_page(&client, 1440, "effects/tasks-wide-zh").await;
     client.find(Locator::Css("input[name='note']")).await.unwrap().send_keys("She was glad").await.unwrap();
     client.find(Locator::Css("button[value='done']")).await.unwrap().click().await.unwrap();
     client.goto(&format!("{}/console/tasks?done=true&lang=en", server.address)).await.unwrap();
-    let page = text(&client).await;
+    let page = shown(&client, &["She was glad", "Done by Olga"]).await;
     assert!(page.contains("She was glad") && page.contains("Done by Olga"), "{page}");
     client.goto(&format!("{}/console/members/{member}?lang=en", server.address)).await.unwrap();
-    let page = text(&client).await;
+    let page = shown(&client, &["Task for the staff: Thank large buyers"]).await;
     assert!(page.contains("Task for the staff: Thank large buyers"), "{page}");
     assert!(page.contains("Message to the member: Thank-you letter"), "{page}");
     whole_page(&client, 1440, "effects/member-en").await;

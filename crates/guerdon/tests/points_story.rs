@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::browser::{browser, enter, screenshot, sideways, small_phone, text, whole_page};
+use support::browser::{browser, enter, screenshot, shown, sideways, small_phone, whole_page};
 use support::person::Person;
 use support::sms::Gateway;
 use support::{Server, init};
@@ -140,7 +140,7 @@ async fn bob_sees_what_lies_ahead_and_extends_his_points() {
     let operator = Person::invited(&server, "olga@example.org", "Olga", "administrator").await;
     enter(&client, &server, &operator).await;
     client.goto(&format!("{}/console/members/{bob}", server.address)).await.unwrap();
-    assert!(text(&client).await.contains("5 % of what is unspent on"));
+    assert!(shown(&client, &["5 % of what is unspent on"]).await.contains("5 % of what is unspent on"));
     whole_page(&client, 360, "console-point-life").await;
     client.close().await.unwrap();
     drop(driver);

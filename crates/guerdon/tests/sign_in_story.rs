@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fantoccini::{Client, Locator};
 use serde_json::json;
-use support::browser::{add_authenticator, browser, screenshot, text};
+use support::browser::{add_authenticator, browser, screenshot, shown, text};
 use support::person::totp;
 use support::{Server, gift_club, init};
 
@@ -84,7 +84,7 @@ async fn an_owner_sets_up_and_comes_back_with_a_code_and_with_a_passkey() {
     press(&client, "[data-passkey-sign-in]").await;
     wait_for(&client, "Gift Club").await;
     client.goto(&format!("{address}/console/account")).await.unwrap();
-    assert!(text(&client).await.contains("passkey"), "the session says how it began");
+    assert!(shown(&client, &["passkey"]).await.contains("passkey"), "the session says how it began");
     screenshot(&client, "account-wide").await;
     client.goto(&format!("{address}/console/operators?lang=zh-CN")).await.unwrap();
     wait_for(&client, "操作员").await;

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::browser::{browser, enter, screenshot, small_phone, text};
+use support::browser::{browser, enter, screenshot, shown, small_phone, text};
 use support::person::Person;
 use support::sms::Gateway;
 use support::{Server, init};
@@ -90,7 +90,7 @@ async fn looks(server: &Server, gateway: &Gateway, member: &str, folder: &std::p
     }
     screenshot(&client, "member-tier-wide").await;
     client.goto(&format!("{}/console/members", server.address)).await.unwrap();
-    assert!(text(&client).await.contains("Silver"));
+    assert!(shown(&client, &["Silver"]).await.contains("Silver"));
     screenshot(&client, "members-tier-wide").await;
 
     enter(&client, server, &li).await;

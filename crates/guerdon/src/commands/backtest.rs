@@ -55,7 +55,9 @@ pub fn run(args: &BacktestArgs) -> Result<ExitCode> {
     drop(store);
     let programs = match (&args.program, &args.draft) {
         (Some(file), _) => Programs::with_file(&documents, &bundle(file)?, now)?,
-        (None, draft) => Programs::with_changes(&documents, &changes(args, draft.as_deref().unwrap_or_default())?, now)?,
+        (None, draft) => {
+            Programs::with_changes(&documents, &changes(args, draft.as_deref().unwrap_or_default())?, now)?
+        }
     };
     let from = args.from.as_deref().map(|text| moment(&programs.live, "--from", text)).transpose()?;
     let until = args.to.as_deref().map(|text| moment(&programs.live, "--to", text)).transpose()?;

@@ -64,6 +64,19 @@ pub async fn screenshot(client: &Client, name: &str) {
     std::fs::write(file, client.screenshot().await.unwrap()).unwrap();
 }
 
+/// What a person reads once some words are there; a click does not wait for the page to which it leads. After ten seconds
+/// whatever is there.
+pub async fn shown(client: &Client, words: &[&str]) -> String {
+    for _ in 0..100 {
+        let page = text(client).await;
+        if words.iter().all(|words| page.contains(words)) {
+            return page;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    text(client).await
+}
+
 /// What a person reads. A page that is being replaced is waited for.
 pub async fn text(client: &Client) -> String {
     for _ in 0..50 {
