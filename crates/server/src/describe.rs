@@ -17,12 +17,27 @@ const KEY_FORM: &str = "^[!-~]([ -~]{0,126}[!-~])?$";
 /// Adds to each operation the answers that any operation of its kind may give, and the forms of ids and keys.
 pub fn complete(mut api: OpenApi) -> OpenApi {
     for (path, item) in &mut api.paths.paths {
-        let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in methods.into_iter().flatten() {
+        let methods = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in methods {
+            let Some(operation) = operation else { continue };
+            // Unique, as OpenAPI asks: the functions behind them are not.
+            operation.operation_id = Some(operation_id(method, path));
             describe(path, operation);
         }
     }
     api
+}
+
+/// `get_v1_members_member_id`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
 }
 
 fn describe(path: &str, operation: &mut Operation) {

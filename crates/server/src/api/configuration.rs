@@ -149,10 +149,10 @@ pub(super) struct DifferenceView {
     /// The field, such as `effect.rate`; empty: the document as a whole.
     field: String,
     /// Before; null: not there.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     before: Value,
     /// After; null: not there.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     after: Value,
     /// For members: `better`, `worse`, `neutral`, or `unclear`, which counts as worse.
     verdict: &'static str,

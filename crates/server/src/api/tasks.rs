@@ -29,7 +29,7 @@ struct TaskView {
     /// The id of the rule that asks for it, or `call`.
     about: String,
     /// What is to be done; one text, or one for each language.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     text: Text,
     /// `open`, `taken` or `done`.
     state: &'static str,

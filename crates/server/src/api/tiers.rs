@@ -46,7 +46,7 @@ struct NamedTier {
     /// Its id.
     id: String,
     /// Its name by language, or one for all.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     name: Text,
     /// Its place: a higher one is better.
     rank: u8,
@@ -76,7 +76,7 @@ struct MeasureView {
 #[derive(Serialize, ToSchema)]
 struct WayView {
     /// Over which stretch of time: `{"months": 12}`, `{"days": 90}`, `month`, `quarter`, `year` or `lifetime`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     window: Span,
     /// How much of it is there, 0 to 100: the least of the measures.
     percent: i64,
