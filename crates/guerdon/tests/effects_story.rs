@@ -140,7 +140,18 @@ async fn rules_welcome_write_and_ask_for_calls() {
     size(&client, 360, 800).await;
     let tasks_page = format!("{}/console/tasks?lang=en", server.address);
     client.goto(&tasks_page).await.unwrap();
+    // Whoever goes on to another page at once may be faster than what they have just sent.
+    let until = async |reached: &dyn Fn(&[Value]) -> bool| {
+        for _ in 0..100 {
+            let (_, page) = server.get("/v1/tasks").await;
+            if reached(page["items"].as_array().unwrap()) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
     client.find(Locator::Css("button[aria-label^='Take']")).await.unwrap().click().await.unwrap();
+    until(&|tasks| tasks.iter().any(|task| task["state"] == "taken")).await;
     client.goto(&tasks_page).await.unwrap();
     let page = shown(&client, &["Call to say thank you", "Taken by Olga"]).await;
     assert!(page.contains("Call to say thank you") && page.contains("Taken by Olga"), "{page}");
@@ -154,6 +165,7 @@ async fn rules_welcome_write_and_ask_for_calls() {
     whole_page(&client, 1440, "effects/tasks-wide-zh").await;
     client.find(Locator::Css("input[name='note']")).await.unwrap().send_keys("She was glad").await.unwrap();
     client.find(Locator::Css("button[value='done']")).await.unwrap().click().await.unwrap();
+    until(&|tasks| tasks.iter().all(|task| task["state"] != "taken")).await;
     client.goto(&format!("{}/console/tasks?done=true&lang=en", server.address)).await.unwrap();
     let page = shown(&client, &["She was glad", "Done by Olga"]).await;
     assert!(page.contains("She was glad") && page.contains("Done by Olga"), "{page}");
