@@ -173,7 +173,7 @@ impl<'p> Side<'p> {
         let prepared = prepare(program, member, activity, at);
         let decided =
             prepared.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem)).and_then(|mut prepared| {
-                // Members are replayed one by one: what goes to whoever referred them is left out.
+                // Nobody is taken for referred, so that one account is enough: what goes to referrers is left out.
                 prepared.referrer = None;
                 let command = Command::replayed(member, at, Action::Record(Box::new(prepared)));
                 replay(program, command, key.is_some(), &self.loaded, &mut self.ids)
