@@ -13,6 +13,10 @@ use crate::AppState;
 pub struct Monthly {
     /// The month.
     pub month: Month,
+    /// The month before, when there is a statement of it.
+    pub previous: Option<Month>,
+    /// The month after, when there is a statement of it.
+    pub next: Option<Month>,
     /// Whether it is over.
     pub complete: bool,
     /// By currency: those of the program, and those in which something moved.
@@ -33,9 +37,9 @@ const MONTHS: usize = 1_200;
 
 /// The statement of a month. `None`: the month is not among [`months`].
 pub async fn read(state: &AppState, member: MemberId, month: Month) -> Result<Option<Monthly>, StoreError> {
-    if !months(state, member).await?.contains(&month) {
-        return Ok(None);
-    }
+    let months = months(state, member).await?;
+    let there = |month: Month| Some(month).filter(|month| months.contains(month));
+    let Some(month) = there(month) else { return Ok(None) };
     let program = state.program();
     let today = program.calendar.day_of(state.engine.now());
     let (from, until) = (month.first_day(), month.next().first_day());
@@ -43,5 +47,6 @@ pub async fn read(state: &AppState, member: MemberId, month: Month) -> Result<Op
     for currency in &program.currencies {
         wallets.entry(currency.id).or_default();
     }
-    Ok(Some(Monthly { month, complete: until <= today, wallets }))
+    let (previous, next) = (there(month.previous()), there(month.next()));
+    Ok(Some(Monthly { month, previous, next, complete: until <= today, wallets }))
 }

@@ -75,13 +75,15 @@ impl Program {
         Some(held.published.value.clamp(bounds.least, bounds.most))
     }
 
+    /// How many points of a currency whose value is fixed are worth one major unit of money at `at`.
+    fn per_money_unit(&self, currency: CurrencyId, at: Timestamp) -> i64 {
+        self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit)
+    }
+
     /// What a point of a currency is worth at `at`, in major units of money; 28 digits at the most where it is a fraction
     /// such as a third.
     pub fn point_value(&self, currency: CurrencyId, at: Timestamp) -> Decimal {
-        let fixed = || {
-            let per_unit = self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit);
-            Decimal::ONE.checked_div(Decimal::from(per_unit)).unwrap_or_default()
-        };
+        let fixed = || Decimal::ONE.checked_div(Decimal::from(self.per_money_unit(currency, at))).unwrap_or_default();
         if self.tiers.growth == Some(currency) {
             return Decimal::ZERO;
         }
@@ -99,9 +101,8 @@ impl Program {
             let worth = minor.and_then(|minor| minor.checked_mul(Decimal::from(points))).map(|worth| worth.floor());
             return worth.and_then(|worth| i64::try_from(worth).ok()).unwrap_or(i64::MAX);
         }
-        let per_unit = self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit);
         let value = i128::from(points) * i128::from(self.minor_per_major());
-        i64::try_from(value.div_euclid(i128::from(per_unit.max(1)))).unwrap_or(i64::MAX)
+        i64::try_from(value.div_euclid(i128::from(self.per_money_unit(currency, at).max(1)))).unwrap_or(i64::MAX)
     }
 
     /// How many points of a currency cost no more than `cost` major units of money at `at`. `None`: more than can be counted.
@@ -111,10 +112,7 @@ impl Program {
         }
         let exact = match self.floating_value(currency, at) {
             Some(value) => cost.checked_div(value),
-            None => {
-                let per_unit = self.currency_at(currency, at).map_or(1, |currency| currency.per_money_unit);
-                cost.checked_mul(Decimal::from(per_unit))
-            }
+            None => cost.checked_mul(Decimal::from(self.per_money_unit(currency, at))),
         };
         exact.and_then(|points| i64::try_from(points.floor()).ok())
     }

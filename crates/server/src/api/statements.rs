@@ -121,7 +121,7 @@ async fn month(
 }
 
 fn view(program: &Program, member: MemberId, monthly: Monthly) -> StatementView {
-    let Monthly { month, complete, wallets } = monthly;
+    let Monthly { month, complete, wallets, .. } = monthly;
     let wallets = wallets.into_iter().map(|(currency, statement)| wallet(program, currency, statement)).collect();
     StatementView { member_id: member.to_string(), month: month.to_string(), complete, wallets }
 }

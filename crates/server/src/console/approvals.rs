@@ -182,10 +182,12 @@ async fn page(frame: Frame, State(state): State<AppState>) -> Result<Response, P
 }
 
 #[derive(Deserialize)]
-struct DecisionForm {
-    act: String,
+pub(super) struct DecisionForm {
+    /// `approve`, or what else the page offers.
+    pub act: String,
+    /// A word to whoever asked.
     #[serde(default)]
-    note: String,
+    pub note: String,
 }
 
 async fn decide(

@@ -9,6 +9,7 @@ use guerdon_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::approvals::DecisionForm;
 use super::configuration::{DraftLine, Row, draft_line, name_of, rows, since};
 use super::frame::{Frame, render};
 use super::nav::Place;
@@ -357,13 +358,6 @@ fn terms(frame: &Frame, input: &mut DraftInput, form: &ActForm) -> Result<(), Pr
         }
     };
     Ok(())
-}
-
-#[derive(Deserialize)]
-struct DecisionForm {
-    act: String,
-    #[serde(default)]
-    note: String,
 }
 
 async fn decide(

@@ -68,14 +68,12 @@ pub async fn sheet(
 ) -> Result<Option<Sheet>, guerdon_store::StoreError> {
     let Ok(month) = month.parse::<Month>() else { return Ok(None) };
     let Some(monthly) = statement::read(state, member, month).await? else { return Ok(None) };
-    let months = statement::months(state, member).await?;
-    let there = |month: Month| months.contains(&month).then(|| month.to_string());
-    let Monthly { complete, wallets, .. } = monthly;
+    let Monthly { previous, next, complete, wallets, .. } = monthly;
     Ok(Some(Sheet {
         month: month.to_string(),
         place,
-        previous: there(month.previous()),
-        next: there(month.next()),
+        previous: previous.map(|month| month.to_string()),
+        next: next.map(|month| month.to_string()),
         note: (!complete).then(|| frame.t("statement-open")),
         wallets: wallets.iter().map(|(currency, statement)| wallet(frame, *currency, statement)).collect(),
     }))
