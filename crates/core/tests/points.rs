@@ -166,6 +166,21 @@ fn monthly_interest() {
 }
 
 #[test]
+fn interest_counts_what_has_matured_before_its_tick_comes() {
+    let life = r#"interest = { percent = "20", every = "month" }"#;
+    let mut club = Club::of(&file(r#"expiry = { after = 40, granule = "day" }"#, life));
+    club.earns("2026-01-05 12:00:00", buy(1_000));
+    club.earns("2026-01-25 12:00:00", buy(300));
+    assert_eq!(club.tick("2026-02-01 00:00:00").unwrap().points, 0);
+    // No tick comes in February: 5 points mature on the 11th, 1000 expire on the 15th, 305 are left.
+    club.earns("2026-02-08 12:00:00", json!({"kind": "check_in"}));
+    club.earns("2026-02-20 12:00:00", json!({"kind": "check_in"}));
+    let receipt = club.tick("2026-03-01 00:00:00").unwrap();
+    assert_eq!(club::points(&receipt), want([("interest:points", 61)]));
+    club.check();
+}
+
+#[test]
 fn what_a_return_cannot_take_back_is_owed_up_to_a_limit() {
     let mut club = Club::of(&file("", r#"shortfall = { policy = "owe", up_to = 80 }"#));
     club.record("first", "2026-01-10 12:00:00", buy(100)).unwrap();

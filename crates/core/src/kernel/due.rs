@@ -56,7 +56,7 @@ pub(super) fn plan(program: &Program, account: &mut Account, clock: Timestamp) {
             Some(interest.next(&program.calendar, clock)).filter(after_clock)
         };
         let interest_at = overdue(known.interest_at).or_else(interest);
-        let spendable = wallet.spendable(clock);
+        let spendable = wallet.matured(clock);
         account.agenda.set(WalletAgenda {
             currency: wallet.currency,
             owed: if active { known.owed } else { 0 },
@@ -85,11 +85,12 @@ impl Draft<'_> {
     /// Lets happen what the agenda has before the command does what it is for, so that nothing depends on how late a tick
     /// is: points that are earned today do not decay for yesterday.
     pub(super) fn catch_up(&mut self, loaded: &Loaded) -> Result<(), Refusal> {
+        let (since, at) = (self.account.last_transaction_at, self.command.at);
         self.pass_while(|account| account.agenda.next_due_at(), loaded)?;
-        // Lots that have expired count no longer, even when nothing has taken them away yet.
+        // Lots mature and expire in time, even when no tick has come to move them.
         for due in self.account.agenda.wallets.clone() {
-            let spendable = self.spendable(due.currency);
-            self.account.agenda.set(WalletAgenda { lowest: due.lowest.min(spendable), ..due });
+            let fewest = self.account.wallet(due.currency).map_or(0, |wallet| wallet.fewest_matured(since, at));
+            self.account.agenda.set(WalletAgenda { lowest: due.lowest.min(fewest), ..due });
         }
         Ok(())
     }

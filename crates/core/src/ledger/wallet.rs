@@ -144,6 +144,20 @@ impl Wallet {
         self.lots.iter().filter(|lot| lot.is_spendable(at)).map(|lot| lot.remaining).sum()
     }
 
+    /// Points that could be spent at `at` if every tick came in time: also those that have matured and still wait for theirs.
+    pub fn matured(&self, at: Timestamp) -> i64 {
+        let lots = self.lots.iter().filter(|lot| lot.key.active_at <= at && lot.key.expires_at > at);
+        lots.map(|lot| lot.remaining).sum()
+    }
+
+    /// The fewest of them after `since`, when the wallet last changed, and until `at`: at `at`, or when a lot expired that no
+    /// tick has taken away yet.
+    pub fn fewest_matured(&self, since: Timestamp, at: Timestamp) -> i64 {
+        let expiries = self.lots.iter().map(|lot| lot.key.expires_at);
+        let moments = expiries.filter(|expires_at| *expires_at > since && *expires_at < at).chain([at]);
+        moments.map(|moment| self.matured(moment)).min().unwrap_or_default()
+    }
+
     fn position(&mut self, key: LotKey) -> Result<usize, usize> {
         self.lots.binary_search_by_key(&key, |lot| lot.key)
     }
