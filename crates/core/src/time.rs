@@ -56,10 +56,40 @@ fn clip(text: &str) -> String {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if *self == Self::NEVER {
-            return f.write_str("never");
+        match *self {
+            Self::NEVER => f.write_str("never"),
+            _ => match self.written().as_ref().map(|text| std::str::from_utf8(text)) {
+                Some(Ok(text)) => f.write_str(text),
+                _ => write!(f, "{}", self.instant()),
+            },
         }
-        write!(f, "{}", self.instant())
+    }
+}
+
+impl Timestamp {
+    /// RFC 3339 of a whole second of the years 1970 to 9998: what receipts are full of. Everything else jiff writes.
+    fn written(self) -> Option<[u8; 20]> {
+        const DAY_SECONDS: i64 = 86_400;
+        const YEAR_9999: i64 = 2_932_532;
+        let seconds = (self.0 % 1_000 == 0).then_some(self.0 / 1_000)?;
+        let (day, second) = (seconds / DAY_SECONDS, seconds % DAY_SECONDS);
+        let in_reach = (0..YEAR_9999).contains(&day);
+        // Days to a civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`. Years begin
+        // in March here, so that the leap day is their last.
+        let day = in_reach.then_some(day + 719_468)?;
+        let (era, day_of_era) = (day / 146_097, day % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        let digit = |value: i64, place: i64| b'0' + u8::try_from(value / place % 10).unwrap_or_default();
+        let two = |value| [digit(value, 10), digit(value, 1)];
+        let ([y0, y1], [y2, y3]) = (two(year / 100), two(year));
+        let ([m0, m1], [d0, d1]) = (two(month), two(day));
+        let ([h0, h1], [n0, n1], [s0, s1]) = (two(second / 3_600), two(second / 60 % 60), two(second % 60));
+        Some([y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'Z'])
     }
 }
 
@@ -71,7 +101,13 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+        if !serializer.is_human_readable() {
+            return serializer.serialize_i64(self.0);
+        }
+        match self.written().as_ref().map(|text| std::str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
@@ -271,6 +307,7 @@ pub fn months_between(from: Day, to: Day) -> Vec<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::DAY_MS;
 
     #[test]
     fn a_lot_of_twenty_four_months_ends_with_the_london_month() {
@@ -279,6 +316,21 @@ mod tests {
         let end = calendar.end_of_month_after(bought, 24);
         assert_eq!(end.to_string(), "2013-07-31T23:00:00Z");
         assert_eq!(calendar.last_day_before(end), "2013-07-31");
+    }
+
+    #[test]
+    fn times_are_written_as_jiff_does() {
+        let of = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+        let known = ["1970-01-01T00:00:00Z", "2000-02-29T23:59:59Z", "2100-02-28T12:00:01Z", "9999-12-30T21:59:59Z"];
+        known.iter().for_each(|text| assert_eq!(of(text).to_string(), *text));
+        let days = (0..2_932_897).step_by(7).chain(2_932_525..2_932_540).map(|day| day * DAY_MS + day % 86_400 * 1_000);
+        let odd = [-1, -DAY_MS, 1, 999, 253_402_300_799_000, 253_402_300_800_000, i64::MAX - 1];
+        for millis in days.chain(odd) {
+            let time = Timestamp::from_millis(millis);
+            assert_eq!(time.to_string(), time.instant().to_string());
+            assert_eq!(serde_json::to_string(&time).unwrap(), format!("\"{}\"", time.instant()));
+        }
+        assert_eq!(Timestamp::NEVER.to_string(), "never");
     }
 
     #[test]

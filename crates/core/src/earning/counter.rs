@@ -26,6 +26,47 @@ pub enum CounterOf {
     Referred(String),
 }
 
+/// The same for looking one up.
+#[derive(Debug, Clone, Copy)]
+pub enum CounterName<'a> {
+    /// [`CounterOf::Rule`].
+    Rule(&'a str),
+    /// [`CounterOf::Currency`].
+    Currency(CurrencyId),
+    /// [`CounterOf::Kind`].
+    Kind(&'a str),
+    /// [`CounterOf::Campaign`].
+    Campaign(&'a str),
+    /// [`CounterOf::Referred`].
+    Referred(&'a str),
+}
+
+impl CounterName<'_> {
+    /// Whether a counter has this name.
+    pub fn names(self, of: &CounterOf) -> bool {
+        match (self, of) {
+            (Self::Rule(name), CounterOf::Rule(known))
+            | (Self::Kind(name), CounterOf::Kind(known))
+            | (Self::Campaign(name), CounterOf::Campaign(known))
+            | (Self::Referred(name), CounterOf::Referred(known)) => name == known,
+            (Self::Currency(currency), CounterOf::Currency(known)) => currency == *known,
+            _ => false,
+        }
+    }
+}
+
+impl From<CounterName<'_>> for CounterOf {
+    fn from(name: CounterName<'_>) -> Self {
+        match name {
+            CounterName::Rule(name) => Self::Rule(name.to_owned()),
+            CounterName::Currency(currency) => Self::Currency(currency),
+            CounterName::Kind(name) => Self::Kind(name.to_owned()),
+            CounterName::Campaign(name) => Self::Campaign(name.to_owned()),
+            CounterName::Referred(name) => Self::Referred(name.to_owned()),
+        }
+    }
+}
+
 /// A number of activities and a sum over them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {

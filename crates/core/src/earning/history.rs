@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counter::{Counted, Counter, CounterOf, Tally};
+use super::counter::{Counted, Counter, CounterName, CounterOf, Tally};
 use super::window::Window;
 use crate::limits;
 use crate::time::{Day, Timestamp};
@@ -110,8 +110,8 @@ impl History {
     }
 
     /// What was counted in a window, named by its end. `None`: there is no room for another counter.
-    pub fn tally(&self, of: &CounterOf, window: Window, ends_at: Timestamp) -> Option<Tally> {
-        match self.counters.iter().find(|counter| counter.window == window && counter.of == *of) {
+    pub fn tally(&self, of: CounterName<'_>, window: Window, ends_at: Timestamp) -> Option<Tally> {
+        match self.counters.iter().find(|counter| counter.window == window && of.names(&counter.of)) {
             Some(counter) => Some(counter.tally(ends_at)),
             None => (self.counters.len() < limits::COUNTERS).then(Tally::default),
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::counter::{CounterOf, Tally};
+use super::counter::{CounterName, Tally};
 use super::expression::Fact;
 use super::history::NEVER_DAYS;
 use super::prepare::PreparedActivity;
@@ -79,18 +79,14 @@ impl Knowledge<'_> {
         let history = &self.parties.member.history;
         match window {
             Window::Lifetime => history.lifetime(kind),
-            _ => {
-                let of = CounterOf::Kind(kind.to_owned());
-                history.tally(&of, window, self.prepared.end(window)).unwrap_or_default()
-            }
+            _ => history.tally(CounterName::Kind(kind), window, self.prepared.end(window)).unwrap_or_default(),
         }
     }
 
     /// What all did whom the referrer has referred.
     fn referred(&self, kind: &str, window: Window) -> Tally {
-        let of = CounterOf::Referred(kind.to_owned());
-        let found =
-            self.parties.referrer.and_then(|account| account.history.tally(&of, window, self.prepared.end(window)));
+        let (of, ends_at) = (CounterName::Referred(kind), self.prepared.end(window));
+        let found = self.parties.referrer.and_then(|account| account.history.tally(of, window, ends_at));
         found.unwrap_or_default()
     }
 }

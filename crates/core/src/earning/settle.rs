@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::act::{self, Act};
 use super::budget::{BudgetChange, BudgetKey, Budgets, Per};
 use super::caps::{Cap, CapScope, Over, Trim};
-use super::counter::{Counted, CounterOf, Tally};
+use super::counter::{Counted, CounterName, Tally};
 use super::evaluate::Outcome;
 use super::expression::{Expression, Fact};
 use super::known::{Knowledge, Parties};
@@ -82,22 +82,27 @@ pub fn settle(
 ) -> Result<Settled, Unsettled> {
     let offers = offers(Knowledge { program, prepared, parties, at })?;
     let given = Vec::with_capacity(offers.len());
-    let (issued, settled) = (Vec::new(), Settled::default());
+    let (issued, mut settled) = (Vec::new(), Settled::default());
+    settled.member.outcomes.reserve(offers.len());
     let mut settling = Settling { program, prepared, parties, shared, at, given, issued, settled };
     for (offer, passed) in offers.iter().zip(passed_over(&offers)) {
         settling.give(offer, passed)?;
     }
     let mut settled = settling.settled;
-    let once = |of: fn(String) -> CounterOf, window: &Window| Counted {
-        of: of(prepared.kind.clone()),
+    let once = |of: CounterName<'_>, window: &Window| Counted {
+        of: of.into(),
         window: *window,
         ends_at: prepared.end(*window),
         count: 1,
         sum: prepared.amount,
     };
-    settled.member.counted.extend(prepared.tracked.iter().map(|window| once(CounterOf::Kind, window)));
+    settled
+        .member
+        .counted
+        .extend(prepared.tracked.iter().map(|window| once(CounterName::Kind(&prepared.kind), window)));
     if parties.referrer.is_some() {
-        let referred = prepared.tracked_referred.iter().map(|window| once(CounterOf::Referred, window));
+        let referred =
+            prepared.tracked_referred.iter().map(|window| once(CounterName::Referred(&prepared.kind), window));
         settled.referrer.counted.extend(referred);
     }
     // What holds for one event is of no use afterwards.
@@ -139,9 +144,9 @@ fn holds<'a>(
     facts: &mut Vec<(&'a str, i64)>,
 ) -> bool {
     let Some(condition) = condition.and_then(|condition| condition.account.as_ref()) else { return true };
-    let values: Vec<i64> = condition.facts.iter().map(|(_, fact)| know(fact)).collect();
-    facts.extend(condition.facts.iter().map(|(name, _)| name.as_str()).zip(values.iter().copied()));
-    condition.holds(given, &values)
+    let first = facts.len();
+    facts.extend(condition.facts.iter().map(|(name, fact)| (name.as_str(), know(fact))));
+    condition.holds(given, facts.get(first..).unwrap_or_default())
 }
 
 /// What a rule gives when the rules before it give what they do.
@@ -191,11 +196,12 @@ impl<'a> Settling<'a> {
         let candidate = offer.candidate;
         let rule = &candidate.rule.rule;
         let is_act = rule.effect.is_act();
+        let caps: Vec<(CapScope, Cap)> = caps(self.program, self.prepared, candidate, self.at).collect();
         let (mut left, mut trimmed) = match passed {
             Some(_) => (0, None),
             // An act is done or not: caps count it as one.
-            None if is_act => self.within_caps(candidate, 1)?,
-            None => self.within_caps(candidate, points_of(candidate, self.given.iter().copied())?)?,
+            None if is_act => self.within_caps(candidate, &caps, 1)?,
+            None => self.within_caps(candidate, &caps, points_of(candidate, self.given.iter().copied())?)?,
         };
         // A share of a rule that gave nothing is nothing to tell.
         if left == 0 && trimmed.is_none() && passed.is_none() {
@@ -227,7 +233,7 @@ impl<'a> Settling<'a> {
         earned.outcomes.push(outcome);
         if left > 0 {
             earned.events.extend(act::event(rule));
-            self.count(candidate, points);
+            self.count(candidate, &caps, points);
         }
         Ok(())
     }
@@ -247,11 +253,17 @@ impl<'a> Settling<'a> {
     }
 
     /// How many of `points` the caps of the rule, its campaign and the program leave.
-    fn within_caps(&mut self, candidate: &Candidate, points: i64) -> Result<(i64, Option<Trim>), Unsettled> {
+    fn within_caps(
+        &mut self,
+        candidate: &Candidate,
+        caps: &[(CapScope, Cap)],
+        points: i64,
+    ) -> Result<(i64, Option<Trim>), Unsettled> {
         let rule = &candidate.rule.rule;
         let (mut left, mut trimmed) = (points, None);
-        for (scope, cap) in caps(self.program, self.prepared, candidate, self.at) {
-            let Some((allowed, reached)) = self.room(candidate, scope, &cap, left) else { continue };
+        for (scope, cap) in caps {
+            let scope = *scope;
+            let Some((allowed, reached)) = self.room(candidate, scope, cap, left) else { continue };
             self.settled.budget_reached |= !cap.per.is_member();
             left = match cap.over {
                 Over::Trim => allowed,
@@ -270,7 +282,7 @@ impl<'a> Settling<'a> {
     fn room(&self, candidate: &Candidate, scope: CapScope, cap: &Cap, points: i64) -> Option<(i64, Cap)> {
         let (before, so_far) = if cap.per.is_member() {
             let of = counter(scope, &candidate.rule.rule);
-            let same = |counted: &&Counted| counted.window == cap.window && counted.of == of;
+            let same = |counted: &&Counted| counted.window == cap.window && of.names(&counted.of);
             let rule = &candidate.rule.rule;
             let (account, earned) = match rule.beneficiary {
                 Beneficiary::Member => (Some(self.parties.member), &self.settled.member),
@@ -280,7 +292,7 @@ impl<'a> Settling<'a> {
             let before = match cap.window {
                 // Rules of one activity share it; nothing is kept of it afterwards.
                 Window::Event => Some(Tally::default()),
-                window => account.and_then(|account| account.history.tally(&of, window, self.prepared.end(window))),
+                window => account.and_then(|account| account.history.tally(of, window, self.prepared.end(window))),
             };
             (before, so_far)
         } else {
@@ -295,33 +307,32 @@ impl<'a> Settling<'a> {
     }
 
     /// Adds what a rule gave to the counters of its caps, each once.
-    fn count(&mut self, candidate: &Candidate, points: i64) {
-        let caps = caps(self.program, self.prepared, candidate, self.at);
-        let (own, shared): (Vec<_>, Vec<_>) = caps.partition(|(_, cap)| cap.per.is_member());
-        self.count_for_member(&candidate.rule.rule, &own, points);
-        self.count_together(candidate, &shared, points);
+    fn count(&mut self, candidate: &Candidate, caps: &[(CapScope, Cap)], points: i64) {
+        self.count_for_member(&candidate.rule.rule, caps, points);
+        self.count_together(candidate, caps, points);
     }
 
     fn count_for_member(&mut self, rule: &Rule, caps: &[(CapScope, Cap)], points: i64) {
-        let mut added: Vec<(CapScope, Window)> = caps.iter().map(|(scope, cap)| (*scope, cap.window)).collect();
-        added.sort_by_key(|(scope, window)| (*scope as u8, *window));
-        added.dedup();
-        for (scope, window) in added {
+        let key = |(scope, cap): &(CapScope, Cap)| cap.per.is_member().then_some((*scope, cap.window));
+        for (index, (scope, window)) in caps.iter().enumerate().filter_map(|(index, cap)| Some((index, key(cap)?))) {
+            // Two caps over one counter: it is counted once, within both.
+            if caps.iter().take(index).any(|earlier| key(earlier) == Some((scope, window))) {
+                continue;
+            }
             let of = counter(scope, rule);
             let ends_at = self.prepared.end(window);
             let counted = &mut self.earned(rule).counted;
-            match counted.iter_mut().find(|known| known.window == window && known.of == of) {
+            match counted.iter_mut().find(|known| known.window == window && of.names(&known.of)) {
                 Some(known) => known.sum = known.sum.saturating_add(points),
-                None => counted.push(Counted { of, window, ends_at, count: 1, sum: points }),
+                None => counted.push(Counted { of: of.into(), window, ends_at, count: 1, sum: points }),
             }
         }
     }
 
     fn count_together(&mut self, candidate: &Candidate, caps: &[(CapScope, Cap)], points: i64) {
         let mut added: Vec<BudgetKey> = Vec::new();
-        for (scope, cap) in caps {
+        for (scope, cap) in caps.iter().filter(|(_, cap)| !cap.per.is_member()) {
             let key = self.prepared.budget(candidate, *scope, cap);
-            // Two caps over one counter: it is counted once, within both.
             let points = if added.contains(&key) { 0 } else { points };
             match self.settled.budgets.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, known)) => *known = known.plus(cap.change(points, false)),
@@ -348,11 +359,11 @@ fn caps<'a>(
 }
 
 /// The counter behind a cap.
-fn counter(scope: CapScope, rule: &Rule) -> CounterOf {
+fn counter(scope: CapScope, rule: &Rule) -> CounterName<'_> {
     match scope {
-        CapScope::Rule => CounterOf::Rule(rule.id.clone()),
-        CapScope::Campaign => CounterOf::Campaign(rule.campaign.clone().unwrap_or_default()),
-        CapScope::Program => CounterOf::Currency(rule.currency),
+        CapScope::Rule => CounterName::Rule(&rule.id),
+        CapScope::Campaign => CounterName::Campaign(rule.campaign.as_deref().unwrap_or_default()),
+        CapScope::Program => CounterName::Currency(rule.currency),
     }
 }
 

@@ -376,7 +376,7 @@ impl<'a> Batch<'a> {
             (member, transaction.idempotency_key.clone()),
             Committed { request_digest: transaction.request_digest, receipt: transaction.receipt.clone() },
         );
-        let before = self.loaded.accounts.insert(member, decision.account.clone());
+        let before = self.loaded.accounts.insert(member, std::mem::take(&mut decision.account));
         self.read.entry(member).or_insert_with(|| {
             (before.as_ref().map(|account| account.version), before.and_then(|account| account.next_due_at()))
         });

@@ -51,7 +51,7 @@ pub struct NewProfile {
 /// Everything that an accepted command changes.
 #[derive(Debug, Clone)]
 pub struct Decision {
-    /// The account afterwards.
+    /// The account afterwards. A batch has taken it out and keeps it, once for all decisions on it.
     pub account: Account,
     /// The journal entry.
     pub transaction: Transaction,
@@ -425,11 +425,12 @@ impl<'a> Draft<'a> {
     }
 
     /// Does what the rules give on this account.
-    fn earn(&mut self, earned: Earned, loaded: &Loaded, next_id: &mut dyn FnMut() -> i64) -> Result<(), Refusal> {
-        for mut outcome in earned.outcomes {
+    fn earn(&mut self, mut earned: Earned, loaded: &Loaded, next_id: &mut dyn FnMut() -> i64) -> Result<(), Refusal> {
+        self.transfers.reserve(earned.outcomes.len());
+        for outcome in &mut earned.outcomes {
             let rule = (outcome.rule.clone(), outcome.version);
             if outcome.points > 0 {
-                outcome.repaid = self.credit(&outcome, rule)?;
+                outcome.repaid = self.credit(outcome, rule)?;
             } else if outcome.points < 0 {
                 let due = -outcome.points;
                 let taken = self.take_back(outcome.currency, due, &rule)?;
@@ -442,8 +443,8 @@ impl<'a> Draft<'a> {
                 self.issue(reward, *quantity, loaded, id);
                 *order = Some(id);
             }
-            self.receipt.explanation.push(outcome);
         }
+        self.receipt.explanation.append(&mut earned.outcomes);
         earned.counted.iter().for_each(|counted| self.account.history.count(counted));
         self.receipt.counted.extend(earned.counted);
         self.receipt.events.extend(earned.events);
@@ -467,8 +468,12 @@ impl<'a> Draft<'a> {
             lot,
             rule: Some(rule),
         };
+        let owed = self.account.agenda.owed(outcome.currency);
+        if owed == 0 {
+            return self.transfer(credited).map(|()| 0);
+        }
         self.transfer(credited.clone())?;
-        self.repay(credited)
+        self.repay(credited, owed)
     }
 
     pub(super) fn take_back(
@@ -531,8 +536,7 @@ impl<'a> Draft<'a> {
         self.receipt.balances = self.account.balances();
         let receipt = match command.unwritten {
             true => String::new(),
-            false => serde_json::to_string(&self.receipt)
-                .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?,
+            false => self.receipt.written()?,
         };
         let transaction = Transaction {
             id: self.receipt.transaction_id,

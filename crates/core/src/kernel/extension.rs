@@ -7,7 +7,7 @@ use super::command::Payment;
 use super::decide::Draft;
 use super::life::place_of;
 use super::refusal::{Refusal, RefusalCode};
-use crate::earning::{CounterOf, PreparedActivity, Window};
+use crate::earning::{CounterName, PreparedActivity, Window};
 use crate::ledger::{CurrencyId, Extended, LedgerAccount, LotKey, Transfer};
 use crate::program::{PaidExtension, SpendExtension};
 use crate::time::Timestamp;
@@ -35,8 +35,8 @@ impl Draft<'_> {
 
     /// Whether the spending of the month reaches `amount` with this purchase, and did not before.
     fn reaches(&self, activity: &PreparedActivity, amount: Decimal) -> bool {
-        let of = CounterOf::Kind(SPENDING.to_owned());
-        let tally = self.account.history.tally(&of, Window::Month, activity.end(Window::Month));
+        let of = CounterName::Kind(SPENDING);
+        let tally = self.account.history.tally(of, Window::Month, activity.end(Window::Month));
         let spent = tally.map_or(0, |tally| tally.sum);
         let needed = amount.checked_mul(Decimal::from(self.program.minor_per_major())).unwrap_or(Decimal::MAX);
         let is_enough = |minor: i64| Decimal::from(minor) >= needed;

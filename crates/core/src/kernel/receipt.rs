@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Event;
+use super::{Event, Refusal, RefusalCode};
 use crate::earning::{Counted, Outcome, ReturnedPurchase, Spent};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{
@@ -167,4 +167,16 @@ pub struct Receipt {
 
 fn is_zero(value: &i64) -> bool {
     *value == 0
+}
+
+impl Receipt {
+    /// As JSON, as it is answered and stored.
+    pub(super) fn written(&self) -> Result<String, Refusal> {
+        // Room for all of it: a text that grows is copied again and again.
+        let room = 768 + 128 * self.explanation.len() + 112 * self.counted.len();
+        let mut json = Vec::with_capacity(room);
+        let written = serde_json::to_writer(&mut json, self).map_err(|error| error.to_string());
+        let text = written.and_then(|()| String::from_utf8(json).map_err(|error| error.to_string()));
+        text.map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
+    }
 }

@@ -121,7 +121,7 @@ impl AccountCondition {
     }
 
     /// Whether it holds, over what was evaluated outside and what the account knows, in the order of `facts`.
-    pub fn holds(&self, given: &[i64], facts: &[i64]) -> bool {
+    pub fn holds(&self, given: &[i64], facts: &[(&str, i64)]) -> bool {
         self.node.value(given, facts) != 0
     }
 
@@ -310,12 +310,12 @@ fn operator(name: &str) -> Option<Operator> {
 }
 
 impl Node {
-    fn value(&self, given: &[i64], facts: &[i64]) -> i64 {
+    fn value(&self, given: &[i64], facts: &[(&str, i64)]) -> i64 {
         let of = |node: &Self| node.value(given, facts);
         match self {
             Self::Value(value) => *value,
             Self::Given(index) => given.get(*index).copied().unwrap_or_default(),
-            Self::Fact(index) => facts.get(*index).copied().unwrap_or_default(),
+            Self::Fact(index) => facts.get(*index).map_or(0, |(_, value)| *value),
             Self::Not(node) => i64::from(of(node) == 0),
             Self::Negate(node) => of(node).saturating_neg(),
             Self::If(nodes) => of(if of(&nodes.0) != 0 { &nodes.1 } else { &nodes.2 }),

@@ -94,10 +94,10 @@ fn what_needs_the_account_is_split_off() {
     assert_eq!(names, ["history.purchase.month.amount", "history.purchase.day.count"]);
     // activity.net, 500 * size(lines), lines.exists(…)
     assert_eq!(account.given.len(), 3);
-    assert!(account.holds(&[300, 1_000, 0], &[701, 0]));
-    assert!(!account.holds(&[300, 1_000, 0], &[700, 0]));
-    assert!(!account.holds(&[300, 1_000, 0], &[701, 1]));
-    assert!(account.holds(&[300, 1_000, 1], &[701, 1]));
+    assert!(account.holds(&[300, 1_000, 0], &[("a", 701), ("b", 0)]));
+    assert!(!account.holds(&[300, 1_000, 0], &[("a", 700), ("b", 0)]));
+    assert!(!account.holds(&[300, 1_000, 0], &[("a", 701), ("b", 1)]));
+    assert!(account.holds(&[300, 1_000, 1], &[("a", 701), ("b", 1)]));
     // A condition that asks nothing of the account is not split.
     let plain = Expression::compile("condition", "activity.net > 1 && activity.net < 5", ALL).unwrap();
     assert!(plain.account.is_none() && !plain.looks_at_lines);
