@@ -56,6 +56,8 @@ pub const TIER_MONTHS: i32 = 36;
 pub const TIER_PARTS: usize = 16;
 /// Reviews of a tier that one command catches up with.
 pub const TIER_REVIEWS: usize = 24;
+/// Days for which a rule may grant a tier.
+pub const GRANT_DAYS: i32 = 3_650;
 /// Purchases of one account whose returns are kept; those of earlier ones are closed.
 pub const RETURNED_PURCHASES: usize = 100;
 /// Caps of one rule, or of the program.

@@ -6,7 +6,7 @@
 mod club;
 
 use club::{Club, points, want};
-use guerdon_core::earning::Activity;
+use guerdon_core::earning::{Act, Activity};
 use guerdon_core::id::{IdGenerator, MemberId};
 use guerdon_core::kernel::{Batch, Command, Event, Loaded, Receipt, RefusalCode};
 use guerdon_core::ledger::{Account, CurrencyId};
@@ -202,6 +202,85 @@ fn a_tier_that_was_lost_gives_nothing_more() {
     assert_eq!(points(&late), want([("base", 10), ("growth", 10)]));
     assert_eq!(late.events.len(), 2);
     club.check();
+}
+
+fn granting(trigger: &str, rest: &str) -> String {
+    format!(
+        "[[rules]]\nid = \"{trigger}\"\nname = \"{trigger}\"\ntrigger = \"{trigger}\"\neffect = {{ type = \"grant_tier\", {rest} }}\n"
+    )
+}
+
+/// A trial of gold for thirty days, a card of another brand that is matched, and a welcome by whatever way gold comes.
+fn granted() -> String {
+    levels()
+        + &granting("trial", "tier = \"gold\", days = 30")
+        + &granting("match", "tier = \"gold\"")
+        + "[[rules]]\nid = \"welcome\"\nname = \"Welcome\"\ntrigger = \"tier_changed\"\n\
+           condition = \"tier.rank > tier.rank_before\"\neffect = { type = \"fixed_points\", points = 7 }\n"
+}
+
+#[test]
+fn a_rule_grants_a_tier() {
+    let mut club = Club::of(&granted());
+    let trial = club.record("trial", "2026-03-10 12:00:00", json!({"kind": "trial"})).unwrap();
+    assert_eq!(points(&trial), want([("trial", 0), ("welcome", 7)]));
+    assert_eq!(trial.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: false }));
+    let step = &trial.tier.as_ref().unwrap().steps[0];
+    assert_eq!((step.step, step.from.as_deref(), step.to.as_deref()), (Step::Granted, Some("regular"), Some("gold")));
+    assert!(matches!(&trial.events[..], [Event::TierChanged { .. }]));
+    // The 30 days are 10 March to 8 April; then 20 days of grace, and gently down: 150 of growth are silver.
+    assert_eq!((club.tier().as_str(), club.due().as_str()), ("gold", "2026-04-09 00:00"));
+    let again = club.record("again", "2026-03-10 18:00:00", json!({"kind": "trial"})).unwrap();
+    assert_eq!(again.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: true }));
+    assert!(again.tier.is_none() && again.events.is_empty());
+    club.earns("2026-03-20 12:00:00", json!({"kind": "purchase", "amount": 15_000}));
+    club.tick("2026-04-09 00:00:00").unwrap();
+    // Whoever is granted it in the days of grace has it for another 30 days.
+    assert_eq!(club.due(), "2026-04-29 00:00");
+    let longer = club.record("longer", "2026-04-20 12:00:00", json!({"kind": "trial"})).unwrap();
+    assert_eq!(longer.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: false }));
+    assert_eq!((points(&longer), club.due().as_str()), (want([("trial", 0)]), "2026-05-20 00:00"));
+    club.tick("2026-06-30 00:00:00").unwrap();
+    assert_eq!((club.tier().as_str(), club.due().as_str()), ("silver", "2026-10-01 00:00"));
+    // A match holds as long as if gold had been reached: four months, to the end of October.
+    let matched = club.record("match", "2026-07-05 12:00:00", json!({"kind": "match"})).unwrap();
+    assert_eq!(points(&matched), want([("match", 0), ("welcome", 7)]));
+    assert_eq!((club.tier().as_str(), club.due().as_str()), ("gold", "2026-11-01 00:00"));
+    // Nobody is lowered, and nothing is held for less long than it is.
+    let shorter = club.record("shorter", "2026-07-06 12:00:00", json!({"kind": "trial"})).unwrap();
+    assert_eq!(shorter.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: true }));
+    assert_eq!(club.due(), "2026-11-01 00:00");
+    club.check();
+}
+
+#[test]
+fn whoever_stands_higher_is_granted_nothing() {
+    let mut club = Club::of(&granted());
+    (1..=6).for_each(|day| {
+        drop(club.earns(&format!("2026-03-{day:02} 12:00:00"), json!({"kind": "purchase", "amount": 4_000})))
+    });
+    let before = club.account.standing.clone();
+    let trial = club.record("trial", "2026-03-10 12:00:00", json!({"kind": "trial"})).unwrap();
+    assert_eq!(trial.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: true }));
+    assert_eq!((club.tier().as_str(), &club.account.standing), ("black", &before));
+    club.check();
+}
+
+#[test]
+fn a_grant_that_cannot_be_is_refused_at_publication() {
+    for (rule, problem) in [
+        (granting("trial", "tier = \"gold\""), "rule `trial`: there is no tier `gold`"),
+        (granting("trial", "tier = \"silver\", days = 0"), "rule `trial`: `days` must be 1 to 3650"),
+        (granting("trial", "days = 5"), "missing field `tier`"),
+        (granting("tier_changed", "tier = \"silver\""), "issues no reward and grants no other tier"),
+        (
+            granting("trial", "tier = \"silver\"") + "caps = [{ window = \"day\", points = 5 }]",
+            "a rule that gives no points has `caps` by `count` alone",
+        ),
+    ] {
+        let found = refused(&(tier("silver", 1, "qualify = [{ growth = 100 }]") + &rule));
+        assert!(found.contains(problem), "{rule}: {found}");
+    }
 }
 
 /// However short the time until a review, each is done once, and the next one lies ahead.
@@ -414,7 +493,7 @@ proptest! {
                     Step::Reached => prop_assert!(at_rank > rank_of(&step.from)),
                     Step::Lost => prop_assert_eq!(at_rank + 1, rank_of(&step.from)),
                     Step::Renewed | Step::Grace => prop_assert_eq!(at_rank, rank_of(&step.from)),
-                    Step::Merged => prop_assert!(false),
+                    Step::Merged | Step::Granted => prop_assert!(false),
                 }
             }
             prop_assert_eq!(at_rank, rank(&club));

@@ -30,6 +30,14 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         out_of_stock: bool,
     },
+    /// The member is lifted to a tier.
+    Tier {
+        /// Which.
+        tier: String,
+        /// Whether the member stood as high already, so that nothing changed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        held_already: bool,
+    },
 }
 
 impl Act {
@@ -42,6 +50,7 @@ impl Act {
                 let reward = reward.clone();
                 Some(Self::Reward { reward, quantity: *quantity, order: None, out_of_stock: false })
             }
+            Effect::GrantTier { tier, .. } => Some(Self::Tier { tier: tier.clone(), held_already: false }),
             _ => None,
         }
     }

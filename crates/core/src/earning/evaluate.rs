@@ -129,9 +129,11 @@ impl Outcome {
             Effect::PointsPerStep { points, step, .. } => (Some(Decimal::from(*points)), Some(*step), None),
             Effect::PercentOfRule { percent, .. } => (Some(*percent), None, None),
             Effect::Multiply { factor, .. } => (None, None, Some(*factor)),
-            Effect::FixedPoints { .. } | Effect::Task { .. } | Effect::Message { .. } | Effect::IssueReward { .. } => {
-                (None, None, None)
-            }
+            Effect::FixedPoints { .. }
+            | Effect::Task { .. }
+            | Effect::Message { .. }
+            | Effect::IssueReward { .. }
+            | Effect::GrantTier { .. } => (None, None, None),
         };
         let gives = points > 0;
         Self {

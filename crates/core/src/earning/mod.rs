@@ -37,5 +37,5 @@ pub use prepare::{Candidate, PreparedActivity, prepare, shared_budgets};
 pub use recent::{KindDays, Recent};
 pub use returns::PreparedReturn;
 pub use rule::{Beneficiary, Choice, CompiledRule, Effect, Exclusive, PendingUntil, Rule, Trigger};
-pub use settle::{Earned, Settled, Shared, Unsettled, settle};
+pub use settle::{Earned, GrantedTier, Settled, Shared, Unsettled, settle};
 pub use window::Window;

@@ -455,7 +455,8 @@ impl<'a> Evaluation<'a> {
             | Effect::Multiply { lines: None, .. }
             | Effect::Task { .. }
             | Effect::Message { .. }
-            | Effect::IssueReward { .. } => Ok((0, None)),
+            | Effect::IssueReward { .. }
+            | Effect::GrantTier { .. } => Ok((0, None)),
             Effect::Multiply { factor, .. } => self.more_over_lines(rule, *factor, earlier),
             Effect::TakeBackPerMoney { rate } => {
                 Ok((-per_money(self.program, self.measured.net, *rate)?, Some(self.measured.net)))

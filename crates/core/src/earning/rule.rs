@@ -114,6 +114,15 @@ pub enum Effect {
         #[serde(default = "one")]
         quantity: i64,
     },
+    /// Lifts the member to a tier; one who stands as high or higher stays there.
+    GrantTier {
+        /// The tier's id.
+        tier: String,
+        /// Days for which it holds at least, the day of the activity included; then it is looked at as at every review.
+        /// Left out: until the tier is looked at anyway.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        days: Option<i32>,
+    },
 }
 
 fn one() -> i64 {
@@ -145,7 +154,8 @@ impl Effect {
             | Self::TakeBackPerMoney { .. }
             | Self::Task { .. }
             | Self::Message { .. }
-            | Self::IssueReward { .. } => None,
+            | Self::IssueReward { .. }
+            | Self::GrantTier { .. } => None,
         }
     }
 
@@ -187,6 +197,10 @@ impl Effect {
                 Err(format!("`quantity` must be 1 to {}", limits::ORDER_QUANTITY))
             }
             Self::IssueReward { reward, .. } => limits::check_text("reward", reward, 64),
+            Self::GrantTier { days: Some(days), .. } if !(1..=limits::GRANT_DAYS).contains(days) => {
+                Err(format!("`days` must be 1 to {}", limits::GRANT_DAYS))
+            }
+            Self::GrantTier { tier, .. } => limits::check_text("tier", tier, 64),
         }
     }
 }
@@ -349,9 +363,11 @@ impl Rule {
             return Err("a rule that takes back has no `exclusive`, `stop` or `caps`".to_owned());
         }
         if self.trigger.listens(TIER_CHANGED)
-            && (self.beneficiary == Beneficiary::Referrer || self.effect.reward().is_some())
+            && (self.beneficiary == Beneficiary::Referrer
+                || matches!(self.effect, Effect::IssueReward { .. } | Effect::GrantTier { .. }))
         {
-            let problem = "a change of the tier gives nothing to the referrer, and issues no reward";
+            let problem =
+                "a change of the tier gives nothing to the referrer, issues no reward and grants no other tier";
             return Err(format!("`trigger` `{TIER_CHANGED}`: {problem}"));
         }
         if self.beneficiary == Beneficiary::Referrer {

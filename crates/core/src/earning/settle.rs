@@ -30,6 +30,19 @@ pub struct Earned {
     pub counted: Vec<Counted>,
     /// What is to be told because of it.
     pub events: Vec<Event>,
+    /// The tiers to which it lifts, and for how many days at least.
+    pub tiers: Vec<GrantedTier>,
+}
+
+/// A tier to which a rule lifts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedTier {
+    /// Which of the outcomes says so.
+    pub outcome: usize,
+    /// The tier.
+    pub tier: String,
+    /// Days for which it holds at least.
+    pub days: Option<i32>,
 }
 
 impl Earned {
@@ -230,9 +243,15 @@ impl<'a> Settling<'a> {
         }
         self.given.push((candidate, points));
         let earned = self.earned(rule);
+        if left > 0 {
+            if let Effect::GrantTier { tier, days } = &rule.effect {
+                let outcome = earned.outcomes.len();
+                earned.tiers.push(GrantedTier { outcome, tier: tier.clone(), days: *days });
+            }
+            earned.events.extend(act::event(rule));
+        }
         earned.outcomes.push(outcome);
         if left > 0 {
-            earned.events.extend(act::event(rule));
             self.count(candidate, &caps, points);
         }
         Ok(())

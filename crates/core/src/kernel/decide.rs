@@ -11,8 +11,8 @@ use super::receipt::{ActivityReceipt, Receipt};
 use super::referral;
 use super::refusal::{Refusal, RefusalCode};
 use crate::earning::{
-    Act, BudgetChange, BudgetKey, Budgets, Earned, Outcome, Parties, PreparedActivity, Settled, Shared, Spent, Tally,
-    Unsettled, settle,
+    Act, BudgetChange, BudgetKey, Budgets, Earned, GrantedTier, Outcome, Parties, PreparedActivity, Settled, Shared,
+    Spent, Tally, Unsettled, settle,
 };
 use crate::id::{ActivityId, IdGenerator, MemberId, OrderId, TransactionId};
 use crate::ledger::{
@@ -100,6 +100,8 @@ pub(super) struct Draft<'a> {
     /// What the command has taken out of budgets on another account.
     budgets_besides: Vec<(BudgetKey, BudgetChange)>,
     budget_reached: bool,
+    /// The tiers to which rules lift, once all that they give has been given.
+    pub(super) granted: Vec<GrantedTier>,
     pub(super) erased: Vec<MemberId>,
 }
 
@@ -270,6 +272,7 @@ impl<'a> Draft<'a> {
             budgets: Vec::new(),
             budgets_besides: Vec::new(),
             budget_reached: false,
+            granted: Vec::new(),
             erased: Vec::new(),
         }
     }
@@ -357,6 +360,7 @@ impl<'a> Draft<'a> {
                 Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
             })?;
         self.apply(settled, loaded, next_id, theirs.as_deref_mut())?;
+        self.grant_tiers(loaded)?;
         let (kind, amount, by_day) = (activity.kind.clone(), activity.amount, activity.by_day);
         self.receipt.activity = Some(ActivityReceipt { id, kind, amount, by_day });
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
@@ -368,6 +372,7 @@ impl<'a> Draft<'a> {
         self.extend_by_spend(activity)?;
         if let Some(theirs) = theirs {
             theirs.budgets_besides.clone_from(&self.budgets);
+            theirs.grant_tiers(loaded)?;
             theirs.count_share(activity.today, their_first, loaded)?;
             self.budgets_besides.clone_from(&theirs.budgets);
             self.budget_reached |= theirs.budget_reached;
@@ -444,10 +449,13 @@ impl<'a> Draft<'a> {
                 *order = Some(id);
             }
         }
+        let first = self.receipt.explanation.len();
         self.receipt.explanation.append(&mut earned.outcomes);
         earned.counted.iter().for_each(|counted| self.account.history.count(counted));
         self.receipt.counted.extend(earned.counted);
         self.receipt.events.extend(earned.events);
+        let tiers = earned.tiers.into_iter();
+        self.granted.extend(tiers.map(|grant| GrantedTier { outcome: first + grant.outcome, ..grant }));
         Ok(())
     }
 

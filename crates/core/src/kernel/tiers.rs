@@ -5,7 +5,7 @@ use super::batch::Loaded;
 use super::decide::Draft;
 use super::event::Event;
 use super::refusal::Refusal;
-use crate::earning::{Activity, Outcome, PreparedActivity, prepare};
+use crate::earning::{Act, Activity, GrantedTier, Outcome, PreparedActivity, prepare};
 use crate::ledger::{AccountStatus, CurrencyId, Portion};
 use crate::limits;
 use crate::tiers::{
@@ -143,6 +143,48 @@ impl Draft<'_> {
             self.tier_changed(rank_before, loaded)?;
         }
         Ok(())
+    }
+
+    /// Lifts the member to the tiers that rules grant.
+    pub(super) fn grant_tiers(&mut self, loaded: &Loaded) -> Result<(), Refusal> {
+        for grant in std::mem::take(&mut self.granted) {
+            let granted = self.grant_tier(&grant, loaded)?;
+            let outcome = self.receipt.explanation.get_mut(grant.outcome);
+            if let Some(Act::Tier { held_already, .. }) = outcome.and_then(|outcome| outcome.act.as_mut()) {
+                *held_already = !granted;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lifts the member to a tier, or lets the one that is held be held for longer. False: it is held for as long anyway, or a
+    /// higher one is.
+    fn grant_tier(&mut self, grant: &GrantedTier, loaded: &Loaded) -> Result<bool, Refusal> {
+        let program = self.program;
+        let (ladder, moment) = (program.tiers.at(self.command.at), self.latest());
+        let Some(level) = ladder.levels().iter().find(|level| level.tier.id == grant.tier) else { return Ok(false) };
+        let standing = &self.account.standing;
+        let before = ladder.level_of(standing);
+        let (rank_before, from) =
+            before.map_or((0, None), |before| (i64::from(before.tier.rank), Some(before.tier.id.clone())));
+        let known = standing.held.as_ref().filter(|_| from.as_ref() == Some(&grant.tier));
+        let lifted = known.is_none() && from.as_ref() != Some(&grant.tier);
+        if lifted && before.is_some_and(|before| before.tier.rank >= level.tier.rank) {
+            return Ok(false);
+        }
+        let mut held = level.held(&program.calendar, known.map_or(moment.at, |held| held.since), moment.at);
+        if let Some(days) = grant.days {
+            held.review_at = program.calendar.end_of_day_after(moment.at, days - 1);
+        }
+        // What is held already is held for longer, and never for less.
+        if !lifted && known.is_none_or(|known| held.review_at <= known.due()) {
+            return Ok(false);
+        }
+        self.step(TierStep { step: Step::Granted, at: moment.at, from, to: Some(grant.tier.clone()), by: None }, held);
+        if lifted {
+            self.tier_changed(rank_before, loaded)?;
+        }
+        Ok(true)
     }
 
     /// Looks at the tier again, at each moment up to one at which that was due.

@@ -297,6 +297,9 @@ impl Bundle {
             Effect::IssueReward { reward, .. } if !self.rewards.iter().any(|known| known.id == *reward) => {
                 Err(format!("{what}: there is no reward `{reward}`"))
             }
+            Effect::GrantTier { tier, .. } if !self.tiers.iter().any(|known| known.id == *tier) => {
+                Err(format!("{what}: there is no tier `{tier}`"))
+            }
             _ => Ok(()),
         }
     }

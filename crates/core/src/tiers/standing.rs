@@ -76,6 +76,8 @@ pub enum Step {
     Grace,
     /// It was lost.
     Lost,
+    /// A rule lifted the member to a higher one, or let the same one hold for longer.
+    Granted,
     /// A higher one came with an account that was merged into this one.
     Merged,
 }
@@ -88,6 +90,7 @@ impl Step {
             Self::Renewed => "renewed",
             Self::Grace => "grace",
             Self::Lost => "lost",
+            Self::Granted => "granted",
             Self::Merged => "merged",
         }
     }

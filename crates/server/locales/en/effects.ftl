@@ -21,6 +21,8 @@ task-done-by = Done by { $who }
 # Rewards for no points, and what referrers get.
 why-reward = Gift: { $quantity } × { $reward } — { $rule }
 why-reward-sold-out = No gift: { $rule } — { $reward } has run out
+why-grant = Tier { $tier }: { $rule }
+why-grant-held = No change: { $rule } — tier { $tier } or a higher one is held already
 why-to-referrer = { $points } to the member who referred
 why-from-referrer = { $points } taken back of the member who referred
 kind-referral = For a member whom you referred

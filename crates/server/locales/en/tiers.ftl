@@ -47,6 +47,7 @@ title-tier-review = Tier reviewed
 title-adjust-growth = Tier value adjusted by { $points }
 why-tier-reached = Tier { $to } reached, before: { $from }
 why-tier-merged = Tier { $to } came with the account that was merged, before: { $from }
+why-tier-granted = Tier { $to } was granted, before: { $from }
 why-tier-lost = Tier { $to } since, before: { $from }
 why-tier-renewed = Tier { $to } confirmed
 why-tier-grace = Tier { $to } is kept for a while, though it is not reached any more

@@ -21,6 +21,8 @@ task-done-by = 由{ $who }完成
 # Rewards for no points, and what referrers get.
 why-reward = 赠品：{ $reward } × { $quantity } — { $rule }
 why-reward-sold-out = 未赠送：{ $rule } — { $reward }已发完
+why-grant = 授予{ $tier }：{ $rule }
+why-grant-held = 无变化：{ $rule } — 已是{ $tier }或更高等级
 why-to-referrer = 推荐人获得 { $points }
 why-from-referrer = 从推荐人扣回 { $points }
 kind-referral = 推荐会员奖励

@@ -38,6 +38,7 @@ title-tier-review = 等级复核
 title-adjust-growth = 成长值调整 { $points }
 why-tier-reached = 升至 { $to }，此前为 { $from }
 why-tier-merged = 合并的账户带来 { $to }，此前为 { $from }
+why-tier-granted = 获授 { $to }，此前为 { $from }
 why-tier-lost = 降至 { $to }，此前为 { $from }
 why-tier-renewed = { $to } 保级成功
 why-tier-grace = 未达到 { $to } 的条件，宽限保留

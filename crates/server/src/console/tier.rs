@@ -169,7 +169,7 @@ pub(super) fn step_sentence(frame: &Frame, step: &TierStep) -> String {
     };
     let (from, to) = (name(&step.from), name(&step.to));
     let mut sentence = match step.step {
-        Step::Reached | Step::Merged | Step::Lost => {
+        Step::Reached | Step::Granted | Step::Merged | Step::Lost => {
             frame.say(&format!("why-tier-{}", step.step.name()), [("from", from.into()), ("to", to.into())])
         }
         Step::Renewed | Step::Grace => frame.say(&format!("why-tier-{}", step.step.name()), [("to", to.into())]),

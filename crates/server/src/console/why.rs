@@ -7,6 +7,7 @@ use guerdon_core::ledger::CurrencyId;
 
 use super::format;
 use super::frame::Frame;
+use super::tier::tier_name;
 
 /// What a rule did and why.
 pub(super) fn outcome_sentence(frame: &Frame, outcome: &Outcome, receipt: &Receipt) -> String {
@@ -59,6 +60,10 @@ fn act_sentence(frame: &Frame, act: &Act, rule: FluentValue<'_>) -> String {
             let key = if *out_of_stock { "why-reward-sold-out" } else { "why-reward" };
             let (quantity, reward) = (super::format::number(*quantity), frame.reward_name(reward));
             frame.say(key, [("rule", rule), ("quantity", quantity.into()), ("reward", reward.into())])
+        }
+        Act::Tier { tier, held_already } => {
+            let key = if *held_already { "why-grant-held" } else { "why-grant" };
+            frame.say(key, [("rule", rule), ("tier", tier_name(frame, tier).into())])
         }
     }
 }
