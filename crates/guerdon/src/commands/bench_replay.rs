@@ -1,4 +1,4 @@
-//! The benchmark of a program's size: the demo's replay with its three rules, and with twenty.
+//! The benchmark of a program's size: the demo's replay with its three rules, with twenty, and with twenty and tiers.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -20,25 +20,34 @@ const RUNS: usize = 5;
 /// Measures, and prints.
 #[expect(clippy::float_arithmetic, reason = "times and a ratio for people, not points")]
 pub fn measure(folder: &Path, json: bool) -> Result<()> {
-    let twenty = format!("{GIFT_CLUB}{}", more_rules());
-    let (mut small, mut large) = (Vec::new(), Vec::new());
+    let twenty = format!("{GIFT_CLUB}{}{LAST_RULE}", more_rules());
+    let with_tiers = format!("{GIFT_CLUB}{}{TIERS}", more_rules());
+    let (mut small, mut large, mut tiered) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..RUNS {
         small.push(replay(&folder.join(format!("three-{run}")), GIFT_CLUB)?);
         large.push(replay(&folder.join(format!("twenty-{run}")), &twenty)?);
+        tiered.push(replay(&folder.join(format!("tiers-{run}")), &with_tiers)?);
     }
     let median = |times: &mut Vec<Duration>| {
         times.sort_unstable();
         times.get(times.len() / 2).map(Duration::as_secs_f64).unwrap_or_default()
     };
-    let (small, large) = (median(&mut small), median(&mut large));
-    let ratio = large / small.max(0.001);
+    let (small, large, tiered) = (median(&mut small), median(&mut large), median(&mut tiered));
+    let (ratio, ratio_with_tiers) = (large / small.max(0.001), tiered / small.max(0.001));
     if json {
-        println!("{}", serde_json::json!({ "three_rules_s": small, "twenty_rules_s": large, "ratio": ratio }));
+        let told = serde_json::json!({
+            "three_rules_s": small,
+            "twenty_rules_s": large,
+            "ratio": ratio,
+            "twenty_rules_and_tiers_s": tiered,
+            "ratio_with_tiers": ratio_with_tiers,
+        });
+        println!("{told}");
         return Ok(());
     }
-    println!(
-        "replay of thirteen months, median of {RUNS}: {small:.2} s with three rules, {large:.2} s with twenty; ratio {ratio:.2}"
-    );
+    println!("replay of thirteen months, median of {RUNS}: {small:.2} s with three rules");
+    println!("{large:.2} s with twenty rules, ratio {ratio:.2}");
+    println!("{tiered:.2} s with twenty rules and five tiers, ratio {ratio_with_tiers:.2}");
     Ok(())
 }
 
@@ -55,7 +64,69 @@ fn replay(directory: &Path, program: &str) -> Result<Duration> {
     Ok(replay.time)
 }
 
-/// Seventeen rules beside the three of the demo that give points.
+/// The seventeenth rule, where there are no tiers.
+const LAST_RULE: &str = r#"
+[[rules]]
+id = "more-17"
+name = "More 17"
+trigger = "purchase"
+effect = { type = "points_per_money", rate = "0.1", lines = "line.description.contains('PAPER')" }
+"#;
+
+/// Five tiers with their factors, and the growth value that leads to them as the seventeenth rule.
+const TIERS: &str = r#"
+[[currencies]]
+id = 2
+code = "growth"
+name = "Growth value"
+spendable = false
+
+[[rules]]
+id = "growth"
+name = "Growth"
+trigger = "purchase"
+currency = 2
+effect = { type = "points_per_money", rate = "1" }
+
+[[tiers]]
+id = "regular"
+name = "Regular"
+rank = 0
+
+[[tiers]]
+id = "silver"
+name = "Silver"
+rank = 1
+qualify = [{ window = { months = 12 }, growth = 1000 }]
+review = { after = { months = 13 }, grace_days = 30 }
+benefits = { factors = [{ factor = "1.1" }] }
+
+[[tiers]]
+id = "gold"
+name = "Gold"
+rank = 2
+qualify = [{ window = { months = 12 }, growth = 5000 }]
+review = { after = { months = 13 }, grace_days = 30 }
+benefits = { factors = [{ factor = "1.3" }] }
+
+[[tiers]]
+id = "diamond"
+name = "Diamond"
+rank = 3
+qualify = [{ window = { months = 12 }, growth = 20000 }]
+review = { after = { months = 13 }, grace_days = 30 }
+benefits = { factors = [{ factor = "1.5" }] }
+
+[[tiers]]
+id = "black"
+name = "Black"
+rank = 4
+qualify = [{ window = { months = 12 }, growth = 50000 }, { window = "quarter", spend = "30000", orders = 12 }]
+review = { after = { years = 2 }, grace_days = 30 }
+benefits = { factors = [{ factor = "2" }] }
+"#;
+
+/// Sixteen rules beside the three of the demo that give points; one more makes twenty.
 fn more_rules() -> String {
     let mut rules = String::new();
     let mut number = 0;
@@ -66,7 +137,7 @@ fn more_rules() -> String {
             "\n[[rules]]\nid = \"more-{number}\"\nname = \"More {number}\"\ntrigger = \"purchase\"\n{rest}\n"
         );
     };
-    for word in ["HEART", "RETROSPOT", "VINTAGE", "LUNCH BAG", "PAPER"] {
+    for word in ["HEART", "RETROSPOT", "VINTAGE", "LUNCH BAG"] {
         rule(&format!(
             "effect = {{ type = \"points_per_money\", rate = \"0.1\", lines = \"line.description.contains('{word}')\" }}"
         ));
@@ -103,7 +174,10 @@ mod tests {
 
     #[test]
     fn twenty_rules_give_points() {
-        let bundle = Bundle::parse(&format!("{GIFT_CLUB}{}", more_rules())).unwrap();
-        assert_eq!(bundle.rules.iter().filter(|rule| rule.trigger.listens("purchase")).count(), 20);
+        for last in [LAST_RULE, TIERS] {
+            let bundle = Bundle::parse(&format!("{GIFT_CLUB}{}{last}", more_rules())).unwrap();
+            assert_eq!(bundle.rules.iter().filter(|rule| rule.trigger.listens("purchase")).count(), 20);
+            assert_eq!(bundle.tiers.len(), if last == TIERS { 5 } else { 0 });
+        }
     }
 }
