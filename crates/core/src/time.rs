@@ -72,20 +72,22 @@ impl Timestamp {
         const DAY_SECONDS: i64 = 86_400;
         const YEAR_9999: i64 = 2_932_532;
         let seconds = (self.0 % 1_000 == 0).then_some(self.0 / 1_000)?;
-        let (day, second) = (seconds / DAY_SECONDS, seconds % DAY_SECONDS);
-        let in_reach = (0..YEAR_9999).contains(&day);
+        let day = seconds.div_euclid(DAY_SECONDS);
+        let in_reach = (0..YEAR_9999).contains(&day).then_some((day + 719_468, seconds - day * DAY_SECONDS))?;
+        let (day, second) = (u32::try_from(in_reach.0).ok()?, u32::try_from(in_reach.1).ok()?);
         // Days to a civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`. Years begin
         // in March here, so that the leap day is their last.
-        let day = in_reach.then_some(day + 719_468)?;
         let (era, day_of_era) = (day / 146_097, day % 146_097);
         let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * month + 2) / 5 + 1;
         let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = era * 400 + year_of_era + i64::from(month <= 2);
-        let digit = |value: i64, place: i64| b'0' + u8::try_from(value / place % 10).unwrap_or_default();
-        let two = |value| [digit(value, 10), digit(value, 1)];
+        let year = era * 400 + year_of_era + u32::from(month <= 2);
+        let two = |value: u32| {
+            let value = (value % 100) as u8;
+            [b'0' + value / 10, b'0' + value % 10]
+        };
         let ([y0, y1], [y2, y3]) = (two(year / 100), two(year));
         let ([m0, m1], [d0, d1]) = (two(month), two(day));
         let ([h0, h1], [n0, n1], [s0, s1]) = (two(second / 3_600), two(second / 60 % 60), two(second % 60));

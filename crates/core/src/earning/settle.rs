@@ -97,7 +97,7 @@ pub fn settle(
     let given = Vec::with_capacity(offers.len());
     let (issued, mut settled) = (Vec::new(), Settled::default());
     settled.member.outcomes.reserve(offers.len());
-    let mut settling = Settling { program, prepared, parties, shared, at, given, issued, settled };
+    let mut settling = Settling { program, prepared, parties, shared, at, given, as_offered: true, issued, settled };
     for (offer, passed) in offers.iter().zip(passed_over(&offers)) {
         settling.give(offer, passed)?;
     }
@@ -198,6 +198,8 @@ struct Settling<'a> {
     at: Timestamp,
     /// What each rule gave so far.
     given: Vec<(&'a Candidate, i64)>,
+    /// Whether that is what all of them offered.
+    as_offered: bool,
     /// Units of rewards that rules issued so far.
     issued: Vec<(&'a str, i64)>,
     settled: Settled,
@@ -214,6 +216,8 @@ impl<'a> Settling<'a> {
             Some(_) => (0, None),
             // An act is done or not: caps count it as one.
             None if is_act => self.within_caps(candidate, &caps, 1)?,
+            // A share of what was offered is what it offers itself.
+            None if self.as_offered => self.within_caps(candidate, &caps, offer.points)?,
             None => self.within_caps(candidate, &caps, points_of(candidate, self.given.iter().copied())?)?,
         };
         // A share of a rule that gave nothing is nothing to tell.
@@ -241,6 +245,7 @@ impl<'a> Settling<'a> {
                 (left, *out_of_stock, self.settled.budget_reached) = (0, true, true);
             }
         }
+        self.as_offered &= points == offer.points;
         self.given.push((candidate, points));
         let earned = self.earned(rule);
         if left > 0 {
