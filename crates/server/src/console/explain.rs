@@ -136,7 +136,8 @@ fn moved(receipt: &Receipt) -> Vec<(&'static str, i64)> {
 fn activity_title(frame: &Frame, receipt: &Receipt) -> String {
     let Some(activity) = &receipt.activity else { return frame.t("kind-activity") };
     let amount = frame.money(activity.amount);
-    match activity.kind.as_str() {
+    let known = frame.program.activity_kind_at(&activity.kind, receipt.at);
+    match known.map_or(activity.kind.as_str(), |known| known.kind.name.get(frame.language.tag())) {
         "purchase" => frame.say("title-purchase", [("amount", amount.into())]),
         "return" => frame.say("title-return", [("amount", amount.into())]),
         kind if activity.amount == 0 => frame.say("title-activity", [("kind", kind.into())]),
