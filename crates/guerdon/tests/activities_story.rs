@@ -59,7 +59,7 @@ async fn a_workout_is_recorded_with_its_body() {
         assert!(detail.contains(words), "{detail}");
     }
     let (status, code, detail) = refused(workout(json!([1, 2]))).await;
-    assert_eq!((status, code), (400, json!("invalid_request")), "{detail}");
+    assert_eq!((status, code), (400, json!("invalid_json")), "{detail}");
     assert_eq!(server.post("/v1/activities", "t-1", request(json!({"kind": "test_drive"}))).await.0, 201);
 
     // In a batch each stands for itself.
@@ -172,8 +172,10 @@ async fn the_console_shows_and_tries_them() {
     let form = [("kind", "activity"), ("document", ""), ("title", "Events"), ("way", "text"), ("text", text)];
     let (status, page) = olga.post("/console/drafts/new", &form).await;
     assert_eq!(status, 303, "{page}");
-    let (_, page) = olga.get(&olga.location.clone()).await;
-    assert!(page.contains("event") && page.contains("guests"), "{page}");
+    let draft = olga.location.clone();
+    assert!(olga.get(&draft).await.1.contains("Activity “Event”"));
+    let (_, page) = olga.get(&format!("{draft}/edit?kind=activity&document=event")).await;
+    assert!(page.contains("guests"), "{page}");
 
     let tried = async |olga: &mut Person, kind: &str, body: &str| {
         olga.post("/console/dry-run", &[("kind", kind), ("amount", ""), ("body", body)]).await

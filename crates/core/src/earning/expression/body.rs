@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use super::check::Kind;
 use super::walk::find;
 
-/// Decimal numbers beyond it count as it, so that products of them are numbers still.
-const MOST_DECIMAL: f64 = 1e100;
+/// Decimal numbers beyond them count as them, so that products of a few are numbers still.
+const DECIMALS: (f64, f64) = (-1e100, 1e100);
 
 /// What a body holds, as conditions see it.
 #[derive(Debug, Clone)]
@@ -170,8 +170,8 @@ fn whole_bounds(schema: &Value) -> (i64, i64) {
 
 fn decimal_bounds(schema: &Value) -> (f64, f64) {
     let bound = |field: &str| schema.get(field).and_then(Value::as_f64);
-    let low = ["minimum", "exclusiveMinimum"].into_iter().filter_map(bound).fold(-MOST_DECIMAL, f64::max);
-    let high = ["maximum", "exclusiveMaximum"].into_iter().filter_map(bound).fold(MOST_DECIMAL, f64::min);
+    let low = ["minimum", "exclusiveMinimum"].into_iter().filter_map(bound).fold(DECIMALS.0, f64::max);
+    let high = ["maximum", "exclusiveMaximum"].into_iter().filter_map(bound).fold(DECIMALS.1, f64::min);
     (low, high)
 }
 

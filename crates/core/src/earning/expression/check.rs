@@ -248,7 +248,11 @@ impl<'a> Scope<'a> {
                 (one, other) => Ok(Kind::List(one.clone().or_else(|| other.clone()))),
             },
             (_, _, [Kind::Double(low, high), Kind::Double(from, to)]) => {
-                decimal_arithmetic(part, name, (*low, *high), (*from, *to))
+                match (decimal_arithmetic(part, name, (*low, *high), (*from, *to)), self.body) {
+                    // Earlier versions did not follow decimal numbers: what they published goes on.
+                    (Err(_), BodySeen::Published) => Ok(Kind::Double(f64::MIN, f64::MAX)),
+                    (checked, _) => checked,
+                }
             }
             (operators::NEGATE, _, [Kind::Double(low, high)]) => Ok(Kind::Double(-high, -low)),
             (_, _, [Kind::Int(low, high)]) if name == operators::NEGATE => {

@@ -66,8 +66,8 @@ impl Expression {
         let given = account.as_ref().map_or(&[][..], |account| &account.given);
         // What publication would refuse today may fail, and CEL says how.
         let sound = check_truth(root, BodySeen::Published).is_ok();
-        let native = sound.then(|| Native::new(&outside, given)).flatten();
         let looks_at_body = body::is_seen(root);
+        let native = (sound && !looks_at_body).then(|| Native::new(&outside, given)).flatten();
         let outside = outside
             .into_iter()
             .cloned()

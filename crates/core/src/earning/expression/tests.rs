@@ -123,6 +123,7 @@ fn a_missing_attribute_is_an_empty_text() {
 }
 
 mod bodies {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::super::*;
@@ -164,6 +165,7 @@ mod bodies {
             "has(activity.body.note) && has(activity.body.place.town) && has(activity.body) && has(activity.body['place'].town)",
             "'hills' in activity.body.tags && activity.body.tags.exists(t, t.startsWith('h')) && size(activity.body.tags) > 1",
             "activity.body.place.town == '' && activity.body['max-pulse'] in [100, 120]",
+            "has(activity.body)",
             "history.workout.month.count * activity.body.minutes > 500 && activity.body.steps >= 10000",
             "history.workout.month.count > 5 || activity.body.hours > 1.5",
             "lines.exists(l, l.amount > activity.body.minutes)",
@@ -243,11 +245,71 @@ mod bodies {
             assert_eq!(holds(text, sent.clone()), Ok(truth), "{text}");
         }
         assert_eq!(holds("has(activity.body) || has(activity.body.place.town)", Value::Null), Ok(false));
-        // 10.1 as text, as JSON and in an expression is one number.
+        // 10.1 as JSON and in an expression is one number.
         assert_eq!(
             holds("activity.body.hours >= 10.1 && activity.body.hours <= 10.1", json!({"hours": 10.1})),
             Ok(true)
         );
+    }
+
+    /// Calculations with decimal and with whole numbers of a body.
+    fn calculated(names: &'static [&'static str], literals: &'static [&'static str]) -> BoxedStrategy<String> {
+        let leaf = proptest::sample::select([names, literals].concat()).prop_map(str::to_owned);
+        leaf.prop_recursive(3, 8, 2, |inner| {
+            let operators = proptest::sample::select(vec!["+", "-", "*", "/"]);
+            (inner.clone(), operators, inner).prop_map(|(left, with, right)| format!("({left} {with} {right})"))
+        })
+        .boxed()
+    }
+
+    fn sent() -> impl Strategy<Value = Value> {
+        let value = proptest::sample::select(vec![
+            json!(null),
+            json!(0),
+            json!(1.5),
+            json!(-7),
+            json!(1e300),
+            json!(-1e-300),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!("run"),
+            json!(true),
+            json!(["a", 1, null]),
+            json!({"town": "x", "height": 2.5}),
+        ]);
+        let names = vec!["sport", "minutes", "steps", "hours", "indoors", "tags", "laps", "place", "max-pulse"];
+        proptest::collection::btree_map(proptest::sample::select(names), value, 0..9)
+            .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn what_was_published_never_fails(
+            decimals in calculated(
+                &["activity.body.hours", "activity.body.place.height", "double(activity.body.minutes)"],
+                &["0.0", "2.5", "-1e80", "1e-80"],
+            ),
+            wholes in calculated(
+                &["activity.body.minutes", "activity.body['max-pulse']", "activity.body.steps", "size(activity.body.tags)"],
+                &["0", "7", "(-3)", "4000000000"],
+            ),
+            rest in proptest::sample::select(vec![
+                "activity.body.indoors",
+                "activity.body.sport in ['run', 'ride']",
+                "activity.body.tags.exists(t, t == 'a' || size(t) > 3)",
+                "has(activity.body.place.town) != has(activity.body.steps)",
+                "activity.body.place.town.matches('^x')",
+            ]),
+            body in sent(),
+        ) {
+            for text in [format!("{decimals} > 0.5"), format!("{wholes} >= 3"), format!("{decimals} <= {wholes}"), rest.to_owned()] {
+                if verdict(&text).is_ok() {
+                    prop_assert!(holds(&text, body.clone()).is_ok(), "{} over {}", text, body);
+                }
+            }
+        }
     }
 }
 
