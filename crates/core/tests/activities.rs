@@ -7,7 +7,7 @@ mod club;
 
 use club::{Club, want};
 use guerdon_core::backtest::{Entry, Happened, Period, Side, compare};
-use guerdon_core::earning::Activity;
+use guerdon_core::earning::{Activity, CompiledActivityKind};
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Command, RefusalCode};
 use guerdon_core::limits;
@@ -29,7 +29,7 @@ fn a_body_that_does_not_fit_is_refused() {
     let long = "x".repeat(limits::BODY_BYTES);
     let deep = (0..limits::BODY_DEPTH).fold(json!({}), |inner, _| json!({ "in": inner }));
     for (activity, problem) in [
-        (json!({"kind": "workout"}), "`body`: `/sport` is missing; `/minutes` is missing"),
+        (json!({"kind": "workout"}), "`body`: `/sport` is missing"),
         (workout(json!({"sport": "run"})), "`body`: `/minutes` is missing"),
         (workout(json!({"sport": "run", "minutes": "thirty"})), "`body`: `/minutes`: value is not of type \"integer\""),
         (workout(json!({"sport": "run", "minutes": 0})), "`/minutes`: value is less than the minimum of 1"),
@@ -61,6 +61,13 @@ fn a_body_that_does_not_fit_is_refused() {
         assert_eq!(refused.code, RefusalCode::InvalidBody, "{activity}");
         assert!(refused.message.contains(problem), "{}", refused.message);
     }
+    // A long list of what fits none of many ways is refused at the first item.
+    let ways: Vec<Value> = (100..1_000).map(|way| json!({ "const": way })).collect();
+    let kind = json!({"id": "draw", "name": "Draw", "schema": {"properties": {"numbers": {"items": {"anyOf": ways}}}}});
+    let kind = CompiledActivityKind::compile(serde_json::from_value(kind).unwrap()).unwrap();
+    let body = json!({ "numbers": vec![7; 8_000] });
+    let refused = kind.check(body.as_object()).unwrap_err();
+    assert!(refused.starts_with("`body`: `/numbers/0` fits none of its ways: 100 was expected, 101 was"), "{refused}");
     // An undeclared kind without a body is taken, as ever.
     assert_eq!(club.earns("2026-03-02 08:00:00", json!({"kind": "test_drive"})), want([]));
 }

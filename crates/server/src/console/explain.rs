@@ -136,12 +136,17 @@ fn moved(receipt: &Receipt) -> Vec<(&'static str, i64)> {
 fn activity_title(frame: &Frame, receipt: &Receipt) -> String {
     let Some(activity) = &receipt.activity else { return frame.t("kind-activity") };
     let amount = frame.money(activity.amount);
-    let known = frame.program.activity_kind_at(&activity.kind, receipt.at);
-    match known.map_or(activity.kind.as_str(), |known| known.kind.name.get(frame.language.tag())) {
+    match activity.kind.as_str() {
         "purchase" => frame.say("title-purchase", [("amount", amount.into())]),
         "return" => frame.say("title-return", [("amount", amount.into())]),
-        kind if activity.amount == 0 => frame.say("title-activity", [("kind", kind.into())]),
-        kind => frame.say("title-activity-of", [("kind", kind.into()), ("amount", amount.into())]),
+        kind => {
+            let own = frame.program.activity_kind_at(kind, receipt.at);
+            let kind = own.map_or(kind, |own| own.kind.name.get(frame.language.tag()));
+            match activity.amount {
+                0 => frame.say("title-activity", [("kind", kind.into())]),
+                _ => frame.say("title-activity-of", [("kind", kind.into()), ("amount", amount.into())]),
+            }
+        }
     }
 }
 

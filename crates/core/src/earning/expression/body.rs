@@ -47,7 +47,7 @@ pub(in crate::earning) enum BodySeen<'a> {
 pub(in crate::earning) fn present(body: Option<&Map<String, Value>>) -> CelValue {
     fn add(found: &mut HashMap<Key, CelValue>, path: &str, fields: &Map<String, Value>) {
         for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
-            let path = format!("{path}/{name}");
+            let path = below(path, name);
             if let Value::Object(fields) = value {
                 add(found, &path, fields);
             }
@@ -62,7 +62,7 @@ pub(in crate::earning) fn present(body: Option<&Map<String, Value>>) -> CelValue
     CelValue::Map(CelMap { map: Arc::new(found) })
 }
 
-/// The path of a part that is `activity.body` or a field in it: empty, or `/name/name`.
+/// The JSON pointer of a part that is `activity.body` or a field in it: empty, or `/name/name`.
 pub(super) fn path(part: &IdedExpr) -> Option<String> {
     let (of, name) = match &part.expr {
         Expr::Select(select)
@@ -77,7 +77,12 @@ pub(super) fn path(part: &IdedExpr) -> Option<String> {
         },
         _ => return None,
     };
-    path(of).map(|path| format!("{path}/{name}"))
+    path(of).map(|path| below(&path, name))
+}
+
+/// The JSON pointer of a field of what another one leads to.
+pub(in crate::earning) fn below(path: &str, name: &str) -> String {
+    format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Whether an expression looks at `activity.body`.

@@ -12,7 +12,7 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators};
 use cel::{Context, ExecutionError, IdedExpr, Program, Value};
 
 pub use account::{AccountCondition, Fact};
-pub(super) use body::{BodyKind, BodySeen, present};
+pub(super) use body::{BodyKind, BodySeen, below, present};
 use check::{Kind, Problem, Scope};
 use native::Native;
 pub(super) use native::Seen;
