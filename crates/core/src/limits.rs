@@ -14,6 +14,18 @@ pub const TEXT_CHARS: usize = 500;
 pub const IMPORT_ROWS: u64 = 20_000_000;
 /// Attributes of a member, activity or line.
 pub const ATTRIBUTES: usize = 50;
+/// Bytes of the body of one activity, as JSON.
+pub const BODY_BYTES: usize = 16 * 1024;
+/// Levels of the body of one activity: parts within parts.
+pub const BODY_DEPTH: usize = 16;
+/// Bytes of the JSON Schema of a body.
+pub const SCHEMA_BYTES: usize = 64 * 1024;
+/// Levels of such a schema, its references followed.
+pub const SCHEMA_DEPTH: usize = 64;
+/// Parts of such a schema, its references followed: what it costs to check one value.
+pub const SCHEMA_PARTS: usize = 1_000;
+/// Bytes that one compiled pattern of such a schema may take.
+pub const PATTERN_BYTES: usize = 256 * 1024;
 /// Characters of a CEL expression.
 pub const EXPRESSION_CHARS: usize = 2_000;
 /// Levels of a CEL expression: parts within parts.

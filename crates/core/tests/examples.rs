@@ -85,6 +85,39 @@ fn engagement() {
 }
 
 #[test]
+fn activities() {
+    let mut club = example!("activities");
+    let workout = |body: serde_json::Value| json!({ "kind": "workout", "body": body });
+    // Monday, 2 March: 29 minutes are too few; 10 km in 50 minutes are 12 km/h.
+    let short = workout(json!({"sport": "swim", "minutes": 29}));
+    assert_eq!(club.earns("2026-03-02 07:00:00", short), want([]));
+    let fast = workout(json!({"sport": "run", "minutes": 50, "distance_km": 10, "tags": ["hills"]}));
+    assert_eq!(
+        club.earns("2026-03-02 08:00:00", fast),
+        want([("half-hour", 20), ("long-run", 50), ("fast", 30), ("outside", 5)])
+    );
+    // The third of the week. 9.99 km are less than 10, and in 50 minutes less than 12 km/h.
+    let slow = workout(json!({"sport": "run", "minutes": 50, "distance_km": 9.99, "tags": ["hills"],
+        "place": {"indoors": true, "town": "Hangzhou"}}));
+    assert_eq!(
+        club.earns("2026-03-02 09:00:00", slow),
+        want([("half-hour", 0), ("says-where", 1), ("third", 40)]),
+        "half an hour counts once a day"
+    );
+    // A ride is no run; without a distance nothing is fast; the place is there, the town is not.
+    let ride = workout(json!({"sport": "ride", "minutes": 30, "distance_km": 40.5, "place": {"indoors": false}}));
+    assert_eq!(club.earns("2026-03-03 08:00:00", ride), want([("half-hour", 20), ("third", 0)]));
+    assert_eq!(
+        club.earns("2026-03-09 08:00:00", workout(json!({"sport": "run", "minutes": 45}))),
+        want([("half-hour", 20)])
+    );
+    let class = json!({"kind": "class", "body": {"minutes": 60, "booked_on": "2026-03-01", "coach": 7}});
+    assert_eq!(club.earns("2026-03-10 08:00:00", class), want([("half-hour", 20)]));
+    assert_eq!(club.total(), 105 + 41 + 20 + 20 + 20);
+    club.check();
+}
+
+#[test]
 fn weekend() {
     let mut club = example!("weekend");
     let order = |channel: &str| json!({"kind": "purchase", "amount": 5_050, "channel": channel});

@@ -84,7 +84,7 @@ fn rows_of_parquet() {
 
 #[test]
 fn program_files() {
-    let seeds = [programs::GIFT_CLUB.to_owned(), programs::gift_club_json()];
+    let seeds = [programs::GIFT_CLUB.to_owned(), programs::STRIDE.to_owned(), programs::gift_club_json()];
     Target::new("program_files", &seeds, programs::WORDS).run(programs::program_file);
 }
 

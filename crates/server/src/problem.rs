@@ -66,6 +66,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::UnknownPurchase => StatusCode::NOT_FOUND,
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
+            | RefusalCode::InvalidBody
             | RefusalCode::UnknownCurrency
             | RefusalCode::OccurredInFuture
             | RefusalCode::OccurredTooLongAgo

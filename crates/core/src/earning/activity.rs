@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::{Decimal, RoundingStrategy};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::id::MemberId;
 use crate::limits;
@@ -74,9 +75,45 @@ pub struct Activity {
     /// On a referral: who referred the member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referrer: Option<MemberId>,
-    /// Anything else that rules may look at.
+    /// Anything else that rules may look at, as texts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// What the program's schema for the kind describes; its fields are in the order of their names.
+    #[serde(default, deserialize_with = "in_order", skip_serializing_if = "Option::is_none")]
+    pub body: Option<Map<String, Value>>,
+}
+
+/// Reads a body, so that the same one is the same however it is written.
+fn in_order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Map<String, Value>>, D::Error> {
+    let mut body: Option<Map<String, Value>> = Option::deserialize(deserializer)?;
+    if let Some(body) = &mut body {
+        body.sort_keys();
+        body.values_mut().for_each(Value::sort_all_objects);
+    }
+    Ok(body)
+}
+
+/// Checks the size of a body.
+fn check_body(body: &Map<String, Value>) -> Result<(), String> {
+    let levels = 1 + body.values().map(levels).max().unwrap_or_default();
+    if levels > limits::BODY_DEPTH {
+        return Err(format!("`body` has parts within parts, more than {} levels deep", limits::BODY_DEPTH));
+    }
+    let bytes = serde_json::to_vec(body).map_err(|error| error.to_string())?.len();
+    if bytes > limits::BODY_BYTES {
+        return Err(format!("`body` has {bytes} bytes as JSON; at most {} are allowed", limits::BODY_BYTES));
+    }
+    Ok(())
+}
+
+/// How many levels of parts within parts a value has; a plain one has none. The parser has bounded them.
+fn levels(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(items) => items.iter().map(levels).max(),
+        Value::Object(fields) => fields.values().map(levels).max(),
+        _ => return 0,
+    };
+    1 + deepest.unwrap_or_default()
 }
 
 impl Activity {
@@ -156,6 +193,7 @@ impl Activity {
             text("lines.description", &line.description, limits::TEXT_CHARS)?;
             text("lines.category", &line.category, limits::KEY_CHARS)?;
         }
-        check_attributes(&self.attributes).map_err(|problem| ("attributes", problem))
+        check_attributes(&self.attributes).map_err(|problem| ("attributes", problem))?;
+        self.body.as_ref().map_or(Ok(()), check_body).map_err(|problem| ("body", problem))
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::caps::{self, ProgramCap};
-use super::expression::{self, Expression, Fact};
+use super::expression::{self, BodySeen, Expression, Fact};
 use super::rule;
 use super::window::Window;
 use crate::id::MemberId;
@@ -161,7 +161,10 @@ impl Campaign {
             release.stores.iter().try_for_each(|store| limits::check_text("release.stores", store, 128))?;
         }
         CompiledCampaign::compile(self.clone(), 1, Timestamp::ZERO, true).map(drop)?;
-        self.audience.as_deref().map_or(Ok(()), |text| expression::check("audience", text))
+        self.audience.as_deref().map_or(Ok(()), |text| {
+            let nothing = BodySeen::Nothing("an audience has no body; look at it in the conditions of rules");
+            expression::check("audience", text, nothing)
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use cel::objects::{Key, Map};
 use cel::{Context, Value};
 
 use super::activity::{Activity, ActivityLine};
+use super::expression::{BodyKind, PRESENT, present};
 use crate::limits;
 use crate::program::Program;
 use crate::time::{Calendar, Timestamp};
@@ -63,11 +64,12 @@ pub(super) fn measure<'a>(program: &Program, activity: &'a Activity) -> Result<M
     Ok(Measured { activity, amounts, net })
 }
 
-/// The variables `activity`, and `lines` and `context` where they are wanted.
+/// The variables `activity`, and `lines` and `context` where they are wanted; with the body where it is known what it holds.
 pub(super) fn activity_context(
     measured: &Measured<'_>,
     lines: bool,
     moment: Option<Moment>,
+    body: Option<&BodyKind>,
 ) -> Context<'static, 'static> {
     let activity = measured.activity;
     let mut context = Context::default();
@@ -80,7 +82,12 @@ pub(super) fn activity_context(
         (KEYS.channel.clone(), text(activity.channel.as_deref())),
         (KEYS.attributes.clone(), map(attributes.collect())),
     ];
-    context.add_variable_from_value("activity", map(HashMap::from(fields)));
+    let mut fields = HashMap::from(fields);
+    if let Some(body) = body {
+        fields.insert(KEYS.body.clone(), body.value(activity.body.as_ref()));
+        fields.insert(KEYS.present.clone(), present(activity.body.as_ref()));
+    }
+    context.add_variable_from_value("activity", map(fields));
     if lines {
         let lines = activity.lines.iter().zip(&measured.amounts).map(|(line, amount)| line_value(line, *amount));
         context.add_variable_from_value("lines", Value::List(Arc::new(lines.collect())));
@@ -120,6 +127,8 @@ struct Keys {
     store: Key,
     channel: Key,
     attributes: Key,
+    body: Key,
+    present: Key,
     sku: Key,
     description: Key,
     category: Key,
@@ -138,6 +147,8 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
         store: key("store"),
         channel: key("channel"),
         attributes: key("attributes"),
+        body: key("body"),
+        present: key(PRESENT),
         sku: key("sku"),
         description: key("description"),
         category: key("category"),

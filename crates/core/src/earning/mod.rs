@@ -2,6 +2,7 @@
 
 mod act;
 mod activity;
+mod activity_kind;
 mod buckets;
 mod budget;
 mod campaign;
@@ -21,10 +22,12 @@ mod settle;
 mod stacking;
 mod window;
 
+pub(crate) use activity_kind::Bodies;
 pub(crate) use caps::validate as validate_caps;
 
 pub use act::Act;
 pub use activity::{Activity, ActivityLine, round_half_away};
+pub use activity_kind::{ActivityKind, CompiledActivityKind};
 pub use buckets::{Buckets, Sum};
 pub use budget::{BudgetChange, BudgetKey, Budgets, Per, Spent};
 pub use campaign::{Arm, Campaign, CompiledCampaign, Release, Schedule};

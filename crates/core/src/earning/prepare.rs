@@ -7,6 +7,7 @@ use cel::Context;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::activity::Activity;
+use super::activity_kind::CompiledActivityKind;
 use super::budget::{self, BudgetKey};
 use super::campaign::CompiledCampaign;
 use super::caps::{Cap, CapScope, ProgramCap};
@@ -362,7 +363,7 @@ impl<'a> Evaluation<'a> {
     /// What all expressions of the activity look at that need CEL, built when the first one asks.
     fn context(&mut self) -> &mut Context<'static, 'static> {
         let Seen { moment, .. } = self.seen();
-        let Self { measured, rules, campaigns, context, .. } = self;
+        let Self { program, measured, at, rules, campaigns, context, .. } = self;
         context.get_or_insert_with(|| {
             let wanted = |look: fn(&Expression) -> bool| {
                 rules.iter().any(|rule| rule.condition.iter().chain(&rule.line_filter).any(look))
@@ -370,7 +371,10 @@ impl<'a> Evaluation<'a> {
             };
             let wanted_by_purchase = measured.activity.returned_purchase().is_some();
             let moment = (wanted_by_purchase || wanted(|expression| expression.looks_at_context)).then_some(moment);
-            activity_context(measured, wanted(|expression| expression.looks_at_lines), moment)
+            let activity = measured.activity;
+            let kind = program.activity_kind_at(&activity.kind, *at).and_then(CompiledActivityKind::body);
+            let body = kind.filter(|_| wanted(|expression| expression.looks_at_body));
+            activity_context(measured, wanted(|expression| expression.looks_at_lines), moment, body)
         })
     }
 
@@ -394,10 +398,13 @@ impl<'a> Evaluation<'a> {
             return Ok(given);
         }
         let context = self.context();
-        if !condition.holds(context)? {
-            return Ok(None);
-        }
-        condition.given(context).map(Some)
+        let given = match condition.holds(context) {
+            Ok(false) => Ok(None),
+            Ok(true) => condition.given(context).map(Some),
+            Err(problem) => Err(problem),
+        };
+        // Another version of the schema may hold on the activity's date than the one that the rule was published with.
+        if condition.looks_at_body { Ok(given.unwrap_or_default()) } else { given }
     }
 
     /// The lines that count for all of some rules: how many, and their money. Without a filter: the whole.

@@ -6,8 +6,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::act::Act;
+use super::activity_kind::Bodies;
 use super::caps::{self, Cap, Over};
-use super::expression::{self, Expression, Fact};
+use super::expression::{self, BodySeen, Expression, Fact};
 use super::window::Window;
 use crate::ledger::{CurrencyId, FundingId};
 use crate::limits;
@@ -323,9 +324,9 @@ impl Rule {
         self.condition.as_deref().map_or(Ok(()), |text| expression::check_tiers("condition", text, tiers))
     }
 
-    /// Checks the rule for publication; `earlier` are the rules that are evaluated before it. The message names the field,
-    /// and the line and column in an expression.
-    pub fn validate(&self, earlier: &[&Rule]) -> Result<(), String> {
+    /// Checks the rule for publication; `earlier` are the rules that are evaluated before it, `bodies` what the bodies of
+    /// activities hold. The message names the field, and the line and column in an expression.
+    pub(crate) fn validate(&self, earlier: &[&Rule], bodies: &Bodies) -> Result<(), String> {
         limits::check_text("id", &self.id, 64)?;
         if self.id.starts_with(FACTOR_PREFIX) {
             return Err(format!("`id` must not begin with `{FACTOR_PREFIX}`: so do the factors of tiers"));
@@ -393,8 +394,12 @@ impl Rule {
             return Err("a rule that gives no points has `caps` by `count` alone".to_owned());
         }
         CompiledRule::compile(self.clone(), 1, Timestamp::ZERO, true).map(drop)?;
-        self.condition.as_deref().map_or(Ok(()), |text| expression::check("condition", text))?;
-        self.effect.lines().map_or(Ok(()), |text| expression::check("lines", text))
+        if let Some(text) = &self.condition {
+            let check = |kind: &String| bodies.of(kind, |body| expression::check("condition", text, body));
+            self.trigger.kinds().iter().try_for_each(check)?;
+        }
+        let nothing = BodySeen::Nothing("lines have no body; look at it in the `condition`");
+        self.effect.lines().map_or(Ok(()), |text| expression::check("lines", text, nothing))
     }
 }
 

@@ -298,6 +298,7 @@ impl Command {
         check_activity(program, activity)?;
         let at = activity.occurred_at.unwrap_or(now);
         check_date(at, now, oldest)?;
+        check_body(program, activity, at)?;
         let prepared = prepared(program, member_id, activity, at)?;
         let request_digest = Sha256::digest(prepared.body.as_bytes()).into();
         let action = Action::Record(Box::new(prepared));
@@ -495,10 +496,25 @@ fn check_activity(program: &Program, activity: &Activity) -> Result<(), Refusal>
         let code = match field {
             "currency" => RefusalCode::UnknownCurrency,
             "amount" => RefusalCode::InvalidAmount,
+            "body" => RefusalCode::InvalidBody,
             _ => RefusalCode::InvalidRequest,
         };
         Refusal::new(code, problem)
     })
+}
+
+/// Checks the body by the schema that holds on the activity's own date.
+fn check_body(program: &Program, activity: &Activity, at: Timestamp) -> Result<(), Refusal> {
+    let checked = match (program.activity_kind_at(&activity.kind, at), &activity.body) {
+        (Some(kind), body) => kind.check(body.as_ref()),
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(format!(
+            "`body`: the program does not say what the body of the activity `{}` holds; declare it as an `activity`, or \
+             send texts as `attributes`",
+            activity.kind
+        )),
+    };
+    checked.map_err(|problem| Refusal::new(RefusalCode::InvalidBody, problem))
 }
 
 fn prepared(

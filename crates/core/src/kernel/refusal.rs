@@ -10,6 +10,8 @@ pub enum RefusalCode {
     InvalidRequest,
     /// An amount, quantity or number of points is out of bounds.
     InvalidAmount,
+    /// The body of an activity does not fit what the program says of it.
+    InvalidBody,
     /// Money or points of a currency that the program does not have.
     UnknownCurrency,
     /// Dated ahead of the clock.
@@ -70,6 +72,7 @@ impl RefusalCode {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidAmount => "invalid_amount",
+            Self::InvalidBody => "invalid_body",
             Self::UnknownCurrency => "unknown_currency",
             Self::OccurredInFuture => "occurred_in_future",
             Self::OccurredTooLongAgo => "occurred_too_long_ago",

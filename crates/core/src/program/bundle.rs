@@ -9,7 +9,7 @@ use super::expiry::Expiry;
 use super::life::Life;
 use super::position::{json_problem, toml_problem};
 use super::template::Template;
-use crate::earning::{Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
+use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::rewards::Reward;
@@ -131,6 +131,9 @@ pub struct Bundle {
     pub program: ProgramSettings,
     /// Its currencies.
     pub currencies: Vec<Currency>,
+    /// Its own kinds of activity, and what their bodies hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub activities: Vec<ActivityKind>,
     /// Its earning rules, in the order in which they are evaluated.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -173,6 +176,7 @@ impl Bundle {
         Ok(Self {
             program: all(documents, "program")?.pop().ok_or("there is no program among the documents")?,
             currencies: all(documents, "currency")?,
+            activities: all(documents, "activity")?,
             rules: all(documents, "rule")?,
             campaigns: all(documents, "campaign")?,
             templates: all(documents, "template")?,
@@ -197,12 +201,16 @@ impl Bundle {
             return Err("a program needs at least one currency".to_owned());
         }
         unique("currency", self.currencies.iter().map(|currency| currency.code.as_str()))?;
+        unique("activity", self.activities.iter().map(|kind| kind.id.as_str()))?;
         unique("rule", self.rules.iter().map(|rule| rule.id.as_str()))?;
         unique("reward", self.rewards.iter().map(|reward| reward.id.as_str()))?;
         unique("campaign", self.campaigns.iter().map(|campaign| campaign.id.as_str()))?;
         unique("tier", self.tiers.iter().map(|tier| tier.id.as_str()))?;
         unique("template", self.templates.iter().map(|template| template.id.as_str()))?;
         self.currencies.iter().try_for_each(Currency::validate)?;
+        self.activities
+            .iter()
+            .try_for_each(|kind| kind.validate().map_err(|problem| format!("activity `{}`: {problem}", kind.id)))?;
         self.templates.iter().try_for_each(|template| {
             let what = format!("template `{}`", template.id);
             check_id(&what, &template.id)?;
@@ -248,9 +256,11 @@ impl Bundle {
         let mut rules: Vec<&Rule> = self.rules.iter().collect();
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
         let mut groups: BTreeMap<&str, &Rule> = BTreeMap::new();
+        let bodies = Bodies::new(&self.activities);
         rules.iter().enumerate().try_for_each(|(index, rule)| {
             let what = format!("rule `{}`", rule.id);
-            rule.validate(rules.get(..index).unwrap_or_default()).map_err(|problem| format!("{what}: {problem}"))?;
+            let earlier = rules.get(..index).unwrap_or_default();
+            rule.validate(earlier, &bodies).map_err(|problem| format!("{what}: {problem}"))?;
             self.check_currency(&what, rule.currency)?;
             self.check_campaign(&what, rule)?;
             self.check_named(&what, &rule.effect)?;
@@ -333,6 +343,9 @@ impl Bundle {
         let mut documents = vec![document("program", "program", 0, &self.program)?];
         for (position, currency) in self.currencies.iter().enumerate() {
             documents.push(document("currency", &currency.code, position, currency)?);
+        }
+        for (position, kind) in self.activities.iter().enumerate() {
+            documents.push(document("activity", &kind.id, position, kind)?);
         }
         for (position, rule) in self.rules.iter().enumerate() {
             documents.push(document("rule", &rule.id, position, rule)?);

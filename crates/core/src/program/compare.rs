@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::documents::{Document, DocumentChange, holding, typed};
+use super::documents::{Document, DocumentChange, holding, in_force, typed};
 use crate::time::Timestamp;
 
 /// How long before it takes effect an adverse change is announced, in days.
@@ -107,9 +107,20 @@ pub fn differences(live: &[Document], changes: &[DocumentChange], from: Timestam
         };
         let after = change.document.as_ref().map(|document| typed(&change.kind, document)).transpose();
         let after = after.map_err(|problem| format!("{}: {problem}", change.subject()))?;
-        all.extend(compare(&change.kind, &change.id, before.as_ref(), after.as_ref()));
+        let mut found = compare(&change.kind, &change.id, before.as_ref(), after.as_ref());
+        if change.kind == "activity" && before.is_none() && !is_named(live, &change.id, from) {
+            // Nothing was given for it, so that nothing is taken by asking for a body.
+            found.iter_mut().for_each(|one| one.verdict = Verdict::Neutral);
+        }
+        all.extend(found);
     }
     Ok(all)
+}
+
+/// Whether a rule or campaign in force says the word of a kind of activity anywhere.
+fn is_named(live: &[Document], kind: &str, at: Timestamp) -> bool {
+    let held = in_force(live, at).into_iter().filter(|one| matches!(one.kind.as_str(), "rule" | "campaign"));
+    held.into_iter().any(|one| one.body.contains(kind))
 }
 
 /// Compares two versions of a document; `None`: there is none, or it is retired.
@@ -174,6 +185,8 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("rule", "stop") => Sense::Bars,
         ("rule", "pending_until") => Sense::Gives,
         ("rule", "funding") => Sense::Same,
+        ("activity", "description") => Sense::Same,
+        ("activity", "schema") => Sense::Narrows,
         ("campaign", "schedule") => Sense::Part,
         ("campaign", "schedule.from") => Sense::Since,
         ("campaign", "schedule.to") => Sense::Until,
@@ -209,6 +222,9 @@ fn appeared(kind: &str, document: &Value) -> Verdict {
         // It may stand in the way of others.
         "rule" if has("stop") || has("exclusive") => Verdict::Unclear,
         "rule" | "reward" | "currency" => Verdict::Better,
+        // Activities without such a body were taken until then.
+        "activity" if has("schema") => Verdict::Unclear,
+        "activity" => Verdict::Neutral,
         // It gives nothing by itself: its rules do.
         "campaign" | "template" => Verdict::Neutral,
         _ => Verdict::Unclear,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::bundle::{Bundle, Currency, ProgramSettings};
 use super::position::{json_problem, toml_problem};
 use super::template::Template;
-use crate::earning::{Campaign, Rule};
+use crate::earning::{ActivityKind, Campaign, Rule};
 use crate::limits;
 use crate::rewards::Reward;
 use crate::tiers::Tier;
@@ -35,7 +35,7 @@ pub struct Document {
 }
 
 /// The kinds of documents, in the order of a program file.
-pub const KINDS: [&str; 7] = ["program", "currency", "rule", "campaign", "tier", "template", "reward"];
+pub const KINDS: [&str; 8] = ["program", "currency", "activity", "rule", "campaign", "tier", "template", "reward"];
 
 /// A change of one document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,7 @@ pub fn typed(kind: &str, document: &Value) -> Result<Value, String> {
     let read = match kind {
         "program" => same::<ProgramSettings>,
         "currency" => same::<Currency>,
+        "activity" => same::<ActivityKind>,
         "rule" => same::<Rule>,
         "campaign" => same::<Campaign>,
         "template" => same::<Template>,
@@ -91,6 +92,7 @@ pub fn parse_document(kind: &str, text: &str) -> Result<Value, String> {
     match kind {
         "program" => read::<ProgramSettings>(text),
         "currency" => read::<Currency>(text),
+        "activity" => read::<ActivityKind>(text),
         "rule" => read::<Rule>(text),
         "campaign" => read::<Campaign>(text),
         "template" => read::<Template>(text),

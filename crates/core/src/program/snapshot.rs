@@ -14,7 +14,7 @@ use super::life::Life;
 use super::template::Template;
 use super::value::{POINT_VALUE, PointValue, ValueVersion};
 use super::versions::Versions;
-use crate::earning::{Campaign, CompiledCampaign, CompiledRule, Per, Rule, Window};
+use crate::earning::{ActivityKind, Campaign, CompiledActivityKind, CompiledCampaign, CompiledRule, Per, Rule, Window};
 use crate::kernel::SPENDING;
 use crate::ledger::CurrencyId;
 use crate::rewards::Reward;
@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub rules: Vec<Arc<CompiledRule>>,
     /// All versions of all campaigns, by id and in the order of their versions.
     campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+    /// All versions of its own kinds of activity, by id.
+    activity_kinds: BTreeMap<String, Versions<CompiledActivityKind>>,
     /// Its levels through time.
     pub tiers: Arc<Tiers>,
     /// Whether rules for changes of the tier have budgets that members share.
@@ -101,6 +103,7 @@ impl Program {
         let mut values: BTreeMap<&str, Vec<ValueVersion>> = BTreeMap::new();
         let mut rules = Vec::new();
         let mut campaigns: BTreeMap<String, Vec<Arc<CompiledCampaign>>> = BTreeMap::new();
+        let mut activity_kinds: BTreeMap<String, Versions<CompiledActivityKind>> = BTreeMap::new();
         let mut levels: Vec<(Timestamp, bool, i64, Tier)> = Vec::new();
         for document in documents {
             let what = format!("{} `{}` version {}", document.kind, document.id, document.version);
@@ -119,6 +122,13 @@ impl Program {
                 "template" => {
                     let template = read::<Template>(&what, &document.body)?;
                     templates.entry(document.id.clone()).or_default().add(version, from, active.then_some(template));
+                }
+                "activity" => {
+                    let kind = read::<ActivityKind>(&what, &document.body)?;
+                    let compiled =
+                        CompiledActivityKind::compile(kind).map_err(|problem| format!("{what}: {problem}"))?;
+                    let versions = activity_kinds.entry(document.id.clone()).or_default();
+                    versions.add(version, from, active.then_some(compiled));
                 }
                 "rule" => {
                     let rule: Rule = read(&what, &document.body)?;
@@ -161,6 +171,7 @@ impl Program {
             by_day: by_day(&rules, &campaigns),
             rules,
             campaigns,
+            activity_kinds,
             rewards: BTreeMap::new(),
             values: by_currency(values, &all_currencies),
             templates,
@@ -215,6 +226,16 @@ impl Program {
     /// The reward of an id, as it is offered at `at`.
     pub fn reward_at(&self, id: &str, at: Timestamp) -> Option<&Reward> {
         self.all_rewards.get(id)?.at(at)
+    }
+
+    /// What the program says of a kind of activity of its own, as it holds at `at`.
+    pub fn activity_kind_at(&self, kind: &str, at: Timestamp) -> Option<&CompiledActivityKind> {
+        self.activity_kinds.get(kind)?.at(at)
+    }
+
+    /// The kinds of activity of its own that are shown, by id.
+    pub fn activity_kinds(&self) -> impl Iterator<Item = &CompiledActivityKind> {
+        self.activity_kinds.values().filter_map(|versions| versions.at(self.as_of))
     }
 
     /// The windows in which accounts count a kind of activity, because conditions ask for it.

@@ -236,6 +236,7 @@ impl Iterator for Baskets {
             purchase: None,
             referrer: None,
             attributes: Default::default(),
+            body: None,
         };
         Some(Entry { member, at, what: Happened::Activity { activity: Box::new(activity), key: None } })
     }

@@ -233,6 +233,7 @@ fn basket(number: usize) -> Activity {
         purchase: None,
         referrer: None,
         attributes: [("payment".to_owned(), pick(&["wallet", "card"], number))].into(),
+        body: None,
     }
 }
 

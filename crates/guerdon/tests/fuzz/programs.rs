@@ -9,6 +9,8 @@ use crate::{behaviour, text};
 
 pub const GIFT_CLUB: &str = include_str!("../../../../programs/gift-club.toml");
 
+pub const STRIDE: &str = include_str!("../../../../programs/examples/activities.toml");
+
 pub const WORDS: &[&str] = &[
     "\"",
     "'",
@@ -16,6 +18,19 @@ pub const WORDS: &[&str] = &[
     "\n",
     "[[rules]]",
     "[[rewards]]",
+    "[[activities]]",
+    "schema",
+    "properties",
+    "required",
+    "integer",
+    "number",
+    "\"$ref\" = \"#/properties\"",
+    "anyOf",
+    "pattern",
+    "minimum",
+    "enum",
+    "activity.body.minutes",
+    "has(activity.body.",
     "[program]",
     "id",
     "name",
@@ -144,6 +159,7 @@ pub const ACTIVITIES: &[&str] = &[
     r#"{"kind":"purchase","lines":[{"sku":"85123A","description":"CHRISTMAS MUG","quantity":"6","unit_price":"2.55"}]}"#,
     r#"{"kind":"return","amount":2750,"currency":"GBP","store":"London","attributes":{"a":"x"}}"#,
     r#"{"kind":"purchase","occurred_at":"2011-12-09T12:50:00Z","lines":[{"quantity":"0.001","unit_price":"79228162514264"}]}"#,
+    r#"{"kind":"workout","body":{"sport":"run","minutes":50,"distance_km":10.1,"tags":["hills"],"place":{"town":"x"}}}"#,
     r#"{"kind":"survey","amount":0,"lines":[{"quantity":"-1","unit_price":"99999999","category":"c"}]}"#,
 ];
 
@@ -167,7 +183,15 @@ fn moments() -> [Timestamp; 4] {
 /// Parses, compiles, and evaluates on a few activities.
 pub fn program_file(input: &[u8]) -> String {
     let compiled = Bundle::parse(&text(input)).and_then(|bundle| Program::from_documents(&bundle.documents()?));
-    behaviour(compiled, |program| evaluated(&program, &examples()))
+    behaviour(compiled, |program| {
+        let bodies = examples().into_iter().map(|activity| activity.body);
+        let checked: Vec<String> = bodies
+            .flat_map(|body| {
+                program.activity_kinds().map(move |kind| behaviour(kind.check(body.as_ref()), |()| "fits".to_owned()))
+            })
+            .collect();
+        evaluated(&program, &examples()) + &checked.concat()
+    })
 }
 
 fn evaluated(program: &Program, activities: &[Activity]) -> String {
@@ -201,9 +225,15 @@ pub fn condition(input: &[u8]) -> String {
 
 /// An activity as it comes through the API.
 pub fn activity(input: &[u8]) -> String {
-    let program = Program::from_documents(&Bundle::parse(GIFT_CLUB).unwrap().documents().unwrap()).unwrap();
-    behaviour(serde_json::from_slice::<Activity>(input), |activity| match activity.validate("GBP") {
-        Err((field, problem)) => format!("{field}: {problem}"),
-        Ok(()) => evaluated(&program, &[activity]),
+    let program = |file| Program::from_documents(&Bundle::parse(file).unwrap().documents().unwrap()).unwrap();
+    let (club, stride) = (program(GIFT_CLUB), program(STRIDE));
+    behaviour(serde_json::from_slice::<Activity>(input), |activity| {
+        if let Err((field, problem)) = activity.validate("GBP") {
+            return format!("{field}: {problem}");
+        }
+        let fits = stride.activity_kinds().map(|kind| kind.check(activity.body.as_ref()).is_ok().to_string());
+        let fits = fits.collect::<Vec<_>>().join(" ");
+        let activity = [activity];
+        fits + &evaluated(&club, &activity) + &evaluated(&stride, &activity)
     })
 }

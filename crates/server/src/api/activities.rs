@@ -45,7 +45,7 @@ struct ActivityLineView {
 /// What a member did: money with `purchase` and `return`, any other kind as rules know it.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "it describes guerdon_core::earning::Activity")]
-struct ActivityView {
+pub(super) struct ActivityView {
     /// `purchase`, `return`, `referral`, or any other word of small letters, digits and underscores.
     #[schema(example = "purchase")]
     kind: String,
@@ -68,6 +68,9 @@ struct ActivityView {
     /// Anything else that rules may look at: texts by name.
     #[schema(value_type = Option<Object>)]
     attributes: Option<std::collections::BTreeMap<String, String>>,
+    /// What the program's JSON Schema for the kind describes; at most 16 KiB as JSON, and nothing personal.
+    #[schema(value_type = Option<Object>, example = json!({"distance_km": 10.4, "sport": "run"}))]
+    body: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// An activity of a member.

@@ -35,7 +35,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 /// One version of a document.
 #[derive(Serialize, ToSchema)]
 struct VersionView {
-    /// `program`, `currency`, `rule`, `campaign`, `reward` or another kind that the program has.
+    /// `program`, `currency`, `activity`, `rule`, `campaign`, `reward` or another kind that the program has.
     kind: String,
     /// Its id within the kind.
     id: String,
@@ -233,7 +233,7 @@ async fn retire(
 #[serde(deny_unknown_fields)]
 struct DryRunRequest {
     /// What is done. `occurred_at` may lie in the past or to come; left out: now.
-    #[schema(value_type = Object, example = json!({"kind": "purchase", "amount": 12_000}))]
+    #[schema(value_type = super::activities::ActivityView, example = json!({"kind": "purchase", "amount": 12_000}))]
     activity: Activity,
     /// `mem_…`; or give `external_id`; neither: somebody who has never done anything.
     member_id: Option<String>,

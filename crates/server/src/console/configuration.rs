@@ -113,6 +113,10 @@ pub(super) fn summary(frame: &Frame, kind: &str, document: &Value) -> String {
             };
             format!("{trigger} → {gives}")
         }
+        "activity" => {
+            let fields = document.pointer("/schema/properties").and_then(Value::as_object).into_iter().flatten();
+            fields.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+        }
         "campaign" => {
             let [from, to] = ["/schedule/from", "/schedule/to"]
                 .map(|path| text(path).map(|time| time.chars().take(16).collect::<String>().replace('T', " ")));
@@ -146,6 +150,8 @@ struct Line {
 
 struct Group {
     title: String,
+    /// The kind of which one can be begun here.
+    kind: Option<&'static str>,
     lines: Vec<Line>,
 }
 
@@ -246,7 +252,8 @@ async fn list(frame: Frame, state: &AppState, kind: Option<&'static str>) -> Res
             lines.push(line(&frame, state, known, documents, now, &origins).await);
         }
         let title = if kind.is_some() { String::new() } else { frame.t(&format!("kinds-{one}")) };
-        groups.push(Group { title, lines });
+        let begins = kind.is_none() && matches!(*one, "activity" | "rule" | "campaign" | "reward");
+        groups.push(Group { title, kind: Some(*one).filter(|_| begins), lines });
     }
     let open = all.iter().filter(|(_, draft)| {
         let standing = drafts::standing(state, draft).name();

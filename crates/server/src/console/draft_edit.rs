@@ -82,6 +82,7 @@ fn blank(kind: &str) -> Value {
         "rule" => {
             json!({"id": "", "name": "", "trigger": "purchase", "effect": {"type": "points_per_money", "rate": "1"}})
         }
+        "activity" => json!({"id": "", "name": "", "schema": {"type": "object", "properties": {}}}),
         "campaign" => json!({"id": "", "name": ""}),
         "reward" => json!({"id": "", "name": "", "price": 100}),
         _ => json!({}),

@@ -38,6 +38,8 @@ struct TrialForm {
     amount: String,
     /// A line each: a category, and its money.
     lines: String,
+    /// A JSON object.
+    body: String,
     store: String,
     channel: String,
     at: String,
@@ -46,8 +48,8 @@ struct TrialForm {
 
 impl Default for TrialForm {
     fn default() -> Self {
-        let [draft, lines, store, channel, at, member] = [const { String::new() }; 6];
-        Self { draft, kind: "purchase".to_owned(), amount: "100".to_owned(), lines, store, channel, at, member }
+        let [draft, lines, body, store, channel, at, member] = [const { String::new() }; 7];
+        Self { draft, kind: "purchase".to_owned(), amount: "100".to_owned(), lines, body, store, channel, at, member }
     }
 }
 
@@ -94,6 +96,7 @@ async fn show(
     let drafts = open.map(|line| (line.id, format!("{} ({})", line.title, line.state_words))).collect();
     let mut kinds: Vec<String> =
         frame.program.rules.iter().flat_map(|rule| rule.rule.trigger.kinds()).cloned().collect();
+    kinds.extend(frame.program.activity_kinds().map(|kind| kind.kind.id.clone()));
     kinds.sort();
     kinds.dedup();
     let may_see_members = frame.may_see_members();
@@ -171,6 +174,10 @@ fn activity(frame: &Frame, form: &TrialForm) -> Result<Activity, String> {
             Some(minor.ok_or_else(|| frame.say_text("dry-run-money", "text", &amount))?)
         }
     };
+    let body = wanted(&form.body).map(|body| {
+        let read = serde_json::from_str(&body);
+        read.map_err(|error| frame.say_text("dry-run-no-body", "problem", &error.to_string()))
+    });
     let at = wanted(&form.at).map(|at| frame.program.calendar.parse_local(&at));
     Ok(Activity {
         kind: form.kind.trim().to_owned(),
@@ -183,5 +190,6 @@ fn activity(frame: &Frame, form: &TrialForm) -> Result<Activity, String> {
         purchase: None,
         referrer: None,
         attributes: BTreeMap::new(),
+        body: body.transpose()?,
     })
 }

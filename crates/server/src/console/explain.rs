@@ -139,8 +139,14 @@ fn activity_title(frame: &Frame, receipt: &Receipt) -> String {
     match activity.kind.as_str() {
         "purchase" => frame.say("title-purchase", [("amount", amount.into())]),
         "return" => frame.say("title-return", [("amount", amount.into())]),
-        kind if activity.amount == 0 => frame.say("title-activity", [("kind", kind.into())]),
-        kind => frame.say("title-activity-of", [("kind", kind.into()), ("amount", amount.into())]),
+        kind => {
+            let own = frame.program.activity_kind_at(kind, receipt.at);
+            let kind = own.map_or(kind, |own| own.kind.name.get(frame.language.tag()));
+            match activity.amount {
+                0 => frame.say("title-activity", [("kind", kind.into())]),
+                _ => frame.say("title-activity-of", [("kind", kind.into()), ("amount", amount.into())]),
+            }
+        }
     }
 }
 

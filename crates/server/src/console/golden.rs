@@ -110,3 +110,15 @@ golden!(
     "engagement",
     [(2, "2026-03-02 10:00:00", json!({"kind": "survey"})), (2, "2026-03-02 10:00:00", json!({"kind": "share"}))]
 );
+golden!(
+    activities,
+    "activities",
+    [
+        (
+            2,
+            "2026-03-02 08:00:00",
+            json!({"kind": "workout", "body": {"sport": "run", "minutes": 50, "distance_km": 10, "tags": ["hills"]}})
+        ),
+        (2, "2026-03-02 09:00:00", json!({"kind": "class", "body": {"minutes": 60}})),
+    ]
+);

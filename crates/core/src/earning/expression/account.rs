@@ -6,6 +6,7 @@
 use cel::IdedExpr;
 use cel::common::ast::{Expr, LiteralValue, operators};
 
+use super::body::BodySeen;
 use super::check::{Kind, Problem, Scope};
 use super::walk::{find, mentions};
 use crate::earning::Window;
@@ -106,11 +107,11 @@ pub struct AccountCondition {
 
 impl AccountCondition {
     /// From the terms that look at the account; all must hold.
-    pub(super) fn new(terms: &[&IdedExpr]) -> Result<Self, Problem> {
+    pub(super) fn new(terms: &[&IdedExpr], body: BodySeen<'_>) -> Result<Self, Problem> {
         let mut condition = Self { node: Node::Value(1), facts: Vec::new(), given: Vec::new() };
         let mut all: Option<Node> = None;
         for term in terms {
-            let node = condition.lower(term)?;
+            let node = condition.lower(term, body)?;
             all = Some(match all {
                 None => node,
                 Some(before) => Node::Both(Operator::And, Box::new((before, node))),
@@ -125,12 +126,12 @@ impl AccountCondition {
         self.node.value(given, facts) != 0
     }
 
-    fn lower(&mut self, part: &IdedExpr) -> Result<Node, Problem> {
+    fn lower(&mut self, part: &IdedExpr, body: BodySeen<'_>) -> Result<Node, Problem> {
         if let Expr::Literal(LiteralValue::Int(value)) = &part.expr {
             return Ok(Node::Value(*value.inner()));
         }
         if !mentions(part, &ACCOUNT) {
-            return self.give(part);
+            return self.give(part, body);
         }
         match &part.expr {
             Expr::Select(_) => self.fact(part),
@@ -138,24 +139,26 @@ impl AccountCondition {
             Expr::Call(call) => {
                 let name = call.func_name.as_str();
                 match (name, call.args.as_slice()) {
-                    (operators::LOGICAL_NOT, [of]) => Ok(Node::Not(Box::new(self.lower(of)?))),
-                    (operators::NEGATE, [of]) => Ok(Node::Negate(Box::new(self.lower(of)?))),
-                    (operators::CONDITIONAL, [if_so, yes, no]) => {
-                        Ok(Node::If(Box::new((self.lower(if_so)?, self.lower(yes)?, self.lower(no)?))))
-                    }
+                    (operators::LOGICAL_NOT, [of]) => Ok(Node::Not(Box::new(self.lower(of, body)?))),
+                    (operators::NEGATE, [of]) => Ok(Node::Negate(Box::new(self.lower(of, body)?))),
+                    (operators::CONDITIONAL, [if_so, yes, no]) => Ok(Node::If(Box::new((
+                        self.lower(if_so, body)?,
+                        self.lower(yes, body)?,
+                        self.lower(no, body)?,
+                    )))),
                     (operators::IN, [item, list]) => match &list.expr {
                         Expr::List(list) => {
-                            let item = Box::new(self.lower(item)?);
+                            let item = Box::new(self.lower(item, body)?);
                             Ok(Node::In(
                                 item,
-                                list.elements.iter().map(|one| self.lower(one)).collect::<Result<_, _>>()?,
+                                list.elements.iter().map(|one| self.lower(one, body)).collect::<Result<_, _>>()?,
                             ))
                         }
                         _ => Err(unable(part)),
                     },
                     (_, [left, right]) if call.target.is_none() => {
                         let operator = operator(name).ok_or_else(|| unable(part))?;
-                        Ok(Node::Both(operator, Box::new((self.lower(left)?, self.lower(right)?))))
+                        Ok(Node::Both(operator, Box::new((self.lower(left, body)?, self.lower(right, body)?))))
                     }
                     _ => Err(unable(part)),
                 }
@@ -165,9 +168,9 @@ impl AccountCondition {
     }
 
     /// A part that is evaluated outside.
-    fn give(&mut self, part: &IdedExpr) -> Result<Node, Problem> {
-        match Scope::default().check(part)? {
-            Kind::Bool | Kind::Int(..) => {
+    fn give(&mut self, part: &IdedExpr, body: BodySeen<'_>) -> Result<Node, Problem> {
+        match Scope::new(body).check(part)? {
+            Kind::Bool | Kind::Int(..) | Kind::Any => {
                 let index = self.given.iter().position(|known| known.expr == part.expr).unwrap_or(self.given.len());
                 if index == self.given.len() {
                     self.given.push(part.clone());

@@ -2,15 +2,17 @@
 //! what depends on the activity alone and what needs the account.
 
 mod account;
+mod body;
 mod check;
 mod cost;
 mod native;
 mod walk;
 
-use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
+use cel::common::ast::{CallExpr, Expr, LiteralValue, SelectExpr, operators};
 use cel::{Context, ExecutionError, IdedExpr, Program, Value};
 
 pub use account::{AccountCondition, Fact};
+pub(super) use body::{BodyKind, BodySeen, below, present};
 use check::{Kind, Problem, Scope};
 use native::Native;
 pub(super) use native::Seen;
@@ -31,6 +33,8 @@ pub(super) struct Expression {
     pub(super) looks_at_lines: bool,
     /// Whether the part outside looks at `context`.
     pub(super) looks_at_context: bool,
+    /// Whether it looks at `activity.body`.
+    pub(super) looks_at_body: bool,
 }
 
 impl Expression {
@@ -45,14 +49,14 @@ impl Expression {
             return Err(place(Problem { part: unknown.id, text }));
         }
         let (inside, outside): (Vec<&IdedExpr>, Vec<&IdedExpr>) = if mentions(root, &account::ACCOUNT) {
-            check_truth(root).map_err(place)?;
+            check_truth(root, BodySeen::Published).map_err(place)?;
             conjuncts(root).into_iter().partition(|term| mentions(term, &account::ACCOUNT))
         } else {
             (Vec::new(), vec![root])
         };
         let mut account = match inside.as_slice() {
             [] => None,
-            terms => Some(AccountCondition::new(terms).map_err(place)?),
+            terms => Some(AccountCondition::new(terms, BodySeen::Published).map_err(place)?),
         };
         let looks_at = |name: &str| {
             let given = account.iter().flat_map(|account| &account.given);
@@ -61,8 +65,9 @@ impl Expression {
         let (looks_at_lines, looks_at_context) = (looks_at("lines"), looks_at("context"));
         let given = account.as_ref().map_or(&[][..], |account| &account.given);
         // What publication would refuse today may fail, and CEL says how.
-        let sound = check_truth(root).is_ok();
-        let native = sound.then(|| Native::new(&outside, given)).flatten();
+        let sound = check_truth(root, BodySeen::Published).is_ok();
+        let looks_at_body = body::is_seen(root);
+        let native = (sound && !looks_at_body).then(|| Native::new(&outside, given)).flatten();
         let outside = outside
             .into_iter()
             .cloned()
@@ -71,7 +76,7 @@ impl Expression {
         if let Some(account) = &mut account {
             account.given = std::mem::take(&mut account.given).into_iter().map(complete).collect();
         }
-        Ok(Self { outside, native, account, looks_at_lines, looks_at_context })
+        Ok(Self { outside, native, account, looks_at_lines, looks_at_context, looks_at_body })
     }
 
     /// Whether it needs no CEL.
@@ -136,9 +141,13 @@ fn not_cel(field: &str, errors: &str) -> String {
 }
 
 /// Refuses an expression that could fail, or that looks at what is not there. The message has its line and column.
-pub(super) fn check(field: &str, text: &str) -> Result<(), String> {
+pub(super) fn check(field: &str, text: &str, body: BodySeen<'_>) -> Result<(), String> {
     let parsed = parse(field, text)?;
-    check_truth(parsed.expression()).map_err(|problem| placed(field, &parsed, text, &problem))
+    let root = parsed.expression();
+    let of_account: Vec<&IdedExpr> =
+        conjuncts(root).into_iter().filter(|term| mentions(term, &account::ACCOUNT)).collect();
+    let checked = check_truth(root, body).and_then(|()| AccountCondition::new(&of_account, body).map(drop));
+    checked.map_err(|problem| placed(field, &parsed, text, &problem))
 }
 
 /// Refuses an expression that compares the tier with one that the program does not have.
@@ -154,9 +163,9 @@ pub(super) fn check_tiers(field: &str, text: &str, tiers: &[&str]) -> Result<(),
     Err(placed(field, &parsed, text, &Problem { part, text: text_of }))
 }
 
-fn check_truth(root: &IdedExpr) -> Result<(), Problem> {
-    match Scope::default().check(root)? {
-        Kind::Bool => Ok(()),
+fn check_truth(root: &IdedExpr, body: BodySeen<'_>) -> Result<(), Problem> {
+    match Scope::new(body).check(root)? {
+        Kind::Bool | Kind::Any => Ok(()),
         _ => Err(Problem { part: root.id, text: "must give true or false".to_owned() }),
     }
 }
@@ -185,8 +194,17 @@ fn placed(field: &str, parsed: &Program, text: &str, problem: &Problem) -> Strin
     format!("`{field}` line {line}, column {column}: {}", problem.text)
 }
 
-/// Makes attributes that are missing empty texts, as all other texts that are missing are.
+/// Makes attributes that are missing empty texts, as all other texts that are missing are, and asks what was sent whether a
+/// field of the body is there: as it is seen, each field is.
 fn complete(mut part: IdedExpr) -> IdedExpr {
+    if let Expr::Select(select) = &part.expr
+        && select.test
+        && let Some(path) = body::path(&part)
+    {
+        let activity = IdedExpr { id: 0, expr: Expr::Ident("activity".to_owned()) };
+        let select = SelectExpr { operand: Box::new(activity), field: PRESENT.to_owned(), test: false };
+        return call(operators::IN, vec![literal(path), IdedExpr { id: 0, expr: Expr::Select(select) }]);
+    }
     part.expr = match part.expr {
         Expr::Select(select) if !select.test && is_attributes(&select.operand) => {
             let key = literal(select.field.clone());
@@ -221,6 +239,9 @@ fn complete(mut part: IdedExpr) -> IdedExpr {
     };
     part
 }
+
+/// The field of `activity` with what was sent of the body; no expression may name it.
+pub(super) const PRESENT: &str = "present";
 
 fn is_attributes(part: &IdedExpr) -> bool {
     match &part.expr {
