@@ -87,7 +87,7 @@ pub struct Comparison {
     pub sides: Pair<SideReport>,
     /// By currency.
     pub currencies: Vec<CurrencyComparison>,
-    /// Members who did something or whose points moved.
+    /// Members who joined, did something, or whose points moved.
     pub members: u64,
     /// Those who earn more of the first currency by the draft.
     pub better: u64,
