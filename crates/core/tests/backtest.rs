@@ -255,7 +255,7 @@ fn joining_gives_what_each_side_says() {
 fn who_paid_for_it_has_points_for_longer() {
     let lasting = file(BASE).replace(
         "granule = \"month\" } }",
-        "granule = \"month\" }, extension = { paid = { points = 30, days = 60 } } }",
+        "granule = \"month\" }, life = { extension = { paid = { points = 30, days = 60 } } } }",
     );
     let history = [
         bought(ANN, "2026-01-05 12:00:00", 10_000),

@@ -10,7 +10,8 @@ use super::figures::{Figures, Place, Segment};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::{IdGenerator, MemberId, OrderId};
 use crate::kernel::{
-    Action, Arrival, Command, Committed, Decision, Loaded, OrderStep, Refusal, RefusalCode, replay, replay_order, resolved,
+    Action, Arrival, Command, Committed, Decision, Loaded, OrderStep, Refusal, RefusalCode, replay, replay_order,
+    resolved,
 };
 use crate::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, Portion, Transfer};
 use crate::program::Program;
