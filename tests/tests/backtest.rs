@@ -15,8 +15,8 @@ use guerdon_core::kernel::{Arrival, Command, Payment};
 use guerdon_core::ledger::LedgerAccount;
 use guerdon_core::program::{Bundle, Document};
 use guerdon_core::time::Timestamp;
-use guerdon_store::{Store, publish};
 use guerdon_store::read::{Flow, Reader};
+use guerdon_store::{Store, publish};
 use guerdon_tests::postgres::Postgres;
 use guerdon_tests::*;
 
@@ -173,7 +173,7 @@ fn live_as_friends<B: Backend>() -> House<B> {
     house.accepted(&back);
     let dan = joins(&mut house, None);
     let (merge, extend, fee) = (house.key(), house.key(), house.key());
-    house.accepted(&Command::merge(dan, ann, &merge, day(4), "one person").unwrap());
+    house.accepted(&Command::merge(ann, dan, &merge, day(4), "one person").unwrap());
     buys(&mut house, eve, "of-eve-again", day(5), 3_000);
     house.accepted(&Command::extend(dan, &extend, day(6), POINTS, Payment::Points).unwrap());
     house.accepted(&Command::extend(eve, &fee, day(6), POINTS, Payment::Fee).unwrap());

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use guerdon_core::backtest::{all_the_time, in_place};
-use guerdon_core::program::{Bundle, Document, DocumentChange, Program, with_changes};
+use guerdon_core::program::{Bundle, Document, DocumentChange, Program, check_from, with_changes};
 use guerdon_core::time::{Day, Timestamp};
 
 /// The rules in force and the draft, compiled.
@@ -24,7 +24,10 @@ impl Programs {
     /// What is in force of the stored documents at `now`, and the same with the changes of a draft.
     pub fn with_changes(documents: &[Document], changes: &[DocumentChange], now: Timestamp) -> Result<Self> {
         let live = all_the_time(documents, now);
-        let draft = with_changes(&live, changes, Timestamp::ZERO).map_err(anyhow::Error::msg).context("the draft")?;
+        let draft = with_changes(&live, changes, Timestamp::ZERO)
+            .and_then(|draft| check_from(&draft, Timestamp::ZERO).map(|()| draft))
+            .map_err(anyhow::Error::msg)
+            .context("the draft")?;
         Self::compile(&live, &draft)
     }
 

@@ -79,7 +79,7 @@
     };
     const names = categories(data.names);
     const sideways = {
-      ...names, inverse: true, axisLabel: { ...names.axisLabel, width: 130, overflow: "truncate" },
+      ...names, inverse: true, axisLabel: { ...names.axisLabel, width: 120, overflow: "break" },
     };
     return {
       ...frame(36),

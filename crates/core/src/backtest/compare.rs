@@ -212,7 +212,8 @@ fn rules_in_order<'p>(live: &'p Program, draft: &'p Program) -> Vec<&'p str> {
 }
 
 fn in_order(mut groups: Vec<Group>, names: &[&str]) -> Vec<Group> {
-    groups.sort_by_key(|group| names.iter().position(|name| *name == group.name));
+    // What is no rule, such as a tier's factor, comes last.
+    groups.sort_by_key(|group| names.iter().position(|name| *name == group.name).unwrap_or(usize::MAX));
     groups
 }
 

@@ -39,6 +39,7 @@ backtest-figures = What the draft comes to
 backtest-members = Members
 backtest-earned = Points earned
 backtest-cost = Cost
+backtest-cost-difference = Cost difference
 backtest-liability = Liability
 backtest-outstanding = Outstanding
 backtest-issued = Issued

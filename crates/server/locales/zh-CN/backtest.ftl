@@ -39,6 +39,7 @@ backtest-figures = 草案的结果
 backtest-members = 会员
 backtest-earned = 发放积分
 backtest-cost = 成本
+backtest-cost-difference = 成本差异
 backtest-liability = 积分负债
 backtest-outstanding = 未使用
 backtest-issued = 发放

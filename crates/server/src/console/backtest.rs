@@ -431,19 +431,23 @@ impl Teller<'_> {
     fn members(&self) -> Vec<Card> {
         let Comparison { members, better, worse, more, less, .. } = *self.comparison;
         let main = self.comparison.main().map_or(self.currency.id, |main| main.id);
-        let by = |points| vec![format::signed(points, self.frame.decimals(main))];
+        let by = |points| {
+            let shown = format::signed(points, self.frame.decimals(main));
+            Some(self.frame.points_as(main, shown, points)).filter(|_| points != 0)
+        };
         let of_all = |number: u64| {
             let share = format::share(i64::try_from(number).unwrap_or(i64::MAX), i64::try_from(members).unwrap_or(0));
+            let share = share.filter(|_| number > 0);
             share.map(|share| self.frame.say_text("backtest-of-members", "share", &share))
         };
-        let card = |key: &str, number: u64, mut notes: Vec<String>| {
-            notes.extend(of_all(number));
+        let card = |key: &str, number: u64, by: Option<String>| {
+            let notes = by.into_iter().chain(of_all(number)).collect();
             Card { label: self.frame.t(key), value: count(number), notes }
         };
         vec![
             card("backtest-better", better, by(more)),
             card("backtest-worse", worse, by(less.saturating_neg())),
-            card("backtest-same", members.saturating_sub(better.saturating_add(worse)), Vec::new()),
+            card("backtest-same", members.saturating_sub(better.saturating_add(worse)), None),
         ]
     }
 
