@@ -25,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 
 /// How far a backtest is.
 #[derive(Serialize, ToSchema)]
-struct ProgressView {
+struct BacktestProgress {
     /// Activities that both sides have decided.
     done: u64,
     /// Activities that were recorded when it began; 0 before it does.
@@ -59,7 +59,7 @@ struct BacktestView {
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<String>,
     /// How far it is.
-    progress: ProgressView,
+    progress: BacktestProgress,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
@@ -82,7 +82,7 @@ fn view(id: &str, run: &Run, draft: Option<&Draft>) -> BacktestView {
         requested_by: run.requested_by.clone(),
         requested_at: run.requested_at.to_string(),
         ended_at: run.ended_at.map(|at| at.to_string()),
-        progress: ProgressView { done: run.done, total: run.total },
+        progress: BacktestProgress { done: run.done, total: run.total },
         trouble: run.trouble.clone(),
         result: None,
     }

@@ -72,6 +72,7 @@ impl Stage {
 
 /// Over which time a backtest is to count.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[schema(as = BacktestWindow)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// From when on the draft holds and figures are counted: a day of the program's calendar (`2026-01-31`) or an RFC 3339
