@@ -104,6 +104,28 @@ fn a_draft_over_the_ledger_and_over_the_file_it_came_from() {
     assert_eq!(guerdon(&["verify", "--data-dir", text(&files.path("data"))]).0, 0);
 }
 
+#[test]
+fn returns_of_a_file_take_back_what_their_purchase_earned() {
+    let files = Files::new();
+    // £60 twice; one of two comes back, and is named.
+    files.write(
+        "named.csv",
+        "No,Who,When,Qty,Price,Of\n1,ann,2024-01-05 10:00:00,2,30.00,\n2,ann,2024-01-06 10:00:00,2,30.00,\n\
+         C3,ann,2024-01-07 10:00:00,-1,30.00,1\n",
+    );
+    files.write("named.toml", &format!("{MAPPING}purchase = 'Of'\n"));
+    files.write("double.toml", &gift_club(10).replacen("rate = \"1\"", "rate = \"2\"", 1));
+    let (mapping, rows) = (files.path("named.toml"), files.path("named.csv"));
+    let (code, out, error) =
+        files.backtest("double.toml", &["--mapping", text(&mapping), "--file", text(&rows), "--json"]);
+    assert_eq!(code, 0, "{out}{error}");
+    let found: Value = serde_json::from_str(&out).unwrap();
+    let flows = &found["currencies"][0]["flows"];
+    assert_eq!((&flows["live"]["issued"], &flows["live"]["taken_back"]), (&json!(120), &json!(30)), "{found}");
+    // By the rule for returns it would have been a point for each pound here as well.
+    assert_eq!((&flows["draft"]["issued"], &flows["draft"]["taken_back"]), (&json!(240), &json!(60)), "{found}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_that_is_kept_beside_the_program() {
     let files = Files::new();
