@@ -7,7 +7,7 @@ use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
 use guerdon_import::{Mapping, Purchases, RowProblem, Source, read_purchases};
 use guerdon_store::read::Reader;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{Feed, Programs, Ran, run};
 use guerdon_core::backtest::Period;
@@ -29,6 +29,7 @@ pub fn from_file(
     let Purchases { purchases, mut problems, .. } = read_purchases(&programs.live, mapping, source, &|_| ())?;
     let latest = purchases.last().map_or(Timestamp::ZERO, |purchase| purchase.at);
     let period = Period { from, until: until.unwrap_or(latest.plus_millis(1)) };
+    let named: FxHashSet<String> = purchases.iter().filter_map(|one| one.activity.purchase.clone()).collect();
     let mut members = Numbers::default();
     let mut ran = run(programs, period, watch, |feed| {
         for purchase in purchases {
@@ -36,7 +37,8 @@ pub fn from_file(
                 problems.push(RowProblem { row: purchase.row, code: "invalid_row".to_owned(), reason: problem });
                 continue;
             }
-            let what = Happened::Activity { activity: Box::new(purchase.activity), key: None };
+            let key = Some(purchase.key()).filter(|key| named.contains(key));
+            let what = Happened::Activity { activity: Box::new(purchase.activity), key };
             if !feed.push(Entry { member: members.id(purchase.member), at: purchase.at, what }) {
                 break;
             }

@@ -8,6 +8,7 @@ use guerdon_core::backtest::{
 };
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{MemberId, OrderId};
+use guerdon_core::kernel::Payment;
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::program::{Bundle, Document, Program};
 use guerdon_core::time::Timestamp;
@@ -193,6 +194,78 @@ fn orders_spend_what_a_side_has() {
     assert_eq!((live.short_orders, live.short_points), (0, 0));
     assert_eq!((draft.short_orders, draft.short_points), (2, 40));
     assert!(live.refused.is_empty() && draft.refused.is_empty());
+}
+
+#[test]
+fn what_the_referred_do_gives_to_whoever_referred_them() {
+    let commission = |percent: &str| {
+        format!(
+            r#"
+            [[rules]]
+            id = "commission"
+            name = "Commission"
+            trigger = "purchase"
+            beneficiary = "referrer"
+            effect = {{ type = "percent_of_rule", rule = "base", percent = "{percent}" }}
+            "#
+        )
+    };
+    let live = file(&format!("{BASE}{}", commission("10")));
+    let history = [
+        happened(ANN, "2026-01-02 12:00:00", Happened::Enrolled),
+        did(EVE, "2026-01-03 12:00:00", json!({"kind": "enrol", "referrer": ANN.to_string()})),
+        keyed(EVE, "2026-01-04 12:00:00", json!({"kind": "purchase", "amount": 10_000}), Some("p-1")),
+        did(EVE, "2026-01-05 12:00:00", json!({"kind": "return", "purchase": "p-1", "amount": 4_000})),
+    ];
+    // ¥100, of which ¥40 come back: 60 points for Eve, and a tenth or a fifth of them for Ann.
+    let found = run(&live, &file(&format!("{BASE}{}", commission("20"))), "2026-02-01 00:00:00", &history);
+    let points = found.main().unwrap();
+    assert_eq!(earned(&points.rules), [("base", 60, 60), ("commission", 6, 12)]);
+    assert_eq!((points.flows.live.taken_back, points.flows.draft.taken_back), (44, 48));
+    assert_eq!(points.outstanding, pair(66, 72));
+    assert_eq!(found.most_affected, [Affected { member: ANN, number: None, earned: pair(6, 12) }]);
+    assert!(found.sides.live.refused.is_empty(), "{:?}", found.sides.live);
+}
+
+#[test]
+fn joining_gives_what_each_side_says() {
+    let welcome = r#"
+        [[rules]]
+        id = "welcome"
+        name = "Welcome"
+        trigger = "enrol"
+        effect = { type = "fixed_points", points = 50 }
+    "#;
+    let history = [
+        happened(ANN, "2026-01-02 12:00:00", Happened::Enrolled),
+        did(BOB, "2026-01-03 12:00:00", json!({"kind": "enrol", "store": "north"})),
+        happened(EVE, "2026-02-03 12:00:00", Happened::Enrolled),
+        bought(EVE, "2026-02-04 12:00:00", 1_000),
+    ];
+    let found = run(&file(BASE), &file(&format!("{BASE}{welcome}")), "2026-03-01 00:00:00", &history);
+    let points = found.main().unwrap();
+    assert_eq!(earned(&points.rules), [("base", 10, 10), ("welcome", 0, 150)]);
+    assert_eq!(earned(&points.months), [("2026-01", 0, 100), ("2026-02", 10, 60)]);
+    assert_eq!((found.members, found.better, found.more), (3, 3, 150));
+    // Joining that was no activity is none on either side.
+    assert_eq!((found.sides.live.activities, found.sides.draft.activities), (2, 2));
+}
+
+#[test]
+fn who_paid_for_it_has_points_for_longer() {
+    let lasting = file(BASE).replace(
+        "granule = \"month\" } }",
+        "granule = \"month\" }, life = { extension = { paid = { points = 30, days = 60 } } } }",
+    );
+    let history = [
+        bought(ANN, "2026-01-05 12:00:00", 10_000),
+        happened(ANN, "2026-02-01 12:00:00", Happened::Extended { currency: POINTS, payment: Payment::Points }),
+    ];
+    let found = run(&lasting, &file(BASE), "2026-03-02 00:00:00", &history);
+    // 30 of 100 points were the price; the draft offers nothing, so that all of them expire.
+    assert_eq!(found.main().unwrap().outstanding, pair(70, 0));
+    assert_eq!(found.sides.draft.refused.get("extension_not_offered"), Some(&1));
+    assert!(found.sides.live.refused.is_empty(), "{:?}", found.sides.live);
 }
 
 #[test]

@@ -1,11 +1,15 @@
-//! Stories of `guerdon backtest`: over the ledger, over a file, and bad input.
+//! Stories of backtests: by the command line over the ledger and over a file, through the API, in the console, and bad input.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a story fails by panicking")]
 
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use fantoccini::Locator;
 use serde_json::{Value, json};
+use support::browser::{browser, enter, shown, sideways, size, text as page_text, whole_page};
+use support::person::Person;
 use support::{Server, gift_club, guerdon, init};
 
 const MAPPING: &str = "kind = 'purchases'\nenrol_unknown_members = true\nreturn_prefix = 'C'\n[columns]\n\
@@ -100,20 +104,36 @@ fn a_draft_over_the_ledger_and_over_the_file_it_came_from() {
     assert_eq!(guerdon(&["verify", "--data-dir", text(&files.path("data"))]).0, 0);
 }
 
+#[test]
+fn returns_of_a_file_take_back_what_their_purchase_earned() {
+    let files = Files::new();
+    // £60 twice; one of two comes back, and is named.
+    files.write(
+        "named.csv",
+        "No,Who,When,Qty,Price,Of\n1,ann,2024-01-05 10:00:00,2,30.00,\n2,ann,2024-01-06 10:00:00,2,30.00,\n\
+         C3,ann,2024-01-07 10:00:00,-1,30.00,1\n",
+    );
+    files.write("named.toml", &format!("{MAPPING}purchase = 'Of'\n"));
+    files.write("double.toml", &gift_club(10).replacen("rate = \"1\"", "rate = \"2\"", 1));
+    let (mapping, rows) = (files.path("named.toml"), files.path("named.csv"));
+    let (code, out, error) =
+        files.backtest("double.toml", &["--mapping", text(&mapping), "--file", text(&rows), "--json"]);
+    assert_eq!(code, 0, "{out}{error}");
+    let found: Value = serde_json::from_str(&out).unwrap();
+    let flows = &found["currencies"][0]["flows"];
+    assert_eq!((&flows["live"]["issued"], &flows["live"]["taken_back"]), (&json!(120), &json!(30)), "{found}");
+    // By the rule for returns it would have been a point for each pound here as well.
+    assert_eq!((&flows["draft"]["issued"], &flows["draft"]["taken_back"]), (&json!(240), &json!(60)), "{found}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_that_is_kept_beside_the_program() {
     let files = Files::new();
     let data = files.path("data");
     let server = Server::start(&data);
-    let first = json!({ "id": "first", "name": "First", "trigger": "purchase",
-        "condition": "history.purchase.lifetime.count == 0", "effect": { "type": "fixed_points", "points": 50 } });
-    let changes =
-        json!([{ "kind": "rule", "document": first }, { "kind": "rule", "id": "big-basket", "retire": true }]);
-    let (status, draft) = server.post("/v1/drafts", "", json!({ "title": "First", "changes": changes })).await;
-    assert_eq!(status, 201, "{draft}");
+    let draft = first_purchase(&server).await;
     // Beside the server, which goes on.
-    let draft = draft["id"].as_str().unwrap();
-    let (code, out, error) = guerdon(&["backtest", "--data-dir", text(&data), "--draft", draft, "--json"]);
+    let (code, out, error) = guerdon(&["backtest", "--data-dir", text(&data), "--draft", &draft, "--json"]);
     assert_eq!(code, 0, "{error}");
     let found: Value = serde_json::from_str(&out).unwrap();
     let issued = &found["currencies"][0]["flows"];
@@ -122,6 +142,195 @@ async fn a_draft_that_is_kept_beside_the_program() {
     assert!(code == 1 && out.is_empty() && error.contains("no draft `nowhere`"), "{error}");
     let (code, _, error) = guerdon(&["backtest", "--data-dir", text(&data)]);
     assert!(code == 2 && error.contains("--program"), "{error}");
+}
+
+/// A draft without the tenth for big baskets, and 50 for the first purchase.
+async fn first_purchase(server: &Server) -> String {
+    let first = json!({ "id": "first", "name": "First", "trigger": "purchase",
+        "condition": "history.purchase.lifetime.count == 0", "effect": { "type": "fixed_points", "points": 50 } });
+    let changes =
+        json!([{ "kind": "rule", "document": first }, { "kind": "rule", "id": "big-basket", "retire": true }]);
+    let (status, draft) = server.post("/v1/drafts", "", json!({ "title": "First", "changes": changes })).await;
+    assert_eq!(status, 201, "{draft}");
+    draft["id"].as_str().unwrap().to_owned()
+}
+
+async fn started(server: &Server, draft: &str, window: Value) -> String {
+    let (status, begun) = server.post(&format!("/v1/drafts/{draft}/backtest"), "", window).await;
+    assert_eq!((status, &begun["draft"]), (202, &json!(draft)), "{begun}");
+    begun["id"].as_str().unwrap().to_owned()
+}
+
+/// The backtest once it has ended.
+async fn ended(server: &Server, id: &str) -> Value {
+    for _ in 0..300 {
+        let (status, found) = server.get(&format!("/v1/backtests/{id}")).await;
+        assert_eq!(status, 200, "{found}");
+        if !matches!(found["state"].as_str(), Some("queued" | "running")) {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the backtest {id} does not end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn through_the_api_it_comes_to_what_the_command_line_says() {
+    let files = Files::new();
+    let data = files.path("data");
+    let mut server = Server::start(&data);
+    let draft = first_purchase(&server).await;
+    let window = json!({ "from": "2024-02-01", "to": "2024-03-08" });
+    let id = started(&server, &draft, window.clone()).await;
+    let found = ended(&server, &id).await;
+    assert_eq!((&found["state"], &found["outdated"]), (&json!("done"), &json!(false)), "{found}");
+    assert_eq!(found["progress"], json!({ "done": 5, "total": 5 }), "{found}");
+    let (code, out, error) = guerdon(&[
+        "backtest",
+        "--data-dir",
+        text(&data),
+        "--draft",
+        &draft,
+        "--from",
+        "2024-02-01",
+        "--to",
+        "2024-03-08",
+        "--json",
+    ]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(found["result"], serde_json::from_str::<Value>(&out).unwrap());
+
+    // It is told of the draft that it tried, also when that was changed since.
+    let (_, listed) = server.get(&format!("/v1/backtests?draft={draft}")).await;
+    assert_eq!((&listed[0]["id"], listed[0].get("result")), (&json!(id), None), "{listed}");
+    let (status, edited) = server
+        .put(
+            &format!("/v1/drafts/{draft}"),
+            json!({ "title": "First", "changes": [{ "kind": "rule", "id": "big-basket", "retire": true }] }),
+        )
+        .await;
+    assert_eq!(status, 200, "{edited}");
+    let (_, found) = server.get(&format!("/v1/backtests/{id}")).await;
+    assert_eq!((&found["outdated"], &found["draft_version"]), (&json!(true), &json!(1)), "{found}");
+
+    // What was cut off is begun anew.
+    let id = started(&server, &draft, json!({})).await;
+    server.kill();
+    let server = Server::start(&data);
+    let found = ended(&server, &id).await;
+    assert_eq!((&found["state"], &found["result"]["members"]), (&json!("done"), &json!(2)), "{found}");
+    let (_, audit) = server.get("/v1/audit?action=backtest.").await;
+    assert_eq!(audit["items"].as_array().unwrap().len(), 2, "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_cancelled_and_refused() {
+    let files = Files::new();
+    let server = Server::start(&files.path("data"));
+    let draft = first_purchase(&server).await;
+    // Asked for twice it is begun once. The second one waits for its turn, and is cancelled meanwhile.
+    let first = started(&server, &draft, json!({})).await;
+    assert_eq!(started(&server, &draft, json!({})).await, first);
+    let second = started(&server, &draft, json!({ "from": "2024-01-01" })).await;
+    let cancel = format!("/v1/backtests/{second}/cancel");
+    let (status, cancelled) = server.post(&cancel, "", json!({})).await;
+    assert_eq!((status, &cancelled["state"]), (200, &json!("cancelled")), "{cancelled}");
+    let (status, problem) = server.post(&cancel, "", json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("wrong_stage")), "{problem}");
+    assert_eq!(ended(&server, &first).await["state"], "done");
+    assert_eq!(ended(&server, &second).await["state"], "cancelled");
+
+    let start = format!("/v1/drafts/{draft}/backtest");
+    for (window, said) in [
+        (json!({ "from": "yesterday" }), "2026-01-31"),
+        (json!({ "to": "2024-02-30" }), "`to` is a day"),
+        (json!({ "from": "2024-02-01", "to": "2024-02-01" }), "later than"),
+    ] {
+        let (status, problem) = server.post(&start, "", window).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("invalid_backtest")), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
+    }
+    assert_eq!(server.post("/v1/drafts/drf_nowhere/backtest", "", json!({})).await.0, 404);
+    assert_eq!(server.get("/v1/backtests/bkt_nowhere").await.0, 404);
+    assert_eq!(server.get("/v1/backtests").await.0, 400);
+    let broken = json!({ "title": "T", "changes": [{ "kind": "rule", "id": "base", "retire": true }] });
+    let (_, broken) = server.post("/v1/drafts", "", broken).await;
+    let start_broken = format!("/v1/drafts/{}/backtest", broken["id"].as_str().unwrap());
+    let (status, problem) = server.post(&start_broken, "", json!({})).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("invalid_draft")), "{problem}");
+
+    // Who may read the program may look, and whoever may read members sees whom it touches.
+    let mut olga = Person::new(&server);
+    olga.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
+    let mut dev = Person::invited(&server, "dev@example.org", "Dev", "developer").await;
+    let (status, problem) = dev.json(&start, &json!({})).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")), "{problem}");
+    let read = |(status, body): (u16, String)| {
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Value>(&body).unwrap()["result"]["most_affected"].as_array().unwrap().len()
+    };
+    let path = format!("/v1/backtests/{first}");
+    assert_eq!((read(dev.get(&path).await), read(olga.get(&path).await)), (0, 2));
+    let mut sam = Person::invited(&server, "sam@example.org", "Sam", "service").await;
+    assert_eq!(sam.get(&path).await.0, 403);
+    assert_eq!(sam.get(&format!("/console/drafts/{draft}/backtest")).await.0, 403);
+
+    // Few wait at once.
+    let mut busy = 0;
+    for day in 1..13 {
+        let window = json!({ "from": format!("2023-01-{day:02}") });
+        let (status, answer) = server.post(&start, "", window).await;
+        assert!(status == 202 || answer["code"] == "too_many_backtests", "{answer}");
+        busy += usize::from(status == 503);
+    }
+    assert!(busy > 0, "there is an end to what may wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_shows_what_a_draft_would_have_come_to() {
+    let files = Files::new();
+    let server = Server::start(&files.path("data"));
+    let mut olga = Person::new(&server);
+    olga.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
+    let draft = first_purchase(&server).await;
+    let (driver, client) = browser(&files.path("profile")).await;
+    size(&client, 1440, 800).await;
+    enter(&client, &server, &olga).await;
+    let open = async |path: &str| client.goto(&format!("{}/console/{path}", server.address)).await.unwrap();
+    let click = async |css: &str| client.wait().for_element(Locator::Css(css)).await.unwrap().click().await.unwrap();
+    open(&format!("drafts/{draft}?lang=en")).await;
+    click("a[href$='/backtest']").await;
+    assert!(shown(&client, &["Begin a backtest"]).await.contains("from the beginning"));
+    click("button[value='start']").await;
+    // It looks again by itself until there is a result.
+    let page = shown(&client, &["Points earned", "+58 (+10.5", "Olga"]).await;
+    for words in ["+58 (+10.5", "in force: 550", "Members better off", "The most affected members", "£6.08"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert_eq!(client.find_all(Locator::Css(".chart canvas")).await.unwrap().len(), 3, "{page}");
+    let affected = client.find(Locator::Css("#affected-title")).await.unwrap();
+    assert_eq!(affected.text().await.unwrap(), "The most affected members");
+    assert!(page.contains("+50") && page.contains("+8"), "{page}");
+
+    for language in ["en", "zh-CN"] {
+        for (width, shape) in [(1440, "wide"), (360, "phone")] {
+            size(&client, width, 800).await;
+            open(&format!("drafts/{draft}/backtest?lang={language}")).await;
+            client.wait().for_element(Locator::Css(".chart canvas")).await.unwrap();
+            let page = page_text(&client).await;
+            assert!(!page.contains("{$") && !page.contains("backtest-"), "{language}: {page}");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            whole_page(&client, width, &format!("backtest/result-{shape}-{language}")).await;
+            assert_eq!(sideways(&client).await, 0, "it sticks out at {width} in {language}");
+        }
+    }
+    client.close().await.unwrap();
+    drop(driver);
+    // A form with a day that is none, and one of which the end comes first.
+    let page = format!("/console/drafts/{draft}/backtest");
+    let form = [("act", "start"), ("from", "2024-03-01"), ("to", "2024-02-01")];
+    let (status, answer) = olga.post(&page, &form).await;
+    assert!(status == 422 && answer.contains("2024-03-01") && answer.contains("later than"), "{answer}");
 }
 
 #[test]

@@ -30,6 +30,13 @@ pub struct Purchase {
     refused: bool,
 }
 
+impl Purchase {
+    /// The idempotency key under which an import records it, and by which a return names it.
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.activity.kind, self.number)
+    }
+}
+
 /// What a file of purchases held.
 #[derive(Debug, Default)]
 pub struct Purchases {

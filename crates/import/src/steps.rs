@@ -57,8 +57,8 @@ pub fn purchase_steps(
         }
     };
     let what = if purchase.activity.is_return() { "return" } else { "purchase" };
-    let key = format!("{what}:{}", purchase.number);
-    let command = Command::record(&engine.program(), member, &key, &purchase.activity, engine.now(), EARLIEST);
+    let command =
+        Command::record(&engine.program(), member, &purchase.key(), &purchase.activity, engine.now(), EARLIEST);
     let command = command.map(|command| command.from_channel("import").with_reference(Some(purchase.number.clone())));
     steps.push(Step { row: Some(purchase.row), what, command });
     steps

@@ -20,23 +20,34 @@
     itemStyle: { color, borderRadius: [3, 3, 0, 0] },
   });
 
-  function flowOptions(data) {
+  // What all pictures have in common.
+  function frame(top) {
     const ink = style("--guerdon-ink"), rule = style("--guerdon-rule");
-    const axis = { type: "value", axisLabel: { color: ink, formatter: short }, splitNumber: 4 };
     return {
       textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
       animation: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
       animationDuration: 300,
       legend: { top: 0, left: 0, itemGap: 16, itemWidth: 14, itemHeight: 8, textStyle: { color: ink } },
-      grid: { left: 4, right: 4, top: 60, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+      grid: { left: 4, right: 4, top, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
       tooltip: {
         trigger: "axis", renderMode: "richText", confine: true, valueFormatter: group,
         backgroundColor: style("--guerdon-card"), borderColor: rule, textStyle: { color: style("--guerdon-ink-strong") },
       },
-      xAxis: {
-        type: "category", data: data.months, axisTick: { show: false },
-        axisLine: { lineStyle: { color: rule } }, axisLabel: { color: ink, hideOverlap: true },
-      },
+    };
+  }
+
+  const categories = (names) => ({
+    type: "category", data: names, axisTick: { show: false },
+    axisLine: { lineStyle: { color: style("--guerdon-rule") } },
+    axisLabel: { color: style("--guerdon-ink"), hideOverlap: true },
+  });
+
+  function flowOptions(data) {
+    const ink = style("--guerdon-ink"), rule = style("--guerdon-rule");
+    const axis = { type: "value", axisLabel: { color: ink, formatter: short }, splitNumber: 4 };
+    return {
+      ...frame(60),
+      xAxis: categories(data.months),
       yAxis: [
         { ...axis, name: data.moved, nameTextStyle: { color: ink, align: "left" },
           splitLine: { lineStyle: { color: rule } } },
@@ -55,10 +66,42 @@
     };
   }
 
+  // The rules in force beside a draft: by month upright, by anything else sideways, where names have room.
+  function pairOptions(data) {
+    const unit = 10 ** data.decimals;
+    const side = (side, color) => ({
+      ...bars(side.name, side.points.map((points) => points / unit), color),
+      itemStyle: { color, borderRadius: data.sideways ? [0, 3, 3, 0] : [3, 3, 0, 0] },
+    });
+    const values = {
+      type: "value", splitNumber: 4, axisLabel: { color: style("--guerdon-ink"), formatter: short, hideOverlap: true },
+      splitLine: { lineStyle: { color: style("--guerdon-rule") } },
+    };
+    const names = categories(data.names);
+    const sideways = {
+      ...names, inverse: true, axisLabel: { ...names.axisLabel, width: 120, overflow: "break" },
+    };
+    return {
+      ...frame(36),
+      xAxis: data.sideways ? values : names,
+      yAxis: data.sideways ? sideways : values,
+      series: [side(data.live, style("--guerdon-live")), side(data.draft, style("--guerdon-earned"))],
+    };
+  }
+
   function drawCharts() {
-    for (const element of document.querySelectorAll("[data-flow-chart]")) {
+    const draw = (element, options) => {
       const chart = echarts.getInstanceByDom(element) || echarts.init(element);
-      chart.setOption(flowOptions(JSON.parse(element.dataset.flowChart)), true);
+      chart.setOption(options, true);
+    };
+    for (const element of document.querySelectorAll("[data-flow-chart]")) {
+      draw(element, flowOptions(JSON.parse(element.dataset.flowChart)));
+    }
+    for (const element of document.querySelectorAll("[data-pair-chart]")) {
+      const data = JSON.parse(element.dataset.pairChart);
+      // As high as its bars need.
+      if (data.sideways) element.style.height = `${70 + data.names.length * 48}px`;
+      draw(element, pairOptions(data));
     }
   }
 
@@ -83,7 +126,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     drawCharts();
     window.addEventListener("resize", () => {
-      for (const element of document.querySelectorAll("[data-flow-chart]")) {
+      for (const element of document.querySelectorAll(".chart")) {
         echarts.getInstanceByDom(element)?.resize();
       }
     });

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::AppState;
+use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
@@ -46,6 +47,7 @@ pub async fn serve(
     let importer = tokio::spawn(import_worker(state.clone(), stop.clone()));
     let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
+    let backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
     let sweeper = tokio::spawn(sweep_worker(engine.clone(), stop.clone()));
@@ -60,6 +62,7 @@ pub async fn serve(
     sweeper.abort();
     events.abort();
     birthdays.abort();
+    backtests.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

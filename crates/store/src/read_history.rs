@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use guerdon_core::backtest::{Entry, Happened};
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{MemberId, TransactionId};
-use guerdon_core::kernel::Receipt;
+use guerdon_core::kernel::{Payment, Receipt};
 use guerdon_core::ledger::{CurrencyId, TransactionKind};
 use guerdon_core::redemption::OrderState;
 use guerdon_core::time::Timestamp;
@@ -31,8 +31,8 @@ impl Reader {
         Ok(count.unsigned_abs())
     }
 
-    /// Hands every recorded activity, order, correction, merge and end of an account to `sink`, in the order in which they
-    /// were recorded, until `sink` answers false. What is recorded meanwhile is left out.
+    /// Hands every recorded enrolment, activity, order, correction, extension, merge and end of an account to `sink`, in the
+    /// order in which they were recorded, until `sink` answers false. What is recorded meanwhile is left out.
     pub async fn history(&self, sink: &mut dyn FnMut(Entry) -> bool) -> Read<()> {
         let query = sqlx::query("SELECT CAST(COALESCE(MAX(txn_id), 0) AS BIGINT) FROM txn");
         let until: i64 = query.fetch_one(&self.pool).await.and_then(|row| row.try_get(0)).map_err(failed)?;
@@ -136,11 +136,13 @@ impl Others<'_> {
 
     async fn page(&self) -> Read<Vec<AnyRow>> {
         let kinds = [
+            TransactionKind::Enrol,
             TransactionKind::Redeem,
             TransactionKind::Capture,
             TransactionKind::Release,
             TransactionKind::Refund,
             TransactionKind::Adjust,
+            TransactionKind::Extend,
             TransactionKind::Merge,
             TransactionKind::Close,
             TransactionKind::Erase,
@@ -173,6 +175,14 @@ fn happened(row: &AnyRow) -> Result<Option<Happened>, String> {
             return Ok(None);
         };
         return Ok(Some(Happened::Adjusted { currency: CurrencyId(currency), points: receipt.points }));
+    }
+    if kind == TransactionKind::Enrol {
+        // Where it is an activity as well, that tells of it.
+        return Ok(receipt.activity.is_none().then_some(Happened::Enrolled));
+    }
+    if kind == TransactionKind::Extend {
+        let payment = if receipt.fee.is_some() { Payment::Fee } else { Payment::Points };
+        return Ok(receipt.extended.first().map(|one| Happened::Extended { currency: one.currency, payment }));
     }
     if let Some(merge) = receipt.merge {
         return Ok((merge.from != receipt.member_id).then_some(Happened::Merged { from: merge.from }));

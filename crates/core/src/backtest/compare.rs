@@ -87,7 +87,7 @@ pub struct Comparison {
     pub sides: Pair<SideReport>,
     /// By currency.
     pub currencies: Vec<CurrencyComparison>,
-    /// Members who did something or whose points moved.
+    /// Members who joined, did something, or whose points moved.
     pub members: u64,
     /// Those who earn more of the first currency by the draft.
     pub better: u64,
@@ -212,7 +212,8 @@ fn rules_in_order<'p>(live: &'p Program, draft: &'p Program) -> Vec<&'p str> {
 }
 
 fn in_order(mut groups: Vec<Group>, names: &[&str]) -> Vec<Group> {
-    groups.sort_by_key(|group| names.iter().position(|name| *name == group.name));
+    // What is no rule, such as a tier's factor, comes last.
+    groups.sort_by_key(|group| names.iter().position(|name| *name == group.name).unwrap_or(usize::MAX));
     groups
 }
 

@@ -2,6 +2,7 @@
 
 use crate::earning::Activity;
 use crate::id::{MemberId, OrderId};
+use crate::kernel::Payment;
 use crate::ledger::CurrencyId;
 use crate::time::Timestamp;
 
@@ -19,6 +20,8 @@ pub struct Entry {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happened {
+    /// The member joined, and no activity tells of it: no rule listened, and nobody had referred the member.
+    Enrolled,
     /// An activity was recorded.
     Activity {
         /// As received.
@@ -49,6 +52,13 @@ pub enum Happened {
         currency: CurrencyId,
         /// Points given, or taken when negative.
         points: i64,
+    },
+    /// The member paid for points to live longer.
+    Extended {
+        /// Of which currency.
+        currency: CurrencyId,
+        /// With what.
+        payment: Payment,
     },
     /// Another account was taken in.
     Merged {

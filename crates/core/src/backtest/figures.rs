@@ -9,7 +9,7 @@ use crate::ledger::{CurrencyId, LedgerAccount, Transfer};
 use crate::time::Timestamp;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// A member counts as new for so long after the first activity, in milliseconds (30 days).
+/// A member counts as new for so long after joining, or the first activity, in milliseconds (30 days).
 const NEW_MS: i64 = 30 * DAY_MS;
 /// A member counts as dormant from so long after the latest activity on, in milliseconds (90 days).
 const DORMANT_MS: i64 = 90 * DAY_MS;
@@ -60,7 +60,7 @@ impl Flows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Segment {
-    /// Within 30 days of the first activity.
+    /// Within 30 days of joining, or of the first activity.
     New,
     /// Later, and within 90 days of the latest activity.
     Active,

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Happened};
 use super::figures::{Figures, Place, Segment};
-use crate::earning::{Activity, prepare};
+use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::{IdGenerator, MemberId, OrderId};
 use crate::kernel::{
-    Action, Command, Committed, Decision, Loaded, OrderStep, Refusal, RefusalCode, replay, replay_order,
+    Action, Arrival, Command, Committed, Decision, Loaded, OrderStep, Refusal, RefusalCode, replay, replay_order,
+    resolved,
 };
 use crate::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, Portion, Transfer};
 use crate::program::Program;
@@ -109,7 +110,11 @@ impl<'p> Side<'p> {
         self.loaded.accounts.entry(member).or_default();
         self.pass_time(member, at);
         match &entry.what {
-            Happened::Activity { activity, key } => self.record(member, at, activity, key.as_deref()),
+            Happened::Enrolled => self.enrol(member, at),
+            Happened::Activity { activity, key } => {
+                self.report.activities += u64::from(at >= self.period.from);
+                self.record(member, at, activity, key.as_deref());
+            }
             Happened::Redeemed { order, currency, points, captured } => {
                 self.redeem((member, at), *order, (*currency, *points), *captured);
             }
@@ -117,6 +122,10 @@ impl<'p> Side<'p> {
             Happened::Released(order) => self.settle((member, at), *order, OrderStep::Released),
             Happened::Refunded(order) => self.settle((member, at), *order, OrderStep::Refunded),
             Happened::Adjusted { currency, points } => self.adjust(member, at, *currency, *points),
+            Happened::Extended { currency, payment } => {
+                let (currency, payment) = (*currency, *payment);
+                self.command(member, at, Action::Extend { currency, payment });
+            }
             Happened::Merged { from } => {
                 self.loaded.accounts.entry(*from).or_default();
                 self.pass_time(*from, at);
@@ -167,14 +176,23 @@ impl<'p> Side<'p> {
         }
     }
 
+    /// Lets a member join whom nobody has referred: rules for it give where this side has any.
+    fn enrol(&mut self, member: MemberId, at: Timestamp) {
+        let joins = Arrival::default().activity();
+        match self.program_at(at).listens(&joins.kind) {
+            true => self.record(member, at, &joins, None),
+            false => self.note_activity(member, at),
+        }
+    }
+
     fn record(&mut self, member: MemberId, at: Timestamp, activity: &Activity, key: Option<&str>) {
         let program = self.program_at(at);
-        self.report.activities += u64::from(at >= self.period.from);
         let prepared = prepare(program, member, activity, at);
+        if let Some(referrer) = prepared.as_ref().ok().and_then(|prepared| self.reached_referrer(member, prepared)) {
+            self.pass_time(referrer, at);
+        }
         let decided =
-            prepared.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem)).and_then(|mut prepared| {
-                // Nobody is taken for referred, so that one account is enough: what goes to referrers is left out.
-                prepared.referrer = None;
+            prepared.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem)).and_then(|prepared| {
                 let command = Command::replayed(member, at, Action::Record(Box::new(prepared)));
                 replay(program, command, key.is_some(), &self.loaded, &mut self.ids)
             });
@@ -189,6 +207,17 @@ impl<'p> Side<'p> {
             }
             Err(refusal) => self.refused(member, at, refusal),
         }
+        self.note_activity(member, at);
+    }
+
+    /// Whoever referred a member, where an activity may change that account as well.
+    fn reached_referrer(&self, member: MemberId, activity: &PreparedActivity) -> Option<MemberId> {
+        let known = || self.loaded.accounts.get(&member)?.referrer;
+        let referrer = activity.referrer.or_else(known).filter(|_| activity.reaches_referrer())?;
+        resolved(referrer, &self.loaded).map(|(member, _)| member)
+    }
+
+    fn note_activity(&mut self, member: MemberId, at: Timestamp) {
         let known = self.members.entry(member).or_default();
         known.activities = Some(known.activities.map_or((at, at), |(first, latest)| (first.min(at), latest.max(at))));
     }

@@ -65,7 +65,8 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    fn activity(&self) -> Activity {
+    /// What rules for the kind `enrol` listen to.
+    pub(crate) fn activity(&self) -> Activity {
         let Self { store, channel, referrer } = self.clone();
         Activity { kind: "enrol".to_owned(), store, channel, referrer, ..Activity::default() }
     }

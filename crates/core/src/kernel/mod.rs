@@ -23,5 +23,6 @@ pub use decide::{Decision, NewMember, NewProfile};
 pub use event::Event;
 pub(crate) use extension::SPENDING;
 pub use receipt::{ActivityReceipt, Cause, OrderReceipt, Receipt, ReferrerShare};
+pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};

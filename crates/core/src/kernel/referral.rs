@@ -102,7 +102,7 @@ fn referrer<'a>(
 }
 
 /// The account that goes on after all merges.
-pub(super) fn resolved(member: MemberId, loaded: &Loaded) -> Option<(MemberId, &Account)> {
+pub(crate) fn resolved(member: MemberId, loaded: &Loaded) -> Option<(MemberId, &Account)> {
     let mut here = member;
     for _ in 0..=limits::MERGED_ACCOUNTS {
         let account = loaded.accounts.get(&here)?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use guerdon_backtest::{Backtest, Programs, Ran, from_file, from_ledger, run as run_backtest};
 use guerdon_core::backtest::Period;
-use guerdon_core::program::{Bundle, DRAFT, DocumentChange, Draft, Program};
+use guerdon_core::program::{Bundle, DRAFT, DocumentChange, Draft};
 use guerdon_core::time::Timestamp;
 use guerdon_import::{Mapping, Source};
 
@@ -59,8 +59,9 @@ pub fn run(args: &BacktestArgs) -> Result<ExitCode> {
             Programs::with_changes(&documents, &changes(args, draft.as_deref().unwrap_or_default())?, now)?
         }
     };
-    let from = args.from.as_deref().map(|text| moment(&programs.live, "--from", text)).transpose()?;
-    let until = args.to.as_deref().map(|text| moment(&programs.live, "--to", text)).transpose()?;
+    let moment = |what, text| programs.moment(text).map_err(|problem| anyhow!("{what} is {problem}"));
+    let from = args.from.as_deref().map(|text| moment("--from", text)).transpose()?;
+    let until = args.to.as_deref().map(|text| moment("--to", text)).transpose()?;
     let from = from.unwrap_or(Timestamp::ZERO);
     if until.unwrap_or(now) <= from {
         bail!("--to must be later than --from");
@@ -105,13 +106,6 @@ fn ledger(args: &BacktestArgs, programs: &Programs, period: Period) -> Result<Ra
     bar.finish_and_clear();
     runtime.block_on(reader.close());
     ran
-}
-
-/// A local day, or an instant.
-fn moment(program: &Program, what: &str, text: &str) -> Result<Timestamp> {
-    let day = text.parse().map(guerdon_core::time::Day::of).map(|day| program.calendar.start_of(day));
-    day.or_else(|_| Timestamp::parse_rfc3339(text))
-        .map_err(|_| anyhow!("{what} is a day such as 2026-01-31 or a time such as 2026-01-31T09:30:00Z, not `{text}`"))
 }
 
 fn tell(args: &BacktestArgs, programs: &Programs, backtest: &Backtest, started: Instant) -> Result<()> {

@@ -5,6 +5,7 @@ mod activities;
 mod api_keys;
 mod approvals;
 mod audit;
+mod backtests;
 mod campaigns;
 mod cards;
 mod clients;
@@ -47,6 +48,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(campaigns::router())
         .merge(configuration::router())
         .merge(drafts::router())
+        .merge(backtests::router())
         .merge(events::router())
         .merge(tasks::router())
         .merge(tiers::router())

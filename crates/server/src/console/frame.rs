@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use guerdon_core::identity::{Grant, Permission};
 use guerdon_core::ledger::CurrencyId;
@@ -229,4 +229,12 @@ pub fn render(page: &impl Template) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// A page that looks again by itself while something moves.
+pub fn looking_again(mut page: Response, moves: bool) -> Response {
+    if moves {
+        page.headers_mut().insert("refresh", HeaderValue::from_static("2"));
+    }
+    page
 }

@@ -12,7 +12,7 @@ use guerdon_import::RowProblem;
 use serde::Deserialize;
 
 use super::format;
-use super::frame::{Frame, render};
+use super::frame::{Frame, looking_again, render};
 use super::nav::Place;
 use super::trouble::PageError;
 use crate::AppState;
@@ -99,14 +99,6 @@ async fn line(frame: &Frame, state: &AppState, id: &str, import: &Import) -> Lin
         rows: whole(import.rows),
         outcome,
     }
-}
-
-/// A page that looks again by itself while something moves.
-fn looking_again(mut page: Response, moves: bool) -> Response {
-    if moves {
-        page.headers_mut().insert("refresh", HeaderValue::from_static("2"));
-    }
-    page
 }
 
 fn moves(import: &Import) -> bool {

@@ -6,6 +6,7 @@ mod ahead;
 mod answer;
 mod approvals;
 mod audit;
+mod backtest;
 mod changes;
 mod configuration;
 mod consents;
@@ -100,6 +101,7 @@ pub fn pages() -> Pages {
         .and(drafts::pages())
         .and(draft_edit::pages())
         .and(dry_run::pages())
+        .and(backtest::pages())
         .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())

@@ -148,7 +148,8 @@ async fn read(state: &AppState) -> Result<Summary, StoreError> {
     })
 }
 
-async fn name_of(state: &AppState, id: MemberId) -> Result<String, StoreError> {
+/// What to call a member by the id.
+pub(super) async fn name_of(state: &AppState, id: MemberId) -> Result<String, StoreError> {
     let Some(row) = state.reader.member(id).await? else { return Ok(id.to_string()) };
     Ok(display_name(id, &state.profile(&row)?.unwrap_or_default()))
 }
