@@ -97,9 +97,12 @@ pub fn settle(
     let given = Vec::with_capacity(offers.len());
     let (issued, mut settled) = (Vec::new(), Settled::default());
     settled.member.outcomes.reserve(offers.len());
-    let mut settling = Settling { program, prepared, parties, shared, at, given, as_offered: true, issued, settled };
+    let mut settling = Settling { prepared, parties, shared, given, as_offered: true, issued, settled };
+    let mut caps: Vec<(CapScope, Cap)> = Vec::new();
     for (offer, passed) in offers.iter().zip(passed_over(&offers)) {
-        settling.give(offer, passed)?;
+        caps.clear();
+        caps.extend(caps_of(program, prepared, offer.candidate, at));
+        settling.give(offer, passed, &caps)?;
     }
     let mut settled = settling.settled;
     let once = |of: CounterName<'_>, window: &Window| Counted {
@@ -191,11 +194,9 @@ fn points_of<'a>(candidate: &Candidate, earlier: impl Iterator<Item = (&'a Candi
 }
 
 struct Settling<'a> {
-    program: &'a Program,
     prepared: &'a PreparedActivity,
     parties: Parties<'a>,
     shared: Shared<'a>,
-    at: Timestamp,
     /// What each rule gave so far.
     given: Vec<(&'a Candidate, i64)>,
     /// Whether that is what all of them offered.
@@ -207,18 +208,22 @@ struct Settling<'a> {
 
 impl<'a> Settling<'a> {
     /// Lets a rule give what caps have room for, unless it is passed over.
-    fn give(&mut self, offer: &Offer<'a>, passed: Option<PassedOver<'_>>) -> Result<(), Unsettled> {
+    fn give(
+        &mut self,
+        offer: &Offer<'a>,
+        passed: Option<PassedOver<'_>>,
+        caps: &[(CapScope, Cap)],
+    ) -> Result<(), Unsettled> {
         let candidate = offer.candidate;
         let rule = &candidate.rule.rule;
         let is_act = rule.effect.is_act();
-        let caps: Vec<(CapScope, Cap)> = caps(self.program, self.prepared, candidate, self.at).collect();
         let (mut left, mut trimmed) = match passed {
             Some(_) => (0, None),
             // An act is done or not: caps count it as one.
-            None if is_act => self.within_caps(candidate, &caps, 1)?,
+            None if is_act => self.within_caps(candidate, caps, 1)?,
             // A share of what was offered is what it offers itself.
-            None if self.as_offered => self.within_caps(candidate, &caps, offer.points)?,
-            None => self.within_caps(candidate, &caps, points_of(candidate, self.given.iter().copied())?)?,
+            None if self.as_offered => self.within_caps(candidate, caps, offer.points)?,
+            None => self.within_caps(candidate, caps, points_of(candidate, self.given.iter().copied())?)?,
         };
         // A share of a rule that gave nothing is nothing to tell.
         if left == 0 && trimmed.is_none() && passed.is_none() {
@@ -257,7 +262,7 @@ impl<'a> Settling<'a> {
         }
         earned.outcomes.push(outcome);
         if left > 0 {
-            self.count(candidate, &caps, points);
+            self.count(candidate, caps, points);
         }
         Ok(())
     }
@@ -368,7 +373,7 @@ impl<'a> Settling<'a> {
 }
 
 /// The caps that hold for a candidate, all in points.
-fn caps<'a>(
+fn caps_of<'a>(
     program: &'a Program,
     prepared: &'a PreparedActivity,
     candidate: &'a Candidate,

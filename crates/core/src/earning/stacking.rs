@@ -39,10 +39,10 @@ pub(super) fn passed_over<'a>(offers: &[Offer<'a>]) -> Vec<Option<PassedOver<'a>
     let reached = last.map_or(offers, |last| offers.get(..=last).unwrap_or(offers));
     let judged = offers.iter().enumerate().map(|(index, offer)| match last.and_then(|last| offers.get(last)) {
         Some(stopper) if index >= reached.len() => Some(PassedOver::StoppedBy(stopper.id())),
-        _ => {
+        _ => offer.group().and_then(|_| {
             let (first, id) = winner(reached, offer);
-            (offer.group().is_some() && first != index).then_some(PassedOver::LostTo(id))
-        }
+            (first != index).then_some(PassedOver::LostTo(id))
+        }),
     });
     judged.collect()
 }
