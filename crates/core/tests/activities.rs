@@ -259,7 +259,10 @@ fn another_schema_counts_as_adverse() {
         found.into_iter().map(|one| (one.field, one.verdict)).collect::<Vec<_>>()
     };
     let km = json!({"properties": {"km": {"type": "integer"}}});
-    assert_eq!(verdicts(&with_rule, &[drive(km.clone())]), [("schema".to_owned(), Verdict::Worse)]);
+    let named = published(&program(&(plain.to_owned() + &rule("\"drive\"", "activity.net > 1"))).unwrap());
+    assert_eq!(verdicts(&named, &[drive(km.clone())]), [("schema".to_owned(), Verdict::Worse)]);
+    // Where no rule names the kind, its first schema takes nothing from anybody.
+    assert_eq!(verdicts(&with_rule, &[drive(km.clone())]), [("schema".to_owned(), Verdict::Neutral)]);
     let described = with_changes(&with_rule, &[drive(km.clone())], Timestamp::ZERO).unwrap();
     let other = json!({"properties": {"km": {"type": "number"}}});
     assert_eq!(verdicts(&described, &[drive(other)]), [("schema".to_owned(), Verdict::Unclear)]);

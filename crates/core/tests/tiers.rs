@@ -219,38 +219,72 @@ fn granted() -> String {
            condition = \"tier.rank > tier.rank_before\"\neffect = { type = \"fixed_points\", points = 7 }\n"
 }
 
+fn granted_act(receipt: &Receipt) -> (&str, bool) {
+    match &receipt.explanation[0].act {
+        Some(Act::Tier { tier, without_effect }) => (tier, *without_effect),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn steps(receipt: &Receipt) -> Vec<Step> {
+    receipt.tier.iter().flat_map(|tier| &tier.steps).map(|step| step.step).collect()
+}
+
 #[test]
 fn a_rule_grants_a_tier() {
     let mut club = Club::of(&granted());
     let trial = club.record("trial", "2026-03-10 12:00:00", json!({"kind": "trial"})).unwrap();
     assert_eq!(points(&trial), want([("trial", 0), ("welcome", 7)]));
-    assert_eq!(trial.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: false }));
+    assert_eq!(granted_act(&trial), ("gold", false));
     let step = &trial.tier.as_ref().unwrap().steps[0];
     assert_eq!((step.step, step.from.as_deref(), step.to.as_deref()), (Step::Granted, Some("regular"), Some("gold")));
     assert!(matches!(&trial.events[..], [Event::TierChanged { .. }]));
-    // The 30 days are 10 March to 8 April; then 20 days of grace, and gently down: 150 of growth are silver.
+    // The 30 days are 10 March to 8 April.
     assert_eq!((club.tier().as_str(), club.due().as_str()), ("gold", "2026-04-09 00:00"));
     let again = club.record("again", "2026-03-10 18:00:00", json!({"kind": "trial"})).unwrap();
-    assert_eq!(again.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: true }));
-    assert!(again.tier.is_none() && again.events.is_empty());
-    club.earns("2026-03-20 12:00:00", json!({"kind": "purchase", "amount": 15_000}));
-    club.tick("2026-04-09 00:00:00").unwrap();
-    // Whoever is granted it in the days of grace has it for another 30 days.
-    assert_eq!(club.due(), "2026-04-29 00:00");
-    let longer = club.record("longer", "2026-04-20 12:00:00", json!({"kind": "trial"})).unwrap();
-    assert_eq!(longer.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: false }));
-    assert_eq!((points(&longer), club.due().as_str()), (want([("trial", 0)]), "2026-05-20 00:00"));
-    club.tick("2026-06-30 00:00:00").unwrap();
-    assert_eq!((club.tier().as_str(), club.due().as_str()), ("silver", "2026-10-01 00:00"));
+    assert_eq!((granted_act(&again), steps(&again), again.events.len()), (("gold", true), vec![], 0));
+    // Silver is reached beneath, which changes nothing yet.
+    let silver = club.record("silver", "2026-03-20 12:00:00", json!({"kind": "purchase", "amount": 15_000})).unwrap();
+    assert_eq!((steps(&silver), silver.events.len()), (vec![Step::Reached], 0));
+    assert_eq!(points(&silver), want([("base", 150), ("growth", 150)]));
+    let longer = club.record("longer", "2026-04-05 12:00:00", json!({"kind": "trial"})).unwrap();
+    assert_eq!((granted_act(&longer), points(&longer)), (("gold", false), want([("trial", 0)])));
+    assert_eq!((club.tier().as_str(), club.due().as_str()), ("gold", "2026-05-05 00:00"));
+    // When it is over silver counts, until its own review at the end of July.
+    let over = club.tick("2026-05-05 00:00:00").unwrap();
+    assert_eq!((steps(&over), over.events.len()), (vec![Step::Ended], 1));
+    assert_eq!((club.tier().as_str(), club.due().as_str()), ("silver", "2026-07-01 00:00"));
     // A match holds as long as if gold had been reached: four months, to the end of October.
     let matched = club.record("match", "2026-07-05 12:00:00", json!({"kind": "match"})).unwrap();
-    assert_eq!(points(&matched), want([("match", 0), ("welcome", 7)]));
-    assert_eq!((club.tier().as_str(), club.due().as_str()), ("gold", "2026-11-01 00:00"));
-    // Nobody is lowered, and nothing is held for less long than it is.
+    assert_eq!((granted_act(&matched), points(&matched)), (("gold", false), want([("match", 0), ("welcome", 7)])));
+    assert_eq!(club.account.standing.granted.as_ref().unwrap().until.to_string(), "2026-10-31T16:00:00Z");
     let shorter = club.record("shorter", "2026-07-06 12:00:00", json!({"kind": "trial"})).unwrap();
-    assert_eq!(shorter.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: true }));
-    assert_eq!(club.due(), "2026-11-01 00:00");
+    assert_eq!(granted_act(&shorter), ("gold", true));
+    // Silver is lost beneath; nobody sees it before the match is over.
+    let lost = club.tick("2026-10-31 00:00:00").unwrap();
+    assert!(
+        steps(&lost).contains(&Step::Lost)
+            && lost.events.iter().all(|event| !matches!(event, Event::TierChanged { .. }))
+    );
+    club.tick("2026-11-01 00:00:00").unwrap();
+    assert_eq!((club.tier().as_str(), club.due().as_str()), ("regular", "∞"));
     club.check();
+}
+
+/// A trial takes nothing away: what is reached during it is held for all of its own time, also by the activity that grants.
+#[test]
+fn what_is_reached_during_a_trial_is_held() {
+    let rules = granted() + &granting("purchase", "tier = \"gold\", days = 7");
+    for kind in ["trial", "purchase"] {
+        let mut club = Club::of(&rules);
+        if kind == "trial" {
+            club.record("trial", "2026-03-10 12:00:00", json!({"kind": kind})).unwrap();
+        }
+        club.record("gold", "2026-03-12 12:00:00", json!({"kind": "purchase", "amount": 30_000})).unwrap();
+        club.tick("2026-04-09 00:00:00").ok();
+        assert_eq!((club.tier().as_str(), club.due().as_str()), ("gold", "2026-07-01 00:00"));
+        club.check();
+    }
 }
 
 #[test]
@@ -261,8 +295,31 @@ fn whoever_stands_higher_is_granted_nothing() {
     });
     let before = club.account.standing.clone();
     let trial = club.record("trial", "2026-03-10 12:00:00", json!({"kind": "trial"})).unwrap();
-    assert_eq!(trial.explanation[0].act, Some(Act::Tier { tier: "gold".to_owned(), held_already: true }));
-    assert_eq!((club.tier().as_str(), &club.account.standing), ("black", &before));
+    assert_eq!((granted_act(&trial), club.tier().as_str()), (("gold", true), "black"));
+    assert_eq!(club.account.standing, before);
+    // One that arrives when its time is over has no effect either.
+    let mut club = Club::of(&granted());
+    club.earns("2026-06-01 12:00:00", json!({"kind": "purchase", "amount": 100}));
+    let late = club.record("late", "2026-04-01 12:00:00", json!({"kind": "trial"})).unwrap();
+    assert_eq!((granted_act(&late), club.tier().as_str()), (("gold", true), "regular"));
+    club.check();
+}
+
+/// A trial of the only level ends where there is none below, and growth that its welcome gives counts once.
+#[test]
+fn a_trial_ends_and_its_welcome_counts_once() {
+    let welcome = "[[rules]]\nid = \"welcome\"\nname = \"Welcome\"\ntrigger = \"tier_changed\"\ncurrency = 2\n\
+                   condition = \"tier.rank > 0\"\neffect = { type = \"fixed_points\", points = 60 }\n";
+    let silver = tier("silver", 1, "qualify = [{ growth = 100 }]");
+    let mut club = Club::of(
+        &(PROGRAM.to_owned() + RULES + &silver + &granting("trial", "tier = \"silver\", days = 30") + welcome),
+    );
+    let trial = club.record("trial", "2026-03-10 12:00:00", json!({"kind": "trial"})).unwrap();
+    assert_eq!((points(&trial), steps(&trial)), (want([("trial", 0), ("welcome", 60)]), vec![Step::Granted]));
+    let figures: i64 = trial.tier.as_ref().unwrap().counted.iter().map(|counted| counted.figures.growth).sum();
+    assert_eq!((figures, club.account.growth()), (60, 60));
+    club.tick("2026-04-09 00:00:00").unwrap();
+    assert_eq!((club.tier().as_str(), &club.account.standing.granted), ("", &None));
     club.check();
 }
 
@@ -493,7 +550,7 @@ proptest! {
                     Step::Reached => prop_assert!(at_rank > rank_of(&step.from)),
                     Step::Lost => prop_assert_eq!(at_rank + 1, rank_of(&step.from)),
                     Step::Renewed | Step::Grace => prop_assert_eq!(at_rank, rank_of(&step.from)),
-                    Step::Merged | Step::Granted => prop_assert!(false),
+                    Step::Merged | Step::Granted | Step::Ended => prop_assert!(false),
                 }
             }
             prop_assert_eq!(at_rank, rank(&club));

@@ -213,8 +213,14 @@ async fn through_the_api_it_comes_to_what_the_command_line_says() {
     let (_, found) = server.get(&format!("/v1/backtests/{id}")).await;
     assert_eq!((&found["outdated"], &found["draft_version"]), (&json!(true), &json!(1)), "{found}");
 
-    // What was cut off is begun anew.
+    // What was cut off is begun anew, however often nodes are stopped in order.
     let id = started(&server, &draft, json!({})).await;
+    for _ in 0..4 {
+        assert_eq!(server.interrupt(), 0);
+        server = Server::start(&data);
+        // It serves, so that it hears signals.
+        assert_eq!(server.get(&format!("/v1/backtests/{id}")).await.0, 200);
+    }
     server.kill();
     let server = Server::start(&data);
     let found = ended(&server, &id).await;
@@ -267,10 +273,33 @@ async fn it_is_cancelled_and_refused() {
     assert_eq!((status, &problem["code"]), (403, &json!("forbidden")), "{problem}");
     let read = |(status, body): (u16, String)| {
         assert_eq!(status, 200, "{body}");
-        serde_json::from_str::<Value>(&body).unwrap()["result"]["most_affected"].as_array().unwrap().len()
+        serde_json::from_str::<Value>(&body).unwrap()["result"].clone()
     };
+    let touched = |result: &Value| result["most_affected"].as_array().unwrap().len();
     let path = format!("/v1/backtests/{first}");
-    assert_eq!((read(dev.get(&path).await), read(olga.get(&path).await)), (0, 2));
+    assert_eq!((touched(&read(dev.get(&path).await)), touched(&read(olga.get(&path).await))), (0, 2));
+    // Likewise who was refused what: two of Ann's purchases.
+    let base = json!({ "id": "base", "name": "Base", "trigger": "purchase",
+        "effect": { "type": "points_per_money", "rate": "1" },
+        "caps": [{ "window": "lifetime", "points": 100, "over": "refuse" }] });
+    let changes = json!([{ "kind": "rule", "document": base }]);
+    let (status, capped) = server.post("/v1/drafts", "", json!({ "title": "Capped", "changes": changes })).await;
+    assert_eq!(status, 201, "{capped}");
+    let capped = capped["id"].as_str().unwrap();
+    let refusing = started(&server, capped, json!({})).await;
+    assert_eq!(ended(&server, &refusing).await["state"], "done");
+    let refusing = format!("/v1/backtests/{refusing}");
+    let (hidden, told) = (read(dev.get(&refusing).await), read(olga.get(&refusing).await));
+    for (result, refusals) in [(&hidden, 0), (&told, 2)] {
+        let side = &result["sides"]["draft"];
+        assert_eq!(side["refused"], json!({ "cap_reached": 2 }), "{result}");
+        assert_eq!(side["refusals"].as_array().unwrap().len(), refusals, "{result}");
+    }
+    assert!(told.to_string().contains("mem_") && !hidden.to_string().contains("mem_"), "{hidden}");
+    let page = format!("/console/drafts/{capped}/backtest?lang=en");
+    let (hidden, told) = (dev.get(&page).await.1, olga.get(&page).await.1);
+    assert!(hidden.contains("Draft: 2 refused (cap_reached)") && !hidden.contains("gives a member"), "{hidden}");
+    assert!(told.contains("Draft: 2 refused, the first because") && told.contains("gives a member"), "{told}");
     let mut sam = Person::invited(&server, "sam@example.org", "Sam", "service").await;
     assert_eq!(sam.get(&path).await.0, 403);
     assert_eq!(sam.get(&format!("/console/drafts/{draft}/backtest")).await.0, 403);

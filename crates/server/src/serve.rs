@@ -33,6 +33,8 @@ const PRIVACY_EVERY: Duration = Duration::from_secs(60);
 const PRIVACY_LEASE: &str = "job privacy";
 /// How long open requests may take after the signal to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// How long the worker of backtests may take after that to give back the try of the one that it leaves.
+const LEAVE_TIME: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` says true, then lets open requests end. A node that holds the key of the log sequences.
 pub async fn serve(
@@ -47,7 +49,7 @@ pub async fn serve(
     let importer = tokio::spawn(import_worker(state.clone(), stop.clone()));
     let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
-    let backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
+    let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
     let sweeper = tokio::spawn(sweep_worker(engine.clone(), stop.clone()));
@@ -58,11 +60,13 @@ pub async fn serve(
         // An error means that the sender is gone, which is a signal to stop as well.
         () = async { drop(asked.wait_for(|stop| *stop).await); tokio::time::sleep(DRAIN_TIME).await } => {}
     }
+    if tokio::time::timeout(LEAVE_TIME, &mut backtests).await.is_err() {
+        backtests.abort();
+    }
     worker.abort();
     sweeper.abort();
     events.abort();
     birthdays.abort();
-    backtests.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

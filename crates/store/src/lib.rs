@@ -30,7 +30,7 @@ pub use error::StoreError;
 pub use feed::{StoredEvent, ToldEvent};
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use point_value::publish_value;
-pub use postgres::{PostgresStore, stays_here_or_says};
+pub use postgres::{LEASE_TIME, PostgresStore, stays_here_or_says};
 pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
     stored_keyring,

@@ -311,7 +311,7 @@ impl<'p> Side<'p> {
         let segment = Segment::at(at, known.activities);
         // The tier that was held before.
         let account = self.loaded.accounts.get(&member);
-        let tier = account.and_then(|account| account.standing.held.as_ref()).map(|held| held.tier.as_str());
+        let tier = account.and_then(|account| account.standing.tier());
         let place = Place { month: self.months.of(at), segment, tier };
         self.figures.add(transfers, &place);
     }

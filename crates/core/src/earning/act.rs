@@ -34,9 +34,9 @@ pub enum Act {
     Tier {
         /// Which.
         tier: String,
-        /// Whether the member stood as high already, so that nothing changed.
+        /// Whether the member stands as high for as long anyway, or its time was over when the activity arrived.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        held_already: bool,
+        without_effect: bool,
     },
 }
 
@@ -50,7 +50,7 @@ impl Act {
                 let reward = reward.clone();
                 Some(Self::Reward { reward, quantity: *quantity, order: None, out_of_stock: false })
             }
-            Effect::GrantTier { tier, .. } => Some(Self::Tier { tier: tier.clone(), held_already: false }),
+            Effect::GrantTier { tier, .. } => Some(Self::Tier { tier: tier.clone(), without_effect: false }),
             _ => None,
         }
     }

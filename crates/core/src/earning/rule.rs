@@ -115,12 +115,12 @@ pub enum Effect {
         #[serde(default = "one")]
         quantity: i64,
     },
-    /// Lifts the member to a tier; one who stands as high or higher stays there.
+    /// Lifts the member to a tier for a time. What the figures lead to goes on beneath, and counts when it is higher.
     GrantTier {
         /// The tier's id.
         tier: String,
-        /// Days for which it holds at least, the day of the activity included; then it is looked at as at every review.
-        /// Left out: until the tier is looked at anyway.
+        /// For how many days, that of the activity included. Left out: for the time after which the tier is reviewed, and for
+        /// ever where it is not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         days: Option<i32>,
     },

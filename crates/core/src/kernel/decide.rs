@@ -340,6 +340,9 @@ impl<'a> Draft<'a> {
         mut theirs: Option<&mut Self>,
     ) -> Result<(), Refusal> {
         self.review_tier(self.command.at, loaded)?;
+        if let Some(theirs) = theirs.as_deref_mut() {
+            theirs.review_tier(theirs.command.at, loaded)?;
+        }
         let first = self.receipt.explanation.len();
         let their_first = theirs.as_deref().map_or(0, |draft| draft.receipt.explanation.len());
         let back = match &activity.returns {
@@ -360,7 +363,6 @@ impl<'a> Draft<'a> {
                 Unsettled::TooMuch(problem) => Refusal::new(RefusalCode::InvalidAmount, problem),
             })?;
         self.apply(settled, loaded, next_id, theirs.as_deref_mut())?;
-        self.grant_tiers(loaded)?;
         let (kind, amount, by_day) = (activity.kind.clone(), activity.amount, activity.by_day);
         self.receipt.activity = Some(ActivityReceipt { id, kind, amount, by_day });
         self.activity = Some((id, activity.kind.clone(), activity.body.clone()));
@@ -372,12 +374,13 @@ impl<'a> Draft<'a> {
         self.extend_by_spend(activity)?;
         if let Some(theirs) = theirs {
             theirs.budgets_besides.clone_from(&self.budgets);
-            theirs.grant_tiers(loaded)?;
             theirs.count_share(activity.today, their_first, loaded)?;
+            theirs.grant_tiers(loaded)?;
             self.budgets_besides.clone_from(&theirs.budgets);
             self.budget_reached |= theirs.budget_reached;
         }
-        self.count_activity(activity, back.as_ref(), first, loaded)
+        self.count_activity(activity, back.as_ref(), first, loaded)?;
+        self.grant_tiers(loaded)
     }
 
     /// Gives what some rules give besides what the command is about. False: a cap refuses, and nothing is given.

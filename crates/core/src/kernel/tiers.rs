@@ -1,6 +1,8 @@
 //! What a command does to the member's tier: counts the figures that lead to it, reaches a higher one at once, looks at it
 //! again when that is due, and lets the rules give that listen to its changes.
 
+use std::sync::Arc;
+
 use super::batch::Loaded;
 use super::decide::Draft;
 use super::event::Event;
@@ -9,7 +11,8 @@ use crate::earning::{Act, Activity, GrantedTier, Outcome, PreparedActivity, prep
 use crate::ledger::{AccountStatus, CurrencyId, Portion};
 use crate::limits;
 use crate::tiers::{
-    CompiledTier, CountedFigures, Figures, Held, Landing, Moment, Progress, Step, TIER_CHANGED, TierReceipt, TierStep,
+    CompiledTier, CountedFigures, Figures, Granted, Held, Ladder, Landing, Moment, Progress, Standing, Step,
+    TIER_CHANGED, TierReceipt, TierStep,
 };
 use crate::time::{Day, Timestamp};
 
@@ -124,7 +127,7 @@ impl Draft<'_> {
             let ladder = program.tiers.at(self.command.at);
             let (standing, history) = (&self.account.standing, &self.account.history);
             let Some((best, by)) = ladder.qualified(standing, history, moment) else { return Ok(()) };
-            let level = ladder.level_of(standing);
+            let level = ladder.reached(standing);
             let (step, since) = match level {
                 Some(level) if level.tier.rank > best.tier.rank => return Ok(()),
                 Some(level) if level.tier.id == best.tier.id => match &standing.held {
@@ -133,57 +136,59 @@ impl Draft<'_> {
                 },
                 _ => (Step::Reached, moment.at),
             };
-            let rank_before = level.map_or(0, |level| i64::from(level.tier.rank));
             let from = level.map(|level| level.tier.id.clone());
             let held = best.held(calendar, since, moment.at);
-            self.step(TierStep { step, at: moment.at, from, to: Some(held.tier.clone()), by }, held);
-            if step != Step::Reached {
+            let step = TierStep { step, at: moment.at, from, to: Some(held.tier.clone()), by };
+            let reached = step.step == Step::Reached;
+            self.put(ladder, step, |standing, told| told.held = Some(standing.held.insert(held).clone()), loaded)?;
+            if !reached {
                 return Ok(());
             }
-            self.tier_changed(rank_before, loaded)?;
         }
         Ok(())
     }
 
     /// Lifts the member to the tiers that rules grant.
     pub(super) fn grant_tiers(&mut self, loaded: &Loaded) -> Result<(), Refusal> {
-        for grant in std::mem::take(&mut self.granted) {
-            let granted = self.grant_tier(&grant, loaded)?;
+        let granted = std::mem::take(&mut self.granted);
+        for grant in &granted {
+            let has_effect = self.grant_tier(grant, loaded)?;
             let outcome = self.receipt.explanation.get_mut(grant.outcome);
-            if let Some(Act::Tier { held_already, .. }) = outcome.and_then(|outcome| outcome.act.as_mut()) {
-                *held_already = !granted;
+            if let Some(Act::Tier { without_effect, .. }) = outcome.and_then(|outcome| outcome.act.as_mut()) {
+                *without_effect = !has_effect;
             }
         }
-        Ok(())
+        if granted.is_empty() { Ok(()) } else { self.reach(loaded) }
     }
 
-    /// Lifts the member to a tier, or lets the one that is held be held for longer. False: it is held for as long anyway, or a
-    /// higher one is.
+    /// Lifts the member to a tier. False: the member stands as high for as long anyway. Of two grants the higher one stays.
     fn grant_tier(&mut self, grant: &GrantedTier, loaded: &Loaded) -> Result<bool, Refusal> {
-        let program = self.program;
-        let (ladder, moment) = (program.tiers.at(self.command.at), self.latest());
+        let (program, at) = (self.program, self.command.at);
+        let (ladder, latest) = (program.tiers.at(at), self.latest().at);
         let Some(level) = ladder.levels().iter().find(|level| level.tier.id == grant.tier) else { return Ok(false) };
-        let standing = &self.account.standing;
-        let before = ladder.level_of(standing);
-        let (rank_before, from) =
-            before.map_or((0, None), |before| (i64::from(before.tier.rank), Some(before.tier.id.clone())));
-        let known = standing.held.as_ref().filter(|_| from.as_ref() == Some(&grant.tier));
-        let lifted = known.is_none() && from.as_ref() != Some(&grant.tier);
-        if lifted && before.is_some_and(|before| before.tier.rank >= level.tier.rank) {
+        let until = match grant.days {
+            Some(days) => program.calendar.end_of_day_after(at, days - 1),
+            None => level.held(&program.calendar, at, at).review_at,
+        };
+        let (rank, standing) = (level.tier.rank, &self.account.standing);
+        let reached = ladder.reached(standing).map(|reached| {
+            let held = standing.held.as_ref().filter(|held| held.tier == reached.tier.id);
+            (reached.tier.rank, held.map_or(Timestamp::NEVER, Held::due))
+        });
+        let as_high = reached.is_some_and(|(reached, due)| reached >= rank && due >= until);
+        let granted_more = standing.granted.as_ref().is_some_and(|known| (known.rank, known.until) >= (rank, until));
+        if until <= latest || as_high || granted_more {
             return Ok(false);
         }
-        let mut held = level.held(&program.calendar, known.map_or(moment.at, |held| held.since), moment.at);
-        if let Some(days) = grant.days {
-            held.review_at = program.calendar.end_of_day_after(moment.at, days - 1);
-        }
-        // What is held already is held for longer, and never for less.
-        if !lifted && known.is_none_or(|known| held.review_at <= known.due()) {
-            return Ok(false);
-        }
-        self.step(TierStep { step: Step::Granted, at: moment.at, from, to: Some(grant.tier.clone()), by: None }, held);
-        if lifted {
-            self.tier_changed(rank_before, loaded)?;
-        }
+        let granted = Granted { tier: grant.tier.clone(), rank, since: latest, until };
+        let from = ladder.level_of(standing).map(|level| level.tier.id.clone());
+        let step = TierStep { step: Step::Granted, at: latest, from, to: Some(grant.tier.clone()), by: None };
+        self.put(
+            ladder,
+            step,
+            |standing, told| told.granted = Some(Some(standing.granted.insert(granted).clone())),
+            loaded,
+        )?;
         Ok(true)
     }
 
@@ -194,19 +199,41 @@ impl Draft<'_> {
             if self.account.status != AccountStatus::Active || due > until {
                 return Ok(());
             }
-            let (rank_before, step, held) = self.judge(due);
-            let moved = step.from != step.to;
-            self.step(step, held);
-            if moved {
-                self.tier_changed(rank_before, loaded)?;
+            let ladder = self.program.tiers.at(due);
+            match self.account.standing.granted.clone().filter(|granted| granted.until <= due) {
+                Some(granted) => self.end_grant(ladder, granted, loaded)?,
+                None => {
+                    let (step, held) = self.judge(due);
+                    self.put(
+                        ladder,
+                        step,
+                        |standing, told| told.held = Some(standing.held.insert(held).clone()),
+                        loaded,
+                    )?;
+                }
             }
         }
         Ok(())
     }
 
-    /// What becomes of the tier at a moment at which it is looked at: its rank, what happens, and what is held then. It goes
-    /// by the figures just before.
-    fn judge(&self, due: Timestamp) -> (i64, TierStep, Held) {
+    /// Lets end what a rule granted: what was reached beneath counts again.
+    fn end_grant(&mut self, ladder: &Ladder, granted: Granted, loaded: &Loaded) -> Result<(), Refusal> {
+        let to = ladder.reached(&self.account.standing).map(|level| level.tier.id.clone());
+        let step = TierStep { step: Step::Ended, at: granted.until, from: Some(granted.tier), to, by: None };
+        self.put(
+            ladder,
+            step,
+            |standing, told| {
+                standing.granted = None;
+                told.granted = Some(None);
+            },
+            loaded,
+        )
+    }
+
+    /// What becomes of the tier at a moment at which it is looked at: what happens, and what is held then. It goes by the
+    /// figures just before.
+    fn judge(&self, due: Timestamp) -> (TierStep, Held) {
         let calendar = &self.program.calendar;
         let ladder = self.program.tiers.at(due);
         let (standing, history) = (&self.account.standing, &self.account.history);
@@ -217,25 +244,24 @@ impl Draft<'_> {
             let id = |level: Option<&CompiledTier>| level.map(|level| level.tier.id.clone());
             TierStep { step, at: due, from: id(from), to: id(to), by }
         };
-        let Some(level) = ladder.level_of(standing) else {
+        let Some(level) = ladder.reached(standing) else {
             // The program has no such levels any more: nothing is looked at again.
             let fallback = Held { tier: String::new(), rank: 0, since, review_at: Timestamp::NEVER, grace_until: None };
             let held = Held { review_at: Timestamp::NEVER, grace_until: None, ..known.unwrap_or(fallback) };
-            return (0, tell(Step::Renewed, None, None, None), held);
+            return (tell(Step::Renewed, None, None, None), held);
         };
         // The time until the next review is counted from the moment by which it goes, and does not end with it.
         let again = |level: &CompiledTier, since| {
             let held = level.held(calendar, since, before.at);
             if held.review_at > due { held } else { level.held(calendar, since, due) }
         };
-        let rank = i64::from(level.tier.rank);
         let best = ladder.qualified(standing, history, before);
         if let Some((best, by)) = &best
             && best.tier.rank >= level.tier.rank
         {
             let higher = best.tier.rank > level.tier.rank;
             let (step, since) = if higher { (Step::Reached, due) } else { (Step::Renewed, since) };
-            return (rank, tell(step, Some(level), Some(best), by.clone()), again(best, since));
+            return (tell(step, Some(level), Some(best), by.clone()), again(best, since));
         }
         let lacking = level.progress(standing, history, before).into_iter().max_by_key(Progress::percent);
         let review = level.tier.review.as_ref();
@@ -243,7 +269,7 @@ impl Draft<'_> {
         if grace_days > 0 && !in_grace {
             let held = again(level, since);
             let grace_until = Some(calendar.end_of_day_after(due, grace_days - 1));
-            return (rank, tell(Step::Grace, Some(level), Some(level), lacking), Held { grace_until, ..held });
+            return (tell(Step::Grace, Some(level), Some(level), lacking), Held { grace_until, ..held });
         }
         let best = best.map(|(best, _)| best);
         let softly = review.is_none_or(|review| review.landing == Landing::OneLevel);
@@ -255,38 +281,60 @@ impl Draft<'_> {
         };
         let Some(next) = next else {
             // Below the lowest level there is nothing, unless it is everyone's: it is kept.
-            return (rank, tell(Step::Renewed, Some(level), Some(level), lacking), again(level, since));
+            return (tell(Step::Renewed, Some(level), Some(level), lacking), again(level, since));
         };
-        (rank, tell(Step::Lost, Some(level), Some(next), lacking), again(next, due))
+        (tell(Step::Lost, Some(level), Some(next), lacking), again(next, due))
     }
 
     /// Takes over the tier that an account had which was merged into this one, when it is higher, and what the figures of
     /// both lead to.
-    pub(super) fn merge_tiers(&mut self, before: &crate::tiers::Standing, loaded: &Loaded) -> Result<(), Refusal> {
+    pub(super) fn merge_tiers(&mut self, before: &Standing, loaded: &Loaded) -> Result<(), Refusal> {
         let ladder = self.program.tiers.at(self.command.at);
-        let (was, is) = (ladder.level_of(before), ladder.level_of(&self.account.standing));
-        let id = |level: Option<&std::sync::Arc<CompiledTier>>| level.map(|level| level.tier.id.clone());
-        let (from, to) = (id(was), id(is));
-        if from != to
-            && let Some(held) = self.account.standing.held.clone()
-        {
-            self.step(TierStep { step: Step::Merged, at: self.command.at, from, to, by: None }, held);
+        let (from, to) = (id_of(ladder.level_of(before)), id_of(ladder.level_of(&self.account.standing)));
+        if from != to {
+            let (held, granted) = (self.account.standing.held.clone(), self.account.standing.granted.clone());
+            let told = self.told();
+            told.held = held;
+            told.granted = granted.map(Some);
+            self.tell(TierStep {
+                step: Step::Merged,
+                at: self.command.at,
+                from: from.clone(),
+                to: to.clone(),
+                by: None,
+            });
+            self.receipt.events.push(Event::TierChanged { from, to });
         }
         self.reach(loaded)
     }
 
-    /// Puts a tier in the place of the one before, and tells of it.
-    fn step(&mut self, step: TierStep, held: Held) {
-        if step.from != step.to {
-            self.receipt.events.push(Event::TierChanged { from: step.from.clone(), to: step.to.clone() });
+    /// Changes the standing and tells of it. Where another level counts than before, that is an event, and the rules give
+    /// that listen to it.
+    fn put(
+        &mut self,
+        ladder: &Ladder,
+        step: TierStep,
+        change: impl FnOnce(&mut Standing, &mut TierReceipt),
+        loaded: &Loaded,
+    ) -> Result<(), Refusal> {
+        let standing = &mut self.account.standing;
+        let before = ladder.level_of(standing);
+        change(standing, self.receipt.tier.get_or_insert_default());
+        let (from, to) = (id_of(before), id_of(ladder.level_of(standing)));
+        let moved = from != to;
+        if moved {
+            self.receipt.events.push(Event::TierChanged { from, to });
         }
-        if let (Step::Grace, Some(tier), Some(until)) = (step.step, &step.to, held.grace_until) {
+        self.tell(step);
+        if moved { self.tier_changed(before.map_or(0, |before| i64::from(before.tier.rank)), loaded) } else { Ok(()) }
+    }
+
+    fn tell(&mut self, step: TierStep) {
+        let grace_until = self.account.standing.held.as_ref().and_then(|held| held.grace_until);
+        if let (Step::Grace, Some(tier), Some(until)) = (step.step, &step.to, grace_until) {
             self.receipt.events.push(Event::TierAtRisk { tier: tier.clone(), until });
         }
-        self.account.standing.held = Some(held.clone());
-        let told = self.told();
-        told.steps.push(step);
-        told.held = Some(held);
+        self.told().steps.push(step);
     }
 
     /// Lets the rules give that listen to changes of the tier. What they may not give, because a cap refuses, is not given:
@@ -307,4 +355,8 @@ impl Draft<'_> {
         self.count_figures(prepared.today, Figures { growth, ..Figures::default() });
         Ok(())
     }
+}
+
+fn id_of(level: Option<&Arc<CompiledTier>>) -> Option<String> {
+    level.map(|level| level.tier.id.clone())
 }

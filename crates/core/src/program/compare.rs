@@ -108,9 +108,14 @@ pub fn differences(live: &[Document], changes: &[DocumentChange], from: Timestam
         let after = change.document.as_ref().map(|document| typed(&change.kind, document)).transpose();
         let after = after.map_err(|problem| format!("{}: {problem}", change.subject()))?;
         let mut found = compare(&change.kind, &change.id, before.as_ref(), after.as_ref());
-        if change.kind == "activity" && before.is_none() && !is_named(live, &change.id, from) {
+        if change.kind == "activity" && !is_named(live, &change.id, from) {
             // Nothing was given for it, so that nothing is taken by asking for a body.
-            found.iter_mut().for_each(|one| one.verdict = Verdict::Neutral);
+            let asks_first = |one: &Difference| one.field == "schema" && one.before.is_null();
+            for one in &mut found {
+                if before.is_none() || asks_first(one) {
+                    one.verdict = Verdict::Neutral;
+                }
+            }
         }
         all.extend(found);
     }
@@ -140,6 +145,8 @@ pub fn compare(kind: &str, id: &str, before: Option<&Value>, after: Option<&Valu
 enum Sense {
     /// A larger number is better; none is like nothing of it.
     More,
+    /// A larger number is better; none stands for what another document says.
+    MoreIfSaid,
     /// A smaller number is better.
     Less,
     /// None is best; a smaller number is worse: a limit.
@@ -181,6 +188,8 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("rule", "condition" | "effect.lines" | "campaign" | "arm" | "exclusive") => Sense::Narrows,
         ("rule", "trigger") => Sense::Includes,
         ("rule", "effect.quantity") => Sense::More,
+        // Left out, it is the time after which the tier is reviewed, which may be longer or shorter.
+        ("rule", "effect.days") => Sense::MoreIfSaid,
         ("rule", "effect.text" | "effect.template") | ("template", "subject" | "text") => Sense::Same,
         ("rule", "stop") => Sense::Bars,
         ("rule", "pending_until") => Sense::Gives,
@@ -377,6 +386,10 @@ fn judge(sense: Sense, before: &Value, after: &Value) -> Verdict {
     match sense {
         Sense::Same => Verdict::Neutral,
         Sense::More => by(is.unwrap_or_default() > was.unwrap_or_default()),
+        Sense::MoreIfSaid => match (was, is) {
+            (Some(was), Some(is)) => by(is > was),
+            _ => Verdict::Unclear,
+        },
         Sense::Less => by(is.unwrap_or_default() < was.unwrap_or_default()),
         Sense::Bars => by(*before == Value::Bool(true)),
         Sense::Narrows if before.is_null() => Verdict::Worse,
@@ -465,11 +478,13 @@ mod tests {
         let step = |points: i64, step: &str| effect(json!({"type": "points_per_step", "points": points, "step": step}));
         let back = |rate: &str| effect(json!({"type": "take_back_per_money", "rate": rate}));
         let cap = |cap: Value| json!({ "caps": [cap] });
+        let gold = |days: i64| effect(json!({"type": "grant_tier", "tier": "gold", "days": days}));
         for (before, after, field) in [
             (money("1.5"), money("1"), "effect.rate"),
             (step(10, "100"), step(9, "100"), "effect.points"),
             (step(10, "100"), step(10, "200"), "effect.step"),
             (back("1"), back("2"), "effect.rate"),
+            (gold(30), gold(14), "effect.days"),
             (money("1"), lines("line.amount > 5"), "effect.lines"),
             (json!({}), json!({"condition": "activity.net > 5"}), "condition"),
             (json!({}), json!({"pending_days": 3}), "pending_days"),
@@ -503,9 +518,17 @@ mod tests {
         let day = json!({"caps": [{"window": "day", "points": 5}]});
         let week = json!({"caps": [{"window": "week", "points": 50}]});
         let when = |condition: &str| json!({ "condition": condition });
+        let grant = |more: Value| {
+            let mut effect = json!({"type": "grant_tier", "tier": "gold"});
+            effect.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({ "effect": effect })
+        };
         for (before, after, field) in [
             (when("activity.net > 5"), when("activity.net > 4"), "condition"),
             (money, fixed, "effect"),
+            (grant(json!({})), grant(json!({"tier": "silver"})), "effect.tier"),
+            // Without days it is the tier's own time.
+            (grant(json!({})), grant(json!({"days": 30})), "effect.days"),
             (json!({}), json!({"currency": 2}), "currency"),
             (json!({}), json!({"priority": 5}), "priority"),
         ] {
@@ -597,5 +620,36 @@ mod tests {
         let day = Timestamp::from_millis(86_400_000);
         let found = compare("rule", "x", Some(&rule(json!({}))), None);
         assert_eq!((earliest(&found, day), earliest(&[], day)), (Timestamp::from_millis(31 * 86_400_000), day));
+    }
+
+    #[test]
+    fn a_body_of_what_no_rule_names_takes_nothing_away() {
+        let document = |kind: &str, id: &str, content: &Value| Document {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            version: 1,
+            position: 0,
+            effective_from: Timestamp::ZERO,
+            state: "active".to_owned(),
+            body: typed(kind, content).unwrap().to_string(),
+        };
+        let bare = json!({"id": "workshop", "name": "Workshop"});
+        let asking = |schema: &str| json!({"id": "workshop", "name": "Workshop", "schema": {"type": schema}});
+        let (named, other) = (rule(json!({"trigger": "workshop"})), rule(json!({"trigger": "visit"})));
+        let told = |held: Option<&Value>, rule: &Value, after: &Value| {
+            let mut live = vec![document("rule", "x", rule)];
+            live.extend(held.map(|held| document("activity", "workshop", held)));
+            let (kind, id) = ("activity".to_owned(), "workshop".to_owned());
+            let change = DocumentChange { kind, id, base: 0, document: Some(after.clone()) };
+            let found = differences(&live, &[change], Timestamp::ZERO).unwrap();
+            found.into_iter().map(|one| (one.field, one.verdict.name())).collect::<Vec<_>>()
+        };
+        // A new kind, and one that was there without a schema.
+        assert_eq!(told(None, &other, &asking("object")), one("", "neutral"));
+        assert_eq!(told(None, &named, &asking("object")), one("", "unclear"));
+        assert_eq!(told(Some(&bare), &other, &asking("object")), one("schema", "neutral"));
+        assert_eq!(told(Some(&bare), &named, &asking("object")), one("schema", "worse"));
+        // Whoever sends one that fitted is not to be refused unawares.
+        assert_eq!(told(Some(&asking("object")), &other, &asking("array")), one("schema", "unclear"));
     }
 }

@@ -222,13 +222,23 @@ impl Ladder {
         &self.0
     }
 
-    /// The level of a member: the one that was reached, or where that is gone the highest below its rank; else the lowest,
-    /// when it is everyone's.
+    /// The level of a member: the one that was reached, or granted when that is higher.
     pub fn level_of(&self, standing: &Standing) -> Option<&Arc<CompiledTier>> {
-        let base = self.0.first().filter(|level| level.tier.qualify.is_empty());
-        let Some(held) = &standing.held else { return base };
-        let same = self.0.iter().find(|level| level.tier.id == held.tier);
-        same.or_else(|| self.0.iter().rev().find(|level| level.tier.rank <= held.rank)).or(base)
+        let reached = self.reached(standing);
+        let granted = standing.granted.as_ref().and_then(|granted| self.named(&granted.tier, granted.rank));
+        granted.filter(|granted| reached.is_none_or(|reached| granted.tier.rank > reached.tier.rank)).or(reached)
+    }
+
+    /// The level that a member has reached; the lowest when there is none and it is everyone's.
+    pub fn reached(&self, standing: &Standing) -> Option<&Arc<CompiledTier>> {
+        let held = standing.held.as_ref().and_then(|held| self.named(&held.tier, held.rank));
+        held.or_else(|| self.0.first().filter(|level| level.tier.qualify.is_empty()))
+    }
+
+    /// A level by its id, or where it is gone the highest up to its rank.
+    fn named(&self, id: &str, rank: u8) -> Option<&Arc<CompiledTier>> {
+        let same = self.0.iter().find(|level| level.tier.id == id);
+        same.or_else(|| self.0.iter().rev().find(|level| level.tier.rank <= rank))
     }
 
     /// The highest level for which a member qualifies, and how; of the lowest, which is everyone's, there is nothing to tell.

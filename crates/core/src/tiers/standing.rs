@@ -1,6 +1,6 @@
 //! Where a member stands: the tier, until when, and the figures by month from which it follows.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ladder::Progress;
 use crate::earning::{Buckets, Sum};
@@ -64,6 +64,19 @@ impl Held {
     }
 }
 
+/// A tier to which a rule has lifted the member. It lies over the one that is held, which goes its own way beneath.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// The tier.
+    pub tier: String,
+    /// Its rank when it was granted.
+    pub rank: u8,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; [`Timestamp::NEVER`]: for ever.
+    pub until: Timestamp,
+}
+
 /// What became of a tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,8 +89,10 @@ pub enum Step {
     Grace,
     /// It was lost.
     Lost,
-    /// A rule lifted the member to a higher one, or let the same one hold for longer.
+    /// A rule lifted the member to it, for a time.
     Granted,
+    /// That time is over.
+    Ended,
     /// A higher one came with an account that was merged into this one.
     Merged,
 }
@@ -91,6 +106,7 @@ impl Step {
             Self::Grace => "grace",
             Self::Lost => "lost",
             Self::Granted => "granted",
+            Self::Ended => "ended",
             Self::Merged => "merged",
         }
     }
@@ -126,6 +142,14 @@ pub struct TierReceipt {
     /// The tier that the member holds afterwards, when that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
+    /// What rules have granted, when that changed; `null`: nothing any more.
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Option<Granted>>,
+}
+
+/// Reads a field that is there, though it may be `null`.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Granted>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// Where a member stands.
@@ -139,6 +163,9 @@ pub struct Standing {
     pub months: Buckets<Figures>,
     /// Figures by local days since 1970-01-01, at most [`limits::ROLLING_DAYS`]: only where a tier asks for days.
     pub days: Buckets<Figures>,
+    /// The tier to which a rule has lifted the member.
+    #[serde(default)]
+    pub granted: Option<Granted>,
 }
 
 impl Standing {
@@ -161,7 +188,18 @@ impl Standing {
 
     /// When something happens to the tier by itself.
     pub fn due(&self) -> Timestamp {
-        self.held.as_ref().map_or(Timestamp::NEVER, Held::due)
+        let held = self.held.as_ref().map_or(Timestamp::NEVER, Held::due);
+        self.granted.as_ref().map_or(held, |granted| held.min(granted.until))
+    }
+
+    /// The tier that counts: the one that is held, or granted when that is higher; `None`: the lowest.
+    pub fn tier(&self) -> Option<&str> {
+        let held = self.held.as_ref().map(|held| (held.rank, held.tier.as_str()));
+        let granted = self.granted.as_ref().map(|granted| (granted.rank, granted.tier.as_str()));
+        match (held, granted) {
+            (Some((rank, _)), Some((higher, tier))) if higher > rank => Some(tier),
+            (held, granted) => held.or(granted).map(|(_, tier)| tier),
+        }
     }
 
     /// Adds figures.
@@ -178,6 +216,9 @@ impl Standing {
         if let Some(held) = &receipt.held {
             self.held = Some(held.clone());
         }
+        if let Some(granted) = &receipt.granted {
+            self.granted.clone_from(granted);
+        }
     }
 
     /// Takes in that of another account of the same person; the higher tier stays, of equal ones that which is held longer.
@@ -188,6 +229,10 @@ impl Standing {
         let place = |held: &Option<Held>| held.as_ref().map(|held| (held.rank, held.due(), held.review_at));
         if place(&other.held) > place(&self.held) {
             self.held.clone_from(&other.held);
+        }
+        let place = |granted: &Option<Granted>| granted.as_ref().map(|granted| (granted.rank, granted.until));
+        if place(&other.granted) > place(&self.granted) {
+            self.granted.clone_from(&other.granted);
         }
     }
 }

@@ -71,6 +71,7 @@ backtest-affected = The most affected members
 backtest-notes = What could not happen as it did
 backtest-short = { $side }: { $orders } recorded orders would have lacked { $points } points.
 backtest-refused = { $side }: { $count } refused, the first because { $why }
+backtest-refused-count = { $side }: { $count } refused ({ $code })
 
 problem-invalid_backtest = This time does not fit:
 problem-too_many_backtests = Other backtests wait or run already. Try again in half a minute.

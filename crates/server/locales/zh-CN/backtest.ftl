@@ -71,6 +71,7 @@ backtest-affected = 影响最大的会员
 backtest-notes = 未能如实发生的事项
 backtest-short = { $side }：{ $orders } 笔历史订单将缺少 { $points } 积分。
 backtest-refused = { $side }：拒绝 { $count } 次，首次原因：{ $why }
+backtest-refused-count = { $side }：拒绝 { $count } 次（{ $code }）
 
 problem-invalid_backtest = 时间不符合要求：
 problem-too_many_backtests = 已有其他回测在排队或进行，请半分钟后再试。

@@ -64,7 +64,7 @@ struct BacktestView {
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
     /// What it came to, as `guerdon backtest --json` tells it; only where one backtest is asked for. Which members are most
-    /// affected is told to whoever may read members.
+    /// affected, and who was refused what for which reason, is told to whoever may read members.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     result: Option<Value>,
@@ -88,14 +88,18 @@ fn view(id: &str, run: &Run, draft: Option<&Draft>) -> BacktestView {
     }
 }
 
+/// A result as it is told to an actor: members stand in it for whoever may read them.
 fn told(actor: &Actor, result: &Backtest) -> Value {
-    let mut told = json!(result);
-    if !actor.may(Permission::MembersRead)
-        && let Some(members) = told.get_mut("most_affected")
-    {
-        *members = json!([]);
+    if actor.may(Permission::MembersRead) {
+        return json!(result);
     }
-    told
+    let mut told = result.clone();
+    let comparison = &mut told.comparison;
+    comparison.most_affected.clear();
+    // How many there were of each code stays.
+    comparison.sides.live.refusals.clear();
+    comparison.sides.draft.refusals.clear();
+    json!(told)
 }
 
 async fn draft(state: &AppState, id: &str) -> Result<Option<Draft>, Problem> {

@@ -121,6 +121,9 @@ struct StandingView {
     /// RFC 3339: until when it is kept although the member does not qualify any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     grace_until: Option<String>,
+    /// RFC 3339: until when a rule has granted it; left out: it was reached, or is granted for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    granted_until: Option<String>,
     /// What it gives.
     #[schema(value_type = Object)]
     benefits: Benefits,
@@ -142,13 +145,16 @@ fn standing(program: &Program, account: &Account, now: Timestamp) -> StandingVie
     };
     let held = account.standing.held.as_ref();
     let held = held.filter(|held| level.is_some_and(|level| level.tier.id == held.tier));
+    let granted = account.standing.granted.as_ref();
+    let granted = granted.filter(|granted| level.is_some_and(|level| level.tier.id == granted.tier));
     let shown = |at: Timestamp| (at != Timestamp::NEVER).then(|| at.to_string());
     let reviewed = held.is_some_and(|held| held.due() != Timestamp::NEVER);
     StandingView {
         tier: level.map(|level| NamedTier::of(level)),
-        since: held.map(|held| held.since.to_string()),
+        since: held.map(|held| held.since).or(granted.map(|granted| granted.since)).map(|since| since.to_string()),
         review_at: held.and_then(|held| shown(held.review_at)),
         grace_until: held.and_then(|held| held.grace_until).map(|until| until.to_string()),
+        granted_until: granted.and_then(|granted| shown(granted.until)),
         benefits: level.map(|level| level.tier.benefits.clone()).unwrap_or_default(),
         keeps: level.filter(|_| reviewed).map(|level| ways(level)).unwrap_or_default(),
         next: ladder.above(level).map(|next| ProgressView { tier: NamedTier::of(next), ways: ways(next) }),

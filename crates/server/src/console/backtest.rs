@@ -479,6 +479,13 @@ impl Teller<'_> {
             ));
         }
         for (code, number) in &report.refused {
+            if !self.frame.may_see_members() {
+                // The reason may tell of the member who was refused.
+                let code = code.as_str();
+                let arguments = [("side", side.into()), ("count", count(*number).into()), ("code", code.into())];
+                notes.push(self.frame.say("backtest-refused-count", arguments));
+                continue;
+            }
             let first = report.refusals.iter().find(|refused| refused.code == *code);
             let why = first.map_or(code.as_str(), |refused| refused.reason.as_str());
             let arguments = [("side", side.into()), ("count", count(*number).into()), ("why", why.into())];

@@ -58,6 +58,12 @@ pub(crate) fn tier_view(frame: &Frame, account: &Account, now: Timestamp) -> Opt
             facts.push((frame.t("tier-keeps"), keeps.join(&frame.t("tier-or"))));
         }
     }
+    let granted = account.standing.granted.as_ref();
+    let granted = granted.filter(|granted| level.is_some_and(|level| level.tier.id == granted.tier));
+    if let Some(granted) = granted.filter(|granted| granted.until != Timestamp::NEVER) {
+        let date = frame.program.calendar.last_day_before(granted.until);
+        facts.push((frame.t("tier-granted-until"), date));
+    }
     let warning = held.and_then(|held| held.grace_until).map(|until| {
         let date = frame.program.calendar.last_day_before(until);
         frame.say_text("tier-grace", "date", &date)
@@ -169,7 +175,7 @@ pub(super) fn step_sentence(frame: &Frame, step: &TierStep) -> String {
     };
     let (from, to) = (name(&step.from), name(&step.to));
     let mut sentence = match step.step {
-        Step::Reached | Step::Granted | Step::Merged | Step::Lost => {
+        Step::Reached | Step::Granted | Step::Ended | Step::Merged | Step::Lost => {
             frame.say(&format!("why-tier-{}", step.step.name()), [("from", from.into()), ("to", to.into())])
         }
         Step::Renewed | Step::Grace => frame.say(&format!("why-tier-{}", step.step.name()), [("to", to.into())]),

@@ -61,8 +61,8 @@ fn act_sentence(frame: &Frame, act: &Act, rule: FluentValue<'_>) -> String {
             let (quantity, reward) = (super::format::number(*quantity), frame.reward_name(reward));
             frame.say(key, [("rule", rule), ("quantity", quantity.into()), ("reward", reward.into())])
         }
-        Act::Tier { tier, held_already } => {
-            let key = if *held_already { "why-grant-held" } else { "why-grant" };
+        Act::Tier { tier, without_effect } => {
+            let key = if *without_effect { "why-grant-without-effect" } else { "why-grant" };
             frame.say(key, [("rule", rule), ("tier", tier_name(frame, tier).into())])
         }
     }

@@ -24,7 +24,7 @@ const MIGRATION_LOCK: i64 = 0x6775_6572_646f_6e00;
 /// How long opening a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// How long a lease lasts after its last renewal.
-pub(super) const LEASE_TIME: Duration = Duration::from_secs(10);
+pub const LEASE_TIME: Duration = Duration::from_secs(10);
 /// For how long a node number is left alone after its lease has ended, so that no id of its last holder, still on its
 /// way, meets one of the next.
 const NODE_REST: Duration = Duration::from_secs(600);

@@ -12,6 +12,7 @@ mod record;
 mod store;
 mod write;
 
+pub use connection::LEASE_TIME;
 pub use hosts::stays_here_or_says;
 pub(crate) use hosts::urls;
 pub use store::PostgresStore;
