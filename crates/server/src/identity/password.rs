@@ -222,17 +222,15 @@ mod tests {
         let passwords = Passwords::new().unwrap();
         let hash = passwords.hash(secret("velvet otter plinth")).await.unwrap();
         let mut times = [Vec::new(), Vec::new()];
-        for _ in 0..9 {
+        for _ in 0..15 {
             for (stored, times) in [Some(hash.as_str()), None].into_iter().zip(&mut times) {
                 let start = Instant::now();
                 passwords.check(secret("wrong"), stored).await.unwrap();
                 times.push(start.elapsed());
             }
         }
-        let [wrong, unknown] = times.map(|mut times| {
-            times.sort_unstable();
-            times[4]
-        });
+        // The fastest of each: whatever else the machine does only makes one slower.
+        let [wrong, unknown] = times.map(|times| times.into_iter().min().unwrap());
         assert!(
             unknown * 2 > wrong && wrong * 2 > unknown,
             "{wrong:?} for a wrong one, {unknown:?} for an unknown user"
