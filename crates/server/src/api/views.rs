@@ -264,7 +264,7 @@ pub struct RewardView {
     /// Its id.
     id: String,
     /// Its name by language, or one for all.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     name: guerdon_core::program::Text,
     /// Points for one.
     price: i64,

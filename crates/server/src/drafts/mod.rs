@@ -40,7 +40,7 @@ pub struct DraftInput {
     pub effective_from: Option<Timestamp>,
     /// What members are told of it: a text, or one for each language.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub announcement: Option<Text>,
     /// Why a change for the worse is to hold before 30 days are over.
     #[serde(default)]
