@@ -56,19 +56,17 @@ fn clip(text: &str) -> String {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::NEVER => f.write_str("never"),
-            _ => match self.written().as_ref().map(|text| std::str::from_utf8(text)) {
-                Some(Ok(text)) => f.write_str(text),
-                _ => write!(f, "{}", self.instant()),
-            },
+        match (*self, self.written(&mut [0; 20])) {
+            (Self::NEVER, _) => f.write_str("never"),
+            (_, Some(text)) => f.write_str(text),
+            (_, None) => write!(f, "{}", self.instant()),
         }
     }
 }
 
 impl Timestamp {
     /// RFC 3339 of a whole second of the years 1970 to 9998: what receipts are full of. Everything else jiff writes.
-    fn written(self) -> Option<[u8; 20]> {
+    fn written(self, buffer: &mut [u8; 20]) -> Option<&str> {
         const DAY_SECONDS: i64 = 86_400;
         const YEAR_9999: i64 = 2_932_532;
         let seconds = (self.0 % 1_000 == 0).then_some(self.0 / 1_000)?;
@@ -91,7 +89,8 @@ impl Timestamp {
         let ([y0, y1], [y2, y3]) = (two(year / 100), two(year));
         let ([m0, m1], [d0, d1]) = (two(month), two(day));
         let ([h0, h1], [n0, n1], [s0, s1]) = (two(second / 3_600), two(second / 60 % 60), two(second % 60));
-        Some([y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'Z'])
+        *buffer = [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'Z'];
+        std::str::from_utf8(buffer).ok()
     }
 }
 
@@ -106,9 +105,9 @@ impl Serialize for Timestamp {
         if !serializer.is_human_readable() {
             return serializer.serialize_i64(self.0);
         }
-        match self.written().as_ref().map(|text| std::str::from_utf8(text)) {
-            Some(Ok(text)) => serializer.serialize_str(text),
-            _ => serializer.collect_str(self),
+        match self.written(&mut [0; 20]) {
+            Some(text) => serializer.serialize_str(text),
+            None => serializer.collect_str(self),
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Earned {
     pub counted: Vec<Counted>,
     /// What is to be told because of it.
     pub events: Vec<Event>,
-    /// The tiers to which it lifts, and for how many days at least.
+    /// The tiers to which it lifts.
     pub tiers: Vec<GrantedTier>,
 }
 
@@ -41,7 +41,7 @@ pub struct GrantedTier {
     pub outcome: usize,
     /// The tier.
     pub tier: String,
-    /// Days for which it holds at least.
+    /// For how many days; `None`: for the time after which the tier is reviewed.
     pub days: Option<i32>,
 }
 

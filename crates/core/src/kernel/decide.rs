@@ -479,12 +479,11 @@ impl<'a> Draft<'a> {
             lot,
             rule: Some(rule),
         };
-        let owed = self.account.agenda.owed(outcome.currency);
-        if owed == 0 {
+        if self.account.agenda.owed(outcome.currency) == 0 {
             return self.transfer(credited).map(|()| 0);
         }
         self.transfer(credited.clone())?;
-        self.repay(credited, owed)
+        self.repay(credited)
     }
 
     pub(super) fn take_back(

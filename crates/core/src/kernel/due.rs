@@ -246,12 +246,12 @@ impl Draft<'_> {
     }
 
     /// Takes what the member owes out of points that a rule has just credited to a lot. Returns how much.
-    pub(super) fn repay(&mut self, credited: Transfer, owed: i64) -> Result<i64, Refusal> {
+    pub(super) fn repay(&mut self, credited: Transfer) -> Result<i64, Refusal> {
         let wallet = self.account.agenda.wallet(credited.currency);
-        let amount = owed.min(credited.amount);
+        let amount = wallet.owed.min(credited.amount);
         let (debit, credit) = (credited.credit, LedgerAccount::Revocation);
         self.transfer(Transfer { debit, credit, amount, ..credited })?;
-        self.account.agenda.set(WalletAgenda { owed: owed - amount, ..wallet });
+        self.account.agenda.set(WalletAgenda { owed: wallet.owed - amount, ..wallet });
         self.receipt.repaid += amount;
         Ok(amount)
     }

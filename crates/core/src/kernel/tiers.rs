@@ -140,7 +140,7 @@ impl Draft<'_> {
             let held = best.held(calendar, since, moment.at);
             let step = TierStep { step, at: moment.at, from, to: Some(held.tier.clone()), by };
             let reached = step.step == Step::Reached;
-            self.put(ladder, step, |standing, told| told.held = Some(standing.held.insert(held).clone()), loaded)?;
+            self.hold(ladder, step, held, loaded)?;
             if !reached {
                 return Ok(());
             }
@@ -203,13 +203,8 @@ impl Draft<'_> {
             match self.account.standing.granted.clone().filter(|granted| granted.until <= due) {
                 Some(granted) => self.end_grant(ladder, granted, loaded)?,
                 None => {
-                    let (step, held) = self.judge(due);
-                    self.put(
-                        ladder,
-                        step,
-                        |standing, told| told.held = Some(standing.held.insert(held).clone()),
-                        loaded,
-                    )?;
+                    let (step, held) = self.judge(ladder, due);
+                    self.hold(ladder, step, held, loaded)?;
                 }
             }
         }
@@ -233,9 +228,8 @@ impl Draft<'_> {
 
     /// What becomes of the tier at a moment at which it is looked at: what happens, and what is held then. It goes by the
     /// figures just before.
-    fn judge(&self, due: Timestamp) -> (TierStep, Held) {
+    fn judge(&self, ladder: &Ladder, due: Timestamp) -> (TierStep, Held) {
         let calendar = &self.program.calendar;
-        let ladder = self.program.tiers.at(due);
         let (standing, history) = (&self.account.standing, &self.account.history);
         let before = Moment::new(calendar, due.plus_millis(-1));
         let known = standing.held.clone();
@@ -306,6 +300,11 @@ impl Draft<'_> {
             self.receipt.events.push(Event::TierChanged { from, to });
         }
         self.reach(loaded)
+    }
+
+    /// Puts a tier that is held in the place of the one before.
+    fn hold(&mut self, ladder: &Ladder, step: TierStep, held: Held, loaded: &Loaded) -> Result<(), Refusal> {
+        self.put(ladder, step, |standing, told| told.held = Some(standing.held.insert(held).clone()), loaded)
     }
 
     /// Changes the standing and tells of it. Where another level counts than before, that is an event, and the rules give
