@@ -174,6 +174,18 @@ pub fn write_new(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 pub struct KeptKeys(pub DataArgs);
 
 impl KeptKeys {
+    /// The keys, for whoever holds the returned lock to change: a key that another adds in between would be lost.
+    fn keys_to_change(&self) -> Result<(Vec<MasterKey>, KeySource, Option<std::fs::File>)> {
+        let file = self.0.master_key_file();
+        // A folder that cannot be opened holds no file that could be changed.
+        let lock = std::fs::File::open(folder(&file)).ok();
+        if let Some(lock) = &lock {
+            lock.lock().with_context(|| format!("the folder of {}", file.display()))?;
+        }
+        let (keys, source) = self.keys()?;
+        Ok((keys, source, lock))
+    }
+
     fn keys(&self) -> Result<(Vec<MasterKey>, KeySource)> {
         self.0
             .master_keys()?
@@ -182,7 +194,7 @@ impl KeptKeys {
 
     /// The key behind the one in use; made where there is none.
     fn next_key(&self, in_use: &str) -> Result<MasterKey> {
-        let (mut keys, source) = self.keys()?;
+        let (mut keys, source, _lock) = self.keys_to_change()?;
         let place = keys.iter().position(|key| key.id() == in_use).context("the master key in use is not at hand")?;
         if place + 1 < keys.len() {
             return keys.pop().context("a master key");
@@ -201,7 +213,7 @@ impl KeptKeys {
     }
 
     fn drop_keys_before(&self, in_use: &str) -> Result<()> {
-        let (mut keys, source) = self.keys()?;
+        let (mut keys, source, _lock) = self.keys_to_change()?;
         let place = keys.iter().position(|key| key.id() == in_use).context("the master key in use is not at hand")?;
         match source {
             KeySource::File(file) if place > 0 => {
@@ -231,6 +243,11 @@ impl MasterKeys for KeptKeys {
     }
 }
 
+/// The folder of a file.
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Writes the keys beside their file and renames: whatever happens, the file holds all that are needed.
 fn replace(file: &Path, keys: &[MasterKey]) -> Result<()> {
     let lines: Vec<Zeroizing<String>> = keys.iter().map(MasterKey::secret_text).collect();
@@ -242,7 +259,6 @@ fn replace(file: &Path, keys: &[MasterKey]) -> Result<()> {
         _ => write_new(&beside, text.as_bytes()),
     };
     let renamed = written.and_then(|()| std::fs::rename(&beside, file));
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let kept = renamed.and_then(|()| std::fs::File::open(folder)?.sync_all());
+    let kept = renamed.and_then(|()| std::fs::File::open(folder(file))?.sync_all());
     kept.with_context(|| format!("the master key file {}", file.display()))
 }

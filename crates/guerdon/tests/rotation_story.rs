@@ -120,8 +120,42 @@ async fn nothing_personal_lies_open_and_the_master_key_turns_while_members_come(
     assert_eq!(guerdon(&["verify", "--data-dir", text(&data)]).0, 0);
 
     // In no file and no log, not even at the level of traces.
-    let words = ["CARD-77123", "Philippa", "Quarrington", "philippa.q", "7946", "1987-11-23", "seven-and-half"];
+    let words = [
+        "CARD-77123",
+        "Philippa",
+        "Quarrington",
+        "philippa.q",
+        "7946 0123",
+        "79460123",
+        "1987-11-23",
+        "seven-and-half",
+    ];
     let found = files_with(folder.path(), &words);
     assert!(found.is_empty(), "{found:#?}");
     assert!(std::fs::metadata(&log).unwrap().len() > 10_000, "the log was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotations_asked_for_without_a_pause_lose_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, log) = (folder.path().join("data"), folder.path().join("server.log"));
+    init(&data, &gift_club(10));
+    let mut server = Server::start_logging(&data, &log);
+    let member = json!({ "external_id": "CARD-1", "name": "Philippa" });
+    let (status, member) = server.post("/v1/members", "philippa", member).await;
+    assert_eq!(status, 201, "{member}");
+    // The worker drops an old key from the file while the next rotation adds its own.
+    for _ in 0..100 {
+        let ask = || server.post("/v1/keys/rotation", "", json!(null));
+        let (one, other) = tokio::join!(ask(), ask());
+        for (status, view) in [one, other] {
+            assert_eq!(status, 202, "{view}");
+        }
+    }
+    rotated(&server).await;
+    server.kill();
+    let server = Server::start_logging(&data, &log);
+    let path = format!("/v1/members/{}", member["member_id"].as_str().unwrap());
+    let (status, member) = server.get(&path).await;
+    assert_eq!((status, &member["profile"]["name"]), (200, &json!("P****")), "opened, and shown to few: {member}");
 }

@@ -59,6 +59,8 @@ struct Shared {
     keyring: RwLock<Arc<Keyring>>,
     masters: Option<Box<dyn MasterKeys>>,
     work: Mutex<Work>,
+    /// Held while a rotation begins: two at once would be two rotations.
+    beginning: tokio::sync::Mutex<()>,
     wake: tokio::sync::Notify,
 }
 
@@ -83,7 +85,13 @@ impl SharedKeyring {
 
     fn shared(keyring: Keyring, masters: Option<Box<dyn MasterKeys>>) -> Self {
         let keyring = RwLock::new(Arc::new(keyring));
-        Self(Arc::new(Shared { keyring, masters, work: Mutex::default(), wake: tokio::sync::Notify::new() }))
+        Self(Arc::new(Shared {
+            keyring,
+            masters,
+            work: Mutex::default(),
+            beginning: Default::default(),
+            wake: Default::default(),
+        }))
     }
 
     /// The keyring in force.
@@ -114,17 +122,35 @@ fn unavailable(problem: String) -> CommandError {
 
 /// Takes a new master key into use; the worker does the rest. True: a rotation was begun, false: one was on its way.
 pub(crate) async fn begin(state: &AppState) -> Result<bool, CommandError> {
-    let stored = state.reader.keyring().await.map_err(|error| unavailable(error.to_string()))?;
-    if stored.is_some_and(|stored| stored.master_keys.len() > 1) {
+    let _alone = state.keyring.0.beginning.lock().await;
+    if on_its_way(state).await? {
         return Ok(false);
     }
     let keyring = state.keys();
     let new = state.keyring.masters()?.next(keyring.current_id()).map_err(unavailable)?;
-    let begun = state.engine.run(move |store| begin_rotation(store, &keyring, new, rand::random())).await?;
+    match state.engine.run(move |store| begin_rotation(store, &keyring, new, rand::random())).await {
+        Ok(begun) => state.keyring.set(begun),
+        // Another node was faster.
+        Err(_) if on_its_way(state).await? => return Ok(false),
+        Err(error) => return Err(error),
+    }
     state.keyring.work(|work| *work = Work::default());
-    state.keyring.set(begun);
     state.keyring.0.wake.notify_one();
     Ok(true)
+}
+
+/// Whether a rotation is on its way, as the database says; the master key in use is taken over.
+async fn on_its_way(state: &AppState) -> Result<bool, CommandError> {
+    let Some(stored) = state.reader.keyring().await.map_err(|error| unavailable(error.to_string()))? else {
+        return Ok(false);
+    };
+    if stored.current() != state.keys().current_id() {
+        let new = state.keyring.masters()?.find(stored.current()).map_err(unavailable)?;
+        let keyring = state.keys().with_current(new).map_err(|error| unavailable(error.to_string()))?;
+        state.keyring.set(keyring);
+        tracing::info!(master_key = stored.current(), "the master key was rotated");
+    }
+    Ok(stored.master_keys.len() > 1)
 }
 
 /// How the rotation stands.
@@ -164,16 +190,7 @@ pub async fn keep_keys(state: AppState, mut stop: watch::Receiver<bool>) {
 
 /// Does what there is to do. Returns how long it took where there may be more.
 async fn round(state: &AppState) -> Result<Option<Duration>, CommandError> {
-    let Some(stored) = state.reader.keyring().await.map_err(|error| unavailable(error.to_string()))? else {
-        return Ok(None);
-    };
-    if stored.current() != state.keys().current_id() {
-        let new = state.keyring.masters()?.find(stored.current()).map_err(unavailable)?;
-        let keyring = state.keys().with_current(new).map_err(|error| unavailable(error.to_string()))?;
-        state.keyring.set(keyring);
-        tracing::info!(master_key = stored.current(), "the master key was rotated");
-    }
-    if stored.master_keys.len() < 2 {
+    if !on_its_way(state).await? {
         return Ok(None);
     }
     let started = Instant::now();
@@ -189,10 +206,11 @@ async fn round(state: &AppState) -> Result<Option<Duration>, CommandError> {
                 work.busy += busy;
                 work.problem = None;
             });
-            // The last round has retired the old key; whoever holds the file drops it.
+            // The last round has retired the old key; whoever holds the file drops it. What counts is what the database
+            // said then: where the next rotation has begun since, members are still under the key before its own.
             let now = state.reader.keyring().await.map_err(|error| unavailable(error.to_string()))?;
-            if now.is_some_and(|now| now.master_keys.len() == 1) {
-                state.keyring.masters()?.drop_before(state.keys().current_id()).map_err(unavailable)?;
+            if let Some(now) = now.filter(|now| now.master_keys.len() == 1) {
+                state.keyring.masters()?.drop_before(now.current()).map_err(unavailable)?;
             }
             Ok(Some(busy))
         }
