@@ -9,7 +9,7 @@ use club::{Club, want};
 use guerdon_core::backtest::{Entry, Happened, Period, Side, compare};
 use guerdon_core::earning::{Activity, CompiledActivityKind};
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::{Command, RefusalCode};
+use guerdon_core::kernel::{Action, Command, RefusalCode};
 use guerdon_core::limits;
 use guerdon_core::program::{
     Bundle, Document, DocumentChange, Program, Verdict, check_from, differences, in_force, with_changes,
@@ -232,7 +232,10 @@ fn a_body_is_judged_by_the_schema_of_its_own_date() {
     let record = |at: &str, body: Value| {
         let activity: Activity = serde_json::from_value(json!({ "kind": "drive", "body": body })).unwrap();
         let at = Timestamp::parse_rfc3339(at).unwrap();
-        Command::record(&program, MemberId(1), "key", &activity, at, EARLIEST).map_err(|refusal| refusal.message)
+        match Command::record(&program, MemberId(1), "key", &activity, at, EARLIEST).unwrap().action {
+            Action::Unfit(refusal) => Err(refusal.message),
+            action => Ok(action),
+        }
     };
     // What the schema of February does not know is nothing to a rule: it does not hold, and nothing fails.
     assert!(record("2026-02-28T12:00:00Z", json!({"km": 9})).is_ok());
@@ -302,4 +305,41 @@ fn a_backtest_sees_bodies_as_they_were_recorded() {
     let flows = &comparison.main().unwrap().flows;
     assert_eq!((flows.live.earned(), flows.draft.earned()), (0, 20), "{comparison:?}");
     assert!(comparison.sides.draft.refused.is_empty(), "{comparison:?}");
+}
+
+#[test]
+fn a_repeated_activity_is_answered_as_it_was_whatever_was_published_since() {
+    let of = |field: &str| {
+        let activities = format!(
+            "[[activities]]\nid = \"drive\"\nname = \"Drive\"\n\
+             schema = {{ required = [\"{field}\"], properties = {{ {field} = {{ type = \"integer\" }} }} }}\n"
+        );
+        let bundle = program(&format!("{activities}{}", rule("\"drive\"", &format!("activity.body.{field} > 5"))));
+        Program::from_documents(&published(&bundle.unwrap())).unwrap()
+    };
+    let mut club = Club::of(include_str!("../../../programs/gift-club.toml"));
+    club.program = of("km");
+    let drive = |field: &str| json!({"kind": "drive", "body": {field: 9}});
+    let receipt = club.record("drive", "2026-03-02 08:00:00", drive("km")).unwrap();
+    club.program = of("miles");
+    assert_eq!(club.record("drive", "2026-03-02 09:00:00", drive("km")).unwrap(), receipt, "repeated");
+    for (key, body, code) in [
+        ("another", drive("km"), RefusalCode::InvalidBody),
+        ("drive", drive("miles"), RefusalCode::IdempotencyMismatch),
+        ("drive", json!({"kind": "drive", "body": {"km": 8}}), RefusalCode::IdempotencyMismatch),
+    ] {
+        let refused = club.record(key, "2026-03-02 09:00:00", body).unwrap_err();
+        assert_eq!(refused.code, code, "{}", refused.message);
+    }
+    // Nor does it matter that its date has come to lie too far in the past.
+    let at = Timestamp::parse_rfc3339("2026-09-01T00:00:00Z").unwrap();
+    let activity: Activity = serde_json::from_value(json!({"kind": "drive", "body": {"miles": 7},
+        "occurred_at": "2026-08-31T00:00:00Z"}))
+    .unwrap();
+    let command = |oldest| Command::record(&club.program, club::MEMBER, "dated", &activity, at, oldest).unwrap();
+    let (early, late) = (command(EARLIEST), command(at));
+    let receipt = club.decide(&early, true).unwrap();
+    assert_eq!(club.decide(&late, true).unwrap(), receipt);
+    let refused = club.decide(&Command { idempotency_key: "late".to_owned(), ..late }, true).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::OccurredTooLongAgo);
 }

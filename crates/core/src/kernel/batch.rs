@@ -178,8 +178,12 @@ impl Footprint {
                     footprint.keys.extend(activity.purchases().map(|key| (command.member_id, key.clone())));
                     footprint.add_activity(activity);
                 }
-                Action::Adjust { .. } | Action::Close { .. } | Action::Extend { .. } | Action::Erase | Action::Tick => {
-                }
+                Action::Unfit(_)
+                | Action::Adjust { .. }
+                | Action::Close { .. }
+                | Action::Extend { .. }
+                | Action::Erase
+                | Action::Tick => {}
             }
             footprint.keys.push((command.member_id, command.idempotency_key.clone()));
         }

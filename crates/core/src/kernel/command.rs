@@ -101,6 +101,8 @@ pub enum Action {
     ChangeProfile(Box<ProfileChange>),
     /// Record an activity.
     Record(Box<PreparedActivity>),
+    /// Record an activity that the program does not take as it is now: refused, unless its key was used for it before.
+    Unfit(Box<Refusal>),
     /// Create an order: set points and stock aside; `capture` spends them at once.
     Redeem {
         /// What.
@@ -249,7 +251,8 @@ impl Command {
         let activity = arrival.activity();
         check_activity(program, &activity)?;
         if program.listens(&activity.kind) || arrival.referrer.is_some() {
-            enrolment.welcome = Some(Box::new(prepared(program, self.member_id, &activity, self.at)?));
+            enrolment.welcome =
+                Some(Box::new(prepared(program, self.member_id, &activity, self.at, body(&activity)?)?));
         }
         Ok(self)
     }
@@ -286,7 +289,8 @@ impl Command {
     }
 
     /// Records an activity: validates it and evaluates its rules. `now` is the moment of the call; `oldest` the
-    /// earliest date taken.
+    /// earliest date taken. What the program of the day has against it is told when it is decided: a repeated request is
+    /// answered as it was, whatever was published or went by since.
     pub fn record(
         program: &Program,
         member_id: MemberId,
@@ -298,18 +302,20 @@ impl Command {
         check_key(key)?;
         check_activity(program, activity)?;
         let at = activity.occurred_at.unwrap_or(now);
-        check_date(at, now, oldest)?;
-        check_body(program, activity, at)?;
-        let prepared = prepared(program, member_id, activity, at)?;
-        let request_digest = Sha256::digest(prepared.body.as_bytes()).into();
-        let action = Action::Record(Box::new(prepared));
+        let body = body(activity)?;
+        let request_digest = Sha256::digest(body.as_bytes()).into();
+        let fits = check_date(at, now, oldest).and_then(|()| check_body(program, activity, at));
+        let action = match fits.and_then(|()| prepared(program, member_id, activity, at, body)) {
+            Ok(prepared) => Action::Record(Box::new(prepared)),
+            Err(refusal) => Action::Unfit(Box::new(refusal)),
+        };
         Ok(Self { request_digest, ..Self::new(member_id, key, at, action, &()) })
     }
 
     /// Records the birthday of a member in a year: the activity `birthday`, once however often it is sent.
     pub fn birthday(program: &Program, member_id: MemberId, year: i16, at: Timestamp) -> Result<Self, Refusal> {
         let activity = Activity { kind: "birthday".to_owned(), ..Activity::default() };
-        let action = Action::Record(Box::new(prepared(program, member_id, &activity, at)?));
+        let action = Action::Record(Box::new(prepared(program, member_id, &activity, at, body(&activity)?)?));
         let command = Self::new(member_id, &format!("{BIRTHDAY_PREFIX}{year}"), at, action, &"birthday");
         Ok(command.from_channel("system"))
     }
@@ -523,12 +529,16 @@ fn prepared(
     member: MemberId,
     activity: &Activity,
     at: Timestamp,
+    body: String,
 ) -> Result<PreparedActivity, Refusal> {
-    let mut prepared =
-        prepare(program, member, activity, at).map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
-    prepared.body = serde_json::to_string(activity)
-        .map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))?;
-    Ok(prepared)
+    let prepared = prepare(program, member, activity, at);
+    let prepared = prepared.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
+    Ok(PreparedActivity { body, ..prepared })
+}
+
+/// An activity as it is kept.
+fn body(activity: &Activity) -> Result<String, Refusal> {
+    serde_json::to_string(activity).map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))
 }
 
 fn check_reason(reason: &str) -> Result<(), Refusal> {

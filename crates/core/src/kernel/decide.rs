@@ -113,6 +113,9 @@ pub(super) fn decide(
     ids: &mut IdGenerator,
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
+    if let Action::Unfit(refusal) = &command.action {
+        return Err(Refusal::clone(refusal));
+    }
     let account = match (&command.action, loaded.accounts.get(&command.member_id)) {
         (Action::Enrol(_), None) => Account::default(),
         (Action::Enrol(_), Some(_)) => {
@@ -149,7 +152,7 @@ pub(super) fn decide(
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
         Action::Erase => draft.erase()?,
         Action::Tick => draft.tick(loaded)?,
-        Action::Merge { .. } | Action::Record(_) => {}
+        Action::Merge { .. } | Action::Record(_) | Action::Unfit(_) => {}
     }
     draft.finish()
 }
@@ -207,7 +210,7 @@ impl<'a> Draft<'a> {
         let kind = match command.action {
             Action::Enrol(_) => TransactionKind::Enrol,
             Action::ChangeProfile(_) => TransactionKind::Profile,
-            Action::Record(_) => TransactionKind::Activity,
+            Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
             Action::Redeem { .. } => TransactionKind::Redeem,
             Action::Capture(_) => TransactionKind::Capture,
             Action::Release(_) => TransactionKind::Release,
