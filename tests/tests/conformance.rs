@@ -156,7 +156,7 @@ fn a_hold_is_captured<B: Backend>() {
     let redeem = house.redeem(member, VOUCHER, 2, false);
     let receipt = house.accepted(&redeem);
     let order = receipt.order.unwrap();
-    assert_eq!((order.state, order.points, order.quantity), (OrderState::Held, 1_000, 2));
+    assert_eq!((order.state, order.points, order.quantity), (OrderState::Placed, 1_000, 2));
     let balance = receipt.balances[0];
     assert_eq!((balance.available, balance.pending, balance.held), (200, 0, 1_000));
     let stock = house.stock(VOUCHER);
@@ -185,7 +185,7 @@ fn a_released_hold_goes_back_to_its_lots<B: Backend>() {
     assert_eq!(held, [50, 50, 20]);
     let release = house.release(member, order.id);
     let receipt = house.accepted(&release);
-    assert_eq!((receipt.points, receipt.order.unwrap().state), (120, OrderState::Released));
+    assert_eq!((receipt.points, receipt.order.unwrap().state), (120, OrderState::Cancelled));
     assert_eq!(house.lots(member), before);
     let voucher = house.rich_member(500);
     let redeem = house.redeem(voucher, VOUCHER, 1, false);
@@ -243,21 +243,21 @@ fn an_order_is_settled_once<B: Backend>() {
     let (first, second) = (house.capture(member, order), house.capture(member, order));
     let outcomes = house.submit(vec![first.clone(), second]);
     assert!(outcomes[0].is_ok());
-    assert_eq!(refusal_code(&outcomes[1]), Some(RefusalCode::OrderNotHeld));
+    assert_eq!(refusal_code(&outcomes[1]), Some(RefusalCode::IllegalOrderMove));
     let release = house.release(member, order);
-    assert_eq!(house.refused(&release), RefusalCode::OrderNotHeld);
+    assert_eq!(house.refused(&release), RefusalCode::IllegalOrderMove);
     assert!(house.one(&first).unwrap().replayed);
     let redeem = house.redeem(member, VOUCHER, 1, false);
     let order = house.accepted(&redeem).order.unwrap().id;
     let release = house.release(member, order);
     house.accepted(&release);
     for again in [house.release(member, order), house.capture(member, order)] {
-        assert_eq!(house.refused(&again), RefusalCode::OrderNotHeld);
+        assert_eq!(house.refused(&again), RefusalCode::IllegalOrderMove);
     }
     let at_once = house.redeem(member, VOUCHER, 1, true);
     let order = house.accepted(&at_once).order.unwrap().id;
     let capture = house.capture(member, order);
-    assert_eq!(house.refused(&capture), RefusalCode::OrderNotHeld);
+    assert_eq!(house.refused(&capture), RefusalCode::IllegalOrderMove);
     house.close();
 }
 

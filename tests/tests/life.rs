@@ -251,14 +251,14 @@ fn a_refund_gives_back_points_and_units<B: Backend>() {
     let redeem = house.redeem(member, VOUCHER, 2, false);
     let order = house.accepted(&redeem).order.unwrap();
     let refund = |key: &str, at: Timestamp| Command::refund(member, member, key, at, order.id, "broken").unwrap();
-    assert_eq!(house.refused(&refund("r-0", today())), RefusalCode::OrderNotCaptured);
+    assert_eq!(house.refused(&refund("r-0", today())), RefusalCode::IllegalOrderMove);
     let capture = house.capture(member, order.id);
     house.accepted(&capture);
     let receipt = house.accepted(&refund("r-1", today()));
     assert_eq!((receipt.points, receipt.order.unwrap().state), (1_000, OrderState::Refunded));
     assert_eq!(receipt.reason.as_deref(), Some("broken"));
     assert!(house.one(&refund("r-1", today())).unwrap().replayed);
-    assert_eq!(house.refused(&refund("r-2", today())), RefusalCode::OrderNotCaptured);
+    assert_eq!(house.refused(&refund("r-2", today())), RefusalCode::IllegalOrderMove);
     assert_eq!(house.lots(member), before);
     let stock = house.stock(VOUCHER);
     assert_eq!((stock.on_hand, stock.reserved, stock.issued), (100, 0, 0));
@@ -350,8 +350,8 @@ fn a_return_to_the_past_undoes_it_all() {
     for (number, member) in [(bob, bob), (eve, ann), (zoe, zoe)] {
         assert_eq!(led(&mut store, RefKind::ExternalId, &format!("C-{}", number.0)), Some(member));
     }
-    assert_eq!(order_state(&mut store, bob, captured.id), OrderState::Captured);
-    assert_eq!(order_state(&mut store, bob, held.id), OrderState::Held);
+    assert_eq!(order_state(&mut store, bob, captured.id), OrderState::Completed);
+    assert_eq!(order_state(&mut store, bob, held.id), OrderState::Placed);
     let report = verify(&mut store).unwrap();
     assert_eq!(report.wrong, 0, "{:?}", report.findings);
 }

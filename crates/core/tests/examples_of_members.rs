@@ -171,7 +171,7 @@ fn gifts() {
         panic!("{gift:?}");
     };
     let issued = &town.orders[&(MemberId(2), *id)];
-    assert_eq!((reward.as_str(), issued.points, issued.state.name()), ("cup", 0, "captured"));
+    assert_eq!((reward.as_str(), issued.points, issued.state.name()), ("cup", 0, "completed"));
     assert_eq!((town.stock["cup"].issued, town.stock["cup"].on_hand), (1, 1));
     // Two at once for the last cup: one gets it, and the other hears why not.
     town.joins(4, "2026-03-01 10:00:00", &Arrival::default()).unwrap();

@@ -230,7 +230,7 @@ proptest! {
         let refund = |key: &str| Command::refund(ANN, ANN, key, later, order.id, "broken").unwrap();
         let receipt: Receipt = serde_json::from_str(&batch.decide(&refund("one")).unwrap().receipt).unwrap();
         prop_assert_eq!((receipt.points, receipt.order.unwrap().state), (quantity, OrderState::Refunded));
-        prop_assert_eq!(batch.decide(&refund("two")).unwrap_err().code, RefusalCode::OrderNotCaptured);
+        prop_assert_eq!(batch.decide(&refund("two")).unwrap_err().code, RefusalCode::IllegalOrderMove);
         let changes = batch.finish();
         check_journal(&after(&spent), &changes);
         prop_assert_eq!(StockLevel::new(5_000).plus(spent.stock["cup"]).plus(changes.stock["cup"]), StockLevel::new(5_000));

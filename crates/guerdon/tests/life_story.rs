@@ -64,7 +64,7 @@ async fn ann_had_two_accounts() {
     assert_eq!((status, &receipt["member_id"], &receipt["points"]), (201, &json!(new), &json!(500)), "{receipt}");
     assert_eq!(
         code(server.post(&format!("/v1/orders/{id}/refund"), "r-2", refund).await),
-        (409, "order_not_captured".to_owned())
+        (409, "illegal_order_move".to_owned())
     );
     let (_, order) = server.get(&format!("/v1/orders/{id}")).await;
     assert_eq!((&order["state"], &order["member_id"]), (&json!("refunded"), &json!(old)));

@@ -4,9 +4,9 @@
 use axum::http::StatusCode;
 use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::MemberId;
-use guerdon_core::kernel::Command;
-use guerdon_core::kernel::Reply;
-use guerdon_core::redemption::Order;
+use guerdon_core::identity::Permission;
+use guerdon_core::kernel::{Command, OrderChange, Reply};
+use guerdon_core::redemption::{Order, OrderMove, Shipment};
 use guerdon_store::Outcome;
 use serde_json::{Value, json};
 
@@ -68,6 +68,36 @@ pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done
     let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
     let act = Act::Refund { member, owner, order: order.id, points: order.points, reason, key, channel };
     ask(state, by, act, command, by.event(state, "order.refund", &order.id.to_string())).await
+}
+
+/// Moves an order on. What holds points is moved on the account that it is kept under, what is done by the one that goes on.
+pub async fn move_order(
+    state: &AppState,
+    by: &By<'_>,
+    order: &Order,
+    step: OrderMove,
+    shipment: Option<Shipment>,
+) -> Result<Done, Problem> {
+    if step == OrderMove::Refund {
+        return refund(state, by, order).await;
+    }
+    let reason = Some(by.reason.to_owned()).filter(|reason| !reason.is_empty());
+    let change = OrderChange { order: order.id, owner: order.member_id, step, reason, shipment };
+    let command = Command::move_order(order.member_id, by.key, state.engine.now(), change)?;
+    let event = by.event(state, &format!("order.{}", step.name()), &order.id.to_string());
+    submit(state, by, command, event).await.map(Done::Now)
+}
+
+/// The permission that a move of an order needs. `None`: only the program's own clock makes it.
+pub fn permission_of(step: OrderMove) -> Option<Permission> {
+    match step {
+        OrderMove::Claim | OrderMove::Review | OrderMove::Approve | OrderMove::Reject => Some(Permission::OrdersReview),
+        OrderMove::Fulfil | OrderMove::Ship | OrderMove::Issue | OrderMove::Complete | OrderMove::Cancel => {
+            Some(Permission::OrdersWrite)
+        }
+        OrderMove::Refund => Some(Permission::OrdersRefund),
+        OrderMove::Expire => None,
+    }
 }
 
 /// Merges the account of `from` into that of `into`, which goes on.

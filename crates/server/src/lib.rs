@@ -18,6 +18,7 @@ pub mod imports;
 mod keys;
 pub mod language;
 pub mod messages;
+mod order_ends;
 pub mod outbound;
 pub mod picture;
 mod portal;

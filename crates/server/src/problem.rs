@@ -74,7 +74,10 @@ impl From<Refusal> for Problem {
             RefusalCode::InsufficientPoints
             | RefusalCode::OutOfStock
             | RefusalCode::AlreadyEnrolled
-            | RefusalCode::OrderNotHeld
+            | RefusalCode::OrderExpired
+            | RefusalCode::CoolingOff
+            | RefusalCode::InReview
+            | RefusalCode::TooRisky
             | RefusalCode::OutOfOrder
             | RefusalCode::WalletLimit
             | RefusalCode::CapReached
@@ -87,7 +90,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::ExtensionNotOffered
             | RefusalCode::NothingToExtend
             | RefusalCode::AlreadyReferred
-            | RefusalCode::OrderNotCaptured => StatusCode::CONFLICT,
+            | RefusalCode::IllegalOrderMove => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, refusal.code.name(), refusal.message)

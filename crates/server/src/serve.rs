@@ -17,6 +17,7 @@ use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
 use crate::imports::import_worker;
+use crate::order_ends::order_worker;
 use crate::privacy::{erasure, retention};
 use crate::sequencer::sequencer;
 
@@ -49,6 +50,7 @@ pub async fn serve(
     let importer = tokio::spawn(import_worker(state.clone(), stop.clone()));
     let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
+    let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
@@ -67,6 +69,7 @@ pub async fn serve(
     sweeper.abort();
     events.abort();
     birthdays.abort();
+    orders.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

@@ -429,7 +429,7 @@ impl Model {
                 let promised: i64 = self
                     .orders
                     .values()
-                    .filter(|order| order.reward == VOUCHER && ["held", "captured"].contains(&order.state))
+                    .filter(|order| order.reward == VOUCHER && ["placed", "completed"].contains(&order.state))
                     .map(|order| order.quantity)
                     .sum();
                 if reward == VOUCHER && !self.stock_is_open && promised + quantity > VOUCHERS {
@@ -443,7 +443,7 @@ impl Model {
                         member.active.entry(*expires).or_default().1 += part;
                     }
                 }
-                let state = if *capture { "captured" } else { "held" };
+                let state = if *capture { "completed" } else { "placed" };
                 let order =
                     Order { member: want.member, reward: reward.clone(), quantity: *quantity, points, holds, state };
                 self.orders.insert(NEW_ORDER, order);
@@ -452,8 +452,8 @@ impl Model {
             What::Capture(id) | What::Release(id) => {
                 let order = self.orders.get_mut(id).filter(|order| order.member == want.member);
                 let Some(order) = order else { return Err("unknown_order") };
-                if order.state != "held" {
-                    return Err("order_not_held");
+                if order.state != "placed" {
+                    return Err("illegal_order_move");
                 }
                 let capture = matches!(want.what, What::Capture(_));
                 for (expires, part) in &order.holds {
@@ -468,7 +468,7 @@ impl Model {
                 } else {
                     said.points += order.points;
                 }
-                order.state = if capture { "captured" } else { "released" };
+                order.state = if capture { "completed" } else { "cancelled" };
             }
             What::Refund(id) => {
                 if let Status::Merged(_) = member.status {
@@ -477,8 +477,8 @@ impl Model {
                 let mine = |owner: i64| owner == want.member || member.merged_from.contains(&owner);
                 let order = self.orders.get_mut(id).filter(|order| mine(order.member));
                 let Some(order) = order else { return Err("unknown_order") };
-                if order.state != "captured" {
-                    return Err("order_not_captured");
+                if order.state != "completed" {
+                    return Err("illegal_order_move");
                 }
                 for (expires, part) in &order.holds {
                     member.give(month_end(want.at + 7 * DAY, 0).max(*expires), *part);

@@ -189,7 +189,7 @@ impl<S: Store> World<S> {
             62..76 => {
                 // Mostly one that is still open.
                 let open = self.dice.percent(85);
-                let orders = self.model.orders.iter().filter(|(_, order)| !open || order.state == "held");
+                let orders = self.model.orders.iter().filter(|(_, order)| !open || order.state == "placed");
                 let orders: Vec<i64> = orders.map(|(id, _)| *id).collect();
                 let order = if orders.is_empty() || self.dice.percent(4) {
                     7
@@ -202,9 +202,9 @@ impl<S: Store> World<S> {
                 let what = if self.dice.percent(50) { What::Capture(order) } else { What::Release(order) };
                 return Want { member, key, at: self.now, what, dry: false };
             }
-            76..80 if self.model.orders.values().any(|order| order.state == "captured") => {
+            76..80 if self.model.orders.values().any(|order| order.state == "completed") => {
                 let captured = self.dice.percent(85);
-                let orders = self.model.orders.iter().filter(|(_, order)| !captured || order.state == "captured");
+                let orders = self.model.orders.iter().filter(|(_, order)| !captured || order.state == "completed");
                 let orders: Vec<(i64, i64)> = orders.map(|(id, order)| (*id, order.member)).collect();
                 let (order, owner) = if self.dice.percent(4) {
                     (7, member)

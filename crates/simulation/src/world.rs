@@ -378,7 +378,7 @@ impl<S: Store> World<S> {
             let vouchers = self.model.orders.values().filter(|order| order.reward == VOUCHER && order.state == state);
             vouchers.map(|order| order.quantity).sum()
         };
-        let (reserved, issued) = (sum("held"), sum("captured"));
+        let (reserved, issued) = (sum("placed"), sum("completed"));
         if (stock.reserved, stock.issued, stock.on_hand) != (reserved, issued, VOUCHERS - issued) {
             return Err(format!("{stock:?}, but {reserved} are reserved and {issued} issued"));
         }

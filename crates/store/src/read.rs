@@ -266,11 +266,43 @@ impl Reader {
     /// The order of an id.
     pub async fn order(&self, id: OrderId) -> Read<Option<Order>> {
         let row = sqlx::query(
-            "SELECT order_id, member_id, reward_id, quantity, points, currency, state, holds, created_at, updated_at
+            "SELECT order_id, member_id, reward_id, quantity, points, currency, state, holds, created_at, updated_at,
+                 due_at, details
              FROM orders WHERE order_id = $1",
         );
         let row = row.bind(id.0).fetch_optional(&self.pool).await.map_err(failed)?;
         row.map(|row| rows::order(&row).map_err(StoreError::Unusable)).transpose()
+    }
+
+    /// Orders in a state, oldest first.
+    pub async fn orders_in(&self, state: OrderState, after: Option<OrderId>, limit: i64) -> Read<Vec<Order>> {
+        // The index of the queues is used where the condition names its states.
+        let queued = match state {
+            OrderState::InReview
+            | OrderState::Approved
+            | OrderState::Fulfilling
+            | OrderState::Shipped
+            | OrderState::Issued => "AND state IN (5, 6, 7, 8, 9)",
+            _ => "",
+        };
+        let columns = rows::ORDER_COLUMNS;
+        let sql = format!(
+            "SELECT {columns} FROM orders WHERE state = $1 {queued} AND order_id > $2 ORDER BY order_id LIMIT $3"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state as i64);
+        let query = query.bind(after.map_or(0, |after| after.0)).bind(limit);
+        let found = query.fetch_all(&self.pool).await.map_err(failed)?;
+        found.iter().map(|row| rows::order(row).map_err(StoreError::Unusable)).collect()
+    }
+
+    /// Orders whose time has run out at a moment, those first that have waited longest.
+    pub async fn orders_due(&self, at: Timestamp, limit: i64) -> Read<Vec<Order>> {
+        let columns = rows::ORDER_COLUMNS;
+        let sql =
+            format!("SELECT {columns} FROM orders WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2");
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at.as_millis()).bind(limit);
+        let found = query.fetch_all(&self.pool).await.map_err(failed)?;
+        found.iter().map(|row| rows::order(row).map_err(StoreError::Unusable)).collect()
     }
 
     /// The stock of every limited reward.

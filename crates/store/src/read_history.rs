@@ -193,10 +193,11 @@ fn happened(row: &AnyRow) -> Result<Option<Happened>, String> {
             order: order.id,
             currency: order.currency,
             points: order.points,
-            captured: order.state == OrderState::Captured,
+            captured: order.state == OrderState::Completed,
         },
         TransactionKind::Capture => Happened::Captured(order.id),
         TransactionKind::Release => Happened::Released(order.id),
-        _ => Happened::Refunded(order.id),
+        TransactionKind::Refund => Happened::Refunded(order.id),
+        _ => return Ok(None),
     }))
 }

@@ -5,7 +5,7 @@ use guerdon_core::earning::{BudgetKey, Tally, Window};
 use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::ledger::{CurrencyId, FundingId, LedgerAccount, LotKey, Transaction, TransactionKind, Transfer};
 use guerdon_core::program::Document;
-use guerdon_core::redemption::{Order, OrderState};
+use guerdon_core::redemption::{Order, OrderDetails, OrderState};
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::{Day, Timestamp};
 use sqlx::Row as _;
@@ -72,7 +72,7 @@ cells!(AnyRow, try_get);
 cells!(PgRow, try_get);
 
 pub(crate) const ORDER_COLUMNS: &str =
-    "order_id, member_id, reward_id, quantity, points, currency, state, holds, created_at, updated_at";
+    "order_id, member_id, reward_id, quantity, points, currency, state, holds, created_at, updated_at, due_at, details";
 
 pub(crate) fn order(row: &impl Cells) -> Cell<Order> {
     Ok(Order {
@@ -86,6 +86,8 @@ pub(crate) fn order(row: &impl Cells) -> Cell<Order> {
         holds: Order::decode_holds(&row.bytes(7)?)?,
         created_at: row.millis(8)?,
         updated_at: row.millis(9)?,
+        due_at: row.maybe_int(10)?.map(Timestamp::from_millis),
+        details: OrderDetails::decode(&row.bytes(11)?)?,
     })
 }
 

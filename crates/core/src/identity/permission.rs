@@ -49,9 +49,11 @@ permissions! {
     ActivitiesWrite = "activities:write",
     /// See orders.
     OrdersRead = "orders:read",
-    /// Create, capture and release orders.
+    /// Create orders, fulfil, complete and cancel them.
     OrdersWrite = "orders:write",
-    /// Refund captured orders.
+    /// Look at orders that are reviewed first, approve and reject them.
+    OrdersReview = "orders:review",
+    /// Refund orders.
     OrdersRefund = "orders:refund",
     /// See the catalogue.
     RewardsRead = "rewards:read",

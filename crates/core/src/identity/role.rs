@@ -81,6 +81,7 @@ impl RoleName {
                 ActivitiesWrite,
                 OrdersRead,
                 OrdersWrite,
+                OrdersReview,
                 OrdersRefund,
                 RewardsRead,
                 ApprovalsRead,

@@ -165,10 +165,7 @@ impl Footprint {
                         footprint.rewards.push(reward_id.clone());
                     }
                 }
-                Action::Capture(order) | Action::Release(order) => {
-                    footprint.orders.push((command.member_id, *order));
-                }
-                Action::Refund { order, owner, .. } => footprint.orders.push((*owner, *order)),
+                Action::Move(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);
@@ -258,12 +255,8 @@ impl Footprint {
                     footprint.keys.extend(activity.purchases().map(|key| (*older, key.clone())));
                 }
             }
-            let order = match command.action {
-                Action::Capture(id) | Action::Release(id) => Some((command.member_id, id)),
-                Action::Refund { order, owner, .. } => Some((owner, order)),
-                _ => None,
-            };
-            if let Some(order) = order.and_then(|order| loaded.orders.get(&order))
+            if let Action::Move(change) = &command.action
+                && let Some(order) = loaded.orders.get(&(change.owner, change.order))
                 && !loaded.stock.contains_key(&order.reward_id)
             {
                 footprint.rewards.push(order.reward_id.clone());

@@ -12,6 +12,7 @@ use crate::limits;
 use crate::members::{MemberRef, Profile, RefKind};
 use crate::privacy::{Keyring, NONCE, PrivacyError, SEAL_RANDOM, SealedProfile};
 use crate::program::Program;
+use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
 use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
 
 /// A member to be enrolled: sealed before it comes here, so that no personal value passes the kernel.
@@ -92,6 +93,21 @@ impl Payment {
     }
 }
 
+/// A move of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderChange {
+    /// Which.
+    pub order: OrderId,
+    /// Under whose name it is kept: the command's member, or one whose account was merged into the member's.
+    pub owner: MemberId,
+    /// Where to.
+    pub step: OrderMove,
+    /// Why.
+    pub reason: Option<String>,
+    /// How it was sent.
+    pub shipment: Option<Shipment>,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -111,26 +127,17 @@ pub enum Action {
         quantity: i64,
         /// Whether to capture at once.
         capture: bool,
+        /// What a risk engine makes of it, 0 to 100.
+        risk: Option<i64>,
     },
-    /// Spend what an order holds.
-    Capture(OrderId),
-    /// Give back what an order holds.
-    Release(OrderId),
+    /// Move an order on.
+    Move(Box<OrderChange>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
         currency: CurrencyId,
         /// Points to add, or to take when negative.
         points: i64,
-        /// Why.
-        reason: String,
-    },
-    /// Take back a captured order.
-    Refund {
-        /// Which.
-        order: OrderId,
-        /// Under whose name it is kept: the command's member, or one whose account was merged into the member's.
-        owner: MemberId,
         /// Why.
         reason: String,
     },
@@ -187,11 +194,10 @@ pub struct Command {
 
 impl Command {
     fn new(member_id: MemberId, key: &str, at: Timestamp, action: Action, request: &impl Serialize) -> Self {
-        let bytes = serde_json::to_vec(request).unwrap_or_default();
         Self {
             member_id,
             idempotency_key: key.to_owned(),
-            request_digest: Sha256::digest(&bytes).into(),
+            request_digest: digest_of(request),
             channel: "api".to_owned(),
             actor: None,
             reference: None,
@@ -335,20 +341,66 @@ impl Command {
             return Err(Refusal::new(RefusalCode::InvalidAmount, problem));
         }
         let request = ("redeem", reward_id, quantity, capture);
-        let action = Action::Redeem { reward_id: reward_id.to_owned(), quantity, capture };
+        let action = Action::Redeem { reward_id: reward_id.to_owned(), quantity, capture, risk: None };
         Ok(Self::new(member_id, key, at, action, &request))
     }
 
-    /// Captures a held order.
-    pub fn capture(member_id: MemberId, key: &str, at: Timestamp, order: OrderId) -> Result<Self, Refusal> {
-        check_key(key)?;
-        Ok(Self::new(member_id, key, at, Action::Capture(order), &("capture", order)))
+    /// The same redemption with what a risk engine makes of it, 0 to 100. A retry may bring another.
+    pub fn with_risk(mut self, score: Option<i64>) -> Result<Self, Refusal> {
+        check_risk(score).map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        if let Action::Redeem { risk, .. } = &mut self.action {
+            *risk = score;
+        }
+        Ok(self)
     }
 
-    /// Releases a held order.
-    pub fn release(member_id: MemberId, key: &str, at: Timestamp, order: OrderId) -> Result<Self, Refusal> {
+    /// Moves an order that is kept under the name of `owner`: the member, or one who was merged into it.
+    pub fn move_order(member_id: MemberId, key: &str, at: Timestamp, change: OrderChange) -> Result<Self, Refusal> {
         check_key(key)?;
-        Ok(Self::new(member_id, key, at, Action::Release(order), &("release", order)))
+        match &change.reason {
+            Some(reason) => check_reason(reason)?,
+            None if change.step.needs_reason() => {
+                let problem = format!("`reason` is needed to {} an order", change.step.name());
+                return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
+            }
+            None => {}
+        }
+        let shipment = match &change.shipment {
+            Some(_) if change.step != OrderMove::Ship => Err("`shipment` is for the move `ship`".to_owned()),
+            Some(shipment) => shipment.validate(),
+            None => Ok(()),
+        };
+        shipment.map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        let OrderChange { order, step, reason, shipment, .. } = &change;
+        // As earlier versions wrote these requests: a retry of one of theirs is known.
+        let digest = match (step, reason) {
+            (OrderMove::Complete, None) => digest_of(&("capture", order)),
+            (OrderMove::Cancel, None) => digest_of(&("release", order)),
+            (OrderMove::Refund, Some(reason)) => digest_of(&("refund", order, reason)),
+            _ => digest_of(&("move", order, step, reason, shipment)),
+        };
+        let action = Action::Move(Box::new(change));
+        Ok(Self { request_digest: digest, ..Self::new(member_id, key, at, action, &()) })
+    }
+
+    /// Moves an order whose time has run out, as the program's own clock does: once however often it is sent.
+    pub fn end_order(order: &Order, at: Timestamp, member_id: MemberId) -> Self {
+        let step = if order.state.funds() == Funds::Spent { OrderMove::Complete } else { OrderMove::Expire };
+        let change = OrderChange { order: order.id, owner: order.member_id, step, reason: None, shipment: None };
+        let key = format!("{ORDER_PREFIX}{}:{}", step.name(), order.id);
+        Self::new(member_id, &key, at, Action::Move(Box::new(change)), &"order").from_channel("system")
+    }
+
+    /// Completes an order of the member: spends what it holds.
+    pub fn capture(member_id: MemberId, key: &str, at: Timestamp, order: OrderId) -> Result<Self, Refusal> {
+        let (step, reason, shipment) = (OrderMove::Complete, None, None);
+        Self::move_order(member_id, key, at, OrderChange { order, owner: member_id, step, reason, shipment })
+    }
+
+    /// Cancels an order of the member: gives back what it holds.
+    pub fn release(member_id: MemberId, key: &str, at: Timestamp, order: OrderId) -> Result<Self, Refusal> {
+        let (step, reason, shipment) = (OrderMove::Cancel, None, None);
+        Self::move_order(member_id, key, at, OrderChange { order, owner: member_id, step, reason, shipment })
     }
 
     /// Adds points by hand, or takes them when `points` is negative.
@@ -370,7 +422,7 @@ impl Command {
         Ok(Self::new(member_id, key, at, Action::Adjust { currency, points, reason: reason.to_owned() }, &request))
     }
 
-    /// Takes back a captured order that is kept under the name of `owner`: the member, or one who was merged into it.
+    /// Gives back what an order has spent; it is kept under the name of `owner`: the member, or one who was merged into it.
     pub fn refund(
         member_id: MemberId,
         owner: MemberId,
@@ -379,10 +431,8 @@ impl Command {
         order: OrderId,
         reason: &str,
     ) -> Result<Self, Refusal> {
-        check_key(key)?;
-        check_reason(reason)?;
-        let action = Action::Refund { order, owner, reason: reason.to_owned() };
-        Ok(Self::new(member_id, key, at, action, &("refund", order, reason)))
+        let (step, reason, shipment) = (OrderMove::Refund, Some(reason.to_owned()), None);
+        Self::move_order(member_id, key, at, OrderChange { order, owner, step, reason, shipment })
     }
 
     /// Merges the account of `from` into that of `into`, which goes on.
@@ -483,7 +533,14 @@ pub(super) const MERGE_PREFIX: &str = "merge:";
 pub(super) const REFERRAL_PREFIX: &str = "referral:";
 /// Keys of birthdays; followed by the year.
 const BIRTHDAY_PREFIX: &str = "birthday:";
-const RESERVED: [&str; 5] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX];
+/// Keys of what becomes of orders by itself; followed by the move and the order.
+const ORDER_PREFIX: &str = "order-end:";
+const RESERVED: [&str; 6] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX];
+
+/// SHA-256 of a request as JSON.
+fn digest_of(request: &impl Serialize) -> [u8; 32] {
+    Sha256::digest(serde_json::to_vec(request).unwrap_or_default()).into()
+}
 
 fn unsealed(error: PrivacyError) -> Refusal {
     Refusal::new(RefusalCode::KeysUnavailable, format!("the profile cannot be sealed: {error}"))

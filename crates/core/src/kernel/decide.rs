@@ -7,6 +7,7 @@ use super::command::{Action, Command, Enrolment};
 use super::due;
 use super::event::Event;
 use super::life;
+use super::orders::Wanted;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::referral;
 use super::refusal::{Refusal, RefusalCode};
@@ -23,7 +24,7 @@ use crate::limits;
 use crate::members::MemberRef;
 use crate::privacy::SealedProfile;
 use crate::program::Program;
-use crate::redemption::{Order, OrderState};
+use crate::redemption::Order;
 use crate::rewards::StockChange;
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
@@ -141,13 +142,12 @@ pub(super) fn decide(
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
-        Action::Redeem { reward_id, quantity, capture } => {
-            draft.redeem(reward_id, *quantity, *capture, loaded, OrderId(ids.next(now)))?;
+        Action::Redeem { reward_id, quantity, capture, risk } => {
+            let wanted = Wanted { reward_id, quantity: *quantity, capture: *capture, risk: *risk };
+            draft.redeem(wanted, loaded, OrderId(ids.next(now)))?;
         }
-        Action::Capture(order) => draft.settle(*order, OrderState::Captured, loaded)?,
-        Action::Release(order) => draft.settle(*order, OrderState::Released, loaded)?,
+        Action::Move(change) => draft.move_order(change, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
-        Action::Refund { order, owner, reason } => draft.refund(*owner, *order, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
         Action::Erase => draft.erase()?,
@@ -212,10 +212,8 @@ impl<'a> Draft<'a> {
             Action::ChangeProfile(_) => TransactionKind::Profile,
             Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
             Action::Redeem { .. } => TransactionKind::Redeem,
-            Action::Capture(_) => TransactionKind::Capture,
-            Action::Release(_) => TransactionKind::Release,
+            Action::Move(_) => TransactionKind::Order,
             Action::Adjust { .. } => TransactionKind::Adjust,
-            Action::Refund { .. } => TransactionKind::Refund,
             Action::Merge { .. } => TransactionKind::Merge,
             Action::Close { .. } => TransactionKind::Close,
             Action::Erase => TransactionKind::Erase,

@@ -1,28 +1,36 @@
-//! What a command does with an order: redeem, capture, release, refund.
+//! What a command does with an order: redeem, and move it on.
+
+use rust_decimal::Decimal;
 
 use super::batch::Loaded;
+use super::command::OrderChange;
 use super::decide::{Draft, check_active};
 use super::receipt::OrderReceipt;
 use super::refusal::{Refusal, RefusalCode};
-use crate::id::{MemberId, OrderId};
-use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, Transfer};
+use crate::id::OrderId;
+use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
 use crate::planted::{self, Bug};
-use crate::redemption::{Order, OrderState};
+use crate::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, OrderStep, Verdict};
 use crate::rewards::StockChange;
+use crate::time::Timestamp;
 
 /// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
 const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
+/// What is to be redeemed.
+pub(super) struct Wanted<'a> {
+    pub(super) reward_id: &'a str,
+    pub(super) quantity: i64,
+    /// Whether to spend the points at once.
+    pub(super) capture: bool,
+    /// What a risk engine makes of it.
+    pub(super) risk: Option<i64>,
+}
+
 impl Draft<'_> {
     /// Makes an order: sets points and stock aside, or spends them at once.
-    pub(super) fn redeem(
-        &mut self,
-        reward_id: &str,
-        quantity: i64,
-        capture: bool,
-        loaded: &Loaded,
-        id: OrderId,
-    ) -> Result<(), Refusal> {
+    pub(super) fn redeem(&mut self, wanted: Wanted<'_>, loaded: &Loaded, id: OrderId) -> Result<(), Refusal> {
+        let Wanted { reward_id, quantity, capture, .. } = wanted;
         let at = self.command.at;
         let reward = self.program.reward_at(reward_id, at).ok_or_else(|| {
             let shown: String = reward_id.chars().take(64).collect();
@@ -35,6 +43,7 @@ impl Draft<'_> {
             let problem = format!("{points} points are needed, {spendable} are available");
             return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
         }
+        let (states, cooling_until) = self.first_states(&wanted, currency, points)?;
         if let Some(stock) = loaded.stock.get(reward_id) {
             let taken = if planted::is(Bug::StockTakenBeforeCheck) { quantity } else { 0 };
             if stock.free() - taken < quantity {
@@ -54,39 +63,172 @@ impl Draft<'_> {
             self.transfer_portions(currency, &holds, (LedgerAccount::MemberHeld, LedgerAccount::Redemption), None)?;
         }
         self.account.last_activity_at = self.account.last_activity_at.max(at);
-        self.set_order(Order {
+        let mut order = self.new_order(id, (reward_id, quantity), (currency, points));
+        order.holds = holds;
+        order.details.cooling_until = cooling_until;
+        states.into_iter().for_each(|state| self.note(&mut order, state, None));
+        self.set_order(order);
+        Ok(())
+    }
+
+    /// The states that a new order comes to at once, and until when it may be called off.
+    fn first_states(
+        &self,
+        wanted: &Wanted<'_>,
+        currency: CurrencyId,
+        points: i64,
+    ) -> Result<(Vec<OrderState>, Option<Timestamp>), Refusal> {
+        let at = self.command.at;
+        let policy = &self.program.settings_at(at).orders;
+        if policy.is_empty() {
+            return Ok((vec![if wanted.capture { OrderState::Completed } else { OrderState::Placed }], None));
+        }
+        let value = Decimal::new(self.program.value_of(currency, points, at), self.program.money_digits);
+        let next = match policy.review(points, value, wanted.risk) {
+            Verdict::NotReviewed => None,
+            Verdict::Approved => Some(OrderState::Approved),
+            Verdict::ForPeople => Some(OrderState::InReview),
+            Verdict::Refused => {
+                let problem = "the order is refused: its risk is too high";
+                return Err(Refusal::new(RefusalCode::TooRisky, problem));
+            }
+        };
+        let cooling_until = policy.cooling_until(value, at);
+        if !wanted.capture {
+            return Ok(([OrderState::Placed].into_iter().chain(next).collect(), cooling_until));
+        }
+        if next == Some(OrderState::InReview) {
+            let problem =
+                "somebody looks at this order first: leave out `capture`, and complete it once it is approved";
+            return Err(Refusal::new(RefusalCode::InReview, problem));
+        }
+        if let Some(until) = cooling_until {
+            let problem = format!(
+                "this order may be called off until {until}: leave out `capture`, and complete it from then on"
+            );
+            return Err(Refusal::new(RefusalCode::CoolingOff, problem));
+        }
+        Ok((vec![OrderState::Completed], None))
+    }
+
+    /// An order that has come to no state yet.
+    fn new_order(
+        &self,
+        id: OrderId,
+        (reward_id, quantity): (&str, i64),
+        (currency, points): (CurrencyId, i64),
+    ) -> Order {
+        let at = self.command.at;
+        Order {
             id,
             member_id: self.command.member_id,
             reward_id: reward_id.to_owned(),
             quantity,
             points,
             currency,
-            state: if capture { OrderState::Captured } else { OrderState::Held },
-            holds,
+            state: OrderState::Placed,
+            holds: Vec::new(),
             created_at: at,
             updated_at: at,
-        });
+            due_at: None,
+            details: OrderDetails::default(),
+        }
+    }
+
+    /// Notes that an order has come to a state, and when it moves on from there by itself.
+    fn note(&self, order: &mut Order, state: OrderState, reason: Option<&String>) {
+        let at = self.command.at;
+        let policy = &self.program.settings_at(at).orders;
+        let due_at = match (state.funds(), state) {
+            (Funds::Held, _) => policy.expires_at(at, order.details.cooling_until),
+            (Funds::Spent, OrderState::Completed) | (Funds::Returned, _) => None,
+            (Funds::Spent, _) => policy.completes_at(at),
+        };
+        let (transaction_id, actor) = (self.receipt.transaction_id, self.command.actor.clone());
+        order.note(OrderStep { state, at, transaction_id, actor, reason: reason.cloned(), due_at });
+    }
+
+    /// Moves an order of the member, or of an account that was merged into the member's, and its points and units with it.
+    pub(super) fn move_order(&mut self, change: &OrderChange, loaded: &Loaded) -> Result<(), Refusal> {
+        let member = self.command.member_id;
+        if let AccountStatus::Merged { .. } = self.account.status
+            && change.step == OrderMove::Refund
+        {
+            check_active(member, self.account.status)?;
+        }
+        let owned = change.owner == member || self.account.merged_from.contains(&change.owner);
+        let order = loaded.orders.get(&(change.owner, change.order)).filter(|_| owned).ok_or_else(|| {
+            let problem = format!("member {member} has no order {}", change.order);
+            Refusal::new(RefusalCode::UnknownOrder, problem)
+        })?;
+        let state = self.check_move(order, change)?;
+        self.move_funds(order, state.funds(), loaded)?;
+        let mut order = order.clone();
+        self.note(&mut order, state, change.reason.as_ref());
+        match change.step {
+            OrderMove::Claim => order.details.claimed_by.clone_from(&self.command.actor),
+            OrderMove::Ship => order.details.shipment.clone_from(&change.shipment),
+            _ => {}
+        }
+        self.set_order(order);
+        self.receipt.reason.clone_from(&change.reason);
         Ok(())
     }
 
-    /// Captures or releases a held order.
-    pub(super) fn settle(&mut self, id: OrderId, state: OrderState, loaded: &Loaded) -> Result<(), Refusal> {
-        let order = loaded.orders.get(&(self.command.member_id, id)).ok_or_else(|| {
-            let problem = format!("member {} has no order {id}", self.command.member_id);
-            Refusal::new(RefusalCode::UnknownOrder, problem)
-        })?;
-        if order.state != OrderState::Held {
-            let problem = format!("order {id} is {} already", order.state.name());
-            return Err(Refusal::new(RefusalCode::OrderNotHeld, problem));
+    /// Refuses a move that is not possible, or not yet or no longer. Answers where it leads.
+    fn check_move(&self, order: &Order, change: &OrderChange) -> Result<OrderState, Refusal> {
+        let (at, id, step) = (self.command.at, order.id, change.step);
+        let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded && step == OrderMove::Refund;
+        let next = order.state.after(step).or(twice.then_some(OrderState::Refunded));
+        let next = next.ok_or_else(|| illegal_move(order, step))?;
+        if step == OrderMove::Expire && !order.is_due(at) {
+            let problem = format!("order {id} has not run out of time");
+            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
-        let credit =
-            if state == OrderState::Captured { LedgerAccount::Redemption } else { LedgerAccount::MemberAvailable };
-        self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
+        if order.state.funds() == Funds::Held && order.is_due(at) && next.funds() != Funds::Returned {
+            let due = order.due_at.unwrap_or_default();
+            let problem = format!("order {id} expired {due}; its points are given back");
+            return Err(Refusal::new(RefusalCode::OrderExpired, problem));
+        }
+        let fulfils = next == OrderState::Fulfilling || next.funds() == Funds::Spent;
+        if let Some(until) = order.details.cooling_until.filter(|until| *until > at && fulfils) {
+            let problem = format!("order {id} may be called off until {until}, and is not fulfilled before");
+            return Err(Refusal::new(RefusalCode::CoolingOff, problem));
+        }
+        let decides = matches!(step, OrderMove::Approve | OrderMove::Reject);
+        if let Some(other) =
+            order.details.claimed_by.as_ref().filter(|by| decides && self.command.actor.as_ref() != Some(by))
+        {
+            let problem = format!("order {id} is looked at by {other}; take it on first with `claim`");
+            return Err(Refusal::new(RefusalCode::InReview, problem));
+        }
+        Ok(next)
+    }
+
+    /// Moves the points and the units of an order from where they are to where they belong.
+    fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
+        let quantity = order.quantity;
+        let (kind, change) = match (order.state.funds(), to) {
+            (Funds::Held, Funds::Spent) => {
+                let credit = LedgerAccount::Redemption;
+                self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
+                (TransactionKind::Capture, StockChange { reserved: -quantity, issued: quantity })
+            }
+            (Funds::Held, Funds::Returned) => {
+                let credit = LedgerAccount::MemberAvailable;
+                self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
+                (TransactionKind::Release, StockChange { reserved: -quantity, issued: 0 })
+            }
+            (Funds::Spent | Funds::Returned, Funds::Returned) => {
+                self.give_back_refunded(order.currency, &order.holds)?;
+                (TransactionKind::Refund, StockChange { reserved: 0, issued: -quantity })
+            }
+            _ => return Ok(()),
+        };
+        (self.kind, self.receipt.kind) = (kind, kind);
         if loaded.stock.contains_key(&order.reward_id) {
-            let issued = if state == OrderState::Captured { order.quantity } else { 0 };
-            self.stock.push((order.reward_id.clone(), StockChange { reserved: -order.quantity, issued }));
+            self.stock.push((order.reward_id.clone(), change));
         }
-        self.set_order(Order { state, updated_at: self.command.at, ..order.clone() });
         Ok(())
     }
 
@@ -107,51 +249,11 @@ impl Draft<'_> {
         if loaded.stock.contains_key(reward_id) {
             self.stock.push((reward_id.to_owned(), StockChange { reserved: 0, issued: quantity }));
         }
-        let at = self.command.at;
-        self.orders.push(Order {
-            id,
-            member_id: self.command.member_id,
-            reward_id: reward_id.to_owned(),
-            quantity,
-            points: 0,
-            currency: self.program.reward_at(reward_id, at).map_or(CurrencyId(1), |reward| reward.currency),
-            state: OrderState::Captured,
-            holds: Vec::new(),
-            created_at: at,
-            updated_at: at,
-        });
-    }
-
-    /// Takes back a captured order of the member, or of an account that was merged into the member's: the points go back
-    /// to their lots, which live on for a while, and the units to the stock.
-    pub(super) fn refund(
-        &mut self,
-        owner: MemberId,
-        id: OrderId,
-        reason: &str,
-        loaded: &Loaded,
-    ) -> Result<(), Refusal> {
-        let member = self.command.member_id;
-        if let AccountStatus::Merged { .. } = self.account.status {
-            check_active(member, self.account.status)?;
-        }
-        let owned = owner == member || self.account.merged_from.contains(&owner);
-        let order = loaded.orders.get(&(owner, id)).filter(|_| owned).ok_or_else(|| {
-            let problem = format!("member {member} has no order {id}");
-            Refusal::new(RefusalCode::UnknownOrder, problem)
-        })?;
-        let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded;
-        if order.state != OrderState::Captured && !twice {
-            let problem = format!("order {id} is {}; only a captured order can be refunded", order.state.name());
-            return Err(Refusal::new(RefusalCode::OrderNotCaptured, problem));
-        }
-        self.give_back_refunded(order.currency, &order.holds)?;
-        if loaded.stock.contains_key(&order.reward_id) {
-            self.stock.push((order.reward_id.clone(), StockChange { reserved: 0, issued: -order.quantity }));
-        }
-        self.set_order(Order { state: OrderState::Refunded, updated_at: self.command.at, ..order.clone() });
-        self.receipt.reason = Some(reason.to_owned());
-        Ok(())
+        let reward = self.program.reward_at(reward_id, self.command.at);
+        let currency = reward.map_or(CurrencyId(1), |reward| reward.currency);
+        let mut order = self.new_order(id, (reward_id, quantity), (currency, 0));
+        self.note(&mut order, OrderState::Completed, None);
+        self.orders.push(order);
     }
 
     /// Gives back what a captured order had taken: to the same lots, which live on for a while.
@@ -165,4 +267,13 @@ impl Draft<'_> {
             self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot, rule: None })
         })
     }
+}
+
+/// The refusal of a move that is not possible, with those that are.
+fn illegal_move(order: &Order, step: OrderMove) -> Refusal {
+    let possible: Vec<&str> = order.state.moves().map(OrderMove::name).collect();
+    let possible = if possible.is_empty() { "nothing".to_owned() } else { possible.join(", ") };
+    let (id, state) = (order.id, order.state.name());
+    let problem = format!("order {id} is {state}, and cannot {}; possible is {possible}", step.name());
+    Refusal::new(RefusalCode::IllegalOrderMove, problem)
 }

@@ -30,8 +30,16 @@ pub enum RefusalCode {
     UnknownOrder,
     /// No such purchase of the member, or one whose returns are kept no longer.
     UnknownPurchase,
-    /// The order was captured or released before.
-    OrderNotHeld,
+    /// The order cannot move so from where it stands.
+    IllegalOrderMove,
+    /// The time of the order has run out.
+    OrderExpired,
+    /// The order may still be called off, and is not fulfilled before.
+    CoolingOff,
+    /// The order is looked at first, so that it cannot be captured at once; or somebody else looks at it.
+    InReview,
+    /// The risk of the order is too high.
+    TooRisky,
     /// Fewer points than needed.
     InsufficientPoints,
     /// Fewer units than wanted.
@@ -54,8 +62,6 @@ pub enum RefusalCode {
     ProfileChanged,
     /// Orders of the member are held: they must be captured or released first.
     OpenOrders,
-    /// Only a captured order can be refunded.
-    OrderNotCaptured,
     /// Somebody has referred the member before.
     AlreadyReferred,
     /// The program does not extend the life of these points in this way.
@@ -82,7 +88,11 @@ impl RefusalCode {
             Self::UnknownReward => "unknown_reward",
             Self::UnknownOrder => "unknown_order",
             Self::UnknownPurchase => "unknown_purchase",
-            Self::OrderNotHeld => "order_not_held",
+            Self::IllegalOrderMove => "illegal_order_move",
+            Self::OrderExpired => "order_expired",
+            Self::CoolingOff => "cooling_off",
+            Self::InReview => "in_review",
+            Self::TooRisky => "too_risky",
             Self::InsufficientPoints => "insufficient_points",
             Self::OutOfStock => "out_of_stock",
             Self::IdempotencyMismatch => "idempotency_mismatch",
@@ -94,7 +104,6 @@ impl RefusalCode {
             Self::MemberErased => "member_erased",
             Self::ProfileChanged => "profile_changed",
             Self::OpenOrders => "open_orders",
-            Self::OrderNotCaptured => "order_not_captured",
             Self::AlreadyReferred => "already_referred",
             Self::ExtensionNotOffered => "extension_not_offered",
             Self::NothingToExtend => "nothing_to_extend",

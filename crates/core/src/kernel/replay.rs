@@ -42,7 +42,7 @@ pub(crate) fn replay_order(
     loaded: &Loaded,
     ids: &mut IdGenerator,
 ) -> Result<(Decision, Vec<Portion>), Refusal> {
-    let action = Action::Redeem { reward_id: String::new(), quantity: 1, capture: false };
+    let action = Action::Redeem { reward_id: String::new(), quantity: 1, capture: false, risk: None };
     let command = Command::replayed(member, at, action);
     let account = loaded.accounts.get(&member).ok_or_else(|| unknown_member(member))?.clone();
     let mut draft = Draft::new(program, &command, account, TransactionId(ids.next(at)));

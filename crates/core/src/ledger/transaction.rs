@@ -88,9 +88,9 @@ pub enum TransactionKind {
     Activity = 2,
     /// An order was created and its points set aside, or spent when captured at once.
     Redeem = 3,
-    /// A held order was captured.
+    /// What an order holds was spent.
     Capture = 4,
-    /// A held order was released and its points given back.
+    /// What an order holds was given back.
     Release = 5,
     /// An operator corrected a balance.
     Adjust = 6,
@@ -100,7 +100,7 @@ pub enum TransactionKind {
     Close = 8,
     /// An account was merged into another; each of the two has an entry.
     Merge = 9,
-    /// A captured order was taken back and its points given back.
+    /// What an order had spent was given back.
     Refund = 10,
     /// What was known of the member was destroyed, and the points forfeited.
     Erase = 11,
@@ -110,6 +110,8 @@ pub enum TransactionKind {
     Referral = 13,
     /// The member paid for points to live longer.
     Extend = 15,
+    /// An order moved on, and its points stayed where they were.
+    Order = 16,
 }
 
 impl TransactionKind {
@@ -130,6 +132,7 @@ impl TransactionKind {
             Self::Profile,
             Self::Referral,
             Self::Extend,
+            Self::Order,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == code)
@@ -157,6 +160,7 @@ impl TransactionKind {
             Self::Profile => "profile",
             Self::Referral => "referral",
             Self::Extend => "extend",
+            Self::Order => "order",
         }
     }
 }

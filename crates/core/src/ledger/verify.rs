@@ -8,7 +8,7 @@ use crate::earning::{BudgetKey, Budgets, Spent, Tally};
 use crate::id::MemberId;
 use crate::kernel::Receipt;
 use crate::proofs::LogVerifier;
-use crate::redemption::{Order, OrderState};
+use crate::redemption::{Funds, Order};
 use crate::rewards::StockLevel;
 use crate::tiers::Standing;
 use crate::time::Timestamp;
@@ -150,13 +150,17 @@ impl Verifier {
             let problem = format!("costs {} points but holds {held}", order.points);
             self.wrong(format!("order {}", order.id), problem);
         }
-        match order.state {
-            OrderState::Held => {
+        if let Some(last) = order.details.history.last().filter(|last| last.state != order.state) {
+            let problem = format!("is {}, but its history ends with {}", order.state.name(), last.state.name());
+            self.wrong(format!("order {}", order.id), problem);
+        }
+        match order.state.funds() {
+            Funds::Held => {
                 *self.orders.reserved.entry(order.reward_id.clone()).or_default() += order.quantity;
                 *self.orders.held.entry(order.member_id).or_default() += order.points;
             }
-            OrderState::Captured => *self.orders.issued.entry(order.reward_id.clone()).or_default() += order.quantity,
-            OrderState::Released | OrderState::Refunded => {}
+            Funds::Spent => *self.orders.issued.entry(order.reward_id.clone()).or_default() += order.quantity,
+            Funds::Returned => {}
         }
     }
 

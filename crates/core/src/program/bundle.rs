@@ -12,6 +12,7 @@ use super::template::Template;
 use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
+use crate::redemption::OrderPolicy;
 use crate::rewards::Reward;
 use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
@@ -79,6 +80,9 @@ pub struct ProgramSettings {
     /// How much all rules together give at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<ProgramCap>,
+    /// How orders are reviewed, and when they end by themselves.
+    #[serde(default, skip_serializing_if = "OrderPolicy::is_empty")]
+    pub orders: OrderPolicy,
 }
 
 fn yes() -> bool {
@@ -220,6 +224,7 @@ impl Bundle {
         self.campaigns.iter().try_for_each(|campaign| self.validate_campaign(campaign))?;
         self.rewards.iter().try_for_each(|reward| self.validate_reward(reward))?;
         self.validate_caps()?;
+        self.program.orders.validate().map_err(|problem| format!("program.orders: {problem}"))?;
         self.validate_rules()
     }
 

@@ -216,6 +216,13 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("currency", "life.shortfall.up_to") => Sense::Less,
         ("currency", "life.reminders") => Sense::Same,
         ("program", "backdating_days") => Sense::More,
+        ("program", "orders") => Sense::Fields,
+        // What somebody looks at takes longer, and may be refused.
+        ("program", "orders.review") => Sense::Part,
+        ("program", "orders.review.above_points" | "orders.review.above_value") => Sense::Limit,
+        ("program", "orders.review.above_risk" | "orders.review.refuse_above_risk") => Sense::Limit,
+        ("program", "orders.expire_after_hours") => Sense::Limit,
+        ("program", "orders.complete_after_hours") => Sense::Same,
         ("tier", "benefits" | "review") => Sense::Part,
         ("tier", "benefits.early_access_hours" | "review.grace_days") => Sense::More,
         ("tier", "benefits.zones") => Sense::Includes,

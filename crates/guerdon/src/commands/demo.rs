@@ -232,7 +232,7 @@ fn summarise(data: &DataArgs, program: &Program, replay: &Replay) -> Result<()> 
     }
     line("points taken back", sum(&|flow| flow.credit == LedgerAccount::Revocation));
     line("points redeemed", sum(&|flow| flow.credit == LedgerAccount::Redemption));
-    line("vouchers", counts.orders.get("captured").copied().unwrap_or(0));
+    line("vouchers", counts.orders.get("completed").copied().unwrap_or(0));
     let outstanding = sum(&|flow| flow.credit.is_member()) - sum(&|flow| flow.debit.is_member());
     line("points outstanding", outstanding);
     let value = currency.map_or(0, |currency| program.value_of(currency, outstanding, Timestamp::NEVER));

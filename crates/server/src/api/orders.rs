@@ -2,20 +2,22 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use guerdon_core::id::OrderId;
+use guerdon_core::identity::Permission;
 use guerdon_core::kernel::Command;
-use guerdon_core::redemption::Order;
+use guerdon_core::redemption::{Order, OrderMove, OrderState, Shipment};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::accounts::Reason;
 use super::approvals::ApprovalView;
 use super::cards::named_member;
-use super::extract::{Body, IdempotencyKey, Path, done, id, receipt};
-use super::views::OrderView;
+use super::extract::{Body, IdempotencyKey, Params, Path, cursor, done, id, page_limit, receipt};
+use super::views::{OrderView, Page};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::actor::Actor;
@@ -23,7 +25,9 @@ use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(create))
+        .routes(routes!(create, list))
+        .routes(routes!(step))
+        .routes(routes!(review))
         .routes(routes!(get))
         .routes(routes!(capture))
         .routes(routes!(release))
@@ -47,6 +51,8 @@ struct OrderRequest {
     /// Spend the points at once, instead of setting them aside until the order is captured.
     #[serde(default)]
     capture: bool,
+    /// What a risk engine makes of it, 0 to 100: above the limits of the program it is reviewed first, or refused.
+    risk_score: Option<i64>,
 }
 
 /// Create an order: set the points and the stock aside.
@@ -67,7 +73,125 @@ async fn create(
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let quantity = request.quantity.unwrap_or(1);
     let command = Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
+    let command = command.with_risk(request.risk_score)?;
     receipt(state.engine.submit_one(command.by(actor.name())).await)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct OrderParams {
+    /// The state that they are in.
+    state: String,
+    /// Items of a page, 1–200; 50 when left out.
+    limit: Option<i64>,
+    /// The cursor of the page before.
+    after: Option<String>,
+}
+
+/// List the orders in a state, oldest first: the queue of whoever moves them on.
+#[utoipa::path(get, path = "/v1/orders", tag = "orders", security(("key" = ["orders:read"])), params(OrderParams),
+    responses((status = 200, body = Page<OrderView>), (status = 400, body = Problem)))]
+async fn list(
+    State(state): State<AppState>,
+    Params(params): Params<OrderParams>,
+) -> Result<Json<Page<OrderView>>, Problem> {
+    let limit = page_limit(params.limit)?;
+    let after = params.after.as_deref().map(cursor::<OrderId>).transpose()?;
+    let wanted = OrderState::from_name(&params.state).ok_or_else(|| {
+        let known = OrderState::ALL.map(OrderState::name).join(", ");
+        Problem::bad_request("invalid_query", format!("`state` must be one of {known}"))
+    })?;
+    let found = state.reader.orders_in(wanted, after, limit + 1).await?;
+    Ok(Json(Page::cut(found, limit, |order| order.id.to_string()).map(OrderView::from)))
+}
+
+/// A move of an order.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MoveRequest {
+    /// `fulfil`, `ship`, `issue`, `complete` or `cancel`.
+    #[serde(rename = "move")]
+    step: String,
+    /// Why.
+    reason: Option<String>,
+    /// How it was sent, with `ship`.
+    shipment: Option<ShipmentRequest>,
+}
+
+/// How an order was sent.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ShipmentRequest {
+    /// Who carries it.
+    carrier: String,
+    /// The number under which the carrier knows it.
+    tracking_number: String,
+}
+
+/// Move an order on. Its points are spent once it is shipped, issued or completed, and given back when it is cancelled.
+#[utoipa::path(post, path = "/v1/orders/{order_id}/moves", tag = "orders",
+    security(("key" = ["orders:write"])), request_body = MoveRequest,
+    params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
+        (status = 409, description = "`illegal_order_move`, `order_expired` or `cooling_off`", body = Problem),
+        (status = 422, body = Problem)))]
+async fn step(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(text): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(request): Body<MoveRequest>,
+) -> Result<Response, Problem> {
+    let step = named("move", &request.step, Permission::OrdersWrite)?;
+    let order = find(&state, &text).await?;
+    let by = By { actor: &actor, key: &key, channel: "api", reason: request.reason.as_deref().unwrap_or_default() };
+    let shipment = request.shipment.map(|sent| {
+        let ShipmentRequest { carrier, tracking_number } = sent;
+        Shipment { carrier, tracking_number }
+    });
+    done(&state, acts::move_order(&state, &by, &order, step, shipment).await?).await
+}
+
+/// A step in the review of an order.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReviewRequest {
+    /// `claim`, `review`, `approve` or `reject`.
+    step: String,
+    /// Why; `reject` needs it.
+    reason: Option<String>,
+}
+
+/// Review an order: `claim` takes its review on, so that nobody else decides it; `review` asks for one; `approve` lets it be
+/// fulfilled; `reject` gives its points back.
+#[utoipa::path(post, path = "/v1/orders/{order_id}/review", tag = "orders",
+    security(("key" = ["orders:review"])), request_body = ReviewRequest,
+    params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
+        (status = 409, description = "`illegal_order_move`, `order_expired`, or `in_review` by somebody else", body = Problem),
+        (status = 422, body = Problem)))]
+async fn review(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(text): Path<String>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(request): Body<ReviewRequest>,
+) -> Result<Response, Problem> {
+    let step = named("step", &request.step, Permission::OrdersReview)?;
+    let order = find(&state, &text).await?;
+    let by = By { actor: &actor, key: &key, channel: "api", reason: request.reason.as_deref().unwrap_or_default() };
+    done(&state, acts::move_order(&state, &by, &order, step, None).await?).await
+}
+
+/// The move of a name, among those that a permission is for.
+fn named(field: &str, name: &str, permission: Permission) -> Result<OrderMove, Problem> {
+    let moves = || OrderMove::ALL.into_iter().filter(|step| acts::permission_of(*step) == Some(permission));
+    moves().find(|known| known.name() == name).ok_or_else(|| {
+        let known: Vec<&str> = moves().map(OrderMove::name).collect();
+        let detail = format!("`{field}` must be one of {}", known.join(", "));
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
+    })
 }
 
 async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
@@ -84,12 +208,12 @@ async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<
     Ok(Json(find(&state, &text).await?.into()))
 }
 
-/// Capture an order: spend what it holds.
+/// Complete an order: spend what it holds.
 #[utoipa::path(post, path = "/v1/orders/{order_id}/capture", tag = "orders",
     security(("key" = ["orders:write"])),
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
-        (status = 409, description = "`order_not_held`", body = Problem)))]
+        (status = 409, description = "`illegal_order_move`", body = Problem)))]
 async fn capture(
     State(state): State<AppState>,
     actor: Actor,
@@ -101,12 +225,12 @@ async fn capture(
     receipt(state.engine.submit_one(command.by(actor.name())).await)
 }
 
-/// Release an order: give back what it holds.
+/// Cancel an order: give back what it holds.
 #[utoipa::path(post, path = "/v1/orders/{order_id}/release", tag = "orders",
     security(("key" = ["orders:write"])),
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
-        (status = 409, description = "`order_not_held`", body = Problem)))]
+        (status = 409, description = "`illegal_order_move`", body = Problem)))]
 async fn release(
     State(state): State<AppState>,
     actor: Actor,
@@ -118,14 +242,14 @@ async fn release(
     receipt(state.engine.submit_one(command.by(actor.name())).await)
 }
 
-/// Refund a captured order: give the points back to the lots from which they came, where they are good for a week at the
+/// Refund an order: give the points back to the lots from which they came, where they are good for a week at the
 /// least, and the units to the stock.
 #[utoipa::path(post, path = "/v1/orders/{order_id}/refund", tag = "orders",
     security(("key" = ["orders:refund"])), request_body = Reason,
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object),
         (status = 202, description = "Above the limit: it waits for another operator", body = ApprovalView),
-        (status = 404, body = Problem), (status = 409, description = "`order_not_captured`", body = Problem),
+        (status = 404, body = Problem), (status = 409, description = "`illegal_order_move`", body = Problem),
         (status = 422, body = Problem)))]
 async fn refund(
     State(state): State<AppState>,

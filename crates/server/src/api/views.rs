@@ -5,7 +5,7 @@ use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
 use guerdon_core::members::Profile;
 use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
-use guerdon_core::redemption::Order;
+use guerdon_core::redemption::{Order, OrderMove, OrderStep, Shipment};
 use guerdon_core::rewards::{Reward, StockLevel};
 use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::AppState;
+use crate::acts::permission_of;
 
 /// A member.
 #[derive(Serialize, ToSchema)]
@@ -301,12 +302,68 @@ pub struct OrderView {
     quantity: i64,
     /// Points in all.
     points: i64,
-    /// `held`, `captured`, `released` or `refunded`.
+    /// `placed`, `in_review`, `approved`, `fulfilling`: its points are set aside. `shipped`, `issued`, `completed`: they are
+    /// spent. `rejected`, `cancelled`, `expired`, `refunded`: they were given back.
     state: &'static str,
+    /// The moves that are possible from there.
+    moves: Vec<&'static str>,
     /// RFC 3339.
     created_at: String,
     /// RFC 3339.
     updated_at: String,
+    /// When it expires, or is done, if nobody moves it before, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<String>,
+    /// Until when it may be called off and is not fulfilled, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cooling_until: Option<String>,
+    /// Who looks at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_by: Option<String>,
+    /// How it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipment: Option<ShipmentView>,
+    /// Every state that it was in, oldest first; empty where it was made before histories were kept.
+    history: Vec<OrderStepView>,
+}
+
+/// How an order was sent.
+#[derive(Serialize, ToSchema)]
+pub struct ShipmentView {
+    /// Who carries it.
+    carrier: String,
+    /// The number under which the carrier knows it.
+    tracking_number: String,
+}
+
+/// One step in the life of an order.
+#[derive(Serialize, ToSchema)]
+pub struct OrderStepView {
+    /// The state it came to.
+    state: &'static str,
+    /// When, RFC 3339.
+    at: String,
+    /// The entry of the journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<String>,
+    /// By whom; left out: by the program itself, or unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<OrderStep> for OrderStepView {
+    fn from(step: OrderStep) -> Self {
+        Self {
+            state: step.state.name(),
+            at: step.at.to_string(),
+            transaction_id: Some(step.transaction_id).filter(|id| id.0 != 0).map(|id| id.to_string()),
+            actor: step.actor,
+            reason: step.reason,
+        }
+    }
 }
 
 impl From<Order> for OrderView {
@@ -318,8 +375,17 @@ impl From<Order> for OrderView {
             quantity: order.quantity,
             points: order.points,
             state: order.state.name(),
+            moves: order.state.moves().filter(|step| permission_of(*step).is_some()).map(OrderMove::name).collect(),
             created_at: order.created_at.to_string(),
             updated_at: order.updated_at.to_string(),
+            due_at: order.due_at.map(|at| at.to_string()),
+            cooling_until: order.details.cooling_until.map(|at| at.to_string()),
+            claimed_by: order.details.claimed_by,
+            shipment: order.details.shipment.map(|sent| {
+                let Shipment { carrier, tracking_number } = sent;
+                ShipmentView { carrier, tracking_number }
+            }),
+            history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }
 }

@@ -3,7 +3,6 @@
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{OrderReceipt, Receipt};
 use guerdon_core::ledger::{CurrencyId, TransactionKind};
-use guerdon_core::redemption::OrderState;
 use guerdon_store::read::TransactionRow;
 
 use super::format;
@@ -76,12 +75,14 @@ fn currency_of(receipt: &Receipt) -> CurrencyId {
 fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
     match receipt.kind {
         TransactionKind::Activity => activity_title(frame, receipt),
-        TransactionKind::Redeem | TransactionKind::Capture | TransactionKind::Release | TransactionKind::Refund => {
-            match &receipt.order {
-                Some(order) => order_title(frame, order),
-                None => frame.t(&format!("kind-{}", receipt.kind.name())),
-            }
-        }
+        TransactionKind::Redeem
+        | TransactionKind::Capture
+        | TransactionKind::Release
+        | TransactionKind::Refund
+        | TransactionKind::Order => match &receipt.order {
+            Some(order) => order_title(frame, order),
+            None => frame.t(&format!("kind-{}", receipt.kind.name())),
+        },
         TransactionKind::Adjust if receipt.points == 0 && receipt.growth != 0 => {
             let growth = frame.program.tiers.growth.unwrap_or(currency);
             let change = format::signed(receipt.growth, frame.decimals(growth));
@@ -151,15 +152,10 @@ fn activity_title(frame: &Frame, receipt: &Receipt) -> String {
 }
 
 fn order_title(frame: &Frame, order: &OrderReceipt) -> String {
-    let key = match order.state {
-        OrderState::Held => "title-order-held",
-        OrderState::Captured => "title-order-captured",
-        OrderState::Released => "title-order-released",
-        OrderState::Refunded => "title-order-refunded",
-    };
     let points = frame.points(order.currency, order.points);
     let (quantity, reward) = (format::number(order.quantity), frame.reward_name(&order.reward_id));
-    frame.say(key, [("quantity", quantity.into()), ("reward", reward.into()), ("points", points.into())])
+    let key = format!("title-order-{}", order.state.name());
+    frame.say(&key, [("quantity", quantity.into()), ("reward", reward.into()), ("points", points.into())])
 }
 
 /// What else there is to say: what was owed or forgiven, what happened beside the title, why an operator stepped in.
@@ -199,6 +195,8 @@ mod tests {
 
     use guerdon_core::program::{Bundle, Program};
     use serde_json::{Value, json};
+
+    use guerdon_core::redemption::{OrderMove, OrderState};
 
     use super::*;
     use crate::identity::actor::Actor;
@@ -408,9 +406,13 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_a_name_in_both_languages() {
-        for kind in (1..100).map_while(TransactionKind::from_code) {
-            let key = format!("kind-{}", kind.name());
+    fn every_kind_and_every_state_of_an_order_has_a_name_in_both_languages() {
+        let kinds = (1..100).filter_map(TransactionKind::from_code).map(|kind| format!("kind-{}", kind.name()));
+        let states = OrderState::ALL.map(OrderState::name);
+        let titles = states.map(|state| format!("title-order-{state}"));
+        let names = states.map(|state| format!("order-{state}"));
+        let moves = OrderMove::ALL.map(|step| format!("order-do-{}", step.name()));
+        for key in kinds.chain(titles).chain(names).chain(moves) {
             for language in [Language::English, Language::Chinese] {
                 assert!(!language.say(&key).contains("Unknown"), "{key}");
             }

@@ -29,6 +29,7 @@ mod members;
 mod merge;
 mod nav;
 mod operators;
+mod order_queue;
 mod orders;
 mod overview;
 mod permissions;
@@ -102,6 +103,7 @@ pub fn pages() -> Pages {
         .and(draft_edit::pages())
         .and(dry_run::pages())
         .and(backtest::pages())
+        .and(order_queue::pages())
         .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())

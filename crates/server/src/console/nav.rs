@@ -23,6 +23,8 @@ pub enum Place {
     DryRun,
     /// What waits for another operator.
     Approvals,
+    /// Orders to be reviewed and fulfilled.
+    Orders,
     /// What rules ask operators to do.
     Tasks,
     /// The audit log.
@@ -68,6 +70,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
         "nav-group-control",
         &[
             (Place::Approvals, "/console/approvals", "nav-approvals", Some(Permission::ApprovalsRead)),
+            (Place::Orders, "/console/orders", "nav-orders", Some(Permission::OrdersRead)),
             (Place::Tasks, "/console/tasks", "nav-tasks", Some(Permission::TasksWrite)),
             (Place::Audit, "/console/audit", "nav-audit", Some(Permission::AuditRead)),
             (Place::Proofs, "/console/proofs", "nav-proofs", None),

@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use guerdon_core::audit::AuditEvent;
-use guerdon_core::id::{IdGenerator, MemberId, OrderId, first_id_at};
+use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId, first_id_at};
 use guerdon_core::kernel::Receipt;
 use guerdon_core::ledger::{Account, TransactionKind};
-use guerdon_core::redemption::OrderState;
+use guerdon_core::redemption::{Funds, OrderState};
 use guerdon_core::time::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::DataDir;
 use super::store::{foreign, last_id, load_transactions};
 use super::{budget, merge, record, store_error};
-use crate::StoreError;
 use crate::engine::system_now;
+use crate::{StoreError, rows};
 
 /// What a return to an earlier moment took away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,24 +103,35 @@ fn changed_profiles(connection: &Connection, from: i64) -> rusqlite::Result<i64>
     connection.query_row(sql, [from, TransactionKind::Profile as i64], |row| row.get(0))
 }
 
-/// Orders that were captured or released since are held again, and those that were refunded since are captured. What
-/// happened first since decides.
+/// Orders that moved since stand where they stood. Those that keep no history were held if they were captured or released
+/// since, and captured if they were refunded: what happened first since decides.
 fn reopen_orders(connection: &Connection, from: i64) -> rusqlite::Result<()> {
-    let sql = "SELECT kind, receipt FROM txn WHERE txn_id >= ?1 AND kind IN (?2, ?3, ?4) ORDER BY txn_id DESC";
+    let sql = "SELECT kind, receipt FROM txn WHERE txn_id >= ?1 AND kind IN (?2, ?3, ?4, ?5) ORDER BY txn_id DESC";
     let mut settled = connection.prepare(sql)?;
-    let [capture, release, refund] =
-        [TransactionKind::Capture, TransactionKind::Release, TransactionKind::Refund].map(|kind| kind as i64);
-    let receipts = settled.query_map(params![from, capture, release, refund], |row| {
+    let kinds = [TransactionKind::Capture, TransactionKind::Release, TransactionKind::Refund, TransactionKind::Order];
+    let [capture, release, refund, moved] = kinds.map(|kind| kind as i64);
+    let receipts = settled.query_map(params![from, capture, release, refund, moved], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
     })?;
-    let mut reopen = connection.prepare("UPDATE orders SET state = ?2, updated_at = created_at WHERE order_id = ?1")?;
+    let mut find = connection.prepare(&format!("SELECT {} FROM orders WHERE order_id = ?1", rows::ORDER_COLUMNS))?;
+    let sql = "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5 WHERE order_id = ?1";
+    let mut reopen = connection.prepare(sql)?;
     for settled in receipts {
         let (kind, receipt) = settled?;
-        let state = if kind == refund { OrderState::Captured } else { OrderState::Held };
+        let state = if kind == refund { OrderState::Completed } else { OrderState::Placed };
         let receipt: Receipt = serde_json::from_str(&receipt).map_err(|error| foreign(error.to_string()))?;
         let order: OrderId =
             receipt.order.map(|order| order.id).ok_or_else(|| foreign("a receipt without its order".to_owned()))?;
-        reopen.execute(params![order.0, state as i64])?;
+        // One that was made since is taken away with the entry that made it.
+        let Some(mut order) = find.query_row([order.0], |row| rows::order(row).map_err(foreign)).optional()? else {
+            continue;
+        };
+        if !order.rewind(TransactionId(from)) {
+            (order.state, order.updated_at) = (state, order.created_at);
+        }
+        let (id, state, updated_at) = (order.id.0, order.state as i64, order.updated_at.as_millis());
+        let due_at = order.due_at.map(Timestamp::as_millis);
+        reopen.execute(params![id, state, updated_at, due_at, order.details.encode()])?;
     }
     Ok(())
 }
@@ -152,11 +163,15 @@ fn rebuild_account(connection: &Connection, member: MemberId) -> rusqlite::Resul
 }
 
 fn recount_stock(connection: &Connection) -> rusqlite::Result<()> {
-    let sum = "(SELECT COALESCE(SUM(quantity), 0) FROM orders o WHERE o.reward_id = stock.reward_id AND o.state = ";
-    let (held, captured) = (OrderState::Held as i64, OrderState::Captured as i64);
-    let sql =
-        format!("UPDATE stock SET issued = {sum} ?2), reserved = {sum} ?1), on_hand = initial + restocked - {sum} ?2)");
-    connection.execute(&sql, [held, captured]).map(drop)
+    let sum = |funds: Funds| {
+        let states = OrderState::ALL.into_iter().filter(|state| state.funds() == funds);
+        let states: Vec<String> = states.map(|state| (state as i64).to_string()).collect();
+        let orders = "(SELECT COALESCE(SUM(quantity), 0) FROM orders o WHERE o.reward_id = stock.reward_id";
+        format!("{orders} AND o.state IN ({}))", states.join(", "))
+    };
+    let (held, spent) = (sum(Funds::Held), sum(Funds::Spent));
+    let sql = format!("UPDATE stock SET issued = {spent}, reserved = {held}, on_hand = initial + restocked - {spent}");
+    connection.execute(&sql, []).map(drop)
 }
 
 /// The log is made anew from what is left, in the same order: heads that were signed before the moment stay true, and

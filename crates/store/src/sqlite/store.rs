@@ -259,11 +259,17 @@ fn write_transfers(connection: &Connection, transaction: &Transaction) -> rusqli
 }
 
 fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::Result<()> {
-    let sql = format!("INSERT INTO orders ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", rows::ORDER_COLUMNS);
+    let sql = format!(
+        "INSERT INTO orders ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        rows::ORDER_COLUMNS
+    );
     let mut insert = connection.prepare_cached(&sql)?;
-    let mut update = connection.prepare_cached("UPDATE orders SET state = ?2, updated_at = ?3 WHERE order_id = ?1")?;
+    let mut update = connection.prepare_cached(
+        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5 WHERE order_id = ?1",
+    )?;
     for (order, is_new) in orders {
         let (state, updated_at) = (order.state as i64, order.updated_at.as_millis());
+        let (due_at, details) = (order.due_at.map(Timestamp::as_millis), order.details.encode());
         if *is_new {
             insert.execute(params![
                 order.id.0,
@@ -276,9 +282,11 @@ fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::
                 order.encode_holds(),
                 order.created_at.as_millis(),
                 updated_at,
+                due_at,
+                details,
             ])?;
         } else {
-            update.execute(params![order.id.0, state, updated_at])?;
+            update.execute(params![order.id.0, state, updated_at, due_at, details])?;
         }
     }
     Ok(())

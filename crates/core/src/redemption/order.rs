@@ -1,0 +1,153 @@
+//! The order: one redemption, with everything that happened to it.
+
+use serde::{Deserialize, Serialize};
+
+use super::state::OrderState;
+use crate::id::{MemberId, OrderId, TransactionId};
+use crate::ledger::{CurrencyId, Portion};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// How the details of an order are stored; the first byte of them.
+const FORMAT: u8 = 1;
+
+/// One redemption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// Who redeems.
+    pub member_id: MemberId,
+    /// What.
+    pub reward_id: String,
+    /// How many.
+    pub quantity: i64,
+    /// Points in all.
+    pub points: i64,
+    /// Their currency.
+    pub currency: CurrencyId,
+    /// Where it stands.
+    pub state: OrderState,
+    /// From which lots the points came: they go back to the same.
+    pub holds: Vec<Portion>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it moves by itself, if nobody moves it before: it expires, or it is done.
+    pub due_at: Option<Timestamp>,
+    /// What happened to it.
+    pub details: OrderDetails,
+}
+
+/// What happened to an order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderDetails {
+    /// Every state that it was in, oldest first; empty where it was made before histories were kept.
+    pub history: Vec<OrderStep>,
+    /// Until when it may be called off freely, and is not fulfilled.
+    pub cooling_until: Option<Timestamp>,
+    /// Who looks at it.
+    pub claimed_by: Option<String>,
+    /// How it was sent.
+    pub shipment: Option<Shipment>,
+}
+
+/// One step in the life of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderStep {
+    /// The state it came to.
+    pub state: OrderState,
+    /// When.
+    pub at: Timestamp,
+    /// Under which entry of the journal.
+    pub transaction_id: TransactionId,
+    /// By whom; `None`: by the program itself, or unknown.
+    pub actor: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// When it was to move on by itself.
+    pub due_at: Option<Timestamp>,
+}
+
+/// How an order was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shipment {
+    /// Who carries it.
+    pub carrier: String,
+    /// The number under which the carrier knows it.
+    pub tracking_number: String,
+}
+
+impl Shipment {
+    /// Checks the lengths.
+    pub fn validate(&self) -> Result<(), String> {
+        limits::check_text("shipment.carrier", &self.carrier, limits::KEY_CHARS)?;
+        limits::check_text("shipment.tracking_number", &self.tracking_number, limits::KEY_CHARS)
+    }
+}
+
+impl Order {
+    /// The stored form of its holds.
+    pub fn encode_holds(&self) -> Vec<u8> {
+        postcard::to_extend(&self.holds, Vec::new()).unwrap_or_default()
+    }
+
+    /// Reads the stored form of holds.
+    pub fn decode_holds(bytes: &[u8]) -> Result<Vec<Portion>, String> {
+        postcard::from_bytes(bytes).map_err(|error| format!("order holds: {error}"))
+    }
+
+    /// Whether its time has run out at `at`.
+    pub fn is_due(&self, at: Timestamp) -> bool {
+        self.due_at.is_some_and(|due| due <= at)
+    }
+
+    /// Notes the state that it has come to by an entry of the journal.
+    pub(crate) fn note(&mut self, step: OrderStep) {
+        let is_new = step.transaction_id.0 < self.id.0 && self.created_at == step.at;
+        if self.details.history.is_empty() && !is_new {
+            // One that was made before histories were kept: at least where it stood.
+            let (state, at) = (self.state, self.updated_at);
+            let unknown =
+                OrderStep { state, at, transaction_id: TransactionId(0), actor: None, reason: None, due_at: None };
+            self.details.history.push(unknown);
+        }
+        self.state = step.state;
+        (self.updated_at, self.due_at) = (step.at, step.due_at);
+        self.details.history.push(step);
+    }
+
+    /// Takes back what happened to it from an entry of the journal on. False: nothing is left of it.
+    pub fn rewind(&mut self, from: TransactionId) -> bool {
+        self.details.history.retain(|step| step.transaction_id < from);
+        let OrderDetails { history, claimed_by, shipment, .. } = &mut self.details;
+        let Some(last) = history.last() else { return false };
+        (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
+        // Whoever takes a review on leaves a second step in it.
+        let before = history.len().checked_sub(2).and_then(|index| history.get(index));
+        let claimed = before.is_some_and(|before| before.state == OrderState::InReview);
+        *claimed_by = if claimed && last.state == OrderState::InReview { last.actor.clone() } else { None };
+        if !history.iter().any(|step| step.state == OrderState::Shipped) {
+            *shipment = None;
+        }
+        true
+    }
+}
+
+impl OrderDetails {
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![FORMAT]).unwrap_or_default()
+    }
+
+    /// Reads the stored form; of orders made before there were details it is empty.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        match bytes.split_first() {
+            None => Ok(Self::default()),
+            Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|error| format!("order details: {error}")),
+            Some((other, _)) => Err(format!("order details: format {other} is not known")),
+        }
+    }
+}
