@@ -5,12 +5,12 @@
 
 use guerdon_core::earning::{Activity, CapScope, Per};
 use guerdon_core::id::{IdGenerator, MemberId, OrderId};
-use guerdon_core::kernel::{Action, Batch, Command, Footprint, Loaded, Receipt, RefusalCode};
+use guerdon_core::kernel::{Action, Batch, Command, Footprint, Loaded, OrderChange, Receipt, RefusalCode};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::members::Profile;
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::proofs::{SigningKey, consistency_ranges, edge_tiles, tiles_of, verify_consistency};
-use guerdon_core::redemption::OrderState;
+use guerdon_core::redemption::{OrderMove, OrderState, Shipment};
 use guerdon_core::time::{EARLIEST, Timestamp};
 use guerdon_store::{
     DataDir, LogGrowth, LogHead, Outcome, Sequenced, SqliteStore, Store, StoreError, load_program, log_keys, publish,
@@ -29,6 +29,7 @@ on_every_store!(
     points_are_looked_at_before_stock,
     one_batch_cannot_oversell,
     an_order_is_settled_once,
+    an_order_keeps_what_happened_to_it,
     a_return_takes_what_is_there_and_forgives_the_rest,
     a_cap_holds_within_a_batch_and_after_it,
     a_budget_is_shared_by_members_and_by_stores,
@@ -258,6 +259,37 @@ fn an_order_is_settled_once<B: Backend>() {
     let order = house.accepted(&at_once).order.unwrap().id;
     let capture = house.capture(member, order);
     assert_eq!(house.refused(&capture), RefusalCode::IllegalOrderMove);
+    house.close();
+}
+
+fn an_order_keeps_what_happened_to_it<B: Backend>() {
+    let mut house = House::<B>::new();
+    let member = house.rich_member(1_200);
+    let redeem = house.redeem(member, VOUCHER, 2, false);
+    let order = house.accepted(&redeem).order.unwrap().id;
+    let shipment = Shipment { carrier: "SF".to_owned(), tracking_number: "SF-1".to_owned() };
+    for (step, shipment) in [
+        (OrderMove::Review, None),
+        (OrderMove::Claim, None),
+        (OrderMove::Approve, None),
+        (OrderMove::Ship, Some(shipment.clone())),
+        (OrderMove::Complete, None),
+    ] {
+        let change = OrderChange { order, owner: member, step, reason: Some("a reason".to_owned()), shipment };
+        let command = Command::move_order(member, &house.key(), today(), change).unwrap().by("opr_1".to_owned());
+        house.accepted(&command);
+    }
+    let stored = house.look(|store| {
+        let footprint = Footprint { orders: vec![(member, order)], ..Footprint::default() };
+        store.prefetch(&footprint).unwrap().orders[&(member, order)].clone()
+    });
+    let states: Vec<&str> = stored.details.history.iter().map(|step| step.state.name()).collect();
+    assert_eq!(states, ["placed", "in_review", "in_review", "approved", "shipped", "completed"]);
+    let step = &stored.details.history[3];
+    assert_eq!((step.actor.as_deref(), step.reason.as_deref()), (Some("opr_1"), Some("a reason")));
+    assert_eq!((stored.details.shipment, stored.details.claimed_by.as_deref()), (Some(shipment), Some("opr_1")));
+    let stock = house.stock(VOUCHER);
+    assert_eq!((stock.on_hand, stock.reserved, stock.issued), (98, 0, 2));
     house.close();
 }
 

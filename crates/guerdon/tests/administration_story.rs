@@ -262,7 +262,7 @@ async fn an_order_is_refunded_and_a_large_one_waits() {
     assert!(page.contains("refunded") && !page.contains("/refund\""), "{page}");
     assert_eq!(available(&server, &ann).await, 5_500);
     let (status, page) = olga.post(&format!("/console/orders/{held}/refund"), &[("key", "k"), ("reason", "x")]).await;
-    assert!(status == 422 && page.contains("Only a captured order"), "{page}");
+    assert!(status == 422 && page.contains("The order has moved on"), "{page}");
 
     let mut policy = server.get("/v1/approval-policy").await.1;
     policy["refund_points"] = json!(100);

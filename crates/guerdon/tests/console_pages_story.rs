@@ -25,7 +25,11 @@ async fn lived_in(server: &Server, olga: &mut Person, gina: &mut Person) -> Vec<
     let order =
         |capture: bool| json!({ "member_id": ann, "reward_id": "voucher-5", "quantity": 2, "capture": capture });
     let captured = made(server, "/v1/orders", order(true)).await["order"]["id"].as_str().unwrap().to_owned();
-    made(server, "/v1/orders", order(false)).await;
+    let reviewed = made(server, "/v1/orders", order(false)).await["order"]["id"].as_str().unwrap().to_owned();
+    for (step, reason) in [("review", "Ordered from abroad"), ("claim", "I call the member")] {
+        let body = json!({ "step": step, "reason": reason });
+        made(server, &format!("/v1/orders/{reviewed}/review"), body).await;
+    }
     let large = json!({ "points": 50_000, "reason": "A grave mistake of ours in the summer campaign" });
     assert_eq!(olga.json(&format!("/v1/members/{ann}/adjustments"), &large).await.0, 202);
     let (status, _) = olga.json("/v1/program", &json!({ "program": gift_club(12), "reason": "More vouchers" })).await;
@@ -74,6 +78,8 @@ async fn lived_in(server: &Server, olga: &mut Person, gina: &mut Person) -> Vec<
         (format!("members/{ann}/erase"), "erase"),
         (format!("members/{bob}/merge?other=C-1007"), "merge"),
         (format!("orders/{captured}"), "order"),
+        (format!("orders/{reviewed}"), "order-in-review"),
+        ("orders".to_owned(), "orders"),
         (format!("operators/{fred}"), "operator"),
         (format!("keys/{key}"), "key"),
         (format!("clients/{partner}"), "client"),
