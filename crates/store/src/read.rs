@@ -239,12 +239,22 @@ impl Reader {
         before: Option<TransactionId>,
         limit: i64,
     ) -> Read<Vec<TransactionRow>> {
+        self.transactions_of(member, before, limit, "").await
+    }
+
+    async fn transactions_of(
+        &self,
+        member: MemberId,
+        before: Option<TransactionId>,
+        limit: i64,
+        narrowed: &str,
+    ) -> Read<Vec<TransactionRow>> {
         let Some((member, account)) = self.resolve(member).await? else { return Ok(Vec::new()) };
         let members: Vec<MemberId> = account.merged_from.into_iter().chain([member]).collect();
         let places: Vec<String> = (3..members.len() + 3).map(|place| format!("${place}")).collect();
         let sql = format!(
             "SELECT txn_id, member_id, kind, at, channel, reference, idempotency_key, receipt FROM txn
-             WHERE txn_id < $1 AND member_id IN ({}) ORDER BY txn_id DESC LIMIT $2",
+             WHERE txn_id < $1 AND member_id IN ({}) {narrowed} ORDER BY txn_id DESC LIMIT $2",
             places.join(", ")
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(before.map_or(i64::MAX, |id| id.0)).bind(limit);
@@ -278,6 +288,37 @@ impl Reader {
         let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");
         let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
+    }
+
+    /// The stock of one reward; `None`: it is unlimited.
+    pub async fn stock_of(&self, reward: &str) -> Read<Option<StockLevel>> {
+        let row = sqlx::query(
+            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id = $1",
+        );
+        let row = row.bind(reward).fetch_optional(&self.pool).await.map_err(failed)?;
+        row.map(|row| rows::stock(&row).map(|(_, level)| level).map_err(StoreError::Unusable)).transpose()
+    }
+
+    /// Units of each reward that were ordered, those that were given back left out. It reads all orders.
+    pub async fn ordered(&self) -> Read<BTreeMap<String, i64>> {
+        let rows = sqlx::query(
+            "SELECT reward_id, CAST(SUM(quantity) AS BIGINT) FROM orders WHERE state NOT IN ($1, $2) GROUP BY reward_id",
+        );
+        let rows = rows.bind(OrderState::Released as i64).bind(OrderState::Refunded as i64);
+        let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
+        let read = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.iter().map(|row| read(row).map_err(failed)).collect()
+    }
+
+    /// Redemptions before `before`, newest first, of a member and of all who were merged into the member: the transactions
+    /// that made their orders.
+    pub async fn redemptions(
+        &self,
+        member: MemberId,
+        before: Option<TransactionId>,
+        limit: i64,
+    ) -> Read<Vec<TransactionRow>> {
+        self.transactions_of(member, before, limit, &format!("AND kind = {}", TransactionKind::Redeem as i64)).await
     }
 
     /// What was taken out of the budgets of campaigns in windows that are open at a moment; 10,000 at most, of windows that
