@@ -290,13 +290,20 @@ impl Reader {
         rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
     }
 
-    /// The stock of one reward; `None`: it is unlimited.
-    pub async fn stock_of(&self, reward: &str) -> Read<Option<StockLevel>> {
-        let row = sqlx::query(
-            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id = $1",
+    /// The stock of some rewards, those that are unlimited left out.
+    pub async fn stock_of(&self, rewards: &[&str]) -> Read<BTreeMap<String, StockLevel>> {
+        if rewards.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let places: Vec<String> = (1..=rewards.len()).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id IN ({})",
+            places.join(", ")
         );
-        let row = row.bind(reward).fetch_optional(&self.pool).await.map_err(failed)?;
-        row.map(|row| rows::stock(&row).map(|(_, level)| level).map_err(StoreError::Unusable)).transpose()
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = rewards.iter().fold(query, |query, reward| query.bind((*reward).to_owned()));
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
     }
 
     /// Units of each reward that were ordered, those that were given back left out. It reads all orders.

@@ -6,6 +6,7 @@ use axum::response::Response;
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::Command;
 use guerdon_core::redemption::Order;
+use guerdon_core::rewards::Place;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -47,6 +48,10 @@ struct OrderRequest {
     /// Spend the points at once, instead of setting them aside until the order is captured.
     #[serde(default)]
     capture: bool,
+    /// The store, for rewards that are offered in some stores only.
+    store: Option<String>,
+    /// The channel, for rewards that are offered through some channels only.
+    channel: Option<String>,
 }
 
 /// Create an order: set the points and the stock aside.
@@ -55,7 +60,7 @@ struct OrderRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
-        (status = 409, description = "`insufficient_points` or `out_of_stock`", body = Problem),
+        (status = 409, description = "`insufficient_points`, `out_of_stock` or `reward_not_offered`", body = Problem),
         (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
 async fn create(
     State(state): State<AppState>,
@@ -67,7 +72,8 @@ async fn create(
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let quantity = request.quantity.unwrap_or(1);
     let command = Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
-    receipt(state.engine.submit_one(command.by(actor.name())).await)
+    let place = Place { store: request.store.clone(), channel: request.channel.clone() };
+    receipt(state.engine.submit_one(command.in_place(place)?.by(actor.name())).await)
 }
 
 async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
