@@ -86,6 +86,28 @@ pub const TICK_MOMENTS: usize = 128;
 pub const EXTENSIONS: usize = 24;
 /// Purchases made final that an account remembers until their points would have become active anyway.
 pub const FINAL_PURCHASES: usize = 100;
+/// Characters of the description of a reward.
+pub const DESCRIPTION_CHARS: usize = 2_000;
+/// Levels of categories.
+pub const CATEGORY_LEVELS: usize = 3;
+/// Categories of one reward.
+pub const REWARD_CATEGORIES: usize = 8;
+/// Tags of one reward.
+pub const REWARD_TAGS: usize = 16;
+/// Stores to which one reward is kept.
+pub const REWARD_STORES: usize = 1_000;
+/// Variants of one reward, rewards of one bundle, channels of one reward.
+pub const REWARD_PARTS: usize = 50;
+/// Days for which a coupon, privilege or trial is good.
+pub const REWARD_DAYS: i64 = 3_650;
+/// Major units of money of a market price or of a coupon.
+pub const REWARD_MONEY: i64 = 100_000_000;
+/// Characters of what is searched for.
+pub const SEARCH_CHARS: usize = 100;
+/// Rewards of one page of the catalogue.
+pub const CATALOGUE_PAGE: usize = 100;
+/// Categories and tags that are counted beside a page of the catalogue, each.
+pub const FACETS: usize = 100;
 /// Items of one page.
 pub const PAGE: i64 = 200;
 

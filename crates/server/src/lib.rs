@@ -8,6 +8,7 @@ mod assets;
 mod backtests;
 mod birthdays;
 pub mod card;
+pub mod catalogue;
 mod console;
 mod describe;
 mod drafts;

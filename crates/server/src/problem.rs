@@ -73,6 +73,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             RefusalCode::InsufficientPoints
             | RefusalCode::OutOfStock
+            | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired
             | RefusalCode::CoolingOff

@@ -21,6 +21,7 @@ mod read_statement;
 mod record;
 mod rotation;
 mod rows;
+mod search;
 mod sqlite;
 mod writer;
 
@@ -39,5 +40,6 @@ pub use publish::{Published, publish, publish_as, publish_changes, withdraw_vers
 pub use ram::RamStore;
 pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use rotation::{Rotated, begin_rotation, rotate};
+pub use search::{Found, SearchIndex, SearchText};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, create_private, rewind};
 pub use writer::{Store, id_generator, load_program, verify, write_records};

@@ -9,7 +9,7 @@ use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, TransactionKind};
 use guerdon_core::members::MemberRef;
 use guerdon_core::privacy::SealedProfile;
-use guerdon_core::redemption::{Order, OrderState};
+use guerdon_core::redemption::{Funds, Order, OrderState};
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::tiers::Standing;
 use guerdon_core::time::{Day, Timestamp};
@@ -239,12 +239,22 @@ impl Reader {
         before: Option<TransactionId>,
         limit: i64,
     ) -> Read<Vec<TransactionRow>> {
+        self.transactions_of(member, before, limit, "").await
+    }
+
+    async fn transactions_of(
+        &self,
+        member: MemberId,
+        before: Option<TransactionId>,
+        limit: i64,
+        narrowed: &str,
+    ) -> Read<Vec<TransactionRow>> {
         let Some((member, account)) = self.resolve(member).await? else { return Ok(Vec::new()) };
         let members: Vec<MemberId> = account.merged_from.into_iter().chain([member]).collect();
         let places: Vec<String> = (3..members.len() + 3).map(|place| format!("${place}")).collect();
         let sql = format!(
             "SELECT txn_id, member_id, kind, at, channel, reference, idempotency_key, receipt FROM txn
-             WHERE txn_id < $1 AND member_id IN ({}) ORDER BY txn_id DESC LIMIT $2",
+             WHERE txn_id < $1 AND member_id IN ({}) {narrowed} ORDER BY txn_id DESC LIMIT $2",
             places.join(", ")
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(before.map_or(i64::MAX, |id| id.0)).bind(limit);
@@ -289,7 +299,7 @@ impl Reader {
         let sql = format!(
             "SELECT {columns} FROM orders WHERE state = $1 {queued} AND order_id > $2 ORDER BY order_id LIMIT $3"
         );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(state as i64);
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(state as i64);
         let query = query.bind(after.map_or(0, |after| after.0)).bind(limit);
         let found = query.fetch_all(&self.pool).await.map_err(failed)?;
         found.iter().map(|row| rows::order(row).map_err(StoreError::Unusable)).collect()
@@ -300,7 +310,7 @@ impl Reader {
         let columns = rows::ORDER_COLUMNS;
         let sql =
             format!("SELECT {columns} FROM orders WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2");
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(at.as_millis()).bind(limit);
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(at.as_millis()).bind(limit);
         let found = query.fetch_all(&self.pool).await.map_err(failed)?;
         found.iter().map(|row| rows::order(row).map_err(StoreError::Unusable)).collect()
     }
@@ -310,6 +320,46 @@ impl Reader {
         let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");
         let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
+    }
+
+    /// The stock of some rewards, those that are unlimited left out.
+    pub async fn stock_of(&self, rewards: &[&str]) -> Read<BTreeMap<String, StockLevel>> {
+        if rewards.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let places: Vec<String> = (1..=rewards.len()).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id IN ({})",
+            places.join(", ")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = rewards.iter().fold(query, |query, reward| query.bind((*reward).to_owned()));
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
+    }
+
+    /// Units of each reward that were ordered, those that were given back left out. It reads all orders.
+    pub async fn ordered(&self) -> Read<BTreeMap<String, i64>> {
+        let given_back = OrderState::ALL.into_iter().filter(|state| state.funds() == Funds::Returned);
+        let given_back: Vec<String> = given_back.map(|state| (state as i64).to_string()).collect();
+        let sql = format!(
+            "SELECT reward_id, CAST(SUM(quantity) AS BIGINT) FROM orders WHERE state NOT IN ({}) GROUP BY reward_id",
+            given_back.join(", ")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await.map_err(failed)?;
+        let read = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.iter().map(|row| read(row).map_err(failed)).collect()
+    }
+
+    /// Redemptions before `before`, newest first, of a member and of all who were merged into the member: the transactions
+    /// that made their orders.
+    pub async fn redemptions(
+        &self,
+        member: MemberId,
+        before: Option<TransactionId>,
+        limit: i64,
+    ) -> Read<Vec<TransactionRow>> {
+        self.transactions_of(member, before, limit, &format!("AND kind = {}", TransactionKind::Redeem as i64)).await
     }
 
     /// What was taken out of the budgets of campaigns in windows that are open at a moment; 10,000 at most, of windows that

@@ -3,6 +3,7 @@
 mod act;
 mod activity;
 mod activity_kind;
+mod audience;
 mod buckets;
 mod budget;
 mod campaign;
@@ -28,6 +29,7 @@ pub(crate) use caps::validate as validate_caps;
 pub use act::Act;
 pub use activity::{Activity, ActivityLine, round_half_away};
 pub use activity_kind::{ActivityKind, CompiledActivityKind};
+pub use audience::{Audience, Onlooker};
 pub use buckets::{Buckets, Sum};
 pub use budget::{BudgetChange, BudgetKey, Budgets, Per, Spent};
 pub use campaign::{Arm, Campaign, CompiledCampaign, Release, Schedule};

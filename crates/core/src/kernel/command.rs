@@ -13,6 +13,7 @@ use crate::members::{MemberRef, Profile, RefKind};
 use crate::privacy::{Keyring, NONCE, PrivacyError, SEAL_RANDOM, SealedProfile};
 use crate::program::Program;
 use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
+use crate::rewards::Place;
 use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
 
 /// A member to be enrolled: sealed before it comes here, so that no personal value passes the kernel.
@@ -190,6 +191,8 @@ pub struct Command {
     pub dry_run: bool,
     /// Leave the receipt out of the entry: a replay that keeps no journal need not write it.
     pub unwritten: bool,
+    /// Where the member stands, for what is offered in some places only.
+    pub place: Place,
 }
 
 impl Command {
@@ -205,6 +208,7 @@ impl Command {
             action,
             dry_run: false,
             unwritten: false,
+            place: Place::default(),
         }
     }
 
@@ -221,6 +225,7 @@ impl Command {
             action,
             dry_run: false,
             unwritten: true,
+            place: Place::default(),
         }
     }
 
@@ -351,6 +356,17 @@ impl Command {
         if let Action::Redeem { risk, .. } = &mut self.action {
             *risk = score;
         }
+        Ok(self)
+    }
+
+    /// The same command given in a place. The place belongs to the request: the same key with another one is refused.
+    pub fn in_place(mut self, place: Place) -> Result<Self, Refusal> {
+        place.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        if place != Place::default() {
+            let place = serde_json::to_vec(&place).unwrap_or_default();
+            self.request_digest = Sha256::digest([self.request_digest.as_slice(), &place].concat()).into();
+        }
+        self.place = place;
         Ok(self)
     }
 
@@ -487,6 +503,7 @@ impl Command {
             action: Action::Tick,
             dry_run: self.dry_run,
             unwritten: self.unwritten,
+            place: self.place.clone(),
         }
     }
 

@@ -8,6 +8,7 @@ mod event;
 mod extension;
 mod finals;
 mod life;
+mod offers;
 mod orders;
 mod profile;
 mod receipt;

@@ -37,6 +37,7 @@ impl Draft<'_> {
             Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`"))
         })?;
         self.check_order()?;
+        self.check_offered(reward_id)?;
         let points = reward.price.saturating_mul(quantity);
         let (currency, spendable) = (reward.currency, self.spendable(reward.currency));
         if spendable < points {

@@ -26,6 +26,8 @@ pub enum RefusalCode {
     AlreadyEnrolled,
     /// No such reward.
     UnknownReward,
+    /// A reward that is not offered to the member, not there, or not at that moment.
+    RewardNotOffered,
     /// No such order.
     UnknownOrder,
     /// No such purchase of the member, or one whose returns are kept no longer.
@@ -86,6 +88,7 @@ impl RefusalCode {
             Self::UnknownMember => "unknown_member",
             Self::AlreadyEnrolled => "already_enrolled",
             Self::UnknownReward => "unknown_reward",
+            Self::RewardNotOffered => "reward_not_offered",
             Self::UnknownOrder => "unknown_order",
             Self::UnknownPurchase => "unknown_purchase",
             Self::IllegalOrderMove => "illegal_order_move",

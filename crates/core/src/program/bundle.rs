@@ -13,7 +13,7 @@ use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Ru
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::redemption::OrderPolicy;
-use crate::rewards::Reward;
+use crate::rewards::{Category, Named, Reward, RewardKind, validate_categories};
 use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
 
@@ -43,7 +43,7 @@ impl Text {
     }
 
     /// The text in all its languages.
-    pub(super) fn all(&self) -> impl Iterator<Item = &String> {
+    pub fn all(&self) -> impl Iterator<Item = &String> {
         let (one, many) = match self {
             Self::One(text) => (Some(text), None),
             Self::Many(texts) => (None, Some(texts.values())),
@@ -52,12 +52,15 @@ impl Text {
     }
 
     pub(crate) fn validate(&self, field: &str) -> Result<(), String> {
+        self.validate_within(field, limits::TEXT_CHARS)
+    }
+
+    /// The same with another limit of characters.
+    pub(crate) fn validate_within(&self, field: &str, limit: usize) -> Result<(), String> {
         match self {
-            Self::One(text) => limits::check_text(field, text, limits::TEXT_CHARS),
+            Self::One(text) => limits::check_text(field, text, limit),
             Self::Many(texts) if texts.is_empty() => Err(format!("`{field}` is empty")),
-            Self::Many(texts) => {
-                texts.values().try_for_each(|text| limits::check_text(field, text, limits::TEXT_CHARS))
-            }
+            Self::Many(texts) => texts.values().try_for_each(|text| limits::check_text(field, text, limit)),
         }
     }
 }
@@ -150,6 +153,9 @@ pub struct Bundle {
     /// Its tiers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<Tier>,
+    /// The categories of its catalogue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<Category>,
     /// Its rewards.
     #[serde(default)]
     pub rewards: Vec<Reward>,
@@ -185,6 +191,7 @@ impl Bundle {
             campaigns: all(documents, "campaign")?,
             templates: all(documents, "template")?,
             tiers: all(documents, "tier")?,
+            categories: all(documents, "category")?,
             rewards: all(documents, "reward")?,
         })
     }
@@ -210,6 +217,7 @@ impl Bundle {
         unique("reward", self.rewards.iter().map(|reward| reward.id.as_str()))?;
         unique("campaign", self.campaigns.iter().map(|campaign| campaign.id.as_str()))?;
         unique("tier", self.tiers.iter().map(|tier| tier.id.as_str()))?;
+        unique("category", self.categories.iter().map(|category| category.id.as_str()))?;
         unique("template", self.templates.iter().map(|template| template.id.as_str()))?;
         self.currencies.iter().try_for_each(Currency::validate)?;
         self.activities
@@ -222,7 +230,7 @@ impl Bundle {
         })?;
         self.validate_tiers()?;
         self.campaigns.iter().try_for_each(|campaign| self.validate_campaign(campaign))?;
-        self.rewards.iter().try_for_each(|reward| self.validate_reward(reward))?;
+        self.validate_catalogue()?;
         self.validate_caps()?;
         self.program.orders.validate().map_err(|problem| format!("program.orders: {problem}"))?;
         self.validate_rules()
@@ -326,6 +334,22 @@ impl Bundle {
         Err(format!("{what}: currency {} is not one of the program's", currency.0))
     }
 
+    /// Checks the categories and the rewards, and that what a reward names is there.
+    fn validate_catalogue(&self) -> Result<(), String> {
+        self.categories.iter().try_for_each(|one| check_id(&format!("category `{}`", one.id), &one.id))?;
+        validate_categories(&self.categories)?;
+        let named = Named {
+            categories: self.categories.iter().map(|category| category.id.as_str()).collect(),
+            tiers: self.tiers.iter().map(|tier| tier.id.as_str()).collect(),
+            zones: self.tiers.iter().flat_map(|tier| &tier.benefits.zones).map(String::as_str).collect(),
+            rewards: self.rewards.iter().map(|reward| (reward.id.as_str(), reward)).collect(),
+        };
+        self.rewards.iter().try_for_each(|reward| {
+            self.validate_reward(reward)?;
+            named.check(reward).map_err(|problem| format!("reward `{}`: {problem}", reward.id))
+        })
+    }
+
     fn validate_reward(&self, reward: &Reward) -> Result<(), String> {
         let what = format!("reward `{}`", reward.id);
         check_id(&what, &reward.id)?;
@@ -336,6 +360,9 @@ impl Bundle {
         if reward.stock.is_some_and(|stock| !(0..=limits::AMOUNT).contains(&stock)) {
             return Err(format!("{what}: stock must be 0 to {}", limits::AMOUNT));
         }
+        let of_reward = |problem| format!("{what}: {problem}");
+        reward.catalogue.validate().map_err(of_reward)?;
+        reward.kind.as_ref().map_or(Ok(()), RewardKind::validate).map_err(of_reward)?;
         self.check_currency(&what, reward.currency)?;
         match self.currencies.iter().find(|currency| currency.id == reward.currency && !currency.spendable) {
             Some(currency) => Err(format!("{what}: `{}` is tier value and cannot be spent", currency.code)),
@@ -363,6 +390,9 @@ impl Bundle {
         }
         for (position, tier) in self.tiers.iter().enumerate() {
             documents.push(document("tier", &tier.id, position, tier)?);
+        }
+        for (position, category) in self.categories.iter().enumerate() {
+            documents.push(document("category", &category.id, position, category)?);
         }
         for (position, reward) in self.rewards.iter().enumerate() {
             documents.push(document("reward", &reward.id, position, reward)?);

@@ -134,6 +134,10 @@ pub fn compare(kind: &str, id: &str, before: Option<&Value>, after: Option<&Valu
     match (before, after) {
         (None, None) => {}
         (None, Some(after)) => comparison.whole(Value::Null, after.clone(), appeared(kind, after)),
+        // What stood in a category is found without it.
+        (Some(before), None) if kind == "category" => {
+            comparison.whole(before.clone(), Value::Null, Verdict::Neutral);
+        }
         (Some(before), None) => comparison.whole(before.clone(), Value::Null, appeared(kind, before).of_end()),
         (Some(before), Some(after)) => comparison.fields("", before, after, takes_back(before) && takes_back(after)),
     }
@@ -173,6 +177,8 @@ enum Sense {
     Fields,
     /// What gives something to members: none is worst; with fields of its own where it is a part.
     Gives,
+    /// Saying it for the first time changes nothing; saying another thing does.
+    Said,
     /// It depends.
     Depends,
 }
@@ -206,6 +212,24 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("campaign", "release.stores") => Sense::Includes,
         ("reward", "price") => Sense::Less,
         ("reward", "stock") => Sense::Same,
+        ("reward", "kind" | "catalogue" | "catalogue.visible_to" | "catalogue.listed") => Sense::Fields,
+        ("reward", "kind.type") => Sense::Said,
+        ("reward", "kind.value" | "kind.days") => Sense::More,
+        ("reward", "kind.minimum") => Sense::Less,
+        ("reward", "kind.valid_days") => Sense::Limit,
+        ("reward", "kind.scope") => Sense::Narrows,
+        ("reward", "kind.variants") => Sense::Includes,
+        ("reward", "kind.weight_grams") => Sense::Same,
+        ("reward", "catalogue.description" | "catalogue.categories" | "catalogue.tags" | "catalogue.market_price") => {
+            Sense::Same
+        }
+        ("reward", "catalogue.zone" | "catalogue.visible_to.audience") => Sense::Narrows,
+        ("reward", "catalogue.visible_to.tiers" | "catalogue.visible_to.stores" | "catalogue.visible_to.channels") => {
+            Sense::Among
+        }
+        ("reward", "catalogue.listed.from") => Sense::Since,
+        ("reward", "catalogue.listed.to") => Sense::Until,
+        ("category", "parent") => Sense::Same,
         ("currency", "per_money_unit") => Sense::Less,
         ("currency", "expiry.after") => Sense::More,
         ("currency", "expiry" | "life.decay" | "life.shortfall") => Sense::Part,
@@ -242,7 +266,7 @@ fn appeared(kind: &str, document: &Value) -> Verdict {
         "activity" if has("schema") => Verdict::Unclear,
         "activity" => Verdict::Neutral,
         // It gives nothing by itself: its rules do.
-        "campaign" | "template" => Verdict::Neutral,
+        "campaign" | "template" | "category" => Verdict::Neutral,
         _ => Verdict::Unclear,
     }
 }
@@ -425,9 +449,12 @@ fn judge(sense: Sense, before: &Value, after: &Value) -> Verdict {
                 _ => Verdict::Unclear,
             }
         }
+        Sense::Said if before.is_null() => Verdict::Neutral,
         Sense::Gives if before.is_null() => Verdict::Better,
         Sense::Gives if after.is_null() => Verdict::Worse,
-        Sense::Narrows | Sense::Caps | Sense::Part | Sense::Fields | Sense::Gives | Sense::Depends => Verdict::Unclear,
+        Sense::Narrows | Sense::Caps | Sense::Part | Sense::Fields | Sense::Gives | Sense::Said | Sense::Depends => {
+            Verdict::Unclear
+        }
     }
 }
 

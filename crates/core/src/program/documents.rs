@@ -11,7 +11,7 @@ use super::position::{json_problem, toml_problem};
 use super::template::Template;
 use crate::earning::{ActivityKind, Campaign, Rule};
 use crate::limits;
-use crate::rewards::Reward;
+use crate::rewards::{Category, Reward};
 use crate::tiers::Tier;
 use crate::time::Timestamp;
 
@@ -35,7 +35,8 @@ pub struct Document {
 }
 
 /// The kinds of documents, in the order of a program file.
-pub const KINDS: [&str; 8] = ["program", "currency", "activity", "rule", "campaign", "tier", "template", "reward"];
+pub const KINDS: [&str; 9] =
+    ["program", "currency", "activity", "rule", "campaign", "tier", "template", "category", "reward"];
 
 /// A change of one document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,7 @@ pub fn typed(kind: &str, document: &Value) -> Result<Value, String> {
         "campaign" => same::<Campaign>,
         "template" => same::<Template>,
         "tier" => same::<Tier>,
+        "category" => same::<Category>,
         "reward" => same::<Reward>,
         _ => return Err(unknown_kind(kind)),
     };
@@ -97,6 +99,7 @@ pub fn parse_document(kind: &str, text: &str) -> Result<Value, String> {
         "campaign" => read::<Campaign>(text),
         "template" => read::<Template>(text),
         "tier" => read::<Tier>(text),
+        "category" => read::<Category>(text),
         "reward" => read::<Reward>(text),
         _ => Err(unknown_kind(kind)),
     }

@@ -14,10 +14,12 @@ use super::life::Life;
 use super::template::Template;
 use super::value::{POINT_VALUE, PointValue, ValueVersion};
 use super::versions::Versions;
-use crate::earning::{ActivityKind, Campaign, CompiledActivityKind, CompiledCampaign, CompiledRule, Per, Rule, Window};
+use crate::earning::{
+    ActivityKind, Audience, Campaign, CompiledActivityKind, CompiledCampaign, CompiledRule, Per, Rule, Window,
+};
 use crate::kernel::SPENDING;
 use crate::ledger::CurrencyId;
-use crate::rewards::Reward;
+use crate::rewards::{Category, CompiledReward, Reward};
 use crate::tiers::{CompiledTier, TIER_CHANGED, Tier, Tiers};
 use crate::time::{Calendar, Timestamp};
 
@@ -50,12 +52,12 @@ pub struct Snapshot {
     tracked: BTreeMap<String, Vec<Window>>,
     tracked_referred: BTreeMap<String, Vec<Window>>,
     by_day: BTreeSet<String>,
-    rewards: BTreeMap<String, Reward>,
+    categories: BTreeMap<String, Versions<Category>>,
     templates: BTreeMap<String, Versions<Template>>,
     pub(super) values: BTreeMap<CurrencyId, Vec<ValueVersion>>,
     all_settings: Versions<ProgramSettings>,
     all_currencies: BTreeMap<CurrencyId, Versions<Currency>>,
-    all_rewards: BTreeMap<String, Versions<Reward>>,
+    all_rewards: BTreeMap<String, Versions<Arc<CompiledReward>>>,
     documents: Arc<[Document]>,
     /// For which moment it was taken.
     as_of: Timestamp,
@@ -98,7 +100,8 @@ impl Program {
     pub fn from_documents(documents: &[Document]) -> Result<Self, String> {
         let mut all_settings = Versions::default();
         let mut all_currencies: BTreeMap<CurrencyId, Versions<Currency>> = BTreeMap::new();
-        let mut all_rewards: BTreeMap<String, Versions<Reward>> = BTreeMap::new();
+        let mut rewards: Vec<(&Document, Reward)> = Vec::new();
+        let mut categories: BTreeMap<String, Versions<Category>> = BTreeMap::new();
         let mut templates: BTreeMap<String, Versions<Template>> = BTreeMap::new();
         let mut values: BTreeMap<&str, Vec<ValueVersion>> = BTreeMap::new();
         let mut rules = Vec::new();
@@ -115,9 +118,10 @@ impl Program {
                     let currency: Currency = read(&what, &document.body)?;
                     all_currencies.entry(currency.id).or_default().add(version, from, Some(currency));
                 }
-                "reward" => {
-                    let reward = read::<Reward>(&what, &document.body)?;
-                    all_rewards.entry(document.id.clone()).or_default().add(version, from, active.then_some(reward));
+                "reward" => rewards.push((document, read::<Reward>(&what, &document.body)?)),
+                "category" => {
+                    let category = read::<Category>(&what, &document.body)?;
+                    categories.entry(document.id.clone()).or_default().add(version, from, active.then_some(category));
                 }
                 "template" => {
                     let template = read::<Template>(&what, &document.body)?;
@@ -160,19 +164,21 @@ impl Program {
         let rules = in_order(rules);
         campaigns.values_mut().for_each(|versions| versions.sort_by_key(|campaign| campaign.version));
         let money_digits = money_digits(&settings.money).ok_or("unknown money")?;
+        let calendar = Calendar::new(&settings.time_zone)?;
+        let all_rewards = compiled_rewards(rewards, &calendar)?;
         let program = Self(Arc::new(Snapshot {
-            calendar: Calendar::new(&settings.time_zone)?,
+            calendar,
             money_digits,
             tiers: Arc::new(tiers(levels, &all_currencies, money_digits)?),
             tier_changes_share: tier_changes_share(&rules, &campaigns, &all_settings),
             currencies: Vec::new(),
-            tracked: tracked(&rules, &campaigns, all_currencies.values().flat_map(Versions::all)),
+            tracked: tracked(&rules, &campaigns, &all_rewards, all_currencies.values().flat_map(Versions::all)),
             tracked_referred: by_kind(in_use(&rules).flat_map(|rule| rule.counted_referred())),
-            by_day: by_day(&rules, &campaigns),
+            by_day: by_day(&rules, &campaigns, &all_rewards),
             rules,
             campaigns,
             activity_kinds,
-            rewards: BTreeMap::new(),
+            categories,
             values: by_currency(values, &all_currencies),
             templates,
             settings,
@@ -191,8 +197,6 @@ impl Program {
         let mut snapshot = Snapshot::clone(&self.0);
         snapshot.settings = self.settings_at(at).clone();
         snapshot.currencies = self.currencies_at(at).cloned().collect();
-        let rewards = self.all_rewards.iter();
-        snapshot.rewards = rewards.filter_map(|(id, all)| Some((id.clone(), all.at(at)?.clone()))).collect();
         snapshot.as_of = at;
         Self(Arc::new(snapshot))
     }
@@ -225,6 +229,11 @@ impl Program {
 
     /// The reward of an id, as it is offered at `at`.
     pub fn reward_at(&self, id: &str, at: Timestamp) -> Option<&Reward> {
+        self.offered_at(id, at).map(|offered| &offered.reward)
+    }
+
+    /// The same with what it is offered by.
+    pub fn offered_at(&self, id: &str, at: Timestamp) -> Option<&Arc<CompiledReward>> {
         self.all_rewards.get(id)?.at(at)
     }
 
@@ -253,6 +262,7 @@ impl Program {
         let audience = |campaign: &Arc<CompiledCampaign>| campaign.active && campaign.asks_for(kind);
         self.rules.iter().any(|rule| rule.active && rule.asks_for(kind))
             || self.campaigns.values().flatten().any(audience)
+            || audiences(&self.all_rewards).any(|audience| audience.asks_for(kind))
     }
 
     /// Whether any rule listens to a kind of activity.
@@ -277,7 +287,7 @@ impl Program {
 
     /// The reward of an id, as it is shown.
     pub fn reward(&self, id: &str) -> Option<&Reward> {
-        self.rewards.get(id)
+        self.reward_at(id, self.as_of)
     }
 
     /// The template of an id that is shown.
@@ -287,7 +297,22 @@ impl Program {
 
     /// All rewards that are shown, by id.
     pub fn rewards(&self) -> impl Iterator<Item = &Reward> {
-        self.rewards.values()
+        self.offered().map(|offered| &offered.reward)
+    }
+
+    /// The same with what they are offered by.
+    pub fn offered(&self) -> impl Iterator<Item = &Arc<CompiledReward>> {
+        self.all_rewards.values().filter_map(|versions| versions.at(self.as_of))
+    }
+
+    /// All categories that are shown, by id.
+    pub fn categories(&self) -> impl Iterator<Item = &Category> {
+        self.categories.values().filter_map(|versions| versions.at(self.as_of))
+    }
+
+    /// The category of an id, as it is shown.
+    pub fn category(&self, id: &str) -> Option<&Category> {
+        self.categories.get(id)?.at(self.as_of)
     }
 
     /// The currency of a number, as it is shown.
@@ -356,14 +381,42 @@ fn in_order(mut rules: Vec<CompiledRule>) -> Vec<Arc<CompiledRule>> {
     rules
 }
 
+/// All versions of all rewards.
+fn compiled_rewards(
+    rewards: Vec<(&Document, Reward)>,
+    calendar: &Calendar,
+) -> Result<BTreeMap<String, Versions<Arc<CompiledReward>>>, String> {
+    let mut since: BTreeMap<&str, (i64, Timestamp)> = BTreeMap::new();
+    for (document, _) in &rewards {
+        let first = since.entry(&document.id).or_insert((document.version, document.effective_from));
+        *first = (*first).min((document.version, document.effective_from));
+    }
+    let mut all: BTreeMap<String, Versions<Arc<CompiledReward>>> = BTreeMap::new();
+    for (document, reward) in rewards {
+        let since = since.get(document.id.as_str()).map_or(document.effective_from, |(_, from)| *from);
+        let compiled = CompiledReward::compile(reward, calendar, since, document.position)
+            .map_err(|problem| format!("reward `{}` version {}: {problem}", document.id, document.version))?;
+        let content = (document.state == "active").then(|| Arc::new(compiled));
+        all.entry(document.id.clone()).or_default().add(document.version, document.effective_from, content);
+    }
+    Ok(all)
+}
+
+/// The audiences of all versions of all rewards.
+fn audiences(rewards: &BTreeMap<String, Versions<Arc<CompiledReward>>>) -> impl Iterator<Item = &Audience> {
+    rewards.values().flat_map(Versions::all).filter_map(|offered| offered.audience())
+}
+
 /// What the conditions of all versions, and extensions by spend, ask of histories: also of those that are to come, so that the counters are there.
 fn tracked<'a>(
     rules: &[Arc<CompiledRule>],
     campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+    rewards: &BTreeMap<String, Versions<Arc<CompiledReward>>>,
     mut currencies: impl Iterator<Item = &'a Currency>,
 ) -> BTreeMap<String, Vec<Window>> {
+    let of_rewards = audiences(rewards).flat_map(|audience| audience.counted());
     let audiences = campaigns.values().flatten().filter(|campaign| campaign.active);
-    let audiences = audiences.flat_map(|campaign| campaign.counted());
+    let audiences = audiences.flat_map(|campaign| campaign.counted()).chain(of_rewards);
     let extends = |currency: &Currency| currency.life.extension.iter().any(|extension| extension.spend.is_some());
     let spending = currencies.any(extends).then_some((SPENDING, Window::Month));
     by_kind(in_use(rules).flat_map(|rule| rule.counted()).chain(audiences).chain(spending))
@@ -385,9 +438,14 @@ fn by_kind<'a>(windows: impl Iterator<Item = (&'a str, Window)>) -> BTreeMap<Str
 }
 
 /// The kinds that the conditions of all versions ask for by days.
-fn by_day(rules: &[Arc<CompiledRule>], campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>) -> BTreeSet<String> {
+fn by_day(
+    rules: &[Arc<CompiledRule>],
+    campaigns: &BTreeMap<String, Vec<Arc<CompiledCampaign>>>,
+    rewards: &BTreeMap<String, Versions<Arc<CompiledReward>>>,
+) -> BTreeSet<String> {
+    let of_rewards = audiences(rewards).flat_map(|audience| audience.counted_by_day());
     let audiences = campaigns.values().flatten().filter(|campaign| campaign.active);
-    let audiences = audiences.flat_map(|campaign| campaign.counted_by_day());
+    let audiences = audiences.flat_map(|campaign| campaign.counted_by_day()).chain(of_rewards);
     let kinds = rules.iter().filter(|rule| rule.active).flat_map(|rule| rule.counted_by_day()).chain(audiences);
     kinds.map(str::to_owned).collect()
 }

@@ -1,9 +1,23 @@
 //! Rewards: what the catalogue offers, and the stock behind it.
 
+mod browse;
+mod catalogue;
+mod category;
+mod kind;
+mod visibility;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::CurrencyId;
 use crate::program::Text;
+
+pub use browse::{Cursor, Figures, Listing, Shelf, Sort, Wish};
+pub(crate) use catalogue::Named;
+pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
+pub use category::Category;
+pub(crate) use category::validate_categories;
+pub use kind::{Content, RewardKind, Variant};
+pub use visibility::{CompiledReward, Hidden, Place, Viewer};
 
 /// A reward as an operator writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +35,12 @@ pub struct Reward {
     /// Units to begin with. Left out: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<i64>,
+    /// What it is; left out: it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<RewardKind>,
+    /// How it stands in the catalogue.
+    #[serde(default, skip_serializing_if = "Catalogue::is_empty")]
+    pub catalogue: Catalogue,
 }
 
 fn first_currency() -> CurrencyId {
@@ -51,6 +71,12 @@ impl StockLevel {
     /// Units that can still be promised.
     pub fn free(&self) -> i64 {
         self.on_hand - self.reserved
+    }
+
+    /// Units that can still be promised, when they are a tenth or less of what there was: what may be called few.
+    pub fn few(&self) -> Option<i64> {
+        let free = self.free();
+        (free.saturating_mul(10) <= self.initial.saturating_add(self.restocked)).then_some(free)
     }
 
     /// This level after a change.

@@ -88,6 +88,7 @@ impl Loopback {
     ) -> Result<Self> {
         let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
         let state = AppState {
+            catalogue: Arc::default(),
             engine: engine.handle(),
             reader: Reader::open(folder).await?,
             directory: Arc::new(Directory::new(Some(KEY))),

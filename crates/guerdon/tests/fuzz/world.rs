@@ -54,6 +54,7 @@ impl World {
         let public_url = Some("http://localhost:8080".parse().unwrap());
         let Messages { post, mailbox } = mailbox();
         let state = AppState {
+            catalogue: Arc::default(),
             engine: engine.handle(),
             reader: runtime.block_on(Reader::open(folder.path())).unwrap(),
             directory: Arc::new(Directory::with_limits(Some(KEY), Limits::UNLIMITED)),

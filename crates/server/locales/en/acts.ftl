@@ -86,6 +86,7 @@ waits-for-another = Waits for another operator:
 waits-look = Look at the queue
 
 problem-insufficient_points = The account does not have so many points.
+problem-reward_not_offered = This reward is not offered to the member, or not there, or not now.
 problem-wallet_limit = The wallet would hold more points than is allowed.
 problem-invalid_amount = That is no possible number of points.
 problem-member_closed = This account is closed.

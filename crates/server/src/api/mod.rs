@@ -8,6 +8,7 @@ mod audit;
 mod backtests;
 mod campaigns;
 mod cards;
+mod catalogue;
 mod clients;
 mod configuration;
 mod currencies;
@@ -53,6 +54,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(tasks::router())
         .merge(tiers::router())
         .merge(rewards::router())
+        .merge(catalogue::router())
         .merge(currencies::router())
         .merge(orders::router())
         .merge(extensions::router())

@@ -8,6 +8,7 @@ use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
 use guerdon_core::kernel::Command;
 use guerdon_core::redemption::{Order, OrderMove, OrderState, Shipment};
+use guerdon_core::rewards::Place;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -53,6 +54,10 @@ struct OrderRequest {
     capture: bool,
     /// What a risk engine makes of it, 0 to 100: above the limits of the program it is reviewed first, or refused.
     risk_score: Option<i64>,
+    /// The store, for rewards that are offered in some stores only.
+    store: Option<String>,
+    /// The channel, for rewards that are offered through some channels only.
+    channel: Option<String>,
 }
 
 /// Create an order: set the points and the stock aside.
@@ -61,7 +66,7 @@ struct OrderRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
-        (status = 409, description = "`insufficient_points` or `out_of_stock`", body = Problem),
+        (status = 409, description = "`insufficient_points`, `out_of_stock` or `reward_not_offered`", body = Problem),
         (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
 async fn create(
     State(state): State<AppState>,
@@ -73,7 +78,8 @@ async fn create(
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let quantity = request.quantity.unwrap_or(1);
     let command = Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
-    let command = command.with_risk(request.risk_score)?;
+    let place = Place { store: request.store.clone(), channel: request.channel.clone() };
+    let command = command.with_risk(request.risk_score)?.in_place(place)?;
     receipt(state.engine.submit_one(command.by(actor.name())).await)
 }
 

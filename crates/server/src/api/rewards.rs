@@ -33,6 +33,6 @@ async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Js
         let shown: String = id.chars().take(64).collect();
         Problem::not_found("unknown_reward", format!("there is no reward `{shown}`"))
     })?;
-    let stock = state.reader.stock().await?;
+    let stock = state.reader.stock_of(&[id.as_str()]).await?;
     Ok(Json(RewardView::new(&program, reward, stock.get(&id))))
 }

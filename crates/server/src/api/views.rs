@@ -6,7 +6,7 @@ use guerdon_core::members::Profile;
 use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
 use guerdon_core::redemption::{Order, OrderMove, OrderStep, Shipment};
-use guerdon_core::rewards::{Reward, StockLevel};
+use guerdon_core::rewards::{Catalogue, Reward, RewardKind, StockLevel};
 use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
 use guerdon_store::read::{MemberRow, TransactionRow};
@@ -274,6 +274,14 @@ pub struct RewardView {
     /// Units that can still be ordered; left out: unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<i64>,
+    /// What it is, and what that needs; left out: it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    kind: Option<RewardKind>,
+    /// How it stands in the catalogue: description, categories, tags, market price, zone, for whom, where and when.
+    #[serde(skip_serializing_if = "Catalogue::is_empty")]
+    #[schema(value_type = Object)]
+    catalogue: Catalogue,
 }
 
 impl RewardView {
@@ -285,6 +293,8 @@ impl RewardView {
             price: reward.price,
             currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
             left: stock.map(StockLevel::free),
+            kind: reward.kind.clone(),
+            catalogue: reward.catalogue.clone(),
         }
     }
 }

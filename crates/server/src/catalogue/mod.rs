@@ -1,0 +1,140 @@
+//! The catalogue: rewards that are searched, browsed and suggested. What is offered is configuration, held in memory with an
+//! index that is made anew when it changes; stock and orders are read beside it.
+
+mod stand;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use guerdon_core::rewards::{Figures, StockLevel};
+use guerdon_store::StoreError;
+
+use crate::AppState;
+pub use stand::{Answer, Stand, Suggestions};
+
+/// For how long stock is taken as it was read, where rewards are narrowed and sorted by it. What a page shows of a reward is
+/// read anew.
+const FRESH: Duration = Duration::from_secs(1);
+/// From when on a page waits for stock to be read, instead of letting it be read for the next one.
+const STALE: Duration = Duration::from_secs(60);
+/// For how long orders are taken as they were counted: counting reads all of them.
+const COUNTED: Duration = Duration::from_secs(300);
+
+/// How much there is of a reward, as members are told: a number only where it is small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Availability {
+    /// There is enough.
+    Available,
+    /// A tenth or less of what there was.
+    Few(i64),
+    /// There is none.
+    SoldOut,
+}
+
+impl Availability {
+    /// From the stock; `None`: it is unlimited.
+    pub fn of(stock: Option<&StockLevel>) -> Self {
+        match stock {
+            Some(level) if level.free() <= 0 => Self::SoldOut,
+            Some(level) => level.few().map_or(Self::Available, Self::Few),
+            None => Self::Available,
+        }
+    }
+
+    /// The name used in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Few(_) => "few",
+            Self::SoldOut => "sold_out",
+        }
+    }
+
+    /// Units that can still be ordered, where they are few.
+    pub fn left(self) -> Option<i64> {
+        match self {
+            Self::Few(left) => Some(left),
+            _ => None,
+        }
+    }
+}
+
+/// The stand of the program in force, and what is known of stock and orders.
+#[derive(Default)]
+pub struct Desk {
+    stand: tokio::sync::Mutex<Option<Arc<Stand>>>,
+    known: Mutex<Option<Known>>,
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Known {
+    stand: Arc<Stand>,
+    figures: Arc<Figures>,
+    read_at: Instant,
+    ordered: Arc<BTreeMap<String, i64>>,
+    counted_at: Instant,
+}
+
+impl Desk {
+    /// The stand of the program in force. While one caller builds it, the others wait for it.
+    pub async fn stand(&self, state: &AppState) -> Result<Arc<Stand>, StoreError> {
+        let program = state.program();
+        let mut kept = self.stand.lock().await;
+        if let Some(stand) = kept.as_ref().filter(|stand| *stand.program == *program) {
+            return Ok(Arc::clone(stand));
+        }
+        let built = tokio::task::spawn_blocking(move || Stand::build(program)).await;
+        let stand = Arc::new(built.map_err(|error| StoreError::Unusable(error.to_string()))??);
+        *kept = Some(Arc::clone(&stand));
+        Ok(stand)
+    }
+
+    fn known(&self) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stock and orders of a stand's rows, a second old or so.
+    pub async fn figures(&self, state: &AppState, stand: &Arc<Stand>) -> Result<Arc<Figures>, StoreError> {
+        match self.known().filter(|known| Arc::ptr_eq(&known.stand, stand)) {
+            Some(known) if known.read_at.elapsed() < FRESH => Ok(known.figures),
+            Some(known) if known.read_at.elapsed() < STALE => {
+                let (state, stand) = (state.clone(), Arc::clone(stand));
+                tokio::spawn(async move {
+                    // Where another reads already there is nothing to do.
+                    let Ok(_reading) = state.catalogue.reading.try_lock() else { return };
+                    if let Err(error) = state.catalogue.read(&state, &stand).await {
+                        tracing::warn!(%error, "stock could not be read for the catalogue");
+                    }
+                });
+                Ok(known.figures)
+            }
+            _ => {
+                let _reading = self.reading.lock().await;
+                match self.known().filter(|known| Arc::ptr_eq(&known.stand, stand)) {
+                    Some(known) if known.read_at.elapsed() < STALE => Ok(known.figures),
+                    _ => self.read(state, stand).await,
+                }
+            }
+        }
+    }
+
+    async fn read(&self, state: &AppState, stand: &Arc<Stand>) -> Result<Arc<Figures>, StoreError> {
+        let stock: BTreeMap<String, StockLevel> = state.reader.stock().await?;
+        let (ordered, counted_at) = match self.known().filter(|known| known.counted_at.elapsed() < COUNTED) {
+            Some(known) => (known.ordered, known.counted_at),
+            None => (Arc::new(state.reader.ordered().await?), Instant::now()),
+        };
+        let figures = Arc::new(stand.shelf.figures(&stock, &ordered));
+        let known = Known {
+            stand: Arc::clone(stand),
+            figures: Arc::clone(&figures),
+            read_at: Instant::now(),
+            ordered,
+            counted_at,
+        };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        Ok(figures)
+    }
+}
