@@ -8,7 +8,7 @@ use crate::id::{MemberId, OrderId};
 use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, Transfer};
 use crate::planted::{self, Bug};
 use crate::redemption::{Order, OrderState};
-use crate::rewards::StockChange;
+use crate::rewards::{Occasion, Priced, Reward, StockChange};
 
 /// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
 const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -29,7 +29,7 @@ impl Draft<'_> {
             Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`"))
         })?;
         self.check_order()?;
-        let points = reward.price.saturating_mul(quantity);
+        let points = self.price_now(reward, quantity)?.points;
         let (currency, spendable) = (reward.currency, self.spendable(reward.currency));
         if spendable < points {
             let problem = format!("{points} points are needed, {spendable} are available");
@@ -67,6 +67,15 @@ impl Draft<'_> {
             updated_at: at,
         });
         Ok(())
+    }
+
+    /// What an order costs the member at the command's moment.
+    fn price_now(&self, reward: &Reward, quantity: i64) -> Result<Priced, Refusal> {
+        let at = self.command.at;
+        let level = self.program.tiers.at(at).level_of(&self.account.standing);
+        let tier = level.map(|level| level.tier.id.as_str());
+        let priced = self.program.price(reward, Occasion { at, tier, figures: None, quantity });
+        priced.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))
     }
 
     /// Captures or releases a held order.

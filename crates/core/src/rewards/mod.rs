@@ -1,4 +1,13 @@
-//! Rewards: what the catalogue offers, and the stock behind it.
+//! Rewards: what the catalogue offers, what it costs, and the stock behind it.
+
+mod price;
+mod price_check;
+mod pricing;
+
+pub use price::{Base, Cold, CurveStep, Demand, DemandStep, Figures, Offer, Price, Season, TierPrice};
+pub use pricing::{How, Occasion, Priced, Step};
+
+pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +22,8 @@ pub struct Reward {
     pub id: String,
     /// What people call it.
     pub name: Text,
-    /// Points for one unit.
-    pub price: i64,
+    /// What a unit costs.
+    pub price: Price,
     /// The currency of the price; 1, the first, when left out.
     #[serde(default = "first_currency")]
     pub currency: CurrencyId,

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use guerdon_core::rewards::Reward;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,7 +21,9 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Problem> {
     let stock = state.reader.stock().await?;
     let program = state.program();
-    Ok(Json(program.rewards().map(|reward| RewardView::new(&program, reward, stock.get(&reward.id))).collect()))
+    let now = state.engine.now();
+    let view = |reward: &Reward| RewardView::new(&program, reward, stock.get(&reward.id), now, None);
+    Ok(Json(program.rewards().map(view).collect()))
 }
 
 /// Get a reward.
@@ -34,5 +37,5 @@ async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Js
         Problem::not_found("unknown_reward", format!("there is no reward `{shown}`"))
     })?;
     let stock = state.reader.stock().await?;
-    Ok(Json(RewardView::new(&program, reward, stock.get(&id))))
+    Ok(Json(RewardView::new(&program, reward, stock.get(&id), state.engine.now(), None)))
 }
