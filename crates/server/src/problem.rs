@@ -87,6 +87,8 @@ impl From<Refusal> for Problem {
             | RefusalCode::ExtensionNotOffered
             | RefusalCode::NothingToExtend
             | RefusalCode::AlreadyReferred
+            | RefusalCode::QuoteExpired
+            | RefusalCode::QuoteAltered
             | RefusalCode::OrderNotCaptured => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -141,8 +141,8 @@ pub(super) fn decide(
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
-        Action::Redeem { reward_id, quantity, capture } => {
-            draft.redeem(reward_id, *quantity, *capture, loaded, OrderId(ids.next(now)))?;
+        Action::Redeem { reward_id, quantity, capture, terms } => {
+            draft.redeem((reward_id, *quantity, terms), *capture, loaded, OrderId(ids.next(now)))?;
         }
         Action::Capture(order) => draft.settle(*order, OrderState::Captured, loaded)?,
         Action::Release(order) => draft.settle(*order, OrderState::Released, loaded)?,

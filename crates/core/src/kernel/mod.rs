@@ -18,7 +18,7 @@ mod returns;
 mod tiers;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
-pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
+pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange, Terms, check_quantity};
 pub use decide::{Decision, NewMember, NewProfile};
 pub use event::Event;
 pub(crate) use extension::SPENDING;

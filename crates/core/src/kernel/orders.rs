@@ -1,6 +1,7 @@
 //! What a command does with an order: redeem, capture, release, refund.
 
 use super::batch::Loaded;
+use super::command::Terms;
 use super::decide::{Draft, check_active};
 use super::receipt::OrderReceipt;
 use super::refusal::{Refusal, RefusalCode};
@@ -8,7 +9,7 @@ use crate::id::{MemberId, OrderId};
 use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, Transfer};
 use crate::planted::{self, Bug};
 use crate::redemption::{Order, OrderState};
-use crate::rewards::{Occasion, Priced, Reward, StockChange};
+use crate::rewards::{Occasion, Priced, Promise, Reward, StockChange};
 
 /// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
 const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -17,8 +18,7 @@ impl Draft<'_> {
     /// Makes an order: sets points and stock aside, or spends them at once.
     pub(super) fn redeem(
         &mut self,
-        reward_id: &str,
-        quantity: i64,
+        (reward_id, quantity, terms): (&str, i64, &Terms),
         capture: bool,
         loaded: &Loaded,
         id: OrderId,
@@ -29,8 +29,8 @@ impl Draft<'_> {
             Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`"))
         })?;
         self.check_order()?;
-        let points = self.price_now(reward, quantity)?.points;
-        let (currency, spendable) = (reward.currency, self.spendable(reward.currency));
+        let Promise { unit, points, currency, .. } = self.price(reward, quantity, terms)?;
+        let spendable = self.spendable(currency);
         if spendable < points {
             let problem = format!("{points} points are needed, {spendable} are available");
             return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
@@ -66,16 +66,31 @@ impl Draft<'_> {
             created_at: at,
             updated_at: at,
         });
+        if let Some(order) = &mut self.receipt.order {
+            order.unit_price = (unit.checked_mul(quantity) != Some(points)).then_some(unit);
+            order.quoted = matches!(terms, Terms::Quoted(_));
+        }
         Ok(())
     }
 
-    /// What an order costs the member at the command's moment.
-    fn price_now(&self, reward: &Reward, quantity: i64) -> Result<Priced, Refusal> {
+    /// What an order costs: as a quote promises that holds yet, or at the command's moment.
+    fn price(&self, reward: &Reward, quantity: i64, terms: &Terms) -> Result<Promise, Refusal> {
         let at = self.command.at;
-        let level = self.program.tiers.at(at).level_of(&self.account.standing);
-        let tier = level.map(|level| level.tier.id.as_str());
-        let priced = self.program.price(reward, Occasion { at, tier, figures: None, quantity });
-        priced.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))
+        match terms {
+            Terms::Quoted(promise) if at < promise.expires_at => Ok(*promise),
+            Terms::Quoted(Promise { expires_at, .. }) => {
+                let problem = format!("the quote was good until {expires_at}; it is {at}");
+                Err(Refusal::new(RefusalCode::QuoteExpired, problem))
+            }
+            Terms::Now(figures) => {
+                let tier = self.program.tiers.at(at).level_of(&self.account.standing);
+                let tier = tier.map(|level| level.tier.id.as_str());
+                let priced = self.program.price(reward, Occasion { at, tier, figures: *figures, quantity });
+                let Priced { unit, points, .. } =
+                    priced.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
+                Ok(Promise { unit, points, currency: reward.currency, expires_at: at })
+            }
+        }
     }
 
     /// Captures or releases a held order.
@@ -107,6 +122,8 @@ impl Draft<'_> {
             points: order.points,
             currency: order.currency,
             state: order.state,
+            unit_price: None,
+            quoted: false,
         });
         self.orders.push(order);
     }

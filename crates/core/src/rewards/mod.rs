@@ -3,9 +3,11 @@
 mod price;
 mod price_check;
 mod pricing;
+mod quote;
 
 pub use price::{Base, Cold, CurveStep, Demand, DemandStep, Figures, Offer, Price, Season, TierPrice};
 pub use pricing::{How, Occasion, Priced, Step};
+pub use quote::{Opened, Promise, Quote};
 
 pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};
 
