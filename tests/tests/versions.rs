@@ -52,7 +52,7 @@ fn withdraw(store: &mut dyn Store, brought: &[Brought], now: Timestamp) -> Resul
 
 fn prices(store: &mut dyn Store, moments: [Timestamp; 2]) -> [Option<i64>; 2] {
     let program = load_program(store).unwrap();
-    moments.map(|moment| program.reward_at(TEA, moment).map(|reward| reward.price))
+    moments.map(|moment| program.reward_at(TEA, moment).and_then(|reward| reward.price.as_fixed()))
 }
 
 fn versions(store: &mut dyn Store) -> Vec<Document> {
@@ -152,7 +152,7 @@ fn what_is_published_while_the_engine_runs_holds_from_its_moment_on<B: Backend>(
     let shown = |offset_of: Timestamp| {
         let machine = handle.now();
         handle.set_clock_offset(offset_of.as_millis() - machine.as_millis());
-        let price = handle.program().reward(TEA).map(|reward| reward.price);
+        let price = handle.program().reward(TEA).and_then(|reward| reward.price.as_fixed());
         handle.set_clock_offset(0);
         price
     };

@@ -48,6 +48,26 @@ pub const WALLET_POINTS: i64 = 1_000_000_000_000_000;
 pub const POINT_VALUE: i64 = 1_000_000;
 /// Units in one order.
 pub const ORDER_QUANTITY: i64 = 1_000;
+/// Seasons, offers, steps of demand or of the curve of one price.
+pub const PRICE_PARTS: usize = 32;
+/// Per cent that come on top of what a reward costs the program, at the most.
+pub const MARGIN_PERCENT: i64 = 1_000;
+/// Per cent of the price before that a season leaves of it or makes of it: from, to.
+pub const SEASON_PERCENT: [i64; 2] = [10, 300];
+/// Per cent that demand puts on top of a price at the most.
+pub const DEMAND_PERCENT: i64 = 15;
+/// Per cent of the price without them that discounts leave at the least.
+pub const DISCOUNT_PERCENT: i64 = 10;
+/// Orders or views of an hour of which a step of demand can speak.
+pub const DEMAND_COUNT: i64 = 100_000;
+/// Days without an order after which a price may fall, at the most.
+pub const COLD_DAYS: i32 = 3_650;
+/// Per cent of a later point that a point of the curve is worth at the most.
+pub const CURVE_PERCENT: i64 = 1_000;
+/// Characters of the token of a quote.
+pub const QUOTE_CHARS: usize = 512;
+/// How long a quote holds, in milliseconds (10 minutes).
+pub const QUOTE_MS: i64 = 10 * 60 * 1000;
 /// Kinds of activity that an account keeps a history of.
 pub const ACTIVITY_KINDS: usize = 64;
 /// Counters of one account: for caps, and for what conditions ask of the history.

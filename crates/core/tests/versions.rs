@@ -96,7 +96,7 @@ fn a_scheduled_version_of_every_kind_holds_from_its_moment_on() {
     let points = CurrencyId(1);
     assert_eq!(program.expires_at(points, before), Timestamp::NEVER);
     assert_eq!(program.expires_at(points, from), at("2027-03-01T00:00:00Z"));
-    let price = |id, moment| program.reward_at(id, moment).map(|reward| reward.price);
+    let price = |id, moment| program.reward_at(id, moment).map(|reward| reward.price.as_fixed().unwrap());
     assert_eq!((price("cup", before), price("cup", from)), (Some(10), Some(20)));
     assert_eq!((price("mug", before), price("mug", from)), (None, Some(5)));
     let redeem = Command::redeem(MemberId(1), "r", before, "mug", 1, true).unwrap();

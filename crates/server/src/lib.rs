@@ -10,6 +10,7 @@ mod birthdays;
 pub mod card;
 pub mod catalogue;
 mod console;
+mod demand;
 mod describe;
 mod drafts;
 pub mod edge;
@@ -32,6 +33,7 @@ mod state;
 mod statement;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
+pub use demand::Demand;
 pub use identity::access::{Needs, Routes};
 pub use identity::directory::Directory;
 pub use identity::people::People;

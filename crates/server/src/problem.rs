@@ -8,6 +8,8 @@ use guerdon_store::{CommandError, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::quotes::QuoteView;
+
 /// A problem as answered: `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
@@ -22,6 +24,9 @@ pub struct Problem {
     pub code: String,
     /// What was wrong, and what would be right.
     pub detail: String,
+    /// Where a quote is not good any more: the price now, promised anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Box<QuoteView>>,
     /// After how many seconds to try again; answered as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
@@ -36,6 +41,7 @@ impl Problem {
             status: status.as_u16(),
             code: code.to_owned(),
             detail: detail.into(),
+            quote: None,
             retry_after: None,
         }
     }
@@ -91,6 +97,8 @@ impl From<Refusal> for Problem {
             | RefusalCode::ExtensionNotOffered
             | RefusalCode::NothingToExtend
             | RefusalCode::AlreadyReferred
+            | RefusalCode::QuoteExpired
+            | RefusalCode::QuoteAltered
             | RefusalCode::IllegalOrderMove => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };

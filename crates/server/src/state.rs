@@ -11,6 +11,7 @@ use guerdon_store::read::{MemberRow, Reader};
 use guerdon_store::{EngineHandle, StoreError};
 
 use crate::catalogue::Desk;
+use crate::demand::Demand;
 use crate::identity::directory::Directory;
 use crate::identity::people::People;
 use crate::identity::sso::SingleSignOn;
@@ -39,6 +40,8 @@ pub struct AppState {
     pub outbound: Outbound,
     /// What the catalogue is searched and browsed by.
     pub catalogue: Arc<Desk>,
+    /// What the demand for rewards is.
+    pub demand: Arc<Demand>,
 }
 
 impl AppState {

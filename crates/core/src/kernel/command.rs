@@ -13,7 +13,7 @@ use crate::members::{MemberRef, Profile, RefKind};
 use crate::privacy::{Keyring, NONCE, PrivacyError, SEAL_RANDOM, SealedProfile};
 use crate::program::Program;
 use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
-use crate::rewards::Place;
+use crate::rewards::{DemandFigures, Opened, Place, Promise, Quote};
 use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
 
 /// A member to be enrolled: sealed before it comes here, so that no personal value passes the kernel.
@@ -109,6 +109,15 @@ pub struct OrderChange {
     pub shipment: Option<Shipment>,
 }
 
+/// At which price an order is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Terms {
+    /// At that of the command's moment, by the demand that the caller has looked at; `None`: demand changes nothing.
+    Now(Option<DemandFigures>),
+    /// At that which a quote promises to the command's member for the reward and the quantity.
+    Quoted(Promise),
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -118,7 +127,8 @@ pub enum Action {
     ChangeProfile(Box<ProfileChange>),
     /// Record an activity.
     Record(Box<PreparedActivity>),
-    /// Record an activity that the program does not take as it is now: refused, unless its key was used for it before.
+    /// Do what cannot be done as things are now, such as recording an activity that the program does not take: refused, unless
+    /// the key was used for it before.
     Unfit(Box<Refusal>),
     /// Create an order: set points and stock aside; `capture` spends them at once.
     Redeem {
@@ -130,6 +140,8 @@ pub enum Action {
         capture: bool,
         /// What a risk engine makes of it, 0 to 100.
         risk: Option<i64>,
+        /// At which price.
+        terms: Terms,
     },
     /// Move an order on.
     Move(Box<OrderChange>),
@@ -341,12 +353,36 @@ impl Command {
         capture: bool,
     ) -> Result<Self, Refusal> {
         check_key(key)?;
-        if !(1..=limits::ORDER_QUANTITY).contains(&quantity) {
-            let problem = format!("`quantity` must be 1 to {}, not {quantity}", limits::ORDER_QUANTITY);
-            return Err(Refusal::new(RefusalCode::InvalidAmount, problem));
-        }
+        check_quantity(quantity)?;
         let request = ("redeem", reward_id, quantity, capture);
-        let action = Action::Redeem { reward_id: reward_id.to_owned(), quantity, capture, risk: None };
+        let (reward_id, terms) = (reward_id.to_owned(), Terms::Now(None));
+        let action = Action::Redeem { reward_id, quantity, capture, risk: None, terms };
+        Ok(Self::new(member_id, key, at, action, &request))
+    }
+
+    /// The same redemption by the demand for the reward, which is no part of the request: it is another for a retry.
+    pub fn by_demand(mut self, figures: Option<DemandFigures>) -> Self {
+        if let Action::Redeem { terms: terms @ Terms::Now(_), .. } = &mut self.action {
+            *terms = Terms::Now(figures);
+        }
+        self
+    }
+
+    /// Redeems what a quote is for, at the price that it promises. One that was altered is refused when it is decided, and
+    /// one that is over as well: a repeated request is answered as it was.
+    pub fn redeem_at(opened: &Opened, token: &str, key: &str, at: Timestamp, capture: bool) -> Result<Self, Refusal> {
+        check_key(key)?;
+        let request = ("redeem at quote", token, capture);
+        let Quote { member_id, reward_id, quantity, promise } = opened.claimed().clone();
+        let action = match opened {
+            Opened::Genuine(_) => {
+                Action::Redeem { reward_id, quantity, capture, risk: None, terms: Terms::Quoted(promise) }
+            }
+            Opened::Altered(_) => {
+                let problem = "`quote` is not as it was answered; ask for a new one";
+                Action::Unfit(Box::new(Refusal::new(RefusalCode::QuoteAltered, problem)))
+            }
+        };
         Ok(Self::new(member_id, key, at, action, &request))
     }
 
@@ -613,6 +649,15 @@ fn prepared(
 /// An activity as it is kept.
 fn body(activity: &Activity) -> Result<String, Refusal> {
     serde_json::to_string(activity).map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))
+}
+
+/// Checks how many units one order may be for.
+pub fn check_quantity(quantity: i64) -> Result<(), Refusal> {
+    if (1..=limits::ORDER_QUANTITY).contains(&quantity) {
+        return Ok(());
+    }
+    let problem = format!("`quantity` must be 1 to {}, not {quantity}", limits::ORDER_QUANTITY);
+    Err(Refusal::new(RefusalCode::InvalidAmount, problem))
 }
 
 fn check_reason(reason: &str) -> Result<(), Refusal> {

@@ -142,8 +142,8 @@ pub(super) fn decide(
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
-        Action::Redeem { reward_id, quantity, capture, risk } => {
-            let wanted = Wanted { reward_id, quantity: *quantity, capture: *capture, risk: *risk };
+        Action::Redeem { reward_id, quantity, capture, risk, terms } => {
+            let wanted = Wanted { reward_id, quantity: *quantity, capture: *capture, risk: *risk, terms };
             draft.redeem(wanted, loaded, OrderId(ids.next(now)))?;
         }
         Action::Move(change) => draft.move_order(change, loaded)?,
@@ -190,7 +190,7 @@ fn needs_active(action: &Action) -> bool {
 }
 
 /// Refuses what only an active account does.
-pub(super) fn check_active(member: MemberId, status: AccountStatus) -> Result<(), Refusal> {
+pub fn check_active(member: MemberId, status: AccountStatus) -> Result<(), Refusal> {
     let (code, problem) = match status {
         AccountStatus::Active => return Ok(()),
         AccountStatus::Closed { at } => (RefusalCode::MemberClosed, format!("the account of {member} was closed {at}")),

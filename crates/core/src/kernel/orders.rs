@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::batch::Loaded;
-use super::command::OrderChange;
+use super::command::{OrderChange, Terms};
 use super::decide::{Draft, check_active};
 use super::receipt::OrderReceipt;
 use super::refusal::{Refusal, RefusalCode};
@@ -11,7 +11,7 @@ use crate::id::OrderId;
 use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
 use crate::planted::{self, Bug};
 use crate::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, OrderStep, Verdict};
-use crate::rewards::StockChange;
+use crate::rewards::{Occasion, Priced, Promise, Reward, StockChange};
 use crate::time::Timestamp;
 
 /// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
@@ -25,6 +25,8 @@ pub(super) struct Wanted<'a> {
     pub(super) capture: bool,
     /// What a risk engine makes of it.
     pub(super) risk: Option<i64>,
+    /// At which price.
+    pub(super) terms: &'a Terms,
 }
 
 impl Draft<'_> {
@@ -38,8 +40,8 @@ impl Draft<'_> {
         })?;
         self.check_order()?;
         self.check_offered(reward_id)?;
-        let points = reward.price.saturating_mul(quantity);
-        let (currency, spendable) = (reward.currency, self.spendable(reward.currency));
+        let Promise { unit, points, currency, .. } = self.price(reward, quantity, wanted.terms)?;
+        let spendable = self.spendable(currency);
         if spendable < points {
             let problem = format!("{points} points are needed, {spendable} are available");
             return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
@@ -69,7 +71,31 @@ impl Draft<'_> {
         order.details.cooling_until = cooling_until;
         states.into_iter().for_each(|state| self.note(&mut order, state, None));
         self.set_order(order);
+        if let Some(order) = &mut self.receipt.order {
+            order.unit_price = (unit.checked_mul(quantity) != Some(points)).then_some(unit);
+            order.quoted = matches!(wanted.terms, Terms::Quoted(_));
+        }
         Ok(())
+    }
+
+    /// What an order costs: as a quote promises that holds yet, or at the command's moment.
+    fn price(&self, reward: &Reward, quantity: i64, terms: &Terms) -> Result<Promise, Refusal> {
+        let at = self.command.at;
+        match terms {
+            Terms::Quoted(promise) if at < promise.expires_at => Ok(*promise),
+            Terms::Quoted(Promise { expires_at, .. }) => {
+                let problem = format!("the quote was good until {expires_at}; it is {at}");
+                Err(Refusal::new(RefusalCode::QuoteExpired, problem))
+            }
+            Terms::Now(figures) => {
+                let tier = self.program.tiers.at(at).level_of(&self.account.standing);
+                let tier = tier.map(|level| level.tier.id.as_str());
+                let priced = self.program.price(reward, Occasion { at, tier, figures: *figures, quantity });
+                let Priced { unit, points, .. } =
+                    priced.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
+                Ok(Promise { unit, points, currency: reward.currency, expires_at: at })
+            }
+        }
     }
 
     /// The states that a new order comes to at once, and until when it may be called off.
@@ -241,6 +267,8 @@ impl Draft<'_> {
             points: order.points,
             currency: order.currency,
             state: order.state,
+            unit_price: None,
+            quoted: false,
         });
         self.orders.push(order);
     }

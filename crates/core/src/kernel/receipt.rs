@@ -41,6 +41,12 @@ pub struct OrderReceipt {
     pub currency: CurrencyId,
     /// Where it stands now.
     pub state: OrderState,
+    /// Points for one unit, where the order costs less than its units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_price: Option<i64>,
+    /// Whether it was made at the price of a quote.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quoted: bool,
 }
 
 /// What whoever referred the member got by the same command, or lost; on the receipt of the member.

@@ -70,6 +70,10 @@ pub enum RefusalCode {
     ExtensionNotOffered,
     /// No points would live longer.
     NothingToExtend,
+    /// The quote was good until a moment that has passed.
+    QuoteExpired,
+    /// The quote is not as the program has made it.
+    QuoteAltered,
     /// The keys of personal data cannot be used at the moment.
     KeysUnavailable,
 }
@@ -110,6 +114,8 @@ impl RefusalCode {
             Self::AlreadyReferred => "already_referred",
             Self::ExtensionNotOffered => "extension_not_offered",
             Self::NothingToExtend => "nothing_to_extend",
+            Self::QuoteExpired => "quote_expired",
+            Self::QuoteAltered => "quote_altered",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }

@@ -1,7 +1,7 @@
 //! Replays what was recorded by the very same decisions, over accounts in RAM and without a journal: for backtests.
 
 use super::batch::Loaded;
-use super::command::{Action, Command};
+use super::command::{Action, Command, Terms};
 use super::decide::{Decision, Draft, decide, unknown_member};
 use super::refusal::Refusal;
 use crate::id::{IdGenerator, MemberId, TransactionId};
@@ -42,7 +42,8 @@ pub(crate) fn replay_order(
     loaded: &Loaded,
     ids: &mut IdGenerator,
 ) -> Result<(Decision, Vec<Portion>), Refusal> {
-    let action = Action::Redeem { reward_id: String::new(), quantity: 1, capture: false, risk: None };
+    let (reward_id, terms) = (String::new(), Terms::Now(None));
+    let action = Action::Redeem { reward_id, quantity: 1, capture: false, risk: None, terms };
     let command = Command::replayed(member, at, action);
     let account = loaded.accounts.get(&member).ok_or_else(|| unknown_member(member))?.clone();
     let mut draft = Draft::new(program, &command, account, TransactionId(ids.next(at)));

@@ -201,13 +201,23 @@ impl Keyring {
         self.hmac(&purpose, &Sha256::digest(bytes).into())
     }
 
+    /// Whether something is the [`Keyring::digest`] of `bytes`; it takes as long however much of it fits.
+    pub fn is_digest(&self, purpose: &str, bytes: &[u8], digest: &[u8; 32]) -> bool {
+        let purpose = Sha256::digest(purpose.as_bytes());
+        self.keyed_by(&purpose, &Sha256::digest(bytes).into()).verify(digest.into()).is_ok()
+    }
+
     /// The key that signs membership cards.
     pub fn card_key(&self) -> &SigningKey {
         &self.card_key
     }
 
     fn hmac(&self, first: &[u8], second: &[u8; 32]) -> [u8; 32] {
-        self.index.clone().chain_update(first).chain_update(second).finalize().into_bytes().into()
+        self.keyed_by(first, second).finalize().into_bytes().into()
+    }
+
+    fn keyed_by(&self, first: &[u8], second: &[u8; 32]) -> Hmac<Sha256> {
+        self.index.clone().chain_update(first).chain_update(second)
     }
 }
 

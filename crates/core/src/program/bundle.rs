@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::documents::{Document, is_json};
@@ -13,7 +14,7 @@ use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Ru
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::redemption::OrderPolicy;
-use crate::rewards::{Category, Named, Reward, RewardKind, validate_categories};
+use crate::rewards::{Category, Named, PriceSurroundings, Reward, RewardKind, check_margin, validate_categories};
 use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
 
@@ -86,6 +87,9 @@ pub struct ProgramSettings {
     /// How orders are reviewed, and when they end by themselves.
     #[serde(default, skip_serializing_if = "OrderPolicy::is_empty")]
     pub orders: OrderPolicy,
+    /// Per cent that come on top of what a reward costs the program, where its price says no `margin` of its own.
+    #[serde(default, skip_serializing_if = "Decimal::is_zero")]
+    pub reward_margin: Decimal,
 }
 
 fn yes() -> bool {
@@ -208,6 +212,7 @@ impl Bundle {
         if !(0..=36_500).contains(&program.backdating_days) {
             return Err("program.backdating_days must be 0 to 36500".to_owned());
         }
+        check_margin("program.reward_margin", program.reward_margin)?;
         if self.currencies.is_empty() {
             return Err("a program needs at least one currency".to_owned());
         }
@@ -354,9 +359,6 @@ impl Bundle {
         let what = format!("reward `{}`", reward.id);
         check_id(&what, &reward.id)?;
         reward.name.validate(&what)?;
-        if !(1..=limits::AMOUNT).contains(&reward.price) {
-            return Err(format!("{what}: price must be 1 to {}", limits::AMOUNT));
-        }
         if reward.stock.is_some_and(|stock| !(0..=limits::AMOUNT).contains(&stock)) {
             return Err(format!("{what}: stock must be 0 to {}", limits::AMOUNT));
         }
@@ -364,10 +366,26 @@ impl Bundle {
         reward.catalogue.validate().map_err(of_reward)?;
         reward.kind.as_ref().map_or(Ok(()), RewardKind::validate).map_err(of_reward)?;
         self.check_currency(&what, reward.currency)?;
-        match self.currencies.iter().find(|currency| currency.id == reward.currency && !currency.spendable) {
-            Some(currency) => Err(format!("{what}: `{}` is tier value and cannot be spent", currency.code)),
-            None => Ok(()),
+        let spent = self.currencies.iter().find(|currency| currency.id == reward.currency);
+        if let Some(currency) = spent.filter(|currency| !currency.spendable) {
+            return Err(format!("{what}: `{}` is tier value and cannot be spent", currency.code));
         }
+        self.validate_price(reward).map_err(|problem| format!("{what}: {problem}"))
+    }
+
+    fn validate_price(&self, reward: &Reward) -> Result<(), String> {
+        let one = Decimal::ONE;
+        let currency = self.currencies.iter().find(|currency| currency.id == reward.currency);
+        let most_per_money = currency.map_or(Some(one), |currency| match &currency.floating {
+            Some(bounds) => one.checked_div(bounds.least),
+            None => Some(Decimal::from(currency.per_money_unit)),
+        });
+        reward.price.validate(&PriceSurroundings {
+            tiers: self.tiers.iter().map(|tier| tier.id.as_str()).collect(),
+            money_digits: money_digits(&self.program.money).unwrap_or_default(),
+            margin: self.program.reward_margin,
+            most_per_money: most_per_money.unwrap_or(Decimal::MAX),
+        })
     }
 
     /// The bundle as documents of version 0 that are still to be numbered, in the order of the file.

@@ -2,6 +2,7 @@
 //! longer life, a lower price and fewer limits are better. What cannot be judged, such as another condition, counts as
 //! adverse: nobody is to find out at a till that a change was one for the worse after all.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -179,6 +180,15 @@ enum Sense {
     Gives,
     /// Saying it for the first time changes nothing; saying another thing does.
     Said,
+    /// A smaller number is better; none stands for what another document or another field says.
+    LessIfSaid,
+    /// A price: a number, or a table of its parts.
+    Price,
+    /// Percentages by when they hold or what reaches them: more per cent are worse, more than `none` is nothing good.
+    Factors {
+        /// The percentage at which nothing changes.
+        none: i64,
+    },
     /// It depends.
     Depends,
 }
@@ -210,7 +220,19 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("campaign", "release") => Sense::Part,
         ("campaign", "release.percent") => Sense::More,
         ("campaign", "release.stores") => Sense::Includes,
-        ("reward", "price") => Sense::Less,
+        ("reward", "price") => Sense::Price,
+        ("reward", "price.points" | "price.cost" | "price.margin") => Sense::LessIfSaid,
+        ("reward", "price.tiers") => Sense::Fields,
+        ("reward", "price.cold" | "price.curve") => Sense::Gives,
+        ("reward", "price.seasons" | "price.offers") => Sense::Factors { none: 100 },
+        ("reward", "price.demand") => Sense::Part,
+        ("reward", "price.demand.steps") => Sense::Factors { none: 0 },
+        ("reward", "price.demand.ceiling" | "price.cold.days" | "price.cold.percent") => Sense::Less,
+        ("reward", field) if field.starts_with("price.tiers.") => match field.matches('.').count() {
+            // The price of a tier, and the number in it.
+            2 => Sense::Gives,
+            _ => Sense::LessIfSaid,
+        },
         ("reward", "stock") => Sense::Same,
         ("reward", "kind" | "catalogue" | "catalogue.visible_to" | "catalogue.listed") => Sense::Fields,
         ("reward", "kind.type") => Sense::Said,
@@ -247,6 +269,7 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("program", "orders.review.above_risk" | "orders.review.refuse_above_risk") => Sense::Limit,
         ("program", "orders.expire_after_hours") => Sense::Limit,
         ("program", "orders.complete_after_hours") => Sense::Same,
+        ("program", "reward_margin") => Sense::Less,
         ("tier", "benefits" | "review") => Sense::Part,
         ("tier", "benefits.early_access_hours" | "review.grace_days") => Sense::More,
         ("tier", "benefits.zones") => Sense::Includes,
@@ -326,6 +349,9 @@ impl Comparison<'_> {
                 return self.fields(&field, &before, &after, reversed);
             }
             Sense::Caps => return self.caps(&field, &before, &after),
+            Sense::Price if before.is_number() && after.is_number() => judge(Sense::Less, &before, &after),
+            Sense::Price => return self.fields(&field, &price_table(before), &price_table(after), reversed),
+            Sense::Factors { none } => return self.factors(&field, &before, &after, Decimal::from(none)),
             sense => judge(sense, &before, &after),
         };
         self.found(field, before, after, if reversed { verdict.reversed() } else { verdict });
@@ -347,6 +373,30 @@ impl Comparison<'_> {
         self.found(field, before, after, verdict);
     }
 
+    /// Percentages are told apart by everything else that their parts say. All apply that hold, so that each one that is
+    /// added or taken away can be judged by itself.
+    fn factors(&mut self, field: &str, before: &Value, after: &Value, none: Decimal) {
+        let (before, after) = (factors_of(before), factors_of(after));
+        let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for name in names {
+            let of = |factors: &BTreeMap<String, Vec<Value>>| factors.get(name).cloned().unwrap_or_default();
+            let (was, is) = (of(&before), of(&after));
+            let path = format!("{field}[{name}]");
+            let dear = |one: &Value| number(one).is_none_or(|percent| percent > none);
+            let by = |better: bool| if better { Verdict::Better } else { Verdict::Worse };
+            match (was.as_slice(), is.as_slice()) {
+                (was, is) if was == is => {}
+                ([was], [is]) if same_number(was, is) => {}
+                ([], [is]) => self.found(path, Value::Null, is.clone(), by(!dear(is))),
+                ([was], []) => self.found(path, was.clone(), Value::Null, by(dear(was))),
+                ([was], [is]) => self.found(path, was.clone(), is.clone(), judge(Sense::Less, was, is)),
+                (was, is) => {
+                    self.found(path, Value::from(was.to_vec()), Value::from(is.to_vec()), Verdict::Unclear);
+                }
+            }
+        }
+    }
+
     /// Caps are told apart by what they count, and compared limit by limit.
     fn caps(&mut self, field: &str, before: &Value, after: &Value) {
         let (before, after) = (caps_of(before), caps_of(after));
@@ -354,7 +404,7 @@ impl Comparison<'_> {
             caps.iter().filter(|(known, _)| known == name).map(|(_, cap)| cap.clone()).collect::<Vec<_>>()
         };
         let mut names: Vec<&String> = before.iter().chain(&after).map(|(name, _)| name).collect();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         names.retain(|name| seen.insert((*name).clone()));
         for name in names {
             let path = format!("{field}[{name}]");
@@ -385,6 +435,29 @@ impl Comparison<'_> {
             }
         }
     }
+}
+
+/// A price as a table, also where it is a number.
+fn price_table(price: Value) -> Value {
+    match price.is_number() {
+        true => Value::Object(Map::from_iter([("points".to_owned(), price)])),
+        false => price,
+    }
+}
+
+/// Percentages by everything else that their parts say, and that in words: `months [12,1]`.
+fn factors_of(factors: &Value) -> BTreeMap<String, Vec<Value>> {
+    let mut named: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for factor in factors.as_array().into_iter().flatten() {
+        let fields = factor.as_object().into_iter().flatten().filter(|(name, _)| *name != "percent");
+        let words = fields.map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name} {text}"),
+            None => format!("{name} {value}"),
+        });
+        let percent = factor.get("percent").cloned().unwrap_or_default();
+        named.entry(words.collect::<Vec<_>>().join(" ")).or_default().push(percent);
+    }
+    named
 }
 
 /// Caps by what they count: the currency where it is not the first, the window, and for whom.
@@ -421,6 +494,10 @@ fn judge(sense: Sense, before: &Value, after: &Value) -> Verdict {
             (Some(was), Some(is)) => by(is > was),
             _ => Verdict::Unclear,
         },
+        Sense::LessIfSaid => match (was, is) {
+            (Some(was), Some(is)) => by(is < was),
+            _ => Verdict::Unclear,
+        },
         Sense::Less => by(is.unwrap_or_default() < was.unwrap_or_default()),
         Sense::Bars => by(*before == Value::Bool(true)),
         Sense::Narrows if before.is_null() => Verdict::Worse,
@@ -455,6 +532,7 @@ fn judge(sense: Sense, before: &Value, after: &Value) -> Verdict {
         Sense::Narrows | Sense::Caps | Sense::Part | Sense::Fields | Sense::Gives | Sense::Said | Sense::Depends => {
             Verdict::Unclear
         }
+        Sense::Price | Sense::Factors { .. } => Verdict::Unclear,
     }
 }
 
@@ -637,6 +715,77 @@ mod tests {
                 "caps": [{"currency": 2, "window": "day", "per": "everyone", "points": points}]})
         };
         assert_eq!(judged("program", caps(5), caps(4)), one("caps[2 day everyone].points", "worse"));
+    }
+
+    #[test]
+    fn prices_are_judged_part_by_part() {
+        let reward = |price: Value| json!({"id": "x", "name": "X", "price": price});
+        let with = |part: Value| {
+            let mut price = json!({"points": 500});
+            price.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+            reward(price)
+        };
+        let (plain, step) = (with(json!({})), |percent: i64| json!({"orders": 20, "percent": percent.to_string()}));
+        let demand =
+            |ceiling: i64, steps: &[Value]| with(json!({"demand": {"ceiling": ceiling.to_string(), "steps": steps}}));
+        let season = |percent: i64| with(json!({"seasons": [{"months": [12, 1], "percent": percent.to_string()}]}));
+        let offer = |percent: &str| {
+            with(json!({"offers": [{"from": "2026-06-18T00:00", "to": "2026-06-19T00:00", "percent": percent}]}))
+        };
+        let gold = |price: Value| with(json!({"tiers": {"gold": price}}));
+        let cold = |days: i64, percent: i64| with(json!({"cold": {"days": days, "percent": percent.to_string()}}));
+        let curve = with(json!({"curve": [{"up_to": 1000, "worth": "120"}]}));
+        let cost = |cost: &str, margin: i64| reward(json!({"cost": cost, "margin": margin.to_string()}));
+        for (before, after, field) in [
+            (plain.clone(), with(json!({"points": 600})), "price"),
+            (
+                season(110),
+                with(json!({"points": 600, "seasons": [{"months": [12, 1], "percent": "110"}]})),
+                "price.points",
+            ),
+            (cost("50", 20), cost("51", 20), "price.cost"),
+            (cost("50", 20), cost("50", 21), "price.margin"),
+            (plain.clone(), season(110), "price.seasons[months [12,1]]"),
+            (season(90), plain.clone(), "price.seasons[months [12,1]]"),
+            (season(80), season(110), "price.seasons[months [12,1]]"),
+            (season(110), season(120), "price.seasons[months [12,1]]"),
+            (offer("80"), plain.clone(), "price.offers[from 2026-06-18T00:00:00 to 2026-06-19T00:00:00]"),
+            (offer("80"), offer("85"), "price.offers[from 2026-06-18T00:00:00 to 2026-06-19T00:00:00]"),
+            (plain.clone(), demand(115, &[step(5)]), "price.demand"),
+            (demand(115, &[step(5)]), demand(120, &[step(5)]), "price.demand.ceiling"),
+            (demand(115, &[step(5)]), demand(115, &[step(6)]), "price.demand.steps[orders 20]"),
+            (
+                demand(115, &[step(5)]),
+                demand(115, &[step(5), json!({"views": 9, "percent": "5"})]),
+                "price.demand.steps[views 9]",
+            ),
+            (gold(json!({"points": 450})), plain.clone(), "price.tiers.gold"),
+            (gold(json!({"points": 450})), gold(json!({"points": 460})), "price.tiers.gold.points"),
+            (gold(json!({"percent": "90"})), gold(json!({"percent": "95"})), "price.tiers.gold.percent"),
+            (cold(30, 80), plain.clone(), "price.cold"),
+            (cold(30, 80), cold(31, 80), "price.cold.days"),
+            (cold(30, 80), cold(30, 81), "price.cold.percent"),
+            (curve.clone(), plain.clone(), "price.curve"),
+        ] {
+            assert_eq!(judged("reward", before.clone(), after.clone()), one(field, "worse"), "{before} {after}");
+            assert_eq!(judged("reward", after, before), one(field, "better"), "{field}");
+        }
+        // Which is less depends on the value of a point, or on the program's margin.
+        let told = judged("reward", plain.clone(), cost("5", 0));
+        assert!(!told.is_empty() && told.iter().all(|(_, verdict)| *verdict == "unclear"), "{told:?}");
+        let told = judged("reward", cost("5", 0), reward(json!({"cost": "5"})));
+        assert_eq!(told, one("price.margin", "unclear"));
+        assert_eq!(
+            judged("reward", season(110), with(json!({"seasons": [{"months": [12, 1], "percent": "110.0"}]}))),
+            []
+        );
+        let told = judged("reward", gold(json!({"points": 450})), gold(json!({"percent": "90"})));
+        assert!(!told.is_empty() && told.iter().all(|(_, verdict)| *verdict == "unclear"), "{told:?}");
+        // Another time: what one loses and another gains is adverse.
+        let told = judged("reward", season(80), with(json!({"seasons": [{"months": [1], "percent": "80"}]})));
+        assert_eq!(told.iter().map(|(_, verdict)| *verdict).collect::<Vec<_>>(), ["worse", "better"]);
+        let program = |margin: i64| json!({"id": "p", "name": "P", "money": "GBP", "time_zone": "UTC", "reward_margin": margin.to_string()});
+        assert_eq!(judged("program", program(0), program(5)), one("reward_margin", "worse"));
     }
 
     #[test]

@@ -237,6 +237,11 @@ impl Program {
         self.all_rewards.get(id)?.at(at)
     }
 
+    /// Since when there is a reward: when its first version took effect, whatever held since.
+    pub fn reward_since(&self, id: &str) -> Option<Timestamp> {
+        self.all_rewards.get(id)?.moments().next()
+    }
+
     /// What the program says of a kind of activity of its own, as it holds at `at`.
     pub fn activity_kind_at(&self, kind: &str, at: Timestamp) -> Option<&CompiledActivityKind> {
         self.activity_kinds.get(kind)?.at(at)

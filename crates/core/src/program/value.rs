@@ -105,16 +105,24 @@ impl Program {
         i64::try_from(value.div_euclid(i128::from(self.per_money_unit(currency, at).max(1)))).unwrap_or(i64::MAX)
     }
 
+    /// The fewest points of a currency that are worth `money` major units of money at `at`. `None`: more than can be counted.
+    pub fn points_worth(&self, currency: CurrencyId, money: Decimal, at: Timestamp) -> Option<i64> {
+        self.exact_points(currency, money, at).and_then(|points| i64::try_from(points.ceil()).ok())
+    }
+
     /// How many points of a currency cost no more than `cost` major units of money at `at`. `None`: more than can be counted.
     pub fn points_for(&self, currency: CurrencyId, cost: Decimal, at: Timestamp) -> Option<i64> {
+        self.exact_points(currency, cost, at).and_then(|points| i64::try_from(points.floor()).ok())
+    }
+
+    fn exact_points(&self, currency: CurrencyId, money: Decimal, at: Timestamp) -> Option<Decimal> {
         if self.tiers.growth == Some(currency) {
             return None;
         }
-        let exact = match self.floating_value(currency, at) {
-            Some(value) => cost.checked_div(value),
-            None => cost.checked_mul(Decimal::from(self.per_money_unit(currency, at))),
-        };
-        exact.and_then(|points| i64::try_from(points.floor()).ok())
+        match self.floating_value(currency, at) {
+            Some(value) => money.checked_div(value),
+            None => money.checked_mul(Decimal::from(self.per_money_unit(currency, at))),
+        }
     }
 
     /// Checks a value that is to be published for the currency of a code. The message says what would be right.

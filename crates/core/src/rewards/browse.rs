@@ -229,7 +229,7 @@ impl Shelf {
             }
             if in_category && has_tags {
                 row.tags.iter().for_each(|tag| *with_tags.entry(*tag).or_default() += 1);
-                matching.push((key(wish.sort, found.map(|_| rank), figures, index, row), index));
+                matching.push((key(viewer, wish.sort, found.map(|_| rank), figures, (index, row)), index));
             }
         };
         match found {
@@ -267,7 +267,7 @@ impl Shelf {
         let free = figures.stock.get(index).copied().flatten().map(|level| level.free());
         wish.zone.is_none_or(|zone| reward.catalogue.zone == zone)
             && (!wish.in_stock || free.is_none_or(|free| free > 0))
-            && (!wish.affordable || reward.price <= viewer.spendable(reward.currency))
+            && (!wish.affordable || viewer.price_of(reward) <= viewer.spendable(reward.currency))
             && viewer.sees(&row.offered).is_ok()
     }
 
@@ -290,12 +290,18 @@ impl Shelf {
 }
 
 /// The place of a row in an order: smaller comes first, and the id decides between equals.
-fn key(sort: Sort, rank: Option<usize>, figures: &Figures, index: usize, row: &Row) -> (i64, i64) {
+fn key(
+    viewer: &Viewer<'_>,
+    sort: Sort,
+    rank: Option<usize>,
+    figures: &Figures,
+    (index, row): (usize, &Row),
+) -> (i64, i64) {
     let (since, position) = row.offered.newness;
     match (sort, rank) {
         (Sort::Relevance, Some(rank)) => (i64::try_from(rank).unwrap_or(i64::MAX), 0),
         (Sort::Newest | Sort::Relevance, _) => (-since.as_millis(), -position),
         (Sort::Popularity, _) => (-figures.ordered.get(index).copied().unwrap_or_default(), 0),
-        (Sort::Points, _) => (row.offered.reward.price, 0),
+        (Sort::Points, _) => (viewer.price_of(&row.offered.reward), 0),
     }
 }

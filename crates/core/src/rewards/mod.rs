@@ -1,4 +1,15 @@
-//! Rewards: what the catalogue offers, and the stock behind it.
+//! Rewards: what the catalogue offers, what it costs, and the stock behind it.
+
+mod price;
+mod price_check;
+mod pricing;
+mod quote;
+
+pub use price::{Base, Cold, CurveStep, Demand, DemandFigures, DemandStep, Offer, Price, Season, TierPrice};
+pub use pricing::{How, Occasion, Priced, Step};
+pub use quote::{Opened, Promise, Quote};
+
+pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};
 
 mod browse;
 mod catalogue;
@@ -27,8 +38,8 @@ pub struct Reward {
     pub id: String,
     /// What people call it.
     pub name: Text,
-    /// Points for one unit.
-    pub price: i64,
+    /// What a unit costs.
+    pub price: Price,
     /// The currency of the price; 1, the first, when left out.
     #[serde(default = "first_currency")]
     pub currency: CurrencyId,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reward, Zone};
+use super::{Occasion, Reward, Zone};
 use crate::earning::{Audience, Onlooker};
 use crate::ledger::{Account, CurrencyId};
 use crate::limits;
@@ -146,6 +146,13 @@ impl<'a> Viewer<'a> {
     pub fn spendable(&self, currency: CurrencyId) -> i64 {
         let wallet = self.account.and_then(|account| account.wallet(currency));
         wallet.map_or(0, |wallet| wallet.spendable(self.at))
+    }
+
+    /// Points for a unit of a reward, as the viewer's tier pays them when demand changes nothing.
+    pub fn price_of(&self, reward: &Reward) -> i64 {
+        let tier = self.tier.as_ref().map(|tier| tier.tier.id.as_str());
+        let priced = self.program.price(reward, Occasion { at: self.at, tier, figures: None, quantity: 1 });
+        priced.map_or(limits::AMOUNT, |priced| priced.points)
     }
 
     /// Whether a reward is offered, or why not.

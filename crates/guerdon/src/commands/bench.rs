@@ -17,7 +17,7 @@ use guerdon_core::members::Profile;
 use guerdon_core::privacy::{Keyring, MasterKey};
 use guerdon_core::program::Bundle;
 use guerdon_core::proofs::SigningKey;
-use guerdon_core::rewards::Reward;
+use guerdon_core::rewards::{Price, Reward};
 use guerdon_import::Pipeline;
 use guerdon_store::{
     BareEngine, DataDir, Engine, EngineHandle, Outcome, RamStore, Sequenced, SqliteStore, Store, publish, sequence,
@@ -249,7 +249,12 @@ fn bench_program(rewards: usize) -> Result<Bundle> {
     let mut bundle = Bundle::parse(GIFT_CLUB).map_err(anyhow::Error::msg)?;
     let Some(sample) = bundle.rewards.pop() else { bail!("the sample program has no reward") };
     bundle.rewards = (0..rewards)
-        .map(|rank| Reward { id: format!("reward-{rank}"), price: 1, stock: Some(1_000_000_000), ..sample.clone() })
+        .map(|rank| Reward {
+            id: format!("reward-{rank}"),
+            price: Price::fixed(1),
+            stock: Some(1_000_000_000),
+            ..sample.clone()
+        })
         .collect();
     Ok(bundle)
 }

@@ -148,6 +148,7 @@ pub fn serve(
             sso: Arc::new(serving.sso),
             outbound: listen.edge.outbound()?,
             catalogue: Arc::default(),
+            demand: Arc::default(),
         };
         welcome(&state, serving.demo).await?;
         let options = AppOptions {

@@ -48,6 +48,7 @@ gives-per-money = { $points } for each { $unit }
 gives-per-step = { $points } for each full { $step }
 gives-percent = { $percent } % of { $rule }
 gives-times = the base × { $factor }
+price-by-cost = By its cost of { $cost }
 gives-back = takes back { $points } for each { $unit }
 campaign-always = always
 
@@ -136,6 +137,7 @@ edit-then = Then
 edit-more = More
 edit-cap = Limit
 edit-caps-in-text = Several limits: change them in the document itself.
+edit-price-in-text = This price has several parts: change them in the document itself.
 edit-go = Save the draft
 
 field-id = Id

@@ -48,6 +48,7 @@ gives-per-money = 每 { $unit } 得 { $points }
 gives-per-step = 每满 { $step } 得 { $points }
 gives-percent = “{ $rule }”的 { $percent }%
 gives-times = 基础积分 × { $factor }
+price-by-cost = 按成本 { $cost }
 gives-back = 每 { $unit } 扣回 { $points }
 campaign-always = 长期
 
@@ -136,6 +137,7 @@ edit-then = 效果
 edit-more = 其他
 edit-cap = 上限
 edit-caps-in-text = 有多个上限，请在文档原文中修改。
+edit-price-in-text = 价格由多个部分组成，请在文档原文中修改。
 edit-go = 保存草案
 
 field-id = 编号

@@ -113,7 +113,7 @@ struct OfferView {
     /// out: it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
-    /// Points for one.
+    /// Points for one, as the member's tier pays them when demand changes nothing.
     price: i64,
     /// The currency's code.
     currency: String,
@@ -138,7 +138,12 @@ struct OfferView {
 }
 
 impl OfferView {
-    fn new(program: &Program, offered: &CompiledReward, stock: Option<&StockLevel>, affordable: Option<bool>) -> Self {
+    fn new(
+        program: &Program,
+        offered: &CompiledReward,
+        stock: Option<&StockLevel>,
+        (price, affordable): (i64, Option<bool>),
+    ) -> Self {
         let reward = &offered.reward;
         let availability = Availability::of(stock);
         Self {
@@ -146,7 +151,7 @@ impl OfferView {
             name: reward.name.clone(),
             description: reward.catalogue.description.clone(),
             kind: reward.kind.as_ref().map(|kind| kind.name()),
-            price: reward.price,
+            price,
             currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
             market_price: reward.catalogue.market_price,
             zone: reward.catalogue.zone.name(),
@@ -275,16 +280,19 @@ async fn list(
         let viewer = onlooker.viewer(&state, &stand.program);
         let answer = stand.browse(&viewer, &figures, &wish, text)?;
         let rows = answer.listing.rows.iter().filter_map(|row| stand.shelf.reward(*row));
-        let pays = |offered: &CompiledReward| offered.reward.price <= viewer.spendable(offered.reward.currency);
         let named = onlooker.account.is_some();
-        let seen: Vec<(&CompiledReward, Option<bool>)> =
-            rows.map(|offered| (offered, named.then(|| pays(offered)))).collect();
+        let priced = |offered: &CompiledReward| {
+            let price = viewer.price_of(&offered.reward);
+            (price, named.then(|| price <= viewer.spendable(offered.reward.currency)))
+        };
+        let seen: Vec<(&CompiledReward, (i64, Option<bool>))> =
+            rows.map(|offered| (offered, priced(offered))).collect();
         (answer, seen)
     };
     let ids: Vec<&str> = seen.iter().map(|(offered, _)| offered.reward.id.as_str()).collect();
     let stock = state.reader.stock_of(&ids).await?;
-    let view = |(offered, affordable): (&CompiledReward, Option<bool>)| {
-        OfferView::new(&stand.program, offered, stock.get(&offered.reward.id), affordable)
+    let view = |(offered, priced): (&CompiledReward, (i64, Option<bool>))| {
+        OfferView::new(&stand.program, offered, stock.get(&offered.reward.id), priced)
     };
     Ok(Json(CatalogueView {
         items: seen.into_iter().map(view).collect(),

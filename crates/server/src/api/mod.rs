@@ -25,6 +25,7 @@ mod operators;
 mod orders;
 mod privacy;
 mod profile;
+pub(crate) mod quotes;
 mod rewards;
 mod statements;
 mod tasks;
@@ -57,6 +58,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(catalogue::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())
         .merge(log::router())

@@ -6,10 +6,11 @@ use guerdon_core::members::Profile;
 use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
 use guerdon_core::redemption::{Order, OrderMove, OrderStep, Shipment};
-use guerdon_core::rewards::{Catalogue, Reward, RewardKind, StockLevel};
+use guerdon_core::rewards::{Catalogue, Demand, DemandFigures, DemandStep, Occasion, Reward, RewardKind, StockLevel};
 use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
 use guerdon_store::read::{MemberRow, TransactionRow};
+use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -259,6 +260,44 @@ impl From<TransactionRow> for TransactionView {
     }
 }
 
+/// How a price rises with the demand of the last hour. The step with the highest premium counts of those that are reached.
+#[derive(Serialize, ToSchema)]
+pub struct DemandView {
+    /// The premiums, and what reaches them.
+    steps: Vec<DemandStepView>,
+    /// Per cent of the price for the member's tier, above which demand never lifts the price.
+    #[schema(value_type = String, example = "115")]
+    ceiling: Decimal,
+    /// That in points, of the base price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ceiling_points: Option<i64>,
+}
+
+/// A premium, and what reaches it: one of both.
+#[derive(Serialize, ToSchema)]
+pub struct DemandStepView {
+    /// Orders of the last hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orders: Option<i64>,
+    /// Views of the last hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    views: Option<i64>,
+    /// Per cent that come on top.
+    #[schema(value_type = String, example = "5")]
+    percent: Decimal,
+}
+
+impl DemandView {
+    fn new(demand: &Demand, base_price: Option<i64>) -> Self {
+        let step = |step: &DemandStep| DemandStepView { orders: step.orders, views: step.views, percent: step.percent };
+        Self {
+            steps: demand.steps.iter().map(step).collect(),
+            ceiling: demand.ceiling,
+            ceiling_points: base_price.and_then(|points| demand.ceiling_points(points)),
+        }
+    }
+}
+
 /// A reward.
 #[derive(Serialize, ToSchema)]
 pub struct RewardView {
@@ -267,8 +306,16 @@ pub struct RewardView {
     /// Its name by language, or one for all.
     #[schema(value_type = serde_json::Value)]
     name: guerdon_core::program::Text,
-    /// Points for one.
-    price: i64,
+    /// Points that anyone pays for one now; a tier may pay less, and an order may pay less than its units together. Left
+    /// out: more than an order can bear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<i64>,
+    /// Points for one before seasons, offers and demand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_price: Option<i64>,
+    /// How the price rises with the demand of the last hour; left out: it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    demand: Option<DemandView>,
     /// The currency's code.
     currency: String,
     /// Units that can still be ordered; left out: unlimited.
@@ -285,12 +332,22 @@ pub struct RewardView {
 }
 
 impl RewardView {
-    /// A reward with its stock.
-    pub fn new(program: &Program, reward: &Reward, stock: Option<&StockLevel>) -> Self {
+    /// A reward with its stock, as it is at `at`.
+    pub fn new(
+        program: &Program,
+        reward: &Reward,
+        stock: Option<&StockLevel>,
+        at: Timestamp,
+        figures: Option<DemandFigures>,
+    ) -> Self {
+        let priced = program.price(reward, Occasion { at, tier: None, figures, quantity: 1 }).ok();
+        let base_price = program.base_price(reward, at);
         Self {
             id: reward.id.clone(),
             name: reward.name.clone(),
-            price: reward.price,
+            price: priced.map(|priced| priced.unit),
+            base_price,
+            demand: reward.price.demand.as_ref().map(|demand| DemandView::new(demand, base_price)),
             currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
             left: stock.map(StockLevel::free),
             kind: reward.kind.clone(),

@@ -71,6 +71,11 @@ pub(super) fn summary(frame: &Frame, kind: &str, document: &Value) -> String {
         let value = document.pointer(path)?;
         value.as_str().map(str::to_owned).or_else(|| value.as_number().map(ToString::to_string))
     };
+    let money = |major: &str| {
+        let minor = Decimal::from(frame.program.minor_per_major());
+        let minor = major.parse::<Decimal>().ok().and_then(|major| major.checked_mul(minor));
+        minor.and_then(|minor| minor.trunc().try_into().ok()).map_or_else(|| major.to_owned(), |it| frame.money(it))
+    };
     match kind {
         "rule" => {
             let trigger = match document.get("trigger") {
@@ -82,13 +87,6 @@ pub(super) fn summary(frame: &Frame, kind: &str, document: &Value) -> String {
             let points_of = |number: String| {
                 let one = i64::from(number != "1") + 1;
                 frame.say("points", [("points", number.into()), ("count", one.into())])
-            };
-            let minor = Decimal::from(frame.program.minor_per_major());
-            let money = |major: &str| {
-                let minor = major.parse::<Decimal>().ok().and_then(|major| major.checked_mul(minor));
-                minor
-                    .and_then(|minor| minor.trunc().try_into().ok())
-                    .map_or_else(|| major.to_owned(), |it| frame.money(it))
             };
             let gives = match effect.as_str() {
                 "points_per_money" => {
@@ -127,9 +125,12 @@ pub(super) fn summary(frame: &Frame, kind: &str, document: &Value) -> String {
             }
         }
         "reward" => {
-            let price = document.get("price").and_then(Value::as_i64).unwrap_or_default();
             let currency = document.get("currency").and_then(Value::as_u64).and_then(|id| u16::try_from(id).ok());
-            frame.points(currency.map_or(CurrencyId(1), CurrencyId), price)
+            let points = text("/price").or_else(|| text("/price/points")).and_then(|points| points.parse().ok());
+            match points {
+                Some(points) => frame.points(currency.map_or(CurrencyId(1), CurrencyId), points),
+                None => frame.say("price-by-cost", [("cost", money(&text("/price/cost").unwrap_or_default()).into())]),
+            }
         }
         _ => String::new(),
     }

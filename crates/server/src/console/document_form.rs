@@ -54,6 +54,11 @@ pub(super) fn shows_caps(document: &Value) -> bool {
     document.get("caps").and_then(Value::as_array).is_none_or(|caps| caps.len() <= 1)
 }
 
+/// Whether the form shows the price of a reward: a number of points.
+pub(super) fn shows_price(document: &Value) -> bool {
+    document.get("price").is_none_or(Value::is_number)
+}
+
 impl DocumentForm {
     /// What a document says.
     pub(super) fn of(document: &Value) -> Self {
@@ -102,6 +107,7 @@ impl DocumentForm {
         match kind {
             "rule" => self.rule(&mut document)?,
             "campaign" => self.campaign(&mut document)?,
+            "reward" if !shows_price(before) => {}
             "reward" => put_number(&mut document, "price", &self.price)?,
             _ => return Err(format!("documents of kind `{kind}` have no form; write the document itself")),
         }
@@ -270,5 +276,8 @@ mod tests {
         };
         assert!(typed("reward", &reward.over("reward", &Value::Null).unwrap()).is_ok());
         assert!(reward.over("currency", &Value::Null).is_err());
+        // A price of several parts stays as it is.
+        let by_cost = json!({"id": "cup", "name": "Mug", "price": {"cost": "50"}});
+        assert_eq!(reward.over("reward", &by_cost).unwrap()["price"], by_cost["price"]);
     }
 }

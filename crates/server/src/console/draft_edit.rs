@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::configuration::{home, name_of, place, pretty};
-use super::document_form::{DocumentForm, EFFECTS, WINDOWS, shows_caps};
+use super::document_form::{DocumentForm, EFFECTS, WINDOWS, shows_caps, shows_price};
 use super::drafts::{input_of, invalid, trouble_words};
 use super::frame::{Frame, render};
 use super::nav::Place;
@@ -52,6 +52,7 @@ struct EditPage {
     has_form: bool,
     is_new: bool,
     shows_caps: bool,
+    shows_price: bool,
     form: DocumentForm,
     effects: Vec<(&'static str, String)>,
     windows: Vec<(&'static str, String)>,
@@ -124,6 +125,7 @@ fn edit_page(frame: Frame, state: &AppState, editing: Editing<'_>) -> Response {
         has_form: matches!(kind.as_str(), "rule" | "campaign" | "reward"),
         is_new,
         shows_caps: shows_caps(&document),
+        shows_price: shows_price(&document),
         effects,
         windows: WINDOWS.iter().map(|one| (*one, frame.t(&format!("window-{one}")))).collect(),
         rules: ids("rule"),

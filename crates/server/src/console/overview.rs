@@ -6,6 +6,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
+use guerdon_core::rewards::Occasion;
 use guerdon_core::time::Timestamp;
 use serde_json::json;
 
@@ -197,10 +198,14 @@ fn rewards(frame: &Frame, summary: &Summary, now: Timestamp) -> Vec<RewardRow> {
             all: level.initial.saturating_add(level.restocked).max(1),
             issued: format::number(level.issued),
         });
+        // Without demand, which takes a query for each.
+        let occasion = Occasion { at: now, tier: None, figures: None, quantity: 1 };
+        let price = frame.program.price(reward, occasion).ok().map(|priced| priced.unit);
         RewardRow {
             name: reward.name.get(frame.language.tag()).to_owned(),
-            price: frame.points(reward.currency, reward.price),
-            value: frame.money(frame.program.value_of(reward.currency, reward.price, now)),
+            price: price.map_or_else(|| frame.t("none"), |points| frame.points(reward.currency, points)),
+            value: price
+                .map_or_else(String::new, |points| frame.money(frame.program.value_of(reward.currency, points, now))),
             stock,
         }
     });

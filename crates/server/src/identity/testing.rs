@@ -47,5 +47,6 @@ pub fn state(scratch: &Scratch, keyring: Keyring, post: Post) -> AppState {
         sso: Arc::default(),
         outbound: Outbound::new(OutboundOptions::default()),
         catalogue: Arc::default(),
+        demand: Arc::default(),
     }
 }
