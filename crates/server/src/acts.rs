@@ -60,7 +60,7 @@ pub async fn adjust(
     ask(state, by, act, command, by.event(state, "member.adjust", &member.to_string())).await
 }
 
-/// Refunds a captured order. The points go to the account that goes on, when that of the order was merged.
+/// Refunds an order. The points go to the account that goes on, when that of the order was merged.
 pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done, Problem> {
     let resolved = state.reader.resolve(order.member_id).await?;
     let (owner, member) = (order.member_id, resolved.map_or(order.member_id, |(member, _)| member));

@@ -39,7 +39,7 @@ pub enum Act {
         #[serde(default = "api", skip_serializing_if = "is_api")]
         channel: String,
     },
-    /// Refund a captured order.
+    /// Refund an order.
     Refund {
         /// Whose it is now.
         member: MemberId,

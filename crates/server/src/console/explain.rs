@@ -414,7 +414,8 @@ mod tests {
         let moves = OrderMove::ALL.map(|step| format!("order-do-{}", step.name()));
         for key in kinds.chain(titles).chain(names).chain(moves) {
             for language in [Language::English, Language::Chinese] {
-                assert!(!language.say(&key).contains("Unknown"), "{key}");
+                let values = ["quantity", "reward", "points"].map(|name| (name, "1".into()));
+                assert!(!frame(language).say(&key, values).contains("Unknown"), "{key}");
             }
         }
     }
