@@ -9,6 +9,7 @@ mod backtests;
 mod birthdays;
 pub mod card;
 mod console;
+mod demand;
 mod describe;
 mod drafts;
 pub mod edge;
@@ -30,6 +31,7 @@ mod state;
 mod statement;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
+pub use demand::Demand;
 pub use identity::access::{Needs, Routes};
 pub use identity::directory::Directory;
 pub use identity::people::People;

@@ -8,6 +8,8 @@ use guerdon_store::{CommandError, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::quotes::QuoteView;
+
 /// A problem as answered: `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
@@ -15,13 +17,16 @@ pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
     /// The status in words.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// A stable code to program against, such as `insufficient_points`.
     pub code: String,
     /// What was wrong, and what would be right.
     pub detail: String,
+    /// Where a quote is not good any more: the price now, promised anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Box<QuoteView>>,
     /// After how many seconds to try again; answered as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
@@ -32,10 +37,11 @@ impl Problem {
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("/docs/problems#{code}"),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code: code.to_owned(),
             detail: detail.into(),
+            quote: None,
             retry_after: None,
         }
     }

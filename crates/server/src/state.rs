@@ -10,6 +10,7 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::read::{MemberRow, Reader};
 use guerdon_store::{EngineHandle, StoreError};
 
+use crate::demand::Demand;
 use crate::identity::directory::Directory;
 use crate::identity::people::People;
 use crate::identity::sso::SingleSignOn;
@@ -36,6 +37,8 @@ pub struct AppState {
     pub sso: Arc<SingleSignOn>,
     /// The way of every call to other servers.
     pub outbound: Outbound,
+    /// What the demand for rewards is.
+    pub demand: Arc<Demand>,
 }
 
 impl AppState {

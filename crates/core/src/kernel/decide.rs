@@ -190,7 +190,7 @@ fn needs_active(action: &Action) -> bool {
 }
 
 /// Refuses what only an active account does.
-pub(super) fn check_active(member: MemberId, status: AccountStatus) -> Result<(), Refusal> {
+pub fn check_active(member: MemberId, status: AccountStatus) -> Result<(), Refusal> {
     let (code, problem) = match status {
         AccountStatus::Active => return Ok(()),
         AccountStatus::Closed { at } => (RefusalCode::MemberClosed, format!("the account of {member} was closed {at}")),

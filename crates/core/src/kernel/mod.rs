@@ -19,7 +19,7 @@ mod tiers;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange, Terms, check_quantity};
-pub use decide::{Decision, NewMember, NewProfile};
+pub use decide::{Decision, NewMember, NewProfile, check_active};
 pub use event::Event;
 pub(crate) use extension::SPENDING;
 pub use receipt::{ActivityReceipt, Cause, OrderReceipt, Receipt, ReferrerShare};

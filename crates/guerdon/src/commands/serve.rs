@@ -147,6 +147,7 @@ pub fn serve(
             post: post.clone(),
             sso: Arc::new(serving.sso),
             outbound: listen.edge.outbound()?,
+            demand: Arc::default(),
         };
         welcome(&state, serving.demo).await?;
         let options = AppOptions {

@@ -24,6 +24,7 @@ mod operators;
 mod orders;
 mod privacy;
 mod profile;
+pub(crate) mod quotes;
 mod rewards;
 mod statements;
 mod tasks;
@@ -55,6 +56,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(rewards::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())
         .merge(log::router())

@@ -4,8 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use guerdon_core::id::OrderId;
-use guerdon_core::kernel::Command;
+use guerdon_core::kernel::{Command, Refusal, RefusalCode};
 use guerdon_core::redemption::Order;
+use guerdon_core::rewards::Quote;
+use guerdon_store::CommandError;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,6 +17,7 @@ use super::accounts::Reason;
 use super::approvals::ApprovalView;
 use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, Path, done, id, receipt};
+use super::quotes::quote;
 use super::views::OrderView;
 use crate::AppState;
 use crate::acts::{self, By};
@@ -41,9 +44,11 @@ struct OrderRequest {
     /// The member's card: the text of its QR code, or the number of its bar code.
     card: Option<String>,
     /// What.
-    reward_id: String,
+    reward_id: Option<String>,
     /// How many; 1 when left out.
     quantity: Option<i64>,
+    /// The `quote` of a price that was promised; it says the member, the reward and the quantity, which are left out then.
+    quote: Option<String>,
     /// Spend the points at once, instead of setting them aside until the order is captured.
     #[serde(default)]
     capture: bool,
@@ -55,7 +60,8 @@ struct OrderRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
-        (status = 409, description = "`insufficient_points` or `out_of_stock`", body = Problem),
+        (status = 409, description = "`insufficient_points` or `out_of_stock`; `quote_expired` or `quote_altered`, with the \
+            price now as a new `quote`", body = Problem),
         (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
 async fn create(
     State(state): State<AppState>,
@@ -63,11 +69,47 @@ async fn create(
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<OrderRequest>,
 ) -> Result<Response, Problem> {
-    let OrderRequest { member_id, external_id, card, .. } = &request;
-    let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
-    let quantity = request.quantity.unwrap_or(1);
-    let command = Command::redeem(member, &key, state.engine.now(), &request.reward_id, quantity, request.capture)?;
-    receipt(state.engine.submit_one(command.by(actor.name())).await)
+    let OrderRequest { member_id, external_id, card, reward_id, quantity, quote, capture } = &request;
+    let named = (member_id.as_deref(), external_id.as_deref(), card.as_deref());
+    match (quote, reward_id) {
+        (Some(token), None) if named == (None, None, None) && quantity.is_none() => {
+            at_quote(&state, &actor, &key, token, *capture).await
+        }
+        (None, Some(reward)) => {
+            let member = named_member(&state, named.0, named.1, named.2).await?;
+            let now = state.engine.now();
+            let command = Command::redeem(member, &key, now, reward, quantity.unwrap_or(1), *capture)?;
+            let figures = match state.program().reward_at(reward, now) {
+                Some(reward) => state.demand.figures(&state.reader, reward, now).await?,
+                None => None,
+            };
+            receipt(state.engine.submit_one(command.by_demand(figures).by(actor.name())).await)
+        }
+        _ => {
+            let detail = "give the `reward_id` and a member, or a `quote` and neither of `member_id`, `external_id`, `card`, \
+                          `reward_id` and `quantity`: it says them";
+            Err(Problem::bad_request("invalid_request", detail))
+        }
+    }
+}
+
+/// An order at a price that was promised. When it is not good any more, the problem tells the price now.
+async fn at_quote(state: &AppState, actor: &Actor, key: &str, token: &str, capture: bool) -> Result<Response, Problem> {
+    let opened = Quote::open(&state.keys(), token).ok_or_else(|| {
+        let problem = "`quote` is not one that `POST /v1/quotes` has answered; give it as it was answered";
+        Refusal::new(RefusalCode::QuoteAltered, problem)
+    })?;
+    let command = Command::redeem_at(&opened, token, key, state.engine.now(), capture)?;
+    match state.engine.submit_one(command.by(actor.name())).await {
+        Err(CommandError::Refused(refusal))
+            if matches!(refusal.code, RefusalCode::QuoteExpired | RefusalCode::QuoteAltered) =>
+        {
+            let claimed = opened.claimed();
+            let renewed = quote(state, claimed.member_id, &claimed.reward_id, claimed.quantity).await;
+            Err(Problem { quote: renewed.ok().map(Box::new), ..refusal.into() })
+        }
+        outcome => receipt(outcome),
+    }
 }
 
 async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use guerdon_core::rewards::Reward;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,8 +21,12 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
     let stock = state.reader.stock().await?;
     let program = state.program();
     let now = state.engine.now();
-    let view = |reward: &Reward| RewardView::new(&program, reward, stock.get(&reward.id), now, None);
-    Ok(Json(program.rewards().map(view).collect()))
+    let mut views = Vec::new();
+    for reward in program.rewards() {
+        let figures = state.demand.figures(&state.reader, reward, now).await?;
+        views.push(RewardView::new(&program, reward, stock.get(&reward.id), now, figures));
+    }
+    Ok(Json(views))
 }
 
 /// Get a reward.
@@ -32,10 +35,14 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
     responses((status = 200, body = RewardView), (status = 404, body = Problem)))]
 async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<RewardView>, Problem> {
     let program = state.program();
-    let reward = program.reward(&id).ok_or_else(|| {
-        let shown: String = id.chars().take(64).collect();
-        Problem::not_found("unknown_reward", format!("there is no reward `{shown}`"))
-    })?;
-    let stock = state.reader.stock().await?;
-    Ok(Json(RewardView::new(&program, reward, stock.get(&id), state.engine.now(), None)))
+    let reward = program.reward(&id).ok_or_else(|| unknown_reward(&id))?;
+    let (stock, now) = (state.reader.stock().await?, state.engine.now());
+    state.demand.seen(reward, now);
+    let figures = state.demand.figures(&state.reader, reward, now).await?;
+    Ok(Json(RewardView::new(&program, reward, stock.get(&id), now, figures)))
+}
+
+pub(super) fn unknown_reward(id: &str) -> Problem {
+    let shown: String = id.chars().take(64).collect();
+    Problem::not_found("unknown_reward", format!("there is no reward `{shown}`"))
 }

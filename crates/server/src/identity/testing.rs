@@ -46,5 +46,6 @@ pub fn state(scratch: &Scratch, keyring: Keyring, post: Post) -> AppState {
         post,
         sso: Arc::default(),
         outbound: Outbound::new(OutboundOptions::default()),
+        demand: Arc::default(),
     }
 }

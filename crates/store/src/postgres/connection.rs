@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("merge.sql"),
     include_str!("budget.sql"),
     include_str!("event.sql"),
+    include_str!("demand.sql"),
 ];
 /// The advisory lock under which one node at a time migrates; any number that nothing else uses.
 const MIGRATION_LOCK: i64 = 0x6775_6572_646f_6e00;

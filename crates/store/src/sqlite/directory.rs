@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("merge.sql"),
     include_str!("budget.sql"),
     include_str!("event.sql"),
+    include_str!("demand.sql"),
 ];
 
 /// A data directory that this process alone writes to, until it is dropped.
