@@ -283,6 +283,23 @@ impl Reader {
         row.map(|row| rows::order(&row).map_err(StoreError::Unusable)).transpose()
     }
 
+    /// The orders of some ids, at most as many as one page holds.
+    pub async fn orders(&self, ids: &[OrderId]) -> Read<BTreeMap<OrderId, Order>> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
+        let query = sqlx::query(AssertSqlSafe(format!(
+            "SELECT order_id, member_id, reward_id, quantity, points, currency, state, holds, created_at, updated_at
+             FROM orders WHERE order_id IN ({})",
+            places.join(", ")
+        )));
+        let query = ids.iter().fold(query, |query, id| query.bind(id.0));
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        let read = |row: &AnyRow| rows::order(row).map(|order| (order.id, order)).map_err(StoreError::Unusable);
+        rows.iter().map(read).collect()
+    }
+
     /// The stock of every limited reward.
     pub async fn stock(&self) -> Read<BTreeMap<String, StockLevel>> {
         let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");

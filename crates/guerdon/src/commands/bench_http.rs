@@ -96,6 +96,7 @@ impl Loopback {
             post: Post::default(),
             sso: Arc::default(),
             outbound: Outbound::new(OutboundOptions::default()),
+            catalogue: Arc::default(),
         };
         Ok(Self { state, connections, draw, sent: 0 })
     }
