@@ -315,6 +315,21 @@ impl Reader {
         found.iter().map(|row| rows::order(row).map_err(StoreError::Unusable)).collect()
     }
 
+    /// The orders of some ids, at most as many as one page holds.
+    pub async fn orders(&self, ids: &[OrderId]) -> Read<BTreeMap<OrderId, Order>> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
+        let (columns, places) = (rows::ORDER_COLUMNS, places.join(", "));
+        let sql = format!("SELECT {columns} FROM orders WHERE order_id IN ({places})");
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = ids.iter().fold(query, |query, id| query.bind(id.0));
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        let read = |row: &AnyRow| rows::order(row).map(|order| (order.id, order)).map_err(StoreError::Unusable);
+        rows.iter().map(read).collect()
+    }
+
     /// The stock of every limited reward.
     pub async fn stock(&self) -> Read<BTreeMap<String, StockLevel>> {
         let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");

@@ -37,6 +37,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::AppState;
 
 pub(crate) use privacy::member_archive;
+pub(crate) use quotes::quote;
 pub(crate) use views::wallets;
 
 /// All endpoints of `/v1`, with their description.

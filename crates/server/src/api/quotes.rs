@@ -43,7 +43,7 @@ struct QuoteRequest {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QuoteView {
     /// What an order names to get this price: opaque, and only for this member, reward and quantity.
-    quote: String,
+    pub(crate) quote: String,
     /// To whom.
     #[schema(value_type = String, example = "mem_066ahg5mr0000")]
     member_id: MemberId,
@@ -54,7 +54,7 @@ pub struct QuoteView {
     /// Points for one unit; with a `curve` an order costs less than its units.
     unit_price: i64,
     /// Points in all.
-    points: i64,
+    pub(crate) points: i64,
     /// The currency's code.
     currency: String,
     /// Until when it is promised.
@@ -154,7 +154,7 @@ async fn create(State(state): State<AppState>, Body(request): Body<QuoteRequest>
 }
 
 /// The price of a redemption now, promised to a member.
-pub(super) async fn quote(
+pub(crate) async fn quote(
     state: &AppState,
     member: MemberId,
     reward_id: &str,

@@ -11,8 +11,11 @@ use axum::response::{Html, IntoResponse, Response};
 use guerdon_core::identity::{Grant, Permission};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::program::Program;
+use guerdon_core::redemption::OrderState;
 use guerdon_core::tiers::FACTOR_PREFIX;
 use guerdon_core::time::Timestamp;
+
+use rust_decimal::Decimal;
 
 use super::format;
 use super::nav::Place;
@@ -125,6 +128,17 @@ impl Frame {
     /// Money from its minor units.
     pub fn money(&self, minor: i64) -> String {
         format::money(&self.program.settings.money, self.program.money_digits, minor)
+    }
+
+    /// Money from its major units; `None`: it is beyond all limits.
+    pub fn major_money(&self, major: Decimal) -> Option<String> {
+        let minor = major.checked_mul(Decimal::from(self.program.minor_per_major()))?.round();
+        minor.try_into().ok().map(|minor| self.money(minor))
+    }
+
+    /// Where an order stands, in words.
+    pub fn order_state(&self, state: OrderState) -> String {
+        self.t(&format!("order-{}", state.name()))
     }
 
     /// A local date and time; a dash for "never happened".

@@ -69,6 +69,7 @@ pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts, worth};
+pub(crate) use prove::form_key;
 pub use sign_in::home;
 pub(crate) use statement::{Sheet, sheet as statement_sheet};
 pub(crate) use tier::{TierView, tier_view};

@@ -1,13 +1,16 @@
-//! The member portal: points, card and privacy, for members themselves, on their phones.
+//! The member portal: points, rewards, card and privacy, for members themselves, on their phones.
 
 mod address;
 mod card;
 mod join;
 mod links;
+mod orders;
 mod own;
 mod points;
 mod privacy;
 mod profile;
+mod reward;
+mod rewards;
 mod sign_in;
 mod sso;
 mod statement;
@@ -25,6 +28,12 @@ pub fn pages() -> Pages {
     Pages::default()
         .get("/portal", Needs::Member, points::page)
         .post("/portal/extend", Needs::Member, points::extend)
+        .get("/portal/rewards", Needs::Member, rewards::page)
+        .get("/portal/rewards/suggestions", Needs::Member, rewards::suggestions)
+        .get("/portal/rewards/{id}", Needs::Member, reward::page)
+        .post("/portal/rewards/{id}", Needs::Member, reward::redeem)
+        .get("/portal/orders", Needs::Member, orders::list)
+        .get("/portal/orders/{id}", Needs::Member, orders::page)
         .get("/portal/statements", Needs::Member, statement::latest)
         .get("/portal/statements/{month}", Needs::Member, statement::page)
         .get("/portal/card", Needs::Member, card::page)
