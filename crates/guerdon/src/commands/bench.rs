@@ -30,8 +30,8 @@ use serde::Serialize;
 
 use super::init::GIFT_CLUB;
 use super::{
-    bench_auth, bench_backtest, bench_http, bench_log, bench_postgres, bench_privacy, bench_replay, bench_rules,
-    bench_tick,
+    bench_auth, bench_backtest, bench_flash_sale, bench_http, bench_log, bench_postgres, bench_privacy, bench_replay,
+    bench_rules, bench_tick,
 };
 use crate::open::system_now;
 use crate::progress::bar;
@@ -105,6 +105,9 @@ pub struct BenchArgs {
     /// Where to put the temporary data; left out: the system's folder for it.
     #[arg(long)]
     folder: Option<std::path::PathBuf>,
+    /// Measure a flash sale over the API: 100,000 members after 1,000 units, on one node, or on two with --store postgres.
+    #[arg(long, group = "instead", conflicts_with_all = ["http", "log", "tick"])]
+    flash_sale: bool,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -216,6 +219,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         print(&bench_tick::measure(folder.path(), args.members)?, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.flash_sale {
+        flash_sale(folder.path(), args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let bundle = bench_program(args.rewards)?;
     let results = match (args.store, args.http) {
         (StoreKind::Ram, false) => vec![in_process("kernel on RAM", RamStore::new(), &bundle, args)?],
@@ -259,6 +266,35 @@ fn bench_program(rewards: usize) -> Result<Bundle> {
     Ok(bundle)
 }
 
+/// The members, the units, and the connections to each node, of a flash sale.
+const SALE: (usize, i64, usize) = (100_000, 1_000, 256);
+
+fn flash_sale(folder: &Path, args: &BenchArgs) -> Result<()> {
+    let (members, units, connections) = SALE;
+    let mut bundle = bench_program(1)?;
+    bundle.rewards.iter_mut().for_each(|reward| reward.stock = Some(units));
+    match args.store {
+        StoreKind::Sqlite => {
+            let store = SqliteStore::open(DataDir::create(folder)?)?;
+            let Prepared { engine, draw, keyring } = prepare_members(store, &bundle, members, args)?;
+            let place = bench_flash_sale::Place::Folder(folder);
+            let sale = bench_flash_sale::measure(vec![engine], keyring, place, &draw, connections)?;
+            sale.print("one node over SQLite", args.json);
+        }
+        StoreKind::Postgres => {
+            let (url, store) = bench_postgres::empty(args.database_url.as_deref())?;
+            let Prepared { engine, draw, keyring } = prepare_members(store, &bundle, members, args)?;
+            drop(engine.stop()?);
+            let nodes = bench_postgres::two_nodes(url)?;
+            let place = bench_flash_sale::Place::Url(url);
+            let sale = bench_flash_sale::measure(nodes, keyring, place, &draw, connections)?;
+            sale.print("two nodes over PostgreSQL", args.json);
+        }
+        StoreKind::Ram => bail!("--flash-sale is measured over the API: leave out --store, or give --store postgres"),
+    }
+    Ok(())
+}
+
 fn sqlite(folder: &Path, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measured>> {
     let (kernel_folder, bare_folder) = (folder.join("kernel"), folder.join("bare"));
     let store = SqliteStore::open(DataDir::create(&kernel_folder)?)?;
@@ -296,16 +332,26 @@ pub struct Prepared<S> {
 }
 
 /// Enrols the members and gives each one lot of points.
-pub fn prepare<S: Store + 'static>(mut store: S, bundle: &Bundle, args: &BenchArgs) -> Result<Prepared<S>> {
+pub fn prepare<S: Store + 'static>(store: S, bundle: &Bundle, args: &BenchArgs) -> Result<Prepared<S>> {
+    prepare_members(store, bundle, args.members, args)
+}
+
+/// The same for so many members.
+fn prepare_members<S: Store + 'static>(
+    mut store: S,
+    bundle: &Bundle,
+    all: usize,
+    args: &BenchArgs,
+) -> Result<Prepared<S>> {
     publish(&mut store, bundle, system_now())?;
     start_log(&mut store, &bench_key())?;
     let keyring = start_keyring(&mut store, Arc::new(bench_master_key()), rand::random())?;
     let engine = Engine::start(store)?;
     let handle = engine.handle();
-    let bar = bar("preparing members", args.members as u64);
-    let mut members = Vec::with_capacity(args.members);
-    while members.len() < args.members {
-        let count = (BATCH_COMMANDS / 2).min(args.members - members.len());
+    let bar = bar("preparing members", all as u64);
+    let mut members = Vec::with_capacity(all);
+    while members.len() < all {
+        let count = (BATCH_COMMANDS / 2).min(all - members.len());
         let mut commands = Vec::with_capacity(2 * count);
         for _ in 0..count {
             let (id, now) = (handle.new_member_id(), handle.now());

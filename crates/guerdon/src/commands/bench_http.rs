@@ -14,7 +14,7 @@ use guerdon_server::messages::Post;
 use guerdon_server::outbound::{Outbound, OutboundOptions};
 use guerdon_server::{AppOptions, AppState, Directory, People, SharedKeyring, app};
 use guerdon_store::read::Reader;
-use guerdon_store::{Engine, SqliteStore};
+use guerdon_store::{Engine, EngineHandle, SqliteStore};
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -86,19 +86,7 @@ impl Loopback {
         draw: Draw,
         connections: usize,
     ) -> Result<Self> {
-        let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
-        let state = AppState {
-            catalogue: Arc::default(),
-            engine: engine.handle(),
-            reader: Reader::open(folder).await?,
-            directory: Arc::new(Directory::new(Some(KEY))),
-            keyring,
-            people,
-            post: Post::default(),
-            sso: Arc::default(),
-            outbound: Outbound::new(OutboundOptions::default()),
-            demand: Arc::default(),
-        };
+        let state = state(engine.handle(), Reader::open(folder).await?, keyring)?;
         Ok(Self { state, connections, draw, sent: 0 })
     }
 
@@ -135,6 +123,23 @@ impl Loopback {
     }
 }
 
+/// What the handlers of a server share that answers to [`KEY`].
+pub fn state(engine: EngineHandle, reader: Reader, keyring: SharedKeyring) -> Result<AppState> {
+    let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
+    Ok(AppState {
+        engine,
+        reader,
+        directory: Arc::new(Directory::new(Some(KEY))),
+        keyring,
+        people,
+        post: Post::default(),
+        sso: Arc::default(),
+        outbound: Outbound::new(OutboundOptions::default()),
+        demand: Arc::default(),
+        catalogue: Arc::default(),
+    })
+}
+
 async fn client(stream: TcpStream, requests: Arc<Requests>) -> Result<Histogram<u64>> {
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
@@ -152,18 +157,28 @@ async fn client(stream: TcpStream, requests: Arc<Requests>) -> Result<Histogram<
 }
 
 async fn redeem(sender: &mut SendRequest<Full<Bytes>>, requests: &Requests, number: usize, body: Bytes) -> Result<()> {
-    let number = requests.first + number;
-    let request = Request::post("/v1/orders")
-        .header("host", "localhost")
-        .header("authorization", requests.authorization.as_str())
-        .header("content-type", "application/json")
-        .header("idempotency-key", format!("bench-{number}"))
-        .body(Full::new(body))?;
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let answer = response.into_body().collect().await?.to_bytes();
+    let key = format!("bench-{}", requests.first + number);
+    let (status, answer) = ask(sender, &requests.authorization, &key, body).await?;
     if status != StatusCode::CREATED {
         bail!("{status}: {}", String::from_utf8_lossy(&answer));
     }
     Ok(())
+}
+
+/// Asks for an order, and answers what came back.
+pub async fn ask(
+    sender: &mut SendRequest<Full<Bytes>>,
+    authorization: &str,
+    key: &str,
+    body: Bytes,
+) -> Result<(StatusCode, Bytes)> {
+    let request = Request::post("/v1/orders")
+        .header("host", "localhost")
+        .header("authorization", authorization)
+        .header("content-type", "application/json")
+        .header("idempotency-key", key)
+        .body(Full::new(body))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    Ok((status, response.into_body().collect().await?.to_bytes()))
 }

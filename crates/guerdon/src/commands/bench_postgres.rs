@@ -19,11 +19,7 @@ const SINGLE_PART: usize = 10;
 
 /// Measures on an empty database.
 pub fn measure(url: Option<&str>, bundle: &Bundle, args: &BenchArgs) -> Result<Vec<Measured>> {
-    let url = url.context("--store postgres needs --database-url with an empty database to measure on")?;
-    let mut store = PostgresStore::create(url)?;
-    if store.revision()? > 0 {
-        bail!("the database holds a program already; create an empty one for the benchmark");
-    }
+    let (url, store) = empty(url)?;
     let Prepared { engine, draw, .. } = prepare(store, bundle, args)?;
     drop(engine.stop()?);
     let count = args.redemptions;
@@ -33,6 +29,21 @@ pub fn measure(url: Option<&str>, bundle: &Bundle, args: &BenchArgs) -> Result<V
     let one_hot = nodes(url, "one node, one hot reward", &hot, 1, count / 2)?;
     let two_hot = nodes(url, "two nodes, one hot reward", &hot, 2, count / 2)?;
     Ok(vec![single, one, one_hot, two_hot])
+}
+
+/// An empty database, and its URL.
+pub fn empty(url: Option<&str>) -> Result<(&str, PostgresStore)> {
+    let url = url.context("--store postgres needs --database-url with an empty database to measure on")?;
+    let mut store = PostgresStore::create(url)?;
+    if store.revision()? > 0 {
+        bail!("the database holds a program already; create an empty one for the benchmark");
+    }
+    Ok((url, store))
+}
+
+/// Two nodes on one database, as servers start them.
+pub fn two_nodes(url: &str) -> Result<Vec<Engine<PostgresStore>>> {
+    (0..2).map(|_| start(url, POSTGRES_WRITERS)).collect()
 }
 
 /// The same work with a transaction for each request, on connections side by side.
