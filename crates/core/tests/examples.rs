@@ -9,6 +9,7 @@ use club::{Club, want};
 use guerdon_core::earning::{CapScope, Per};
 use guerdon_core::kernel::{Command, Event, Payment, RefusalCode};
 use guerdon_core::ledger::{CurrencyId, Lot};
+use guerdon_core::rewards::DemandFigures;
 use guerdon_core::tiers::{Measure, Span, Step};
 use guerdon_core::time::Timestamp;
 use serde_json::json;
@@ -412,4 +413,44 @@ fn point_life() {
 
 fn at(club: &Club, local: &str) -> Timestamp {
     club.program.calendar.parse_local(local).unwrap()
+}
+
+#[test]
+fn prices() {
+    let mut club = example!("prices");
+    club.adjust(100_000, "2026-03-01 08:00:00");
+    let mut number = 0;
+    let mut pays = |club: &mut Club, local: &str, reward: &str, quantity, figures: Option<DemandFigures>| {
+        number += 1;
+        let at = club.program.calendar.parse_local(local).unwrap();
+        let redeem = Command::redeem(club::MEMBER, &format!("order-{number}"), at, reward, quantity, true).unwrap();
+        -club.decide(&redeem.by_demand(figures), true).unwrap().points
+    };
+    // ¥50 and 20 % are ¥60, at ¥0.01.
+    assert_eq!(pays(&mut club, "2026-03-02 10:00:00", "teapot", 1, None), 6_000);
+    club.record("gold", "2026-03-02 11:00:00", json!({"kind": "purchase", "amount": 100_000})).unwrap();
+    assert_eq!(pays(&mut club, "2026-03-02 11:00:01", "teapot", 2, None), 10_800);
+    // 800 / 1.2 = 666.7; three of them are 2,400, of which the first 1,000 points pay 1,200.
+    assert_eq!(pays(&mut club, "2026-03-03 10:00:00", "voucher", 1, None), 667);
+    assert_eq!(pays(&mut club, "2026-03-03 10:00:00", "voucher", 3, None), 2_200);
+    // 45 orders: 10 %. 2,000 views: 15 %, up to the ceiling of 110 %. No order for 30 days: 90 %.
+    let figures = |orders, views, last: &str| {
+        let at = Some(Timestamp::parse_rfc3339(last).unwrap());
+        Some(DemandFigures { orders, views, last_order_at: at })
+    };
+    for (orders, views, last, points) in [
+        (45, 10, "2026-05-31T10:00:00Z", 2_200),
+        (0, 2_000, "2026-05-31T10:00:00Z", 2_200),
+        (20, 0, "2026-05-31T10:00:00Z", 2_100),
+        (0, 0, "2026-05-02T15:59:59Z", 1_800),
+        (0, 0, "2026-05-02T16:00:00Z", 2_000),
+    ] {
+        let paid = pays(&mut club, "2026-06-01 12:00:00", "ticket", 1, figures(orders, views, last));
+        assert_eq!(paid, points, "{orders} {views} {last}");
+    }
+    // 110 % of 2,000 in June; 80 % of that on the 18th.
+    assert_eq!(pays(&mut club, "2026-06-17 23:59:59", "fan", 1, None), 2_200);
+    assert_eq!(pays(&mut club, "2026-06-18 00:00:00", "fan", 1, None), 1_760);
+    assert_eq!(pays(&mut club, "2026-09-01 00:00:00", "fan", 1, None), 2_000);
+    club.check();
 }

@@ -15,6 +15,7 @@ use guerdon_core::rewards::{Promise, Quote};
 use guerdon_core::time::Timestamp;
 use guerdon_store::{DataDir, SqliteStore, open_keyring};
 use serde_json::{Value, json};
+use support::person::Person;
 use support::{Server, init};
 
 const PROGRAM: &str = r#"
@@ -201,4 +202,37 @@ async fn demand_lifts_a_price_by_the_rule_that_is_published() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the orders are not seen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_shows_prices_of_several_parts_and_leaves_them_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, PROGRAM);
+    let server = Server::start(&data);
+    let mut olga = Person::new(&server);
+    olga.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
+    let (_, overview) = olga.get("/console").await;
+    assert!(overview.contains("6,000") && overview.contains("1,000"), "{overview}");
+    let (_, list) = olga.get("/console/configuration").await;
+    assert!(list.contains("By its cost of ") && list.contains("50.00"), "{list}");
+    // The form has no field for such a price, and keeps it.
+    let edit = "/console/drafts/new?kind=reward&document=pot";
+    let (status, page) = olga.get(edit).await;
+    assert!(status == 200 && page.contains("This price has several parts"), "{status} {page}");
+    assert!(!page.contains("id=\"price\""), "{page}");
+    let form = [
+        ("kind", "reward"),
+        ("document", "pot"),
+        ("title", "Name"),
+        ("way", "form"),
+        ("id", "pot"),
+        ("name_en", "Kettle"),
+    ];
+    let (status, saved) = olga.post_from(edit, "/console/drafts/new", &form).await;
+    assert_eq!(status, 303, "{saved}");
+    let drafts = server.get("/v1/drafts").await.1;
+    let draft = server.get(&format!("/v1/drafts/{}", drafts[0]["id"].as_str().unwrap())).await.1;
+    let document = &draft["changes"][0]["document"];
+    assert_eq!((&document["name"], &document["price"]["cost"]), (&json!("Kettle"), &json!("50")), "{draft}");
 }

@@ -84,10 +84,9 @@ async fn create(
     let shape =
         |command: Command| -> Result<Command, Refusal> { command.with_risk(request.risk_score)?.in_place(place) };
     let named = (member_id.as_deref(), external_id.as_deref(), card.as_deref());
+    let is_said_twice = named != (None, None, None) || quantity.is_some();
     match (quote, reward_id) {
-        (Some(token), None) if named == (None, None, None) && quantity.is_none() => {
-            at_quote(&state, &actor, (&key, token), request.capture, shape).await
-        }
+        (Some(token), None) if !is_said_twice => at_quote(&state, &actor, (&key, token), request.capture, shape).await,
         (None, Some(reward)) => {
             let member = named_member(&state, named.0, named.1, named.2).await?;
             let now = state.engine.now();
