@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use club::{Club, MEMBER};
+use club::{Club, MEMBER, POINTS};
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode};
 use guerdon_core::limits;
 use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
 use guerdon_core::program::{DocumentChange, Program, with_changes};
-use guerdon_core::rewards::{DemandFigures, Occasion, Opened, Quote};
+use guerdon_core::rewards::{DemandFigures, Occasion, Opened, Promise, Quote};
 use guerdon_core::time::Timestamp;
+use proptest::prelude::*;
 use serde_json::json;
 
 const PROGRAM: &str = r#"
@@ -137,7 +138,7 @@ fn nobody_else_can_make_or_change_a_quote() {
     // For another member, cheaper, or of another program: as if it were altered.
     let others = [
         Quote { member_id: MemberId(2), ..own.clone() },
-        Quote { promise: guerdon_core::rewards::Promise { points: 1, ..own.promise }, ..own.clone() },
+        Quote { promise: Promise { points: 1, ..own.promise }, ..own.clone() },
     ];
     let mac = bytes.len() - 32;
     for other in others {
@@ -153,4 +154,24 @@ fn nobody_else_can_make_or_change_a_quote() {
     assert_eq!(order(&mut club, &cheaper, "a", noon).unwrap_err().code, RefusalCode::IdempotencyMismatch);
     assert_eq!(order(&mut club, &token, "a", noon).unwrap(), made);
     club.check();
+}
+
+proptest! {
+    /// Whatever comes instead of a token is read without a panic and believed by nobody; what was sealed comes back.
+    #[test]
+    fn only_what_was_sealed_is_genuine(
+        text in "[A-Za-z0-9_-]{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        member in any::<i64>(), reward in "[a-z0-9-]{1,64}", quantity in 1_i64..=1_000, points in 1_i64..=limits::AMOUNT,
+        until in any::<i64>(),
+    ) {
+        let keys = keyring(2);
+        for token in [text, URL_SAFE_NO_PAD.encode([&[1], bytes.as_slice()].concat())] {
+            prop_assert!(!matches!(Quote::open(&keys, &token), Some(Opened::Genuine(_))));
+        }
+        let promise = Promise { unit: points, points, currency: POINTS, expires_at: Timestamp::from_millis(until) };
+        let quote = Quote { member_id: MemberId(member), reward_id: reward, quantity, promise };
+        let token = quote.seal(&keys);
+        prop_assert!(token.len() <= limits::QUOTE_CHARS);
+        prop_assert_eq!(Quote::open(&keys, &token), Some(Opened::Genuine(quote)));
+    }
 }

@@ -38,8 +38,8 @@ order-changed = Last changed
 nav-orders = Orders
 orders-title = Orders
 orders-about = What waits to be reviewed, fulfilled or finished, the oldest first.
-orders-none = Nothing waits here.
-orders-none-marked = Mark at least one order.
+order-queue-none = Nothing waits here.
+order-queue-none-marked = Mark at least one order.
 orders-moved = { $count ->
     [one] One order is now: { $state }.
    *[other] { $count } orders are now: { $state }.

@@ -183,7 +183,7 @@ async fn move_all(
     let moves = || OrderMove::ALL.into_iter().filter(|step| permission_of(*step) == Some(permission));
     let step = moves().find(|step| step.name() == typed("step"));
     let Some(step) = step.filter(|_| !ids.is_empty()) else {
-        let troubles = vec![frame.t("orders-none-marked")];
+        let troubles = vec![frame.t("order-queue-none-marked")];
         return Ok(unprocessable(show(frame, &state, wanted, None, (None, troubles)).await?));
     };
     let (mut count, mut troubles) = (0, Vec::new());
