@@ -62,6 +62,7 @@ impl World {
             post,
             sso: Arc::new(SingleSignOn::new(toml::from_str(PROVIDER).unwrap(), |_| Ok(None)).unwrap()),
             outbound: Outbound::new(OutboundOptions::default()),
+            catalogue: Arc::default(),
         };
         let options = AppOptions { mailbox, public_url, ..AppOptions::default() };
         let app = TowerToHyperService::new(app(state.clone(), options));
