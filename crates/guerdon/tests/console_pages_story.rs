@@ -93,9 +93,11 @@ async fn made(server: &Server, path: &str, body: Value) -> Value {
     answer
 }
 
-const PAGES: [(&str, &str); 19] = [
+const PAGES: [(&str, &str); 21] = [
     ("?at=first", "overview"),
     ("members", "members"),
+    ("catalogue", "catalogue"),
+    ("drafts/new?kind=reward&document=voucher-5", "reward-edit"),
     ("approvals", "approvals"),
     ("imports", "imports"),
     ("audit", "audit"),

@@ -30,8 +30,8 @@ use serde::Serialize;
 
 use super::init::GIFT_CLUB;
 use super::{
-    bench_auth, bench_backtest, bench_flash_sale, bench_http, bench_log, bench_postgres, bench_privacy, bench_replay,
-    bench_rules, bench_tick,
+    bench_auth, bench_backtest, bench_catalogue, bench_flash_sale, bench_http, bench_log, bench_postgres,
+    bench_privacy, bench_replay, bench_rules, bench_tick,
 };
 use crate::open::system_now;
 use crate::progress::bar;
@@ -55,7 +55,7 @@ pub enum StoreKind {
 }
 
 /// Arguments of `bench`.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub struct BenchArgs {
     /// Which store to measure.
     #[arg(long, value_enum, default_value = "sqlite")]
@@ -102,6 +102,9 @@ pub struct BenchArgs {
     /// Measure ticks of --members accounts on which points mature, expire and are reminded of, instead of redemptions.
     #[arg(long, conflicts_with_all = ["http", "store", "log"])]
     tick: bool,
+    /// Measure pages of a catalogue of 10,000 rewards, with search, instead of redemptions.
+    #[arg(long, group = "instead", conflicts_with_all = ["http", "store", "log", "tick"])]
+    catalogue: bool,
     /// Where to put the temporary data; left out: the system's folder for it.
     #[arg(long)]
     folder: Option<std::path::PathBuf>,
@@ -221,6 +224,11 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     }
     if args.flash_sale {
         flash_sale(folder.path(), args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.catalogue {
+        let few = BenchArgs { members: args.members.min(bench_catalogue::MEMBERS), ..args.clone() };
+        bench_catalogue::print(&bench_catalogue::measure(folder.path(), &few)?, args.json);
         return Ok(ExitCode::SUCCESS);
     }
     let bundle = bench_program(args.rewards)?;

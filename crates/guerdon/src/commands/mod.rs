@@ -8,6 +8,7 @@ pub mod backup;
 pub mod bench;
 mod bench_auth;
 mod bench_backtest;
+mod bench_catalogue;
 mod bench_flash_sale;
 mod bench_http;
 mod bench_log;

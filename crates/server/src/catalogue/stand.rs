@@ -55,8 +55,8 @@ impl Stand {
         Ok(Self { program, shelf, index, found: Cache::new(SEARCHES) })
     }
 
-    /// What a text finds: the same for everyone.
-    fn search(&self, text: &str) -> Result<Arc<Found>, StoreError> {
+    /// What a text finds, whoever may see it; behind the rewards there are rows of categories.
+    pub fn search(&self, text: &str) -> Result<Arc<Found>, StoreError> {
         if let Some(found) = self.found.get(text) {
             return Ok(found);
         }

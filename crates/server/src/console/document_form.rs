@@ -1,4 +1,4 @@
-//! The form of a rule, a campaign or a reward: the fields of common shapes, laid over the document as it is, so that what
+//! The form of a rule, a campaign, a category or a reward: the fields of common shapes, laid over the document as it is, so that what
 //! the form does not show stays.
 
 use rust_decimal::Decimal;
@@ -39,6 +39,18 @@ pub(super) struct DocumentForm {
     pub from: String,
     pub to: String,
     pub price: String,
+    pub description_en: String,
+    pub description_zh: String,
+    pub categories: String,
+    pub tags: String,
+    pub market_price: String,
+    pub zone: String,
+    pub listed_from: String,
+    pub listed_to: String,
+    pub tiers: String,
+    pub stores: String,
+    pub channels: String,
+    pub parent: String,
 }
 
 fn text(document: &Value, path: &str) -> String {
@@ -62,9 +74,14 @@ pub(super) fn shows_price(document: &Value) -> bool {
 impl DocumentForm {
     /// What a document says.
     pub(super) fn of(document: &Value) -> Self {
-        let name = |language: &str| match document.get("name") {
-            Some(Value::Object(_)) => text(document, &format!("/name/{language}")),
-            _ if language == "en" => text(document, "/name"),
+        let said = |path: &str, language: &str| match document.pointer(path) {
+            Some(Value::Object(_)) => text(document, &format!("{path}/{language}")),
+            _ if language == "en" => text(document, path),
+            _ => String::new(),
+        };
+        let name = |language: &str| said("/name", language);
+        let list = |path: &str| match document.pointer(path) {
+            Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
             _ => String::new(),
         };
         let trigger = match document.get("trigger") {
@@ -91,11 +108,24 @@ impl DocumentForm {
             cap_window: text(document, "/caps/0/window"),
             cap_points: text(document, "/caps/0/points"),
             cap_count: text(document, "/caps/0/count"),
-            audience: text(document, "/audience"),
+            // Of a campaign, or of a reward.
+            audience: text(document, "/audience") + &text(document, "/catalogue/visible_to/audience"),
             department: text(document, "/department"),
             from: text(document, "/schedule/from"),
             to: text(document, "/schedule/to"),
             price: text(document, "/price"),
+            description_en: said("/catalogue/description", "en"),
+            description_zh: said("/catalogue/description", "zh"),
+            categories: list("/catalogue/categories"),
+            tags: list("/catalogue/tags"),
+            market_price: text(document, "/catalogue/market_price"),
+            zone: text(document, "/catalogue/zone"),
+            listed_from: text(document, "/catalogue/listed/from"),
+            listed_to: text(document, "/catalogue/listed/to"),
+            tiers: list("/catalogue/visible_to/tiers"),
+            stores: list("/catalogue/visible_to/stores"),
+            channels: list("/catalogue/visible_to/channels"),
+            parent: text(document, "/parent"),
         }
     }
 
@@ -107,25 +137,48 @@ impl DocumentForm {
         match kind {
             "rule" => self.rule(&mut document)?,
             "campaign" => self.campaign(&mut document)?,
-            "reward" if !shows_price(before) => {}
-            "reward" => put_number(&mut document, "price", &self.price)?,
+            "reward" => self.reward(&mut document, before)?,
+            "category" => put(&mut document, "parent", &self.parent),
             _ => return Err(format!("documents of kind `{kind}` have no form; write the document itself")),
         }
         Ok(Value::Object(document))
     }
 
     fn name(&self, before: &Value) -> Value {
-        let (en, zh) = (self.name_en.trim(), self.name_zh.trim());
-        match before.get("name") {
-            Some(Value::Object(names)) => {
-                let mut names = names.clone();
-                put(&mut names, "en", en);
-                put(&mut names, "zh", zh);
-                Value::Object(names)
-            }
-            _ if zh.is_empty() => json!(en),
-            _ => json!({ "en": en, "zh": zh }),
+        said(before.get("name"), self.name_en.trim(), self.name_zh.trim())
+    }
+
+    fn reward(&self, document: &mut Map<String, Value>, before: &Value) -> Result<(), String> {
+        // A price of several parts stays as it is.
+        if shows_price(before) {
+            put_number(document, "price", &self.price)?;
         }
+        let part = |of: &Map<String, Value>, name: &str| of.get(name).and_then(Value::as_object).cloned();
+        let mut catalogue = part(document, "catalogue").unwrap_or_default();
+        match said(catalogue.get("description"), self.description_en.trim(), self.description_zh.trim()) {
+            Value::String(none) if none.is_empty() => drop(catalogue.shift_remove("description")),
+            Value::Object(none) if none.is_empty() => drop(catalogue.shift_remove("description")),
+            description => drop(catalogue.insert("description".to_owned(), description)),
+        }
+        put_list(&mut catalogue, "categories", &self.categories);
+        put_list(&mut catalogue, "tags", &self.tags);
+        match self.market_price.trim() {
+            "" => drop(catalogue.shift_remove("market_price")),
+            typed => put_decimal(&mut catalogue, "market_price", typed)?,
+        }
+        put(&mut catalogue, "zone", &self.zone);
+        let mut listed = part(&catalogue, "listed").unwrap_or_default();
+        put(&mut listed, "from", &self.listed_from);
+        put(&mut listed, "to", &self.listed_to);
+        put_part(&mut catalogue, "listed", listed);
+        let mut visible_to = part(&catalogue, "visible_to").unwrap_or_default();
+        put_list(&mut visible_to, "tiers", &self.tiers);
+        put(&mut visible_to, "audience", &self.audience);
+        put_list(&mut visible_to, "stores", &self.stores);
+        put_list(&mut visible_to, "channels", &self.channels);
+        put_part(&mut catalogue, "visible_to", visible_to);
+        put_part(document, "catalogue", catalogue);
+        Ok(())
     }
 
     fn rule(&self, document: &mut Map<String, Value>) -> Result<(), String> {
@@ -206,6 +259,35 @@ impl DocumentForm {
     }
 }
 
+/// A text in two languages, over what it was before.
+fn said(before: Option<&Value>, en: &str, zh: &str) -> Value {
+    let mut texts = match before {
+        Some(Value::Object(texts)) => texts.clone(),
+        _ if zh.is_empty() => return json!(en),
+        _ => Map::new(),
+    };
+    put(&mut texts, "en", en);
+    put(&mut texts, "zh", zh);
+    Value::Object(texts)
+}
+
+/// Puts texts that were typed with commas between them, or takes the field away where there are none.
+fn put_list(document: &mut Map<String, Value>, field: &str, typed: &str) {
+    let texts: Vec<&str> = typed.split([',', '，']).map(str::trim).filter(|text| !text.is_empty()).collect();
+    match texts.is_empty() {
+        true => drop(document.shift_remove(field)),
+        false => drop(document.insert(field.to_owned(), json!(texts))),
+    }
+}
+
+/// Puts a part, or takes the field away where there is nothing in it.
+fn put_part(document: &mut Map<String, Value>, field: &str, part: Map<String, Value>) {
+    match part.is_empty() {
+        true => drop(document.shift_remove(field)),
+        false => drop(document.insert(field.to_owned(), Value::Object(part))),
+    }
+}
+
 /// Puts a text, or takes the field away where it is empty.
 fn put(document: &mut Map<String, Value>, field: &str, typed: &str) {
     match typed.trim() {
@@ -279,5 +361,36 @@ mod tests {
         // A price of several parts stays as it is.
         let by_cost = json!({"id": "cup", "name": "Mug", "price": {"cost": "50"}});
         assert_eq!(reward.over("reward", &by_cost).unwrap()["price"], by_cost["price"]);
+        let before = typed(
+            "reward",
+            &json!({"id": "cup", "name": "Cup", "price": 5, "kind": {"type": "physical", "weight_grams": 300},
+                "catalogue": {"description": {"en": "A cup", "zh": "杯子"}, "categories": ["cups"], "zone": "upgraded",
+                    "market_price": "49.50", "listed": {"from": "2026-11-01T00:00:00"},
+                    "visible_to": {"tiers": ["gold"], "audience": "member.earned > 5"}}}),
+        )
+        .unwrap();
+        let form = DocumentForm::of(&before);
+        assert_eq!(typed("reward", &form.over("reward", &before).unwrap()), Ok(before.clone()), "nothing was typed");
+        let typed_in = DocumentForm {
+            tags: "new， gift".to_owned(),
+            zone: String::new(),
+            tiers: String::new(),
+            audience: String::new(),
+            description_en: String::new(),
+            ..form
+        };
+        let after = typed("reward", &typed_in.over("reward", &before).unwrap()).unwrap();
+        assert_eq!(after["catalogue"]["tags"], json!(["new", "gift"]));
+        assert_eq!(after["catalogue"]["description"], json!({"zh": "杯子"}));
+        assert!(after["catalogue"].get("visible_to").is_none() && after["catalogue"].get("zone").is_none());
+        assert_eq!(after["kind"], before["kind"]);
+        let category = DocumentForm {
+            id: "cups".to_owned(),
+            name_zh: "杯子".to_owned(),
+            parent: "home".to_owned(),
+            ..DocumentForm::default()
+        };
+        let made = category.over("category", &Value::Null).unwrap();
+        assert_eq!(typed("category", &made), Ok(json!({"id": "cups", "name": {"zh": "杯子"}, "parent": "home"})));
     }
 }

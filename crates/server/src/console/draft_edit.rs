@@ -122,7 +122,7 @@ fn edit_page(frame: Frame, state: &AppState, editing: Editing<'_>) -> Response {
         kind: kind.clone(),
         document: id.clone(),
         title: editing.draft.is_none().then_some(editing.title),
-        has_form: matches!(kind.as_str(), "rule" | "campaign" | "reward"),
+        has_form: matches!(kind.as_str(), "rule" | "campaign" | "reward" | "category"),
         is_new,
         shows_caps: shows_caps(&document),
         shows_price: shows_price(&document),

@@ -7,6 +7,7 @@ mod answer;
 mod approvals;
 mod audit;
 mod backtest;
+mod catalogue;
 mod changes;
 mod configuration;
 mod consents;
@@ -100,6 +101,7 @@ pub fn pages() -> Pages {
         .and(orders::pages())
         .and(approvals::pages())
         .and(configuration::pages())
+        .and(catalogue::pages())
         .and(drafts::pages())
         .and(draft_edit::pages())
         .and(dry_run::pages())

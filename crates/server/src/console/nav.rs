@@ -15,6 +15,8 @@ pub enum Place {
     Rules,
     /// Campaigns.
     Campaigns,
+    /// Rewards, and what is left of them.
+    Catalogue,
     /// Every other document.
     Configuration,
     /// Changes on their way.
@@ -61,6 +63,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
         &[
             (Place::Rules, "/console/rules", "nav-rules", Some(Permission::ProgramRead)),
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
+            (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
             (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),
             (Place::DryRun, "/console/dry-run", "nav-dry-run", Some(Permission::ProgramRead)),
             (Place::Configuration, "/console/configuration", "nav-configuration", Some(Permission::ProgramRead)),
