@@ -48,6 +48,8 @@ pub const WALLET_POINTS: i64 = 1_000_000_000_000_000;
 pub const POINT_VALUE: i64 = 1_000_000;
 /// Units in one order.
 pub const ORDER_QUANTITY: i64 = 1_000;
+/// Steps in the history of an order from which on nobody takes its review on any more.
+pub const ORDER_STEPS: usize = 100;
 /// Seasons, offers, steps of demand or of the curve of one price.
 pub const PRICE_PARTS: usize = 32;
 /// Per cent that come on top of what a reward costs the program, at the most.

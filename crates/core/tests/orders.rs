@@ -235,7 +235,7 @@ fn an_order_goes_back_to_where_it_stood_before_an_entry_of_the_journal() {
     for before in stood.iter().rev() {
         let from = before.details.history.last().unwrap().transaction_id.0 + 1;
         let mut order = last.clone();
-        assert!(order.rewind(guerdon_core::id::TransactionId(from)));
+        assert!(order.rewind(guerdon_core::id::TransactionId(from), Timestamp::NEVER));
         let expected = Order { details: before.details.clone(), ..before.clone() };
         // Who reviewed it is kept as long as it is reviewed.
         let claimed_by = expected.details.claimed_by.clone().filter(|_| expected.state == OrderState::InReview);

@@ -222,8 +222,9 @@ async fn a_member_finds_redeems_and_keeps_the_receipt_on_a_small_phone() {
     drop(driver);
 }
 
-fn key_of(page: &str) -> String {
-    page.split("name=\"key\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+/// A hidden field of the form.
+fn field_of(page: &str, name: &str) -> String {
+    page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 
 /// What cannot be redeemed is told in words, with what could be had instead; a form sent twice redeems once.
@@ -240,16 +241,20 @@ async fn refusals(server: &Server, person: &mut Person) {
     assert_eq!(person.get("/portal/rewards/lounge").await.0, 404);
     assert_eq!(person.post("/portal/rewards/lounge", &[("key", "form_2")]).await.0, 404);
     let (_, page) = person.get("/portal/rewards/meal").await;
-    let key = key_of(&page);
-    let (status, _) = person.post("/portal/rewards/meal", &[("key", &key)]).await;
+    let (key, quote) = (field_of(&page, "key"), field_of(&page, "quote"));
+    // A price that the page did not promise is shown anew, and nothing is redeemed.
+    let (status, page) = person.post("/portal/rewards/meal", &[("key", &key), ("quote", "abc")]).await;
+    assert!(status == 422 && page.contains("This is what it costs now"), "{page}");
+    let form = [("key", key.as_str()), ("quote", quote.as_str())];
+    let (status, _) = person.post("/portal/rewards/meal", &form).await;
     let first = person.location.clone();
     assert!(status == 303 && first.starts_with("/portal/orders/ord_"), "{first}");
-    assert_eq!((person.post("/portal/rewards/meal", &[("key", &key)]).await.0, &person.location), (303, &first));
+    assert_eq!((person.post("/portal/rewards/meal", &form).await.0, &person.location), (303, &first));
     let (_, page) = person.get(&first).await;
     assert!(page.contains("A school meal") && page.contains("You have 1,500 points."), "{page}");
     let id = first.rsplit('/').next().unwrap();
     let (_, order) = server.get(&format!("/v1/orders/{id}")).await;
-    assert_eq!((&order["state"], &order["points"]), (&json!("held"), &json!(500)));
+    assert_eq!((&order["state"], &order["points"]), (&json!("placed"), &json!(500)));
     assert_eq!(person.get("/portal/orders/ord_0000000000001").await.0, 404);
     // Nobody sees the orders of another.
     let other = server.member("bob", 1_000).await;

@@ -62,15 +62,15 @@ pub async fn adjust(
 
 /// Refunds an order. The points go to the account that goes on, when that of the order was merged.
 pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done, Problem> {
-    let resolved = state.reader.resolve(order.member_id).await?;
-    let (owner, member) = (order.member_id, resolved.map_or(order.member_id, |(member, _)| member));
+    let (owner, member) = (order.member_id, mover(state, order).await?);
     let command = Command::refund(member, owner, by.key, state.engine.now(), order.id, by.reason)?;
     let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
     let act = Act::Refund { member, owner, order: order.id, points: order.points, reason, key, channel };
     ask(state, by, act, command, by.event(state, "order.refund", &order.id.to_string())).await
 }
 
-/// Moves an order on. What holds points is moved on the account that it is kept under, what is done by the one that goes on.
+/// Moves an order on, in the name of the account that goes on when that of the order was merged: one account alone moves an
+/// order, so that no two writers do.
 pub async fn move_order(
     state: &AppState,
     by: &By<'_>,
@@ -83,9 +83,15 @@ pub async fn move_order(
     }
     let reason = Some(by.reason.to_owned()).filter(|reason| !reason.is_empty());
     let change = OrderChange { order: order.id, owner: order.member_id, step, reason, shipment };
-    let command = Command::move_order(order.member_id, by.key, state.engine.now(), change)?;
+    let member = mover(state, order).await?;
+    let command = Command::move_order(member, by.key, state.engine.now(), change)?;
     let event = by.event(state, &format!("order.{}", step.name()), &order.id.to_string());
     submit(state, by, command, event).await.map(Done::Now)
+}
+
+/// The account that moves an order: its own, or the one that goes on.
+pub async fn mover(state: &AppState, order: &Order) -> Result<MemberId, Problem> {
+    Ok(state.reader.resolve(order.member_id).await?.map_or(order.member_id, |(member, _)| member))
 }
 
 /// The permission that a move of an order needs. `None`: only the program's own clock makes it.

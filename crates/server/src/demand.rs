@@ -78,11 +78,8 @@ async fn read(reader: &Reader, reward: &Reward, now: Timestamp) -> Result<Orders
         0 => 0,
         up_to => reader.recent_orders(&reward.id, now.plus_millis(-HOUR_MS), up_to).await?,
     };
-    let last = match reward.price.cold {
-        Some(_) => reader.last_order_at(&reward.id).await?,
-        None => None,
-    };
-    Ok((recent, last))
+    // Also where only demand counts: what is kept may serve another version of the price.
+    Ok((recent, reader.last_order_at(&reward.id).await?))
 }
 
 /// Views by minutes, in a ring: a minute takes the place of the one an hour before it.

@@ -57,6 +57,10 @@ async fn round(state: &AppState) -> Result<bool, Problem> {
             Ok(_) => ended = true,
             // Somebody was faster and has moved it on.
             Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::IllegalOrderMove => {}
+            // One that cannot be ended does not hold up the others.
+            Err(CommandError::Refused(refusal)) => {
+                tracing::error!(code = refusal.code.name(), refusal.message, "an order cannot be ended");
+            }
             Err(error) => return Err(error.into()),
         }
     }

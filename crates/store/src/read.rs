@@ -288,11 +288,12 @@ impl Reader {
     pub async fn orders_in(&self, state: OrderState, after: Option<OrderId>, limit: i64) -> Read<Vec<Order>> {
         // The index of the queues is used where the condition names its states.
         let queued = match state {
-            OrderState::InReview
+            OrderState::Placed
+            | OrderState::InReview
             | OrderState::Approved
             | OrderState::Fulfilling
             | OrderState::Shipped
-            | OrderState::Issued => "AND state IN (5, 6, 7, 8, 9)",
+            | OrderState::Issued => "AND state IN (1, 5, 6, 7, 8, 9)",
             _ => "",
         };
         let columns = rows::ORDER_COLUMNS;

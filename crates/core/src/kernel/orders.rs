@@ -9,6 +9,7 @@ use super::receipt::OrderReceipt;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::OrderId;
 use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
+use crate::limits;
 use crate::planted::{self, Bug};
 use crate::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, OrderStep, Verdict};
 use crate::rewards::{Occasion, Priced, Promise, Reward, StockChange};
@@ -167,6 +168,8 @@ impl Draft<'_> {
         let at = self.command.at;
         let policy = &self.program.settings_at(at).orders;
         let due_at = match (state.funds(), state) {
+            // Taking a review on is no new state: else it would hold points for ever.
+            _ if state == order.state && !order.details.history.is_empty() => order.due_at,
             (Funds::Held, _) => policy.expires_at(at, order.details.cooling_until),
             (Funds::Spent, OrderState::Completed) | (Funds::Returned, _) => None,
             (Funds::Spent, _) => policy.completes_at(at),
@@ -178,9 +181,8 @@ impl Draft<'_> {
     /// Moves an order of the member, or of an account that was merged into the member's, and its points and units with it.
     pub(super) fn move_order(&mut self, change: &OrderChange, loaded: &Loaded) -> Result<(), Refusal> {
         let member = self.command.member_id;
-        if let AccountStatus::Merged { .. } = self.account.status
-            && change.step == OrderMove::Refund
-        {
+        // The account that goes on moves its orders: of two accounts that do, one would not see what the other did.
+        if let AccountStatus::Merged { .. } = self.account.status {
             check_active(member, self.account.status)?;
         }
         let owned = change.owner == member || self.account.merged_from.contains(&change.owner);
@@ -221,6 +223,17 @@ impl Draft<'_> {
         if let Some(until) = order.details.cooling_until.filter(|until| *until > at && fulfils) {
             let problem = format!("order {id} may be called off until {until}, and is not fulfilled before");
             return Err(Refusal::new(RefusalCode::CoolingOff, problem));
+        }
+        if step == OrderMove::Claim
+            && order.details.claimed_by.is_some()
+            && order.details.claimed_by == self.command.actor
+        {
+            let problem = format!("order {id} is taken on already");
+            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
+        }
+        if order.details.history.len() >= limits::ORDER_STEPS && next == order.state {
+            let problem = format!("order {id} has {} steps already; decide it", order.details.history.len());
+            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
         let decides = matches!(step, OrderMove::Approve | OrderMove::Reject);
         if let Some(other) =

@@ -119,9 +119,12 @@ impl Order {
         self.details.history.push(step);
     }
 
-    /// Takes back what happened to it from an entry of the journal on. False: nothing is left of it.
-    pub fn rewind(&mut self, from: TransactionId) -> bool {
-        self.details.history.retain(|step| step.transaction_id < from);
+    /// Takes back what happened to it from an entry of the journal on, the first at `moment` or later. False: nothing is known
+    /// of how it stood.
+    pub fn rewind(&mut self, from: TransactionId, moment: Timestamp) -> bool {
+        // A state that an order had when its history began came by an entry that may be taken back as well.
+        let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
+        self.details.history.retain(stays);
         let OrderDetails { history, claimed_by, shipment, .. } = &mut self.details;
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);

@@ -59,7 +59,6 @@ reward-afterwards = Afterwards you have { $points }.
 reward-how = The points are set aside at once. Show the code of the receipt to collect it.
 reward-missing = You are { $points } short.
 reward-gone = None of it is left.
-reward-not-offered = This reward is not offered to you now.
 reward-not-now = This could not be redeemed now. Look at your points, and try again.
 reward-proposals = You could have this instead
 

@@ -47,7 +47,6 @@ reward-afterwards = 兑换后还有 { $points }。
 reward-how = 积分会立即预留。领取时请出示回执上的二维码。
 reward-missing = 还差 { $points }。
 reward-gone = 该礼品已兑完。
-reward-not-offered = 该礼品目前不向您提供。
 reward-not-now = 暂时无法兑换。请查看您的积分后重试。
 reward-proposals = 您可以改换这些
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Refusal, RefusalCode, check_active, check_quantity};
-use guerdon_core::rewards::{CurveStep, How, Occasion, Quote, Step, TierPrice};
+use guerdon_core::rewards::{CurveStep, Hidden, How, Occasion, Place, Quote, Step, TierPrice, Viewer};
 use guerdon_core::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,16 @@ pub(crate) async fn quote(
     let account = state.reader.account(member).await?.ok_or_else(|| unknown_member(&member.to_string()))?;
     check_active(member, account.status)?;
     let reward = program.reward_at(reward_id, at).ok_or_else(|| unknown_reward(reward_id))?;
+    if let Some(offered) = program.offered_at(reward_id, at) {
+        // Where the order will be made is told with it.
+        match Viewer::new(&program, Some(&account), &Place::default(), at).sees(offered) {
+            Ok(()) | Err(Hidden::Store | Hidden::Channel) => {}
+            Err(why) => {
+                let problem = format!("reward `{reward_id}` is not offered: {why}");
+                return Err(Refusal::new(RefusalCode::RewardNotOffered, problem).into());
+            }
+        }
+    }
     state.demand.seen(reward, at);
     let figures = state.demand.figures(&state.reader, reward, at).await?;
     let tier = program.tiers.at(at).level_of(&account.standing).map(|level| level.tier.id.as_str());

@@ -66,6 +66,7 @@ pub struct Desk {
     stand: tokio::sync::Mutex<Option<Arc<Stand>>>,
     known: Mutex<Option<Known>>,
     reading: tokio::sync::Mutex<()>,
+    counting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -74,7 +75,8 @@ struct Known {
     figures: Arc<Figures>,
     read_at: Instant,
     ordered: Arc<BTreeMap<String, i64>>,
-    counted_at: Instant,
+    /// When; `None`: they were not counted yet.
+    counted_at: Option<Instant>,
 }
 
 impl Desk {
@@ -120,12 +122,36 @@ impl Desk {
         }
     }
 
+    /// Counts orders beside everything else, for the pages after this one: nobody waits until all were read.
+    fn count_orders(&self, state: &AppState) {
+        let state = state.clone();
+        tokio::spawn(async move {
+            // Where another counts already there is nothing to do.
+            let Ok(_counting) = state.catalogue.counting.try_lock() else { return };
+            match state.reader.ordered().await {
+                Ok(ordered) => state.catalogue.counted(Arc::new(ordered)),
+                Err(error) => tracing::warn!(%error, "orders could not be counted for the catalogue"),
+            }
+        });
+    }
+
+    fn counted(&self, ordered: Arc<BTreeMap<String, i64>>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_mut() {
+            let stock = known.figures.stock.clone();
+            let Figures { ordered: rows, .. } = known.stand.shelf.figures(&BTreeMap::new(), &ordered);
+            known.figures = Arc::new(Figures { stock, ordered: rows });
+            (known.ordered, known.counted_at) = (ordered, Some(Instant::now()));
+        }
+    }
+
     async fn read(&self, state: &AppState, stand: &Arc<Stand>) -> Result<Arc<Figures>, StoreError> {
         let stock: BTreeMap<String, StockLevel> = state.reader.stock().await?;
-        let (ordered, counted_at) = match self.known().filter(|known| known.counted_at.elapsed() < COUNTED) {
-            Some(known) => (known.ordered, known.counted_at),
-            None => (Arc::new(state.reader.ordered().await?), Instant::now()),
-        };
+        let known = self.known();
+        if known.as_ref().is_none_or(|known| known.counted_at.is_none_or(|at| at.elapsed() >= COUNTED)) {
+            self.count_orders(state);
+        }
+        let (ordered, counted_at) = known.map(|known| (known.ordered, known.counted_at)).unwrap_or_default();
         let figures = Arc::new(stand.shelf.figures(&stock, &ordered));
         let known = Known {
             stand: Arc::clone(stand),

@@ -76,6 +76,8 @@ impl Stand {
         let found = text.map(|text| self.search(text)).transpose()?;
         let rows = found.as_ref().map(|found| found.rows.as_slice());
         let listing = self.shelf.browse(viewer, figures, wish, rows);
+        // What somebody does not see is not told by what their search might have meant either.
+        let found = found.filter(|_| listing.total > 0);
         let corrected = found.as_ref().and_then(|found| found.corrected.clone());
         Ok(Answer { listing, corrected, loose: found.is_some_and(|found| found.loose) })
     }

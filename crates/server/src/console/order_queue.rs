@@ -87,7 +87,7 @@ struct QueuePage {
 pub(super) fn choices(frame: &Frame, state: OrderState, one: bool) -> Vec<Choice> {
     let shown = |step: &OrderMove| match step {
         OrderMove::Refund | OrderMove::Expire => false,
-        OrderMove::Ship => one,
+        OrderMove::Ship if !one => false,
         _ => permission_of(*step).is_some_and(|permission| frame.actor.may(permission)),
     };
     let choice = |step: OrderMove| Choice {

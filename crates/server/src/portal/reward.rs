@@ -62,7 +62,9 @@ pub async fn page(
 /// The form of one redemption.
 #[derive(Deserialize)]
 pub struct RedeemForm {
+    #[serde(default)]
     key: String,
+    #[serde(default)]
     quote: String,
 }
 
@@ -114,7 +116,6 @@ async fn refused(
         RefusalCode::InsufficientPoints => None,
         RefusalCode::QuoteExpired | RefusalCode::QuoteAltered => Some(frame.t("reward-price-anew")),
         RefusalCode::OutOfStock => Some(frame.t("reward-gone")),
-        RefusalCode::RewardNotOffered | RefusalCode::UnknownReward => Some(frame.t("reward-not-offered")),
         _ => Some(frame.t("reward-not-now")),
     };
     let mut response = show(frame, state, own, id, words).await?;
@@ -140,16 +141,12 @@ async fn show(
     let reward = &offered.reward;
     let availability = Availability::of(stock.get(id));
     let available = viewer.spendable(reward.currency);
-    state.demand.seen(reward, state.engine.now());
     let quote = quote(state, own.id, id, 1).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let missing = quote.points.saturating_sub(available);
     let trouble = match trouble {
-        Some(words) => Some(words),
-        None if availability == Availability::SoldOut => Some(frame.t("reward-gone")),
-        None if missing > 0 => {
-            Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing)))
-        }
-        None => None,
+        _ if availability == Availability::SoldOut => Some(frame.t("reward-gone")),
+        _ if missing > 0 => Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing))),
+        words => words,
     };
     let can = missing <= 0 && availability != Availability::SoldOut;
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));

@@ -74,7 +74,7 @@ pub fn rewind(directory: &DataDir, until: Timestamp) -> Result<Rewound, StoreErr
 }
 
 fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite::Result<Rewound> {
-    reopen_orders(connection, from)?;
+    reopen_orders(connection, from, until)?;
     merge::send_references_back(connection)?;
     let mut touched = connection.prepare("SELECT DISTINCT member_id FROM txn WHERE txn_id >= ?1")?;
     let touched: Vec<i64> = touched.query_map([from], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -105,7 +105,7 @@ fn changed_profiles(connection: &Connection, from: i64) -> rusqlite::Result<i64>
 
 /// Orders that moved since stand where they stood. Those that keep no history were held if they were captured or released
 /// since, and captured if they were refunded: what happened first since decides.
-fn reopen_orders(connection: &Connection, from: i64) -> rusqlite::Result<()> {
+fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqlite::Result<()> {
     let sql = "SELECT kind, receipt FROM txn WHERE txn_id >= ?1 AND kind IN (?2, ?3, ?4, ?5) ORDER BY txn_id DESC";
     let mut settled = connection.prepare(sql)?;
     let kinds = [TransactionKind::Capture, TransactionKind::Release, TransactionKind::Refund, TransactionKind::Order];
@@ -126,8 +126,8 @@ fn reopen_orders(connection: &Connection, from: i64) -> rusqlite::Result<()> {
         let Some(mut order) = find.query_row([order.0], |row| rows::order(row).map_err(foreign)).optional()? else {
             continue;
         };
-        if !order.rewind(TransactionId(from)) {
-            (order.state, order.updated_at) = (state, order.created_at);
+        if !order.rewind(TransactionId(from), until) {
+            (order.state, order.updated_at, order.due_at) = (state, order.created_at, None);
         }
         let (id, state, updated_at) = (order.id.0, order.state as i64, order.updated_at.as_millis());
         let due_at = order.due_at.map(Timestamp::as_millis);

@@ -2,4 +2,4 @@
 ALTER TABLE orders ADD COLUMN due_at INTEGER;
 ALTER TABLE orders ADD COLUMN details BLOB NOT NULL DEFAULT x'';
 CREATE INDEX orders_due ON orders (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX orders_queue ON orders (state, order_id) WHERE state IN (5, 6, 7, 8, 9);
+CREATE INDEX orders_queue ON orders (state, order_id) WHERE state IN (1, 5, 6, 7, 8, 9);
