@@ -9,6 +9,9 @@ impl Draft<'_> {
     pub(super) fn check_offered(&self, reward_id: &str) -> Result<(), Refusal> {
         let at = self.command.at;
         let Some(offered) = self.program.offered_at(reward_id, at) else { return Ok(()) };
+        if offered.is_unrestricted() {
+            return Ok(());
+        }
         let viewer = Viewer::new(self.program, Some(&self.account), &self.command.place, at);
         viewer.sees(offered).map_err(|why| {
             Refusal::new(RefusalCode::RewardNotOffered, format!("reward `{reward_id}` is not offered: {why}"))

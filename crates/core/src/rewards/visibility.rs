@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Occasion, Reward, Zone};
+use super::{Occasion, Reward, VisibleTo, Zone};
 use crate::earning::{Audience, Onlooker};
 use crate::ledger::{Account, CurrencyId};
 use crate::limits;
@@ -48,6 +48,8 @@ pub struct CompiledReward {
     from: Option<Timestamp>,
     /// Until when.
     to: Option<Timestamp>,
+    /// Whether it is for everybody, everywhere and at all times, as most are: then nothing else is looked at.
+    unrestricted: bool,
     /// Since when there is a reward of this id, or since when it is listed: what is newer comes first, and of two that came
     /// together the one that stands later in the program.
     pub newness: (Timestamp, i64),
@@ -61,7 +63,16 @@ impl CompiledReward {
         let audience = audience.map(|text| Audience::compile("catalogue.visible_to.audience", text)).transpose()?;
         let [from, to] =
             [catalogue.listed.from, catalogue.listed.to].map(|local| local.map(|local| calendar.instant_of(local)));
-        Ok(Self { audience, from, to, newness: (from.unwrap_or(since), position), reward })
+        let unrestricted = from.is_none()
+            && to.is_none()
+            && catalogue.zone == Zone::Base
+            && catalogue.visible_to == VisibleTo::default();
+        Ok(Self { audience, from, to, unrestricted, newness: (from.unwrap_or(since), position), reward })
+    }
+
+    /// Whether it is for everybody, everywhere and at all times.
+    pub(crate) fn is_unrestricted(&self) -> bool {
+        self.unrestricted
     }
 
     /// What it asks of accounts.
@@ -157,6 +168,9 @@ impl<'a> Viewer<'a> {
 
     /// Whether a reward is offered, or why not.
     pub fn sees(&self, offered: &CompiledReward) -> Result<(), Hidden> {
+        if offered.unrestricted {
+            return Ok(());
+        }
         let visible_to = &offered.reward.catalogue.visible_to;
         let benefits = self.tier.as_ref().map(|tier| &tier.tier.benefits);
         if let Some(from) = offered.from {

@@ -7,8 +7,10 @@ use guerdon_core::rewards::{Category, CompiledReward, Figures, Listing, RewardKi
 use guerdon_store::{Found, SearchIndex, SearchText, StoreError};
 use moka::sync::Cache;
 
-/// Searches whose rows are kept: who searches for a word is seldom the only one.
-const SEARCHES: u64 = 2_000;
+/// Rows of searches that are kept, of four bytes each: who searches for a word is seldom the only one.
+const FOUND_ROWS: u64 = 2_000_000;
+/// What a search counts as besides its rows.
+const FOUND_BASE: usize = 50;
 /// Suggestions of each kind.
 const REWARDS: usize = 8;
 const CATEGORIES: usize = 4;
@@ -52,7 +54,9 @@ impl Stand {
             ..SearchText::default()
         });
         let index = SearchIndex::build(of_rewards.chain(of_categories))?;
-        Ok(Self { program, shelf, index, found: Cache::new(SEARCHES) })
+        let weigh = |_: &String, found: &Arc<Found>| u32::try_from(found.rows.len() + FOUND_BASE).unwrap_or(u32::MAX);
+        let found = Cache::builder().max_capacity(FOUND_ROWS).weigher(weigh).build();
+        Ok(Self { program, shelf, index, found })
     }
 
     /// What a text finds, whoever may see it; behind the rewards there are rows of categories.

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use crate::StoreError;
 use words::{Piece, Vocabulary, indexed, pairs, pieces};
 
-/// Pieces of what is searched for that are looked at.
-const PIECES: usize = 20;
+/// Pieces of what is searched for that are looked at: each may be compared with the whole vocabulary.
+const PIECES: usize = 8;
 
 /// A text that can be found.
 #[derive(Debug, Clone, Default)]
