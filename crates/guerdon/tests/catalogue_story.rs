@@ -256,6 +256,23 @@ async fn refusals(server: &Server, person: &mut Person) {
     let (_, order) = server.get(&format!("/v1/orders/{id}")).await;
     assert_eq!((&order["state"], &order["points"]), (&json!("placed"), &json!(500)));
     assert_eq!(person.get("/portal/orders/ord_0000000000001").await.0, 404);
+    // Members call off what nobody has begun to fulfil, once however often they tap.
+    let again = json!({ "member_id": order["member_id"], "reward_id": "meal" });
+    let (_, receipt) = server.post("/v1/orders", "again", again).await;
+    let called_off = format!("/portal/orders/{}", receipt["order"]["id"].as_str().unwrap());
+    assert!(person.get(&called_off).await.1.contains("Cancel this order"));
+    for _ in 0..2 {
+        assert_eq!(person.post(&format!("{called_off}/cancel"), &[]).await.0, 303);
+    }
+    let (_, page) = person.get(&called_off).await;
+    assert!(
+        page.contains("cancelled") && page.contains("You have 1,500 points.") && !page.contains("/cancel"),
+        "{page}"
+    );
+    let fulfil = json!({ "move": "fulfil" });
+    assert_eq!(server.post(&format!("/v1/orders/{id}/moves"), "fulfil", fulfil).await.0, 201);
+    let (status, page) = person.post(&format!("{first}/cancel"), &[]).await;
+    assert!(status == 422 && page.contains("cannot be cancelled any more"), "{page}");
     // Nobody sees the orders of another.
     let other = server.member("bob", 1_000).await;
     let body = json!({ "member_id": other, "reward_id": "meal" });

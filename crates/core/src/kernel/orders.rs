@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 /// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
 const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
+/// The channel by which members act for themselves.
+const PORTAL: &str = "portal";
+
 /// What is to be redeemed.
 pub(super) struct Wanted<'a> {
     pub(super) reward_id: &'a str,
@@ -223,6 +226,10 @@ impl Draft<'_> {
         if let Some(until) = order.details.cooling_until.filter(|until| *until > at && fulfils) {
             let problem = format!("order {id} may be called off until {until}, and is not fulfilled before");
             return Err(Refusal::new(RefusalCode::CoolingOff, problem));
+        }
+        if step == OrderMove::Cancel && order.state == OrderState::Fulfilling && self.command.channel == PORTAL {
+            let problem = format!("order {id} is being fulfilled, and only the staff can call it off");
+            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
         if step == OrderMove::Claim
             && order.details.claimed_by.is_some()

@@ -121,3 +121,6 @@ field-channels = Only through the channels
 field-parent = Belongs to
 field-parent-hint = Id of the category above; left empty: it stands at the top
 reward-price-anew = The price was promised for ten minutes, which are over. This is what it costs now.
+order-cancel = Cancel this order
+order-cancel-until = You may cancel until { $time }; nothing is sent before.
+order-cancel-too-late = This order cannot be cancelled any more. Ask us if something is wrong with it.

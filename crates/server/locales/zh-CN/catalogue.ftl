@@ -106,3 +106,6 @@ field-channels = 仅限渠道
 field-parent = 上级分类
 field-parent-hint = 上级分类的标识；留空则为顶级
 reward-price-anew = 报价十分钟内有效，现已过期。以下是最新价格。
+order-cancel = 取消订单
+order-cancel-until = { $time } 之前可以取消，此前不会发货。
+order-cancel-too-late = 此订单已不能取消。如有问题，请联系我们。

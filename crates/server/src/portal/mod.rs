@@ -34,6 +34,7 @@ pub fn pages() -> Pages {
         .post("/portal/rewards/{id}", Needs::Member, reward::redeem)
         .get("/portal/orders", Needs::Member, orders::list)
         .get("/portal/orders/{id}", Needs::Member, orders::page)
+        .post("/portal/orders/{id}/cancel", Needs::Member, orders::cancel)
         .get("/portal/statements", Needs::Member, statement::latest)
         .get("/portal/statements/{month}", Needs::Member, statement::page)
         .get("/portal/card", Needs::Member, card::page)

@@ -3,13 +3,15 @@
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{OrderId, TransactionId};
-use guerdon_core::kernel::Receipt;
-use guerdon_core::redemption::Order;
+use guerdon_core::kernel::{Command, OrderChange, Receipt};
+use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState};
+use guerdon_store::CommandError;
 use serde::Deserialize;
 
-use super::own::own;
+use super::own::{Own, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::{Frame, render};
@@ -47,6 +49,11 @@ struct OrderPage {
     order: OrderView,
     qr: String,
     balance: String,
+    /// Whether the member may call it off now.
+    may_cancel: bool,
+    /// Until when at least, where it was dear.
+    cooling: Option<String>,
+    trouble: Option<String>,
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
@@ -106,15 +113,60 @@ pub async fn page(
     State(state): State<AppState>,
     Path(text): Path<String>,
 ) -> Result<Response, PortalError> {
-    let own = own(&state, &frame).await?;
-    let id: OrderId = text.parse().map_err(|_| PortalError::not_found(&frame))?;
-    let order = state.reader.order(id).await.or_trouble(&frame)?;
+    let (own, order) = find(&state, &frame, &text).await?;
+    show(frame, &state, &own, &order, None)
+}
+
+/// Calls an order off, as long as nobody has begun to fulfil it; the points come back.
+pub async fn cancel(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+) -> Result<Response, PortalError> {
+    let (own, order) = find(&state, &frame, &text).await?;
+    // However often it is tapped, it is called off once.
+    let key = format!("portal cancel {}", order.id);
+    let (step, reason, shipment) = (OrderMove::Cancel, None, None);
+    let change = OrderChange { order: order.id, owner: order.member_id, step, reason, shipment };
+    let command = Command::move_order(own.id, &key, state.engine.now(), change).or_trouble(&frame)?;
+    match state.engine.submit_one(command.from_channel("portal").by(frame.actor.name())).await {
+        Ok(_) => Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response()),
+        Err(CommandError::Refused(_)) => {
+            let trouble = Some(frame.t("order-cancel-too-late"));
+            let mut response = show(frame, &state, &own, &order, trouble)?;
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(response)
+        }
+        Err(error) => Err(error).or_trouble(&frame),
+    }
+}
+
+/// An order of the member, or of an account that was merged into the member's.
+async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order), PortalError> {
+    let own = own(state, frame).await?;
+    let id: OrderId = text.parse().map_err(|_| PortalError::not_found(frame))?;
+    let order = state.reader.order(id).await.or_trouble(frame)?;
     let owned = |order: &Order| order.member_id == own.id || own.account.merged_from.contains(&order.member_id);
-    let order = order.filter(owned).ok_or_else(|| PortalError::not_found(&frame))?;
+    let order = order.filter(owned).ok_or_else(|| PortalError::not_found(frame))?;
+    Ok((own, order))
+}
+
+fn show(
+    frame: Frame,
+    state: &AppState,
+    own: &Own,
+    order: &Order,
+    trouble: Option<String>,
+) -> Result<Response, PortalError> {
+    let now = state.engine.now();
+    let held = order.state.funds() == Funds::Held && !order.is_due(now);
+    let may_cancel = held && order.state != OrderState::Fulfilling;
+    let cooling = order.details.cooling_until.filter(|until| may_cancel && *until > now);
+    let cooling = cooling.map(|until| frame.say_text("order-cancel-until", "time", &frame.time(until)));
     let wallet = own.account.wallet(order.currency);
-    let available = wallet.map_or(0, |wallet| wallet.spendable(state.engine.now()));
+    let available = wallet.map_or(0, |wallet| wallet.spendable(now));
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
-    let order = view(&frame, &order);
+    let order = view(&frame, order);
     let qr = svg_qr(&order.id, &frame.t("order-qr")).unwrap_or_default();
-    Ok(render(&OrderPage { place: "orders", qr, balance, order, frame }))
+    Ok(render(&OrderPage { place: "orders", qr, balance, may_cancel, cooling, trouble, order, frame }))
 }
