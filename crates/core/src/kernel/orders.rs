@@ -231,25 +231,27 @@ impl Draft<'_> {
             let problem = format!("order {id} is being fulfilled, and only the staff can call it off");
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
-        if step == OrderMove::Claim
-            && order.details.claimed_by.is_some()
-            && order.details.claimed_by == self.command.actor
-        {
-            let problem = format!("order {id} is taken on already");
-            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
-        }
-        if order.details.history.len() >= limits::ORDER_STEPS && next == order.state {
-            let problem = format!("order {id} has {} steps already; decide it", order.details.history.len());
-            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
-        }
-        let decides = matches!(step, OrderMove::Approve | OrderMove::Reject);
-        if let Some(other) =
-            order.details.claimed_by.as_ref().filter(|by| decides && self.command.actor.as_ref() != Some(by))
-        {
-            let problem = format!("order {id} is looked at by {other}; take it on first with `claim`");
-            return Err(Refusal::new(RefusalCode::InReview, problem));
-        }
+        self.check_review(order, step)?;
         Ok(next)
+    }
+
+    /// Refuses to take a review on without end, and to decide one that somebody else has taken on.
+    fn check_review(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
+        let (id, claimed_by, steps) = (order.id, &order.details.claimed_by, order.details.history.len());
+        let refused = |code, problem| Err(Refusal::new(code, problem));
+        match (step, claimed_by) {
+            (OrderMove::Claim, Some(by)) if self.command.actor.as_ref() == Some(by) => {
+                refused(RefusalCode::IllegalOrderMove, format!("order {id} is taken on already"))
+            }
+            (OrderMove::Claim, _) if steps >= limits::ORDER_STEPS => {
+                refused(RefusalCode::IllegalOrderMove, format!("order {id} has {steps} steps already; decide it"))
+            }
+            (OrderMove::Approve | OrderMove::Reject, Some(by)) if self.command.actor.as_ref() != Some(by) => refused(
+                RefusalCode::InReview,
+                format!("order {id} is looked at by {by}; take it on first with `claim`"),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// Moves the points and the units of an order from where they are to where they belong.
