@@ -450,6 +450,9 @@ impl Model {
                 said.points -= points;
             }
             What::Capture(id) | What::Release(id) => {
+                if let Status::Merged(_) = member.status {
+                    return Err("member_merged");
+                }
                 let order = self.orders.get_mut(id).filter(|order| order.member == want.member);
                 let Some(order) = order else { return Err("unknown_order") };
                 if order.state != "placed" {
