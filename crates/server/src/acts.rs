@@ -106,6 +106,16 @@ pub fn permission_of(step: OrderMove) -> Option<Permission> {
     }
 }
 
+/// The move of a name, among those that a permission is for.
+pub fn move_named(name: &str, permission: Permission) -> Option<OrderMove> {
+    moves_for(permission).find(|step| step.name() == name)
+}
+
+/// The moves that a permission is for.
+pub fn moves_for(permission: Permission) -> impl Iterator<Item = OrderMove> {
+    OrderMove::ALL.into_iter().filter(move |step| permission_of(*step) == Some(permission))
+}
+
 /// Merges the account of `from` into that of `into`, which goes on.
 pub async fn merge(state: &AppState, by: &By<'_>, from: MemberId, into: MemberId) -> Result<Done, Problem> {
     let command = Command::merge(from, into, by.key, state.engine.now(), by.reason)?;

@@ -284,21 +284,13 @@ impl Reader {
         row.map(|row| rows::order(&row).map_err(StoreError::Unusable)).transpose()
     }
 
-    /// Orders in a state, oldest first.
+    /// Orders in one of the states of [`OrderState::QUEUES`], oldest first; of other states none is found.
     pub async fn orders_in(&self, state: OrderState, after: Option<OrderId>, limit: i64) -> Read<Vec<Order>> {
-        // The index of the queues is used where the condition names its states.
-        let queued = match state {
-            OrderState::Placed
-            | OrderState::InReview
-            | OrderState::Approved
-            | OrderState::Fulfilling
-            | OrderState::Shipped
-            | OrderState::Issued => "AND state IN (1, 5, 6, 7, 8, 9)",
-            _ => "",
-        };
         let columns = rows::ORDER_COLUMNS;
+        // The index of the queues is used where the condition names its states.
         let sql = format!(
-            "SELECT {columns} FROM orders WHERE state = $1 {queued} AND order_id > $2 ORDER BY order_id LIMIT $3"
+            "SELECT {columns} FROM orders WHERE state = $1 AND state IN (1, 5, 6, 7, 8, 9) AND order_id > $2
+             ORDER BY order_id LIMIT $3"
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(state as i64);
         let query = query.bind(after.map_or(0, |after| after.0)).bind(limit);

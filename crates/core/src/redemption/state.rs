@@ -89,14 +89,18 @@ impl OrderState {
         Self::Refunded,
     ];
 
+    /// The states from which somebody moves an order on, in the order in which it goes through them.
+    pub const QUEUES: [Self; 6] =
+        [Self::Placed, Self::InReview, Self::Approved, Self::Fulfilling, Self::Shipped, Self::Issued];
+
+    /// The queue of a name.
+    pub fn queue(name: &str) -> Option<Self> {
+        Self::QUEUES.into_iter().find(|state| state.name() == name)
+    }
+
     /// From the stored number.
     pub fn from_code(code: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|state| *state as i64 == code)
-    }
-
-    /// From the name used in the API.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
     /// The name used in the API.
@@ -235,7 +239,8 @@ mod tests {
     fn states_and_moves_have_names_and_numbers_of_their_own() {
         for state in OrderState::ALL {
             assert_eq!(OrderState::from_code(state as i64), Some(state));
-            assert_eq!(OrderState::from_name(state.name()), Some(state));
+            let queued = state.moves().next().is_some() && state != OrderState::Completed;
+            assert_eq!(OrderState::queue(state.name()), queued.then_some(state));
             assert_eq!(serde_json::to_value(state).unwrap(), state.name());
         }
         for step in OrderMove::ALL {

@@ -151,11 +151,8 @@ async fn list(
 ) -> Result<Json<Page<OrderView>>, Problem> {
     let limit = page_limit(params.limit)?;
     let after = params.after.as_deref().map(cursor::<OrderId>).transpose()?;
-    let queues = || OrderState::ALL.into_iter().filter(|state| state.moves().next().is_some());
-    let queues = || queues().filter(|state| *state != OrderState::Completed);
-    let wanted = queues().find(|state| state.name() == params.state).ok_or_else(|| {
-        let known: Vec<&str> = queues().map(OrderState::name).collect();
-        let known = known.join(", ");
+    let wanted = OrderState::queue(&params.state).ok_or_else(|| {
+        let known = OrderState::QUEUES.map(OrderState::name).join(", ");
         Problem::bad_request("invalid_query", format!("`state` must be one of {known}"))
     })?;
     let found = state.reader.orders_in(wanted, after, limit + 1).await?;
@@ -242,9 +239,8 @@ async fn review(
 
 /// The move of a name, among those that a permission is for.
 fn named(field: &str, name: &str, permission: Permission) -> Result<OrderMove, Problem> {
-    let moves = || OrderMove::ALL.into_iter().filter(|step| acts::permission_of(*step) == Some(permission));
-    moves().find(|known| known.name() == name).ok_or_else(|| {
-        let known: Vec<&str> = moves().map(OrderMove::name).collect();
+    acts::move_named(name, permission).ok_or_else(|| {
+        let known: Vec<&str> = acts::moves_for(permission).map(OrderMove::name).collect();
         let detail = format!("`{field}` must be one of {}", known.join(", "));
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
     })

@@ -123,7 +123,7 @@ impl Desk {
     }
 
     /// Counts orders beside everything else, for the pages after this one: nobody waits until all were read.
-    fn count_orders(&self, state: &AppState) {
+    fn count_orders(state: &AppState) {
         let state = state.clone();
         tokio::spawn(async move {
             // Where another counts already there is nothing to do.
@@ -147,20 +147,18 @@ impl Desk {
 
     async fn read(&self, state: &AppState, stand: &Arc<Stand>) -> Result<Arc<Figures>, StoreError> {
         let stock: BTreeMap<String, StockLevel> = state.reader.stock().await?;
-        let known = self.known();
-        if known.as_ref().is_none_or(|known| known.counted_at.is_none_or(|at| at.elapsed() >= COUNTED)) {
-            self.count_orders(state);
-        }
-        let (ordered, counted_at) = known.map(|known| (known.ordered, known.counted_at)).unwrap_or_default();
-        let figures = Arc::new(stand.shelf.figures(&stock, &ordered));
-        let known = Known {
-            stand: Arc::clone(stand),
-            figures: Arc::clone(&figures),
-            read_at: Instant::now(),
-            ordered,
-            counted_at,
+        let (figures, counted_at) = {
+            // Held until it is exchanged: what was counted meanwhile must not be lost.
+            let mut kept = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let (ordered, counted_at) = kept.take().map(|known| (known.ordered, known.counted_at)).unwrap_or_default();
+            let figures = Arc::new(stand.shelf.figures(&stock, &ordered));
+            let (stand, read_at) = (Arc::clone(stand), Instant::now());
+            *kept = Some(Known { stand, figures: Arc::clone(&figures), read_at, ordered, counted_at });
+            (figures, counted_at)
         };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        if counted_at.is_none_or(|at| at.elapsed() >= COUNTED) {
+            Self::count_orders(state);
+        }
         Ok(figures)
     }
 }

@@ -21,16 +21,6 @@ use crate::identity::access::{Needs, Pages};
 
 /// Orders of one page, which is also how many are moved at once.
 const PAGE: usize = 50;
-/// The queues, in the order in which an order goes through them.
-const QUEUES: [OrderState; 6] = [
-    OrderState::InReview,
-    OrderState::Approved,
-    OrderState::Placed,
-    OrderState::Fulfilling,
-    OrderState::Shipped,
-    OrderState::Issued,
-];
-
 /// The pages of queues.
 pub fn pages() -> Pages {
     Pages::default()
@@ -100,7 +90,7 @@ pub(super) fn choices(frame: &Frame, state: OrderState, one: bool) -> Vec<Choice
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Query(asked): Query<Asked>) -> Result<Response, PageError> {
-    let wanted = asked.state.as_deref().and_then(OrderState::from_name).unwrap_or(OrderState::InReview);
+    let wanted = asked.state.as_deref().and_then(OrderState::queue).unwrap_or(OrderState::InReview);
     let after = asked.after.as_deref().and_then(|after| after.parse().ok());
     show(frame, &state, wanted, after, (None, Vec::new())).await
 }
@@ -127,7 +117,7 @@ async fn show(
         current: queue == wanted,
     };
     Ok(render(&QueuePage {
-        queues: QUEUES.map(queue).into(),
+        queues: OrderState::QUEUES.map(queue).into(),
         state: wanted.name(),
         lines,
         choices: choices(&frame, wanted, false),
@@ -177,11 +167,10 @@ async fn move_all(
     permission: Permission,
 ) -> Result<Response, PageError> {
     let typed = |name: &str| fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim());
-    let wanted = OrderState::from_name(typed("state")).unwrap_or(OrderState::InReview);
+    let wanted = OrderState::queue(typed("state")).unwrap_or(OrderState::InReview);
     let marked = fields.iter().filter(|(field, _)| field == "order").take(PAGE);
     let ids: Vec<OrderId> = marked.filter_map(|(_, id)| id.parse().ok()).collect();
-    let moves = || OrderMove::ALL.into_iter().filter(|step| permission_of(*step) == Some(permission));
-    let step = moves().find(|step| step.name() == typed("step"));
+    let step = acts::move_named(typed("step"), permission);
     let Some(step) = step.filter(|_| !ids.is_empty()) else {
         let troubles = vec![frame.t("order-queue-none-marked")];
         return Ok(unprocessable(show(frame, &state, wanted, None, (None, troubles)).await?));

@@ -18,7 +18,7 @@ use super::order_queue::{Choice, choices};
 use super::prove;
 use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
-use crate::acts::{self, By, permission_of};
+use crate::acts::{self, By};
 use crate::approvals::Act;
 use crate::identity::access::{Needs, Pages};
 
@@ -178,8 +178,7 @@ async fn step(
     permission: Permission,
 ) -> Result<Response, PageError> {
     let order = find(&frame, &state, &text).await?;
-    let mut moves = OrderMove::ALL.into_iter().filter(|step| permission_of(*step) == Some(permission));
-    let Some(step) = moves.find(|step| step.name() == form.step) else {
+    let Some(step) = acts::move_named(&form.step, permission) else {
         return Err(PageError::not_found(&frame));
     };
     let sent = step == OrderMove::Ship && !(form.carrier.trim().is_empty() && form.tracking_number.trim().is_empty());
