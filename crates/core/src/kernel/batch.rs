@@ -160,9 +160,9 @@ impl Footprint {
                     footprint.references.extend(change.added.iter().cloned());
                     footprint.profiles.push(command.member_id);
                 }
-                Action::Redeem { reward_id, .. } => {
-                    if rewards.insert(reward_id.as_str()) {
-                        footprint.rewards.push(reward_id.clone());
+                Action::Redeem(redemption) => {
+                    if rewards.insert(redemption.reward_id.as_str()) {
+                        footprint.rewards.push(redemption.reward_id.clone());
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),

@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::order_commands::{OrderChange, Redemption};
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
-use crate::id::{MemberId, OrderId};
+use crate::id::MemberId;
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::members::{MemberRef, Profile, RefKind};
 use crate::privacy::{Keyring, NONCE, PrivacyError, SEAL_RANDOM, SealedProfile};
 use crate::program::Program;
-use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
-use crate::rewards::{DemandFigures, Opened, Place, Promise, Quote};
+use crate::rewards::Place;
 use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
 
 /// A member to be enrolled: sealed before it comes here, so that no personal value passes the kernel.
@@ -94,30 +94,6 @@ impl Payment {
     }
 }
 
-/// A move of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderChange {
-    /// Which.
-    pub order: OrderId,
-    /// Under whose name it is kept: the command's member, or one whose account was merged into the member's.
-    pub owner: MemberId,
-    /// Where to.
-    pub step: OrderMove,
-    /// Why.
-    pub reason: Option<String>,
-    /// How it was sent.
-    pub shipment: Option<Shipment>,
-}
-
-/// At which price an order is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Terms {
-    /// At that of the command's moment, by the demand that the caller has looked at; `None`: demand changes nothing.
-    Now(Option<DemandFigures>),
-    /// At that which a quote promises to the command's member for the reward and the quantity.
-    Quoted(Promise),
-}
-
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -131,18 +107,7 @@ pub enum Action {
     /// the key was used for it before.
     Unfit(Box<Refusal>),
     /// Create an order: set points and stock aside; `capture` spends them at once.
-    Redeem {
-        /// What.
-        reward_id: String,
-        /// How many.
-        quantity: i64,
-        /// Whether to capture at once.
-        capture: bool,
-        /// What a risk engine makes of it, 0 to 100.
-        risk: Option<i64>,
-        /// At which price.
-        terms: Terms,
-    },
+    Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
     /// Correct a balance by hand.
@@ -208,7 +173,7 @@ pub struct Command {
 }
 
 impl Command {
-    fn new(member_id: MemberId, key: &str, at: Timestamp, action: Action, request: &impl Serialize) -> Self {
+    pub(super) fn new(member_id: MemberId, key: &str, at: Timestamp, action: Action, request: &impl Serialize) -> Self {
         Self {
             member_id,
             idempotency_key: key.to_owned(),
@@ -343,58 +308,6 @@ impl Command {
         Ok(command.from_channel("system"))
     }
 
-    /// Redeems `quantity` of a reward.
-    pub fn redeem(
-        member_id: MemberId,
-        key: &str,
-        at: Timestamp,
-        reward_id: &str,
-        quantity: i64,
-        capture: bool,
-    ) -> Result<Self, Refusal> {
-        check_key(key)?;
-        check_quantity(quantity)?;
-        let request = ("redeem", reward_id, quantity, capture);
-        let (reward_id, terms) = (reward_id.to_owned(), Terms::Now(None));
-        let action = Action::Redeem { reward_id, quantity, capture, risk: None, terms };
-        Ok(Self::new(member_id, key, at, action, &request))
-    }
-
-    /// The same redemption by the demand for the reward, which is no part of the request: it is another for a retry.
-    pub fn by_demand(mut self, figures: Option<DemandFigures>) -> Self {
-        if let Action::Redeem { terms: terms @ Terms::Now(_), .. } = &mut self.action {
-            *terms = Terms::Now(figures);
-        }
-        self
-    }
-
-    /// Redeems what a quote is for, at the price that it promises. One that was altered is refused when it is decided, and
-    /// one that is over as well: a repeated request is answered as it was.
-    pub fn redeem_at(opened: &Opened, token: &str, key: &str, at: Timestamp, capture: bool) -> Result<Self, Refusal> {
-        check_key(key)?;
-        let request = ("redeem at quote", token, capture);
-        let Quote { member_id, reward_id, quantity, promise } = opened.claimed().clone();
-        let action = match opened {
-            Opened::Genuine(_) => {
-                Action::Redeem { reward_id, quantity, capture, risk: None, terms: Terms::Quoted(promise) }
-            }
-            Opened::Altered(_) => {
-                let problem = "`quote` is not as it was answered; ask for a new one";
-                Action::Unfit(Box::new(Refusal::new(RefusalCode::QuoteAltered, problem)))
-            }
-        };
-        Ok(Self::new(member_id, key, at, action, &request))
-    }
-
-    /// The same redemption with what a risk engine makes of it, 0 to 100. A retry may bring another.
-    pub fn with_risk(mut self, score: Option<i64>) -> Result<Self, Refusal> {
-        check_risk(score).map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
-        if let Action::Redeem { risk, .. } = &mut self.action {
-            *risk = score;
-        }
-        Ok(self)
-    }
-
     /// The same command given in a place. The place belongs to the request: the same key with another one is refused.
     pub fn in_place(mut self, place: Place) -> Result<Self, Refusal> {
         place.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
@@ -404,55 +317,6 @@ impl Command {
         }
         self.place = place;
         Ok(self)
-    }
-
-    /// Moves an order that is kept under the name of `owner`: the member, or one who was merged into it.
-    pub fn move_order(member_id: MemberId, key: &str, at: Timestamp, change: OrderChange) -> Result<Self, Refusal> {
-        check_key(key)?;
-        match &change.reason {
-            Some(reason) => check_reason(reason)?,
-            None if change.step.needs_reason() => {
-                let problem = format!("`reason` is needed to {} an order", change.step.name());
-                return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
-            }
-            None => {}
-        }
-        let shipment = match &change.shipment {
-            Some(_) if change.step != OrderMove::Ship => Err("`shipment` is for the move `ship`".to_owned()),
-            Some(shipment) => shipment.validate(),
-            None => Ok(()),
-        };
-        shipment.map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
-        let OrderChange { order, step, reason, shipment, .. } = &change;
-        // As earlier versions wrote these requests: a retry of one of theirs is known.
-        let digest = match (step, reason) {
-            (OrderMove::Complete, None) => digest_of(&("capture", order)),
-            (OrderMove::Cancel, None) => digest_of(&("release", order)),
-            (OrderMove::Refund, Some(reason)) => digest_of(&("refund", order, reason)),
-            _ => digest_of(&("move", order, step, reason, shipment)),
-        };
-        let action = Action::Move(Box::new(change));
-        Ok(Self { request_digest: digest, ..Self::new(member_id, key, at, action, &()) })
-    }
-
-    /// Moves an order whose time has run out, as the program's own clock does: once however often it is sent.
-    pub fn end_order(order: &Order, at: Timestamp, member_id: MemberId) -> Self {
-        let step = if order.state.funds() == Funds::Spent { OrderMove::Complete } else { OrderMove::Expire };
-        let change = OrderChange { order: order.id, owner: order.member_id, step, reason: None, shipment: None };
-        let key = format!("{ORDER_PREFIX}{}:{}", step.name(), order.id);
-        Self::new(member_id, &key, at, Action::Move(Box::new(change)), &"order").from_channel("system")
-    }
-
-    /// Completes an order of the member: spends what it holds.
-    pub fn capture(member_id: MemberId, key: &str, at: Timestamp, order: OrderId) -> Result<Self, Refusal> {
-        let (step, reason, shipment) = (OrderMove::Complete, None, None);
-        Self::move_order(member_id, key, at, OrderChange { order, owner: member_id, step, reason, shipment })
-    }
-
-    /// Cancels an order of the member: gives back what it holds.
-    pub fn release(member_id: MemberId, key: &str, at: Timestamp, order: OrderId) -> Result<Self, Refusal> {
-        let (step, reason, shipment) = (OrderMove::Cancel, None, None);
-        Self::move_order(member_id, key, at, OrderChange { order, owner: member_id, step, reason, shipment })
     }
 
     /// Adds points by hand, or takes them when `points` is negative.
@@ -472,19 +336,6 @@ impl Command {
         }
         let request = ("adjust", currency, points, reason);
         Ok(Self::new(member_id, key, at, Action::Adjust { currency, points, reason: reason.to_owned() }, &request))
-    }
-
-    /// Gives back what an order has spent; it is kept under the name of `owner`: the member, or one who was merged into it.
-    pub fn refund(
-        member_id: MemberId,
-        owner: MemberId,
-        key: &str,
-        at: Timestamp,
-        order: OrderId,
-        reason: &str,
-    ) -> Result<Self, Refusal> {
-        let (step, reason, shipment) = (OrderMove::Refund, Some(reason.to_owned()), None);
-        Self::move_order(member_id, key, at, OrderChange { order, owner, step, reason, shipment })
     }
 
     /// Merges the account of `from` into that of `into`, which goes on.
@@ -587,11 +438,11 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 /// Keys of birthdays; followed by the year.
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
-const ORDER_PREFIX: &str = "order-end:";
+pub(super) const ORDER_PREFIX: &str = "order-end:";
 const RESERVED: [&str; 6] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX];
 
 /// SHA-256 of a request as JSON.
-fn digest_of(request: &impl Serialize) -> [u8; 32] {
+pub(super) fn digest_of(request: &impl Serialize) -> [u8; 32] {
     Sha256::digest(serde_json::to_vec(request).unwrap_or_default()).into()
 }
 
@@ -599,7 +450,7 @@ fn unsealed(error: PrivacyError) -> Refusal {
     Refusal::new(RefusalCode::KeysUnavailable, format!("the profile cannot be sealed: {error}"))
 }
 
-fn check_key(key: &str) -> Result<(), Refusal> {
+pub(super) fn check_key(key: &str) -> Result<(), Refusal> {
     if let Some(prefix) = RESERVED.into_iter().find(|prefix| key.starts_with(prefix)) {
         let problem = format!("an Idempotency-Key must not begin with `{prefix}`");
         return Err(Refusal::new(RefusalCode::InvalidRequest, problem));
@@ -651,16 +502,7 @@ fn body(activity: &Activity) -> Result<String, Refusal> {
     serde_json::to_string(activity).map_err(|error| Refusal::new(RefusalCode::InvalidRequest, error.to_string()))
 }
 
-/// Checks how many units one order may be for.
-pub fn check_quantity(quantity: i64) -> Result<(), Refusal> {
-    if (1..=limits::ORDER_QUANTITY).contains(&quantity) {
-        return Ok(());
-    }
-    let problem = format!("`quantity` must be 1 to {}, not {quantity}", limits::ORDER_QUANTITY);
-    Err(Refusal::new(RefusalCode::InvalidAmount, problem))
-}
-
-fn check_reason(reason: &str) -> Result<(), Refusal> {
+pub(super) fn check_reason(reason: &str) -> Result<(), Refusal> {
     limits::check_text("reason", reason, limits::TEXT_CHARS)
         .map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
 }

@@ -7,7 +7,6 @@ use super::command::{Action, Command, Enrolment};
 use super::due;
 use super::event::Event;
 use super::life;
-use super::orders::Wanted;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::referral;
 use super::refusal::{Refusal, RefusalCode};
@@ -142,10 +141,7 @@ pub(super) fn decide(
     match &command.action {
         Action::Enrol(enrolment) => draft.enrol(enrolment, loaded)?,
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
-        Action::Redeem { reward_id, quantity, capture, risk, terms } => {
-            let wanted = Wanted { reward_id, quantity: *quantity, capture: *capture, risk: *risk, terms };
-            draft.redeem(wanted, loaded, OrderId(ids.next(now)))?;
-        }
+        Action::Redeem(redemption) => draft.redeem(redemption, loaded, OrderId(ids.next(now)))?,
         Action::Move(change) => draft.move_order(change, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
@@ -182,7 +178,7 @@ fn needs_active(action: &Action) -> bool {
         action,
         Action::ChangeProfile(_)
             | Action::Record(_)
-            | Action::Redeem { .. }
+            | Action::Redeem(_)
             | Action::Adjust { .. }
             | Action::Close { .. }
             | Action::Extend { .. }
@@ -211,7 +207,7 @@ impl<'a> Draft<'a> {
             Action::Enrol(_) => TransactionKind::Enrol,
             Action::ChangeProfile(_) => TransactionKind::Profile,
             Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
-            Action::Redeem { .. } => TransactionKind::Redeem,
+            Action::Redeem(_) => TransactionKind::Redeem,
             Action::Move(_) => TransactionKind::Order,
             Action::Adjust { .. } => TransactionKind::Adjust,
             Action::Merge { .. } => TransactionKind::Merge,

@@ -3,8 +3,8 @@
 use rust_decimal::Decimal;
 
 use super::batch::Loaded;
-use super::command::{OrderChange, Terms};
 use super::decide::{Draft, check_active};
+use super::order_commands::{OrderChange, Redemption, Terms};
 use super::receipt::OrderReceipt;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::OrderId;
@@ -21,22 +21,11 @@ const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// The channel by which members act for themselves.
 const PORTAL: &str = "portal";
 
-/// What is to be redeemed.
-pub(super) struct Wanted<'a> {
-    pub(super) reward_id: &'a str,
-    pub(super) quantity: i64,
-    /// Whether to spend the points at once.
-    pub(super) capture: bool,
-    /// What a risk engine makes of it.
-    pub(super) risk: Option<i64>,
-    /// At which price.
-    pub(super) terms: &'a Terms,
-}
-
 impl Draft<'_> {
     /// Makes an order: sets points and stock aside, or spends them at once.
-    pub(super) fn redeem(&mut self, wanted: Wanted<'_>, loaded: &Loaded, id: OrderId) -> Result<(), Refusal> {
-        let Wanted { reward_id, quantity, capture, .. } = wanted;
+    pub(super) fn redeem(&mut self, wanted: &Redemption, loaded: &Loaded, id: OrderId) -> Result<(), Refusal> {
+        let Redemption { reward_id, quantity, capture, risk: _, terms } = wanted;
+        let (quantity, capture) = (*quantity, *capture);
         let at = self.command.at;
         let reward = self.program.reward_at(reward_id, at).ok_or_else(|| {
             let shown: String = reward_id.chars().take(64).collect();
@@ -44,13 +33,13 @@ impl Draft<'_> {
         })?;
         self.check_order()?;
         self.check_offered(reward_id)?;
-        let Promise { unit, points, currency, .. } = self.price(reward, quantity, wanted.terms)?;
+        let Promise { unit, points, currency, .. } = self.price(reward, quantity, terms)?;
         let spendable = self.spendable(currency);
         if spendable < points {
             let problem = format!("{points} points are needed, {spendable} are available");
             return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
         }
-        let (states, cooling_until) = self.first_states(&wanted, currency, points)?;
+        let (states, cooling_until) = self.first_states(wanted, currency, points)?;
         if let Some(stock) = loaded.stock.get(reward_id) {
             let taken = if planted::is(Bug::StockTakenBeforeCheck) { quantity } else { 0 };
             if stock.free() - taken < quantity {
@@ -62,7 +51,7 @@ impl Draft<'_> {
             } else {
                 StockChange { reserved: quantity, issued: 0 }
             };
-            self.stock.push((reward_id.to_owned(), change));
+            self.stock.push((reward_id.clone(), change));
         }
         let holds = self.account.wallet_mut(currency).pick(points, at);
         self.transfer_portions(currency, &holds, (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld), None)?;
@@ -77,7 +66,7 @@ impl Draft<'_> {
         self.set_order(order);
         if let Some(order) = &mut self.receipt.order {
             order.unit_price = (unit.checked_mul(quantity) != Some(points)).then_some(unit);
-            order.quoted = matches!(wanted.terms, Terms::Quoted(_));
+            order.quoted = matches!(terms, Terms::Quoted(_));
         }
         Ok(())
     }
@@ -105,7 +94,7 @@ impl Draft<'_> {
     /// The states that a new order comes to at once, and until when it may be called off.
     fn first_states(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &Redemption,
         currency: CurrencyId,
         points: i64,
     ) -> Result<(Vec<OrderState>, Option<Timestamp>), Refusal> {

@@ -1,8 +1,9 @@
 //! Replays what was recorded by the very same decisions, over accounts in RAM and without a journal: for backtests.
 
 use super::batch::Loaded;
-use super::command::{Action, Command, Terms};
+use super::command::{Action, Command};
 use super::decide::{Decision, Draft, decide, unknown_member};
+use super::order_commands::{Redemption, Terms};
 use super::refusal::Refusal;
 use crate::id::{IdGenerator, MemberId, TransactionId};
 use crate::ledger::{CurrencyId, LedgerAccount, Portion};
@@ -43,8 +44,8 @@ pub(crate) fn replay_order(
     ids: &mut IdGenerator,
 ) -> Result<(Decision, Vec<Portion>), Refusal> {
     let (reward_id, terms) = (String::new(), Terms::Now(None));
-    let action = Action::Redeem { reward_id, quantity: 1, capture: false, risk: None, terms };
-    let command = Command::replayed(member, at, action);
+    let redemption = Redemption { reward_id, quantity: 1, capture: false, risk: None, terms };
+    let command = Command::replayed(member, at, Action::Redeem(Box::new(redemption)));
     let account = loaded.accounts.get(&member).ok_or_else(|| unknown_member(member))?.clone();
     let mut draft = Draft::new(program, &command, account, TransactionId(ids.next(at)));
     let holds = draft.replay_order(step)?;

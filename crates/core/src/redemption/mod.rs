@@ -4,7 +4,7 @@ mod order;
 mod policy;
 mod state;
 
-pub use order::{Order, OrderDetails, OrderStep, Shipment};
+pub use order::{Order, OrderDetails, OrderStep, Particulars, Shipment};
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};
 pub use state::{Funds, OrderMove, OrderState};

@@ -8,8 +8,9 @@ use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
 use crate::time::Timestamp;
 
-/// How the details of an order are stored; the first byte of them.
-const FORMAT: u8 = 1;
+/// How the details of an order are stored, as their first byte: without particulars, and with some of them behind.
+const PLAIN: u8 = 1;
+const WITH_PARTICULARS: u8 = 2;
 
 /// One redemption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +52,15 @@ pub struct OrderDetails {
     pub claimed_by: Option<String>,
     /// How it was sent.
     pub shipment: Option<Shipment>,
+    /// What few orders say besides.
+    #[serde(skip)]
+    pub particulars: Particulars,
 }
+
+/// What few orders say besides. Stored as JSON, so that more can be said later, and only where there is something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Particulars {}
 
 /// One step in the life of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,14 +151,25 @@ impl Order {
 impl OrderDetails {
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![FORMAT]).unwrap_or_default()
+        if self.particulars == Particulars::default() {
+            return postcard::to_extend(self, vec![PLAIN]).unwrap_or_default();
+        }
+        let mut bytes = postcard::to_extend(self, vec![WITH_PARTICULARS]).unwrap_or_default();
+        bytes.extend(serde_json::to_vec(&self.particulars).unwrap_or_default());
+        bytes
     }
 
     /// Reads the stored form; of orders made before there were details it is empty.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let unreadable = |error: postcard::Error| format!("order details: {error}");
         match bytes.split_first() {
             None => Ok(Self::default()),
-            Some((&FORMAT, rest)) => postcard::from_bytes(rest).map_err(|error| format!("order details: {error}")),
+            Some((&PLAIN, rest)) => postcard::from_bytes(rest).map_err(unreadable),
+            Some((&WITH_PARTICULARS, rest)) => {
+                let (plain, rest) = postcard::take_from_bytes::<Self>(rest).map_err(unreadable)?;
+                let particulars = serde_json::from_slice(rest).map_err(|error| format!("order details: {error}"))?;
+                Ok(Self { particulars, ..plain })
+            }
             Some((other, _)) => Err(format!("order details: format {other} is not known")),
         }
     }
