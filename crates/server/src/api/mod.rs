@@ -10,6 +10,7 @@ mod campaigns;
 mod cards;
 mod catalogue;
 mod clients;
+mod codes;
 mod configuration;
 mod currencies;
 mod drafts;
@@ -59,6 +60,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(catalogue::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(codes::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

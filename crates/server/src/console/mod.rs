@@ -9,6 +9,7 @@ mod audit;
 mod backtest;
 mod catalogue;
 mod changes;
+mod codes;
 mod configuration;
 mod consents;
 mod document_form;
@@ -30,6 +31,7 @@ mod members;
 mod merge;
 mod nav;
 mod operators;
+mod order_codes;
 mod order_queue;
 mod orders;
 mod overview;
@@ -107,6 +109,8 @@ pub fn pages() -> Pages {
         .and(dry_run::pages())
         .and(backtest::pages())
         .and(order_queue::pages())
+        .and(order_codes::pages())
+        .and(codes::pages())
         .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())

@@ -43,6 +43,8 @@ struct OrderPage {
     history: Vec<HistoryLine>,
     waiting: Vec<Waiting>,
     choices: Vec<Choice>,
+    /// Whether who looks may see its codes, and it may have some.
+    may_see_codes: bool,
     /// Whether it can be sent from here.
     may_ship: bool,
     /// Whether who looks may refund it, and it can be refunded.
@@ -90,6 +92,9 @@ async fn show(
         history,
         waiting,
         choices,
+        may_see_codes: order.state.funds() == Funds::Spent
+            && frame.actor.may(Permission::CodesRead)
+            && state.program().fulfilment_of(order).is_some(),
         may_ship,
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
         key: typed.key,
@@ -130,7 +135,10 @@ async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryL
             None => None,
         };
         let words = frame.t(&format!("order-{}", step.state.name()));
-        lines.push(HistoryLine { state: words, when: frame.time(step.at), who, reason: step.reason.clone() });
+        // Those that the program itself gives are codes.
+        let known = |reason: &String| frame.language.say_if_known(&format!("order-reason-{reason}"));
+        let reason = step.reason.as_ref().map(|reason| known(reason).unwrap_or_else(|| reason.clone()));
+        lines.push(HistoryLine { state: words, when: frame.time(step.at), who, reason });
     }
     lines
 }
