@@ -164,6 +164,21 @@ fn points_that_have_expired_while_they_were_held_live_again() {
 }
 
 #[test]
+fn what_expires_unfulfilled_is_made_good_as_well() {
+    let mut shop = Shop::of("[program.orders]\nexpire_after_hours = 228");
+    let order = shop.redeem("cup", 1);
+    let held = shop.order(order).clone();
+    let receipt = shop.decide(Command::end_order(&held, at(9 * 24 + 20), ANN)).unwrap();
+    assert!(
+        matches!(&receipt.events[..], [Event::OrderGivenBack { reason, .. }] if reason == "expired"),
+        "{receipt:?}"
+    );
+    assert_eq!(shop.order(order).state, OrderState::Expired);
+    assert_eq!(shop.account.wallet(CurrencyId(1)).unwrap().spendable(at(16 * 24)), 100);
+    shop.check();
+}
+
+#[test]
 fn a_step_of_the_program_is_done_once_whoever_sends_it() {
     let mut shop = Shop::of("");
     let order = shop.redeem("code", 1);

@@ -19,11 +19,20 @@ impl Reader {
         rows.iter().map(order_code).collect::<Result<_, _>>().map_err(StoreError::Unusable)
     }
 
-    /// How many codes each reward has; those without any are left out.
-    pub async fn code_counts(&self) -> Read<BTreeMap<String, CodeCounts>> {
-        let sql = "SELECT reward_id, CAST(COUNT(*) AS BIGINT), CAST(COUNT(order_id) AS BIGINT),
-                       CAST(COUNT(issued_at) AS BIGINT) FROM code GROUP BY reward_id";
-        let rows = sqlx::query(sql).fetch_all(&self.pool).await.map_err(failed)?;
+    /// How many codes some rewards have; those without any are left out.
+    pub async fn code_counts(&self, rewards: &[&str]) -> Read<BTreeMap<String, CodeCounts>> {
+        if rewards.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let places: Vec<String> = (1..=rewards.len()).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT reward_id, CAST(COUNT(*) AS BIGINT), CAST(COUNT(order_id) AS BIGINT),
+                 CAST(COUNT(issued_at) AS BIGINT) FROM code WHERE reward_id IN ({}) GROUP BY reward_id",
+            places.join(", ")
+        );
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = rewards.iter().fold(query, |query, reward| query.bind((*reward).to_owned()));
+        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
         let read = |row: &AnyRow| -> Result<(String, CodeCounts), sqlx::Error> {
             let (all, taken, issued): (i64, i64, i64) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
             Ok((row.try_get(0)?, CodeCounts { free: all - taken, claimed: taken - issued, issued }))

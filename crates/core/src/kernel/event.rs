@@ -37,7 +37,7 @@ pub enum Event {
         /// Until when.
         until: Timestamp,
     },
-    /// An order could not be fulfilled, or was refunded: its points are back, good for a while at the least.
+    /// An order could not be fulfilled, was not in time, or was refunded: its points are back, good for a while at the least.
     OrderGivenBack {
         /// The order.
         order: OrderId,

@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 
 /// The channel of what the program does by itself.
 const SYSTEM: &str = "system";
+/// The reason of an order to which nobody came back.
+const EXPIRED: &str = "expired";
 
 impl Command {
     /// A step in the fulfilment of an order by the program itself, in the name of the account that goes on: once however
@@ -64,11 +66,11 @@ impl Draft<'_> {
     /// After a move that gives points back because something went wrong: lets them live on for a while, so that they can be
     /// spent, and says so to the member.
     pub(super) fn make_good(&mut self, order: &Order, change: &OrderChange) -> Result<(), Refusal> {
-        if !matches!(change.step, OrderMove::Fail | OrderMove::Refund) {
-            return Ok(());
-        }
-        if change.step == OrderMove::Fail {
-            self.let_live(order)?;
+        match change.step {
+            // What was refunded lives on already.
+            OrderMove::Refund => {}
+            OrderMove::Fail | OrderMove::Expire => self.let_live(order)?,
+            _ => return Ok(()),
         }
         self.receipt.events.push(Event::OrderGivenBack {
             order: order.id,
@@ -76,7 +78,7 @@ impl Draft<'_> {
             quantity: order.quantity,
             points: order.points,
             currency: order.currency,
-            reason: change.reason.clone().unwrap_or_default(),
+            reason: change.reason.clone().unwrap_or_else(|| EXPIRED.to_owned()),
         });
         Ok(())
     }

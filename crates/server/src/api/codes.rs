@@ -39,7 +39,7 @@ struct CodeCountsView {
 }
 
 async fn counted(state: &AppState, reward: &str) -> Result<CodeCountsView, Problem> {
-    let counts = state.reader.code_counts().await?.get(reward).copied().unwrap_or_default();
+    let counts = state.reader.code_counts(&[reward]).await?.get(reward).copied().unwrap_or_default();
     Ok(CodeCountsView { free: counts.free, claimed: counts.claimed, issued: counts.issued })
 }
 

@@ -29,8 +29,10 @@ mod profile;
 pub(crate) mod quotes;
 mod rewards;
 mod statements;
+mod suppliers;
 mod tasks;
 mod tiers;
+mod tracking;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -61,6 +63,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(currencies::router())
         .merge(orders::router())
         .merge(codes::router())
+        .merge(tracking::router())
+        .merge(suppliers::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

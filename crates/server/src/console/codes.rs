@@ -64,9 +64,11 @@ struct Told {
 
 async fn page(frame: Frame, State(state): State<AppState>, Query(told): Query<Told>) -> Result<Response, PageError> {
     let frame = frame.at(Place::Codes);
-    let counts = state.reader.code_counts().await.or_page(&frame)?;
     let program = state.program();
     let vaults = program.rewards().filter(|reward| reward.fulfilment == Some(Fulfilment::Vault {}));
+    let vaults: Vec<&guerdon_core::rewards::Reward> = vaults.take(PAGE).collect();
+    let ids: Vec<&str> = vaults.iter().map(|reward| reward.id.as_str()).collect();
+    let counts = state.reader.code_counts(&ids).await.or_page(&frame)?;
     let line = |reward: &guerdon_core::rewards::Reward| {
         let counts = counts.get(&reward.id).copied().unwrap_or_default();
         Line {
@@ -78,7 +80,7 @@ async fn page(frame: Frame, State(state): State<AppState>, Query(told): Query<To
             few: counts.free <= FEW,
         }
     };
-    let lines = vaults.take(PAGE).map(line).collect();
+    let lines = vaults.into_iter().map(line).collect();
     let added = told.added.filter(|count| *count > 0).map(|count| frame.say("codes-added", [("count", count.into())]));
     Ok(render(&CodesPage { lines, may_add: frame.actor.may(Permission::CodesWrite), added, frame }))
 }

@@ -5,7 +5,7 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
-use guerdon_core::redemption::{Funds, Order, OrderMove, Shipment};
+use guerdon_core::redemption::{Funds, Order, OrderMove, Shipment, TrackingEvent};
 use serde::Deserialize;
 
 use super::approvals::{Waiting, waiting};
@@ -40,6 +40,7 @@ struct OrderPage {
     state: String,
     facts: Vec<(String, String)>,
     member: Subject,
+    tracking: Vec<TrackingLine>,
     history: Vec<HistoryLine>,
     waiting: Vec<Waiting>,
     choices: Vec<Choice>,
@@ -52,6 +53,23 @@ struct OrderPage {
     key: String,
     reason: String,
     trouble: Option<String>,
+}
+
+/// What a carrier told.
+pub(crate) struct TrackingLine {
+    pub(crate) words: String,
+    pub(crate) place: String,
+    pub(crate) when: String,
+}
+
+/// What carriers told of an order, the latest first.
+pub(crate) fn tracking(frame: &Frame, order: &Order) -> Vec<TrackingLine> {
+    let line = |event: &TrackingEvent| TrackingLine {
+        words: frame.t(&format!("tracking-{}", event.status.name())),
+        place: [&event.place, &event.text].into_iter().flatten().cloned().collect::<Vec<_>>().join(" · "),
+        when: frame.time(event.at),
+    };
+    order.details.particulars.tracking.iter().rev().map(line).collect()
 }
 
 /// One step in the life of the order.
@@ -89,6 +107,7 @@ async fn show(
         state: frame.t(&format!("order-{}", order.state.name())),
         facts,
         member,
+        tracking: tracking(&frame, order),
         history,
         waiting,
         choices,

@@ -7,13 +7,18 @@ use guerdon_core::rewards::{Fulfilment, Reward, RewardKind};
 use guerdon_store::{Claimed, CodeClaim, CodeOrigin, SealedCode};
 
 use super::codes;
+use super::supplier::HttpSupplier;
 use crate::AppState;
 use crate::problem::Problem;
 
 /// There are no codes left.
 pub const CODES_RAN_OUT: &str = "codes_ran_out";
+/// The supplier will not deliver it.
+pub const SUPPLIER_REFUSED: &str = "supplier_refused";
+/// The supplier was asked as often as it may be.
+pub const SUPPLIER_FAILED: &str = "supplier_failed";
 /// All reasons that are codes.
-pub const REASONS: [&str; 1] = [CODES_RAN_OUT];
+pub const REASONS: [&str; 3] = [CODES_RAN_OUT, SUPPLIER_REFUSED, SUPPLIER_FAILED];
 
 /// What came of an attempt to hand an order out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +36,11 @@ pub type Delivering<'a> = Pin<Box<dyn Future<Output = Result<Delivery, Problem>>
 
 /// Somebody who hands out what was ordered.
 pub trait Supplier: Send + Sync {
+    /// Whether it is worth to begin an order now: one that nobody begins may still be called off.
+    fn is_ready<'a>(&'a self, _: &'a AppState) -> Pin<Box<dyn Future<Output = Result<bool, Problem>> + Send + 'a>> {
+        Box::pin(async { Ok(true) })
+    }
+
     /// Hands an order out, or finds that it was: however often it is asked, it is done once.
     fn deliver<'a>(&'a self, state: &'a AppState, order: &'a Order, reward: &'a Reward) -> Delivering<'a>;
 }
@@ -82,17 +92,11 @@ pub(super) fn claim(state: &AppState, order: &Order, made: Option<(CodeOrigin, V
     }
 }
 
-/// Everyone who hands out.
-#[derive(Default)]
-pub(super) struct Handing {}
-
-impl Handing {
-    /// Who hands out what a reward says. `None`: nobody can now.
-    pub(super) async fn of(&self, _: &AppState, fulfilment: &Fulfilment) -> Result<Option<Box<dyn Supplier>>, Problem> {
-        Ok(match fulfilment {
-            Fulfilment::Vault {} => Some(Box::new(Vault)),
-            Fulfilment::Coupon {} => Some(Box::new(Coupons)),
-            Fulfilment::Supplier { .. } => None,
-        })
+/// Who hands out what a reward says.
+pub(super) fn supplier_of(fulfilment: &Fulfilment) -> Box<dyn Supplier> {
+    match fulfilment {
+        Fulfilment::Vault {} => Box::new(Vault),
+        Fulfilment::Coupon {} => Box::new(Coupons),
+        Fulfilment::Supplier { supplier } => Box::new(HttpSupplier { name: supplier.clone() }),
     }
 }

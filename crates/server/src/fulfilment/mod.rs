@@ -8,22 +8,23 @@
 pub mod codes;
 mod handing;
 mod steps;
+pub mod supplier;
 mod tidy;
+pub mod tracking;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use guerdon_core::id::OrderId;
 use guerdon_core::redemption::{Order, OrderState};
-use tokio::sync::{Semaphore, watch};
+use guerdon_core::rewards::Fulfilment;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::AppState;
 use crate::problem::Problem;
-use handing::Handing;
-
 /// Reasons for which the program itself gives orders back; pages say them in words.
-pub use handing::{CODES_RAN_OUT, REASONS};
+pub use handing::REASONS;
 
 /// Orders that are looked at in each queue in one round.
 const SLICE: i64 = 500;
@@ -31,6 +32,8 @@ const SLICE: i64 = 500;
 const FRESH: usize = 1_000;
 /// Orders that one node is at together.
 const TOGETHER: usize = 64;
+/// Orders for which one node calls the same supplier together.
+const CALLS: usize = 8;
 /// How often is looked for orders that were left lying.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long to wait after a failure.
@@ -43,19 +46,20 @@ const QUEUES: [OrderState; 4] = [OrderState::Placed, OrderState::Approved, Order
 /// What the tasks of a node share.
 struct Shared {
     state: AppState,
-    handing: Handing,
     /// Orders that this node is at.
     under_way: Mutex<BTreeSet<OrderId>>,
     together: Arc<Semaphore>,
+    /// By supplier.
+    calls: Mutex<BTreeMap<String, Arc<Semaphore>>>,
 }
 
 /// Fulfils orders until `stop` says true.
 pub async fn fulfilment_worker(state: AppState, mut stop: watch::Receiver<bool>) {
     let engine = state.engine.clone();
     let shared = Arc::new(Shared {
-        handing: Handing::default(),
         under_way: Mutex::default(),
         together: Arc::new(Semaphore::new(TOGETHER)),
+        calls: Mutex::default(),
         state,
     });
     let mut places = [None; QUEUES.len()];
@@ -120,17 +124,27 @@ async fn take_up(shared: &Arc<Shared>, id: OrderId) {
     let Ok(permit) = Arc::clone(&shared.together).acquire_owned().await else { return };
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        if let Err(problem) = go_on(&shared, id).await {
+        if let Err(problem) = go_on(&shared, id, permit).await {
             tracing::warn!(order = %id, problem.detail, "an order could not be fulfilled; it is tried again");
         }
         shared.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        drop(permit);
     });
 }
 
-async fn go_on(shared: &Shared, id: OrderId) -> Result<(), Problem> {
+async fn go_on(shared: &Shared, id: OrderId, permit: OwnedSemaphorePermit) -> Result<(), Problem> {
     let Some(order) = shared.state.reader.order(id).await? else { return Ok(()) };
-    steps::go_on(&shared.state, &shared.handing, order).await
+    let program = shared.state.program();
+    let Some(Fulfilment::Supplier { supplier }) = program.fulfilment_of(&order) else {
+        return steps::go_on(&shared.state, order).await;
+    };
+    // A supplier that is slow keeps neither codes nor other suppliers waiting; its other orders are found again.
+    let calls = {
+        let mut calls = shared.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(calls.entry(supplier.clone()).or_insert_with(|| Arc::new(Semaphore::new(CALLS))))
+    };
+    let Ok(_call) = calls.try_acquire() else { return Ok(()) };
+    drop(permit);
+    steps::go_on(&shared.state, order).await
 }
 
 /// Whether the program itself is at an order, or about to be, so that it is worth to wait for it.

@@ -2,15 +2,17 @@
 
 use guerdon_core::kernel::{Command, RefusalCode};
 use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState};
+use guerdon_core::rewards::Fulfilment;
 use guerdon_store::{CodeFate, CommandError};
 
-use super::handing::{Delivery, Handing};
+use super::handing::{Delivery, supplier_of};
+use super::supplier::differences;
 use crate::AppState;
 use crate::acts;
 use crate::problem::Problem;
 
 /// Goes on with an order from where it stands. Whoever was faster, a member who calls it off or another node, is let.
-pub(super) async fn go_on(state: &AppState, handing: &Handing, order: Order) -> Result<(), Problem> {
+pub(super) async fn go_on(state: &AppState, order: Order) -> Result<(), Problem> {
     let (program, now) = (state.program(), state.engine.now());
     if !program.may_fulfil(&order, now) {
         return Ok(());
@@ -20,15 +22,29 @@ pub(super) async fn go_on(state: &AppState, handing: &Handing, order: Order) -> 
     }
     let Some(reward) = program.reward_at(&order.reward_id, order.created_at) else { return Ok(()) };
     let Some(fulfilment) = &reward.fulfilment else { return Ok(()) };
-    let Some(supplier) = handing.of(state, fulfilment).await? else { return Ok(()) };
-    if order.state != OrderState::Fulfilling && !moved(state, &order, &[OrderMove::Fulfil], None).await? {
+    let supplier = supplier_of(fulfilment);
+    if order.state != OrderState::Fulfilling
+        && !(supplier.is_ready(state).await? && moved(state, &order, &[OrderMove::Fulfil], None).await?)
+    {
         return Ok(());
     }
-    match supplier.deliver(state, &order, reward).await? {
-        Delivery::Delivered => finish(state, &order, &[OrderMove::Issue, OrderMove::Complete]).await,
-        Delivery::Refused(reason) => give_back(state, &order, reason).await,
-        Delivery::Later => Ok(()),
+    match (supplier.deliver(state, &order, reward).await?, fulfilment) {
+        (Delivery::Delivered, Fulfilment::Supplier { supplier }) => hand_over(state, &order, supplier).await,
+        (Delivery::Delivered, _) => finish(state, &order, &[OrderMove::Issue, OrderMove::Complete]).await,
+        (Delivery::Refused(reason), _) => give_back(state, &order, reason).await,
+        (Delivery::Later, _) => Ok(()),
     }
+}
+
+/// Says that a supplier has handed an order out. One that was given back meanwhile is for people to look at.
+pub(super) async fn hand_over(state: &AppState, order: &Order, supplier: &str) -> Result<(), Problem> {
+    finish(state, order, &[OrderMove::Issue, OrderMove::Complete]).await?;
+    let now = state.reader.order(order.id).await?;
+    if now.is_some_and(|now| now.state.funds() == Funds::Returned) {
+        let detail = "it was delivered while the points were given back";
+        differences::note(state, supplier, &order.id.to_string(), "delivered_after_return", detail).await?;
+    }
+    Ok(())
 }
 
 /// Says that an order was handed out. One that was given back meanwhile is not: what was set aside for it is free again.

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Command, OrderChange, Receipt};
 use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState};
+use guerdon_core::rewards::Fulfilment;
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
@@ -15,7 +16,7 @@ use super::order_codes::{self, CodeLine};
 use super::own::{Own, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
-use crate::console::{Frame, render};
+use crate::console::{Frame, TrackingLine, render, tracking};
 use crate::fulfilment::{REASONS, is_coming};
 use crate::picture::svg_qr;
 
@@ -56,10 +57,16 @@ struct OrderPage {
     /// Until when at least, where it was dear.
     cooling: Option<String>,
     trouble: Option<String>,
+    /// Who carries it, and under which number.
+    shipment: Option<String>,
+    /// What carriers told of it.
+    tracking: Vec<TrackingLine>,
     /// What was handed out.
     codes: Vec<CodeLine>,
     /// Whether what is handed out is on its way.
     coming: bool,
+    /// After how many seconds the page looks again.
+    again: u32,
     /// That the points are back, and why.
     given_back: Option<(String, String)>,
 }
@@ -176,7 +183,12 @@ async fn show(
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
     let codes = order_codes::lines(&frame, state, order).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let coming = order.state.funds() == Funds::Held && is_coming(state, order);
+    // A partner may take its time.
+    let by_partner = matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { .. }));
     let given_back = given_back(&frame, order);
+    let shipment = order.details.shipment.as_ref();
+    let shipment = shipment.map(|sent| format!("{} {}", sent.carrier, sent.tracking_number));
+    let tracking = tracking(&frame, order);
     let order = view(&frame, order);
     // Whoever hands it out finds the order by its code; a code that was handed out has one of its own.
     let qr = if codes.is_empty() && !coming && given_back.is_none() {
@@ -191,8 +203,11 @@ async fn show(
         may_cancel,
         cooling,
         trouble,
+        shipment,
+        tracking,
         codes,
         coming,
+        again: if by_partner { 5 } else { 1 },
         given_back,
         order,
         frame,
@@ -206,9 +221,11 @@ async fn show(
 /// That an order could not be fulfilled, and why; of one that was called off or refused, its reason alone.
 fn given_back(frame: &Frame, order: &Order) -> Option<(String, String)> {
     let last = order.details.history.last().filter(|last| last.state.funds() == Funds::Returned)?;
-    let reason = last.reason.as_ref()?;
+    let expired = (last.state == OrderState::Expired).then(|| "expired".to_owned());
+    let reason = last.reason.clone().or(expired)?;
     let said = frame.language.say_if_known(&format!("order-reason-{reason}")).unwrap_or_else(|| reason.clone());
-    let is_made_good = last.state == OrderState::Refunded || REASONS.contains(&reason.as_str());
+    let is_made_good =
+        matches!(last.state, OrderState::Refunded | OrderState::Expired) || REASONS.contains(&reason.as_str());
     let words = if is_made_good { frame.t("order-given-back") } else { String::new() };
     Some((words, said))
 }
