@@ -30,8 +30,8 @@ use serde::Serialize;
 
 use super::init::GIFT_CLUB;
 use super::{
-    bench_auth, bench_backtest, bench_catalogue, bench_flash_sale, bench_fulfilment, bench_http, bench_log, bench_postgres,
-    bench_privacy, bench_replay, bench_rules, bench_tick,
+    bench_auth, bench_backtest, bench_catalogue, bench_flash_sale, bench_fulfilment, bench_http, bench_log,
+    bench_postgres, bench_privacy, bench_replay, bench_rules, bench_tick,
 };
 use crate::open::system_now;
 use crate::progress::bar;

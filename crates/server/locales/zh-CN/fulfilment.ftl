@@ -27,10 +27,7 @@ permission-suppliers-write = 维护供应商
 nav-codes = 兑换码
 codes-about = 码库：订单领取的兑换码，每码只发一次。加密保存，未发出的码无人可见。
 codes-none = 没有使用码库的奖品。请在奖品中写明 fulfilment = { "{" } by = "vault" { "}" }。
-codes-reward = 奖品
-codes-free = 可用
-codes-claimed = 预留
-codes-issued = 已发出
+codes-counts = 可用 { $free } · 预留 { $claimed } · 已发出 { $issued }
 codes-upload = 添加兑换码
 codes-upload-to = 为{ $reward }添加兑换码
 codes-list = 兑换码，每行一个

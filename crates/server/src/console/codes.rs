@@ -32,9 +32,8 @@ pub fn pages() -> Pages {
 struct Line {
     id: String,
     name: String,
-    free: String,
-    claimed: String,
-    issued: String,
+    /// How many are free, set aside and handed out.
+    counts: String,
     few: bool,
 }
 
@@ -74,9 +73,14 @@ async fn page(frame: Frame, State(state): State<AppState>, Query(told): Query<To
         Line {
             id: reward.id.clone(),
             name: reward.name.get(frame.language.tag()).to_owned(),
-            free: format::number(counts.free),
-            claimed: format::number(counts.claimed),
-            issued: format::number(counts.issued),
+            counts: frame.say(
+                "codes-counts",
+                [
+                    ("free", format::number(counts.free).into()),
+                    ("claimed", format::number(counts.claimed).into()),
+                    ("issued", format::number(counts.issued).into()),
+                ],
+            ),
             few: counts.free <= FEW,
         }
     };

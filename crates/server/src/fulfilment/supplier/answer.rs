@@ -83,7 +83,7 @@ pub(super) fn read(body: &[u8], order: OrderId, quantity: i64) -> Result<Said, U
     })?;
     let Answer { order_id, status, codes, reference, reason } = answer;
     if order_id != order.to_string() {
-        return Err(Unbelievable::OtherOrder(format!("about `{}`", short(&order_id))));
+        return Err(Unbelievable::OtherOrder(format!("it speaks about `{}`", short(&order_id))));
     }
     let reference = reference.map(|reference| short(&reference)).filter(|reference| !reference.is_empty());
     match status.as_str() {
