@@ -174,6 +174,7 @@ impl Footprint {
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
+                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);

@@ -3,8 +3,10 @@
 mod order;
 mod policy;
 mod state;
+mod tracking;
 
 pub use order::{Order, OrderDetails, OrderStep, Particulars, Shipment};
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};
 pub use state::{Funds, OrderMove, OrderState};
+pub use tracking::{TrackingEvent, TrackingStatus};

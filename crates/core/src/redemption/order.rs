@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::OrderState;
+use super::tracking::TrackingEvent;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
@@ -62,6 +63,9 @@ pub struct OrderDetails {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Particulars {
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<TrackingEvent>,
     /// What it takes out of stock, where that is not just as many units of its reward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stock: Vec<StockTaken>,
@@ -146,7 +150,8 @@ impl Order {
         // A state that an order had when its history began came by an entry that may be taken back as well.
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
-        let OrderDetails { history, claimed_by, shipment, .. } = &mut self.details;
+        let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
+        particulars.tracking.retain(|event| event.transaction_id < from);
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
         // Whoever takes a review on leaves a second step in it.
@@ -196,7 +201,7 @@ mod tests {
         let plain = OrderDetails { claimed_by: Some("opr_1".to_owned()), ..OrderDetails::default() };
         assert_eq!(plain.encode().first(), Some(&PLAIN));
         let stock = vec![StockTaken { key: "mug#blue".to_owned(), units: 2 }];
-        let more = OrderDetails { particulars: Particulars { stock }, ..plain.clone() };
+        let more = OrderDetails { particulars: Particulars { stock, ..Particulars::default() }, ..plain.clone() };
         for details in [plain, more] {
             assert_eq!(OrderDetails::decode(&details.encode()), Ok(details));
         }

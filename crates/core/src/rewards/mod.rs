@@ -14,6 +14,7 @@ pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};
 mod browse;
 mod catalogue;
 mod category;
+mod fulfilment;
 mod kind;
 mod stock;
 mod visibility;
@@ -28,6 +29,7 @@ pub(crate) use catalogue::Named;
 pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
 pub use category::Category;
 pub(crate) use category::validate_categories;
+pub use fulfilment::{Fulfilment, check_supplier_name};
 pub use kind::{Content, RewardKind, Variant};
 pub use stock::{StockChange, StockLevel, StockTaken, stock_key};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
@@ -51,6 +53,9 @@ pub struct Reward {
     /// What it is; left out: it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<RewardKind>,
+    /// Who or what hands it out; left out: people do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fulfilment: Option<Fulfilment>,
     /// How it stands in the catalogue.
     #[serde(default, skip_serializing_if = "Catalogue::is_empty")]
     pub catalogue: Catalogue,

@@ -10,6 +10,7 @@ mod campaigns;
 mod cards;
 mod catalogue;
 mod clients;
+mod codes;
 mod configuration;
 mod currencies;
 mod drafts;
@@ -28,8 +29,10 @@ mod profile;
 pub(crate) mod quotes;
 mod rewards;
 mod statements;
+mod suppliers;
 mod tasks;
 mod tiers;
+mod tracking;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -59,6 +62,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(catalogue::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(codes::router())
+        .merge(tracking::router())
+        .merge(suppliers::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

@@ -390,6 +390,9 @@ pub struct OrderView {
     /// How it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     shipment: Option<ShipmentView>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracking: Vec<super::tracking::TrackingView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
 }
@@ -452,6 +455,7 @@ impl From<Order> for OrderView {
                 let Shipment { carrier, tracking_number } = sent;
                 ShipmentView { carrier, tracking_number }
             }),
+            tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

@@ -4,6 +4,7 @@ mod address;
 mod card;
 mod join;
 mod links;
+mod order_codes;
 mod orders;
 mod own;
 mod points;
