@@ -79,6 +79,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             RefusalCode::InsufficientPoints
             | RefusalCode::OutOfStock
+            | RefusalCode::LimitReached
             | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired

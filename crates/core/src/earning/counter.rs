@@ -25,6 +25,8 @@ pub enum CounterOf {
     Campaign(String),
     /// Activities of a kind, and their money in minor units, of members whom this one has referred.
     Referred(String),
+    /// Orders of a reward that has limits, and their units.
+    Reward(String),
 }
 
 /// The same for looking one up.
@@ -40,6 +42,8 @@ pub enum CounterName<'a> {
     Campaign(&'a str),
     /// [`CounterOf::Referred`].
     Referred(&'a str),
+    /// [`CounterOf::Reward`].
+    Reward(&'a str),
 }
 
 impl CounterName<'_> {
@@ -49,7 +53,8 @@ impl CounterName<'_> {
             (Self::Rule(name), CounterOf::Rule(known))
             | (Self::Kind(name), CounterOf::Kind(known))
             | (Self::Campaign(name), CounterOf::Campaign(known))
-            | (Self::Referred(name), CounterOf::Referred(known)) => name == known,
+            | (Self::Referred(name), CounterOf::Referred(known))
+            | (Self::Reward(name), CounterOf::Reward(known)) => name == known,
             (Self::Currency(currency), CounterOf::Currency(known)) => currency == *known,
             _ => false,
         }
@@ -64,6 +69,7 @@ impl From<CounterName<'_>> for CounterOf {
             CounterName::Kind(name) => Self::Kind(name.to_owned()),
             CounterName::Campaign(name) => Self::Campaign(name.to_owned()),
             CounterName::Referred(name) => Self::Referred(name.to_owned()),
+            CounterName::Reward(name) => Self::Reward(name.to_owned()),
         }
     }
 }
@@ -115,6 +121,7 @@ impl Serialize for Counted {
             CounterOf::Kind(kind) => fields.serialize_field("kind", kind),
             CounterOf::Campaign(id) => fields.serialize_field("campaign", id),
             CounterOf::Referred(kind) => fields.serialize_field("referred", kind),
+            CounterOf::Reward(id) => fields.serialize_field("reward", id),
         }?;
         fields.serialize_field("window", &self.window)?;
         fields.serialize_field("ends_at", &self.ends_at)?;
@@ -169,7 +176,10 @@ impl Counter {
 
     fn put(&mut self, ends_at: Timestamp, more: Tally) {
         if ends_at <= self.closed_until {
-            self.closed = self.closed.plus(more);
+            // What is given back belongs to one of those windows: another may still hold as much.
+            if more.sum >= 0 {
+                self.closed = self.closed.plus(more);
+            }
             return;
         }
         match self.open.binary_search_by_key(&ends_at, |(end, _)| *end) {

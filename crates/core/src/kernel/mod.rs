@@ -17,6 +17,7 @@ mod referral;
 mod refusal;
 mod replay;
 mod returns;
+mod reward_limits;
 mod tiers;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};

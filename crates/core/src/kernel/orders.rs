@@ -33,6 +33,7 @@ impl Draft<'_> {
         })?;
         self.check_order()?;
         self.check_offered(reward_id)?;
+        let counted = self.check_limits(reward, quantity)?;
         let Promise { unit, points, currency, .. } = self.price(reward, quantity, terms)?;
         let spendable = self.spendable(currency);
         if spendable < points {
@@ -62,6 +63,7 @@ impl Draft<'_> {
         let mut order = self.new_order(id, (reward_id, quantity), (currency, points));
         order.holds = holds;
         order.details.cooling_until = cooling_until;
+        self.count_limits(&mut order, counted);
         states.into_iter().for_each(|state| self.note(&mut order, state, None));
         self.set_order(order);
         if let Some(order) = &mut self.receipt.order {
@@ -184,6 +186,7 @@ impl Draft<'_> {
         })?;
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
+        self.uncount_limits(order, state.funds());
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
         match change.step {

@@ -234,6 +234,7 @@ fn sense(kind: &str, field: &str) -> Sense {
             _ => Sense::LessIfSaid,
         },
         ("reward", "stock") => Sense::Same,
+        ("reward", "limit") => Sense::Caps,
         ("reward", "kind" | "catalogue" | "catalogue.visible_to" | "catalogue.listed") => Sense::Fields,
         ("reward", "kind.type") => Sense::Said,
         ("reward", "kind.value" | "kind.days") => Sense::More,
@@ -413,7 +414,7 @@ impl Comparison<'_> {
                 ([], is) => self.found(path, Value::Null, Value::from(is.to_vec()), Verdict::Worse),
                 (was, []) => self.found(path, Value::from(was.to_vec()), Value::Null, Verdict::Better),
                 ([was], [is]) => {
-                    for limit in ["points", "count", "cost"] {
+                    for limit in ["points", "count", "cost", "quantity"] {
                         let of = |cap: &Value| cap.get(limit).cloned().unwrap_or_default();
                         let (was, is) = (of(was), of(is));
                         if was != is && !same_number(&was, &is) {

@@ -6,6 +6,7 @@ use super::state::OrderState;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
+use crate::rewards::CountedIn;
 use crate::time::Timestamp;
 
 /// How the details of an order are stored, as their first byte: without particulars, and with some of them behind.
@@ -60,7 +61,11 @@ pub struct OrderDetails {
 /// What few orders say besides. Stored as JSON, so that more can be said later, and only where there is something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Particulars {}
+pub struct Particulars {
+    /// The windows in which its units were counted, of limits that its reward had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<CountedIn>,
+}
 
 /// One step in the life of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

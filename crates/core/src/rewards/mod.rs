@@ -15,6 +15,7 @@ mod browse;
 mod catalogue;
 mod category;
 mod kind;
+mod limit;
 mod visibility;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
 pub use category::Category;
 pub(crate) use category::validate_categories;
 pub use kind::{Content, RewardKind, Variant};
+pub(crate) use limit::validate as validate_limits;
+pub use limit::{CountedIn, Limit, LimitUse};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
 
 /// A reward as an operator writes it.
@@ -46,6 +49,9 @@ pub struct Reward {
     /// Units to begin with. Left out: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<i64>,
+    /// How many units each member may order; empty: as many as there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limit: Vec<Limit>,
     /// What it is; left out: it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<RewardKind>,

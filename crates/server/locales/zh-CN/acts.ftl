@@ -84,6 +84,7 @@ waits-look = 查看审批
 
 problem-insufficient_points = 账户积分不足。
 problem-reward_not_offered = 该礼品目前不向这位会员提供，或不在此处、此时提供。
+problem-limit_reached = 该会员兑换此礼品已达上限；退回的订单不再计入。
 problem-wallet_limit = 钱包积分将超出上限。
 problem-invalid_amount = 积分数无效。
 problem-member_closed = 此账户已注销。
