@@ -73,6 +73,7 @@ impl From<Refusal> for Problem {
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
             | RefusalCode::InvalidBody
+            | RefusalCode::ChoiceNeeded
             | RefusalCode::UnknownCurrency
             | RefusalCode::OccurredInFuture
             | RefusalCode::OccurredTooLongAgo
@@ -80,6 +81,7 @@ impl From<Refusal> for Problem {
             RefusalCode::InsufficientPoints
             | RefusalCode::OutOfStock
             | RefusalCode::LimitReached
+            | RefusalCode::SlotNotOffered
             | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired

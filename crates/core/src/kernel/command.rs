@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::appointments::Rebooking;
 use super::order_commands::{OrderChange, Redemption};
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
@@ -110,6 +111,8 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
+    /// Move the appointment of an order to another slot.
+    Rebook(Box<Rebooking>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.

@@ -47,6 +47,12 @@ pub struct OrderReceipt {
     /// Whether it was made at the price of a quote.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quoted: bool,
+    /// The variant that was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The slot of its appointment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
 }
 
 /// What whoever referred the member got by the same command, or lost; on the receipt of the member.

@@ -243,6 +243,11 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("reward", "kind.scope") => Sense::Narrows,
         ("reward", "kind.variants") => Sense::Includes,
         ("reward", "kind.weight_grams") => Sense::Same,
+        ("reward", "kind.needs_address") => Sense::Bars,
+        ("reward", "kind.appointments") => Sense::Part,
+        ("reward", "kind.appointments.until") => Sense::Until,
+        ("reward", "kind.appointments.notice_hours") => Sense::Less,
+        ("reward", "kind.account") => Sense::Narrows,
         ("reward", "catalogue.description" | "catalogue.categories" | "catalogue.tags" | "catalogue.market_price") => {
             Sense::Same
         }

@@ -21,10 +21,11 @@ pub fn at(hours: i64) -> Timestamp {
 }
 
 pub fn documents(rewards: &str) -> Vec<Document> {
+    let rules = if rewards.contains("[[rules]]") { "" } else { "rules = []" };
     let file = format!(
         r#"
         currencies = [{{ id = 1, code = "points", name = "Points", per_money_unit = 100, expiry = {{ after = 12, granule = "month" }} }}]
-        rules = []
+        {rules}
         [program]
         id = "shop"
         name = "Shop"
@@ -39,6 +40,7 @@ pub fn documents(rewards: &str) -> Vec<Document> {
     documents
 }
 
+#[allow(dead_code, reason = "each test uses what it needs")]
 pub struct Shop {
     pub program: Program,
     pub account: Account,
@@ -48,6 +50,7 @@ pub struct Shop {
     ids: IdGenerator,
 }
 
+#[allow(dead_code, reason = "each test uses what it needs")]
 impl Shop {
     pub fn of(rewards: &str, stock: &[(&str, i64)]) -> Self {
         let program = Program::from_documents(&documents(rewards)).unwrap();
@@ -64,7 +67,7 @@ impl Shop {
             Ok(Loaded {
                 accounts: footprint.members.iter().map(|member| (*member, self.account.clone())).collect(),
                 orders: footprint.orders.iter().filter_map(order).collect(),
-                stock: footprint.rewards.iter().filter_map(|key| Some((key.clone(), *self.stock.get(key)?))).collect(),
+                stock: footprint.stock.iter().filter_map(|key| Some((key.clone(), *self.stock.get(key)?))).collect(),
                 ..Loaded::default()
             })
         };
@@ -75,6 +78,9 @@ impl Shop {
         for (order, _) in changes.orders {
             assert_eq!(OrderDetails::decode(&order.details.encode()).unwrap(), order.details);
             self.orders.insert(order.id.0, order);
+        }
+        for (key, units) in &changes.opened {
+            self.stock.entry(key.clone()).or_insert_with(|| StockLevel::new(*units));
         }
         for (key, change) in &changes.stock {
             let level = self.stock.get_mut(key).unwrap();

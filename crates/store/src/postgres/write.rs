@@ -261,6 +261,14 @@ async fn stock(connection: &mut PgConnection, changes: &Changes) -> Done {
     if changes.stock.is_empty() {
         return Ok(());
     }
+    if !changes.opened.is_empty() {
+        let sql = "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
+                   SELECT u.key, u.units, 0, 0, u.units, 0 FROM unnest($1::text[], $2::bigint[]) AS u (key, units)
+                   ON CONFLICT DO NOTHING";
+        let (keys, units) = (changes.opened.keys(), changes.opened.values().copied());
+        let query = sqlx::query(sql).bind(keys.map(String::as_str).collect::<Vec<_>>()).bind(units.collect::<Vec<_>>());
+        query.execute(&mut *connection).await.map_err(store_error)?;
+    }
     let sql = "UPDATE stock s SET issued = s.issued + u.issued, on_hand = s.on_hand - u.issued,
                    reserved = s.reserved + u.reserved
                FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS u (reward_id, issued, reserved)

@@ -103,7 +103,7 @@ impl SqliteStore {
         }
         let sql = format!("SELECT {} FROM stock WHERE reward_id = ?1", rows::STOCK_COLUMNS);
         let mut stock = self.connection.prepare_cached(&sql)?;
-        for reward in &footprint.rewards {
+        for reward in &footprint.stock {
             if let Some((reward, level)) = stock.query_row([reward], |row| read(rows::stock(row))).optional()? {
                 loaded.stock.insert(reward, level);
             }
@@ -136,6 +136,9 @@ impl SqliteStore {
         write_decisions(&transaction, &changes.decisions, &leaves).map_err(store_error)?;
         members::write(&transaction, &changes.decisions)?;
         write_orders(&transaction, &changes.orders).map_err(store_error)?;
+        for (key, units) in &changes.opened {
+            open_stock(&transaction, key, *units).map_err(store_error)?;
+        }
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;
         }
@@ -292,6 +295,13 @@ fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::
     Ok(())
 }
 
+/// Makes the row of a stock that begins with so many units, unless it is there.
+fn open_stock(connection: &Connection, key: &str, units: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
+               VALUES (?1, ?2, 0, 0, ?2, 0) ON CONFLICT (reward_id) DO NOTHING";
+    connection.prepare_cached(sql)?.execute(params![key, units]).map(drop)
+}
+
 fn write_stock(connection: &Connection, reward: &str, change: StockChange) -> Result<(), StoreError> {
     let mut update = connection
         .prepare_cached(
@@ -376,14 +386,8 @@ impl Store for SqliteStore {
                 )
                 .map_err(store_error)?;
         }
-        for (reward, initial) in stock {
-            transaction
-                .execute(
-                    "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
-                     VALUES (?1, ?2, 0, 0, ?2, 0) ON CONFLICT (reward_id) DO NOTHING",
-                    params![reward, initial],
-                )
-                .map_err(store_error)?;
+        for (key, units) in stock {
+            open_stock(&transaction, key, *units).map_err(store_error)?;
         }
         record::append(&transaction, events, ids)?;
         transaction.commit().map_err(store_error)
