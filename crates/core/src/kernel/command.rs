@@ -311,6 +311,12 @@ impl Command {
         Ok(command.from_channel("system"))
     }
 
+    /// The same command, refused for what cannot be done about it unless its key was used for it before.
+    pub fn unfit(mut self, refusal: Refusal) -> Self {
+        self.action = Action::Unfit(Box::new(refusal));
+        self
+    }
+
     /// The same command given in a place. The place belongs to the request: the same key with another one is refused.
     pub fn in_place(mut self, place: Place) -> Result<Self, Refusal> {
         place.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;

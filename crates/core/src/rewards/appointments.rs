@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{StockLevel, stock_key};
 use crate::limits;
-use crate::time::{Calendar, Timestamp};
+use crate::time::{Calendar, Day, Timestamp};
 
 /// Milliseconds of an hour.
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -205,9 +205,9 @@ impl Appointments {
     }
 
     /// The slots of `days` days from `first` on that can be ordered at `now`, in the order in which they begin.
-    pub fn bookable(&self, calendar: &Calendar, now: Timestamp, first: Date, days: usize) -> Vec<Slot> {
+    pub fn bookable(&self, calendar: &Calendar, now: Timestamp, first: Day, days: usize) -> Vec<Slot> {
         let mut found = Vec::new();
-        let dates = std::iter::successors(Some(first), |date| date.tomorrow().ok()).take(days);
+        let dates = std::iter::successors(Some(first.date()), |date| date.tomorrow().ok()).take(days);
         for date in dates.filter(|date| self.is_within(*date)) {
             let of_day = self.slots.iter().filter(|slots| slots.falls_on(date));
             let all = of_day.flat_map(|slots| slots.begins().filter_map(|begin| slots.slot(calendar, date, begin)));
@@ -242,7 +242,7 @@ mod tests {
         // Sunday, 1 March, 10:30 in Shanghai: of Monday's slots the first are too near.
         let now = Timestamp::parse_rfc3339("2026-03-01T02:30:00Z").unwrap();
         let ids = |first: &str, days| {
-            let slots = massage().bookable(&calendar, now, first.parse().unwrap(), days);
+            let slots = massage().bookable(&calendar, now, Day::of(first.parse().unwrap()), days);
             slots.into_iter().map(|slot| slot.id).collect::<Vec<_>>()
         };
         let monday = ["2026-03-02T10:30@xujiahui", "2026-03-02T11:00@bund"];

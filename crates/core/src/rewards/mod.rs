@@ -35,7 +35,7 @@ pub(crate) use category::validate_categories;
 pub use kind::{AccountForm, Content, RewardKind, Variant};
 pub(crate) use limit::validate as validate_limits;
 pub use limit::{CountedIn, Limit, LimitUse};
-pub use parts::{Chosen, Part, parts_of, slot_part, variant_key};
+pub use parts::{Chosen, Part, keys_of, level_of, parts_of, slot_part, variant_key};
 pub use stock::{StockChange, StockLevel, StockTaken, stock_key};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
 

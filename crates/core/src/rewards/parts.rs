@@ -1,6 +1,8 @@
 //! What an order of a reward takes besides units of the reward itself: of a variant, of a slot, of what a bundle holds.
 
-use super::{Appointments, Reward, RewardKind, Slot, Variant, slot_key, stock_key};
+use std::collections::BTreeMap;
+
+use super::{Appointments, Reward, RewardKind, Slot, StockLevel, Variant, slot_key, stock_key};
 use crate::program::Program;
 use crate::time::Timestamp;
 
@@ -59,6 +61,36 @@ fn variant_part(reward: &Reward, id: &str, units: i64) -> Option<Part> {
 pub fn slot_part(reward_id: &str, slot: &Slot, units: i64) -> Part {
     let (key, name) = (slot_key(reward_id, &slot.id), format!("{reward_id} at {}", slot.id));
     Part { key, units, name, opens_with: Some(slot.capacity) }
+}
+
+/// What a reward says of its stock, as members are told: of what it takes for one unit that which there is least of. Of
+/// variants with stock of their own, all together. `None`: there is no end of it.
+pub fn level_of(reward: &Reward, stock: &BTreeMap<String, StockLevel>) -> Option<StockLevel> {
+    let own = stock.get(&reward.id).copied();
+    let contents = reward.kind.as_ref().map_or(&[][..], RewardKind::contents);
+    let parts = contents.iter().flat_map(|content| {
+        let in_variant = content.variant.as_deref().map(|id| variant_key(&content.reward, id));
+        let keys = [Some(content.reward.clone()), in_variant].into_iter().flatten();
+        keys.filter_map(|key| Some(stock.get(&key)?.per(content.quantity)))
+    });
+    let variants = reward.variants();
+    let counted = variants.iter().map(|variant| variant.stock.and(stock.get(&variant_key(&reward.id, &variant.id))));
+    let counted: Option<Vec<&StockLevel>> = counted.collect();
+    let together = counted
+        .filter(|levels| !levels.is_empty())
+        .map(|levels| levels.into_iter().fold(StockLevel::default(), |sum, level| sum.and(level)));
+    own.into_iter().chain(parts).chain(together).min_by_key(StockLevel::free)
+}
+
+/// The keys of all that [`level_of`] looks at.
+pub fn keys_of(reward: &Reward) -> Vec<String> {
+    let of_variants = reward.variants().iter().map(|variant| variant_key(&reward.id, &variant.id));
+    let contents = reward.kind.as_ref().map_or(&[][..], RewardKind::contents);
+    let parts = contents.iter().flat_map(|content| {
+        let in_variant = content.variant.as_deref().map(|id| variant_key(&content.reward, id));
+        [Some(content.reward.clone()), in_variant].into_iter().flatten()
+    });
+    std::iter::once(reward.id.clone()).chain(of_variants).chain(parts).collect()
 }
 
 impl Reward {

@@ -263,16 +263,17 @@ fn write_transfers(connection: &Connection, transaction: &Transaction) -> rusqli
 
 fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::Result<()> {
     let sql = format!(
-        "INSERT INTO orders ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT INTO orders ({}, good_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         rows::ORDER_COLUMNS
     );
     let mut insert = connection.prepare_cached(&sql)?;
     let mut update = connection.prepare_cached(
-        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5 WHERE order_id = ?1",
+        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5, good_until = ?6 WHERE order_id = ?1",
     )?;
     for (order, is_new) in orders {
         let (state, updated_at) = (order.state as i64, order.updated_at.as_millis());
         let (due_at, details) = (order.due_at.map(Timestamp::as_millis), order.details.encode());
+        let good_until = order.good_until().map(Timestamp::as_millis);
         if *is_new {
             insert.execute(params![
                 order.id.0,
@@ -287,9 +288,10 @@ fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::
                 updated_at,
                 due_at,
                 details,
+                good_until,
             ])?;
         } else {
-            update.execute(params![order.id.0, state, updated_at, due_at, details])?;
+            update.execute(params![order.id.0, state, updated_at, due_at, details, good_until])?;
         }
     }
     Ok(())
