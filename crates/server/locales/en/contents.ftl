@@ -51,3 +51,4 @@ portal-book-remove = Remove
 portal-book-new = A new address
 portal-book-add = Add it
 portal-book-wrong = This address is not whole. Recipient, city and street are needed.
+fact-address = Address
