@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::appointments::Rebooking;
 use super::order_commands::{OrderChange, Redemption};
+use super::tracking::Tracking;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -113,6 +114,8 @@ pub enum Action {
     Move(Box<OrderChange>),
     /// Move the appointment of an order to another slot.
     Rebook(Box<Rebooking>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -448,7 +451,10 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
 pub(super) const ORDER_PREFIX: &str = "order-end:";
-const RESERVED: [&str; 6] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX];
+/// Keys of what the program itself does to fulfil an order; followed by the move and the order.
+pub(super) const FULFIL_PREFIX: &str = "fulfil:";
+const RESERVED: [&str; 7] =
+    [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX, FULFIL_PREFIX];
 
 /// SHA-256 of a request as JSON.
 pub(super) fn digest_of(request: &impl Serialize) -> [u8; 32] {

@@ -7,8 +7,8 @@ use super::decide::{Draft, check_active};
 use super::order_commands::{OrderChange, Redemption, Terms};
 use super::receipt::OrderReceipt;
 use super::refusal::{Refusal, RefusalCode};
-use crate::id::OrderId;
-use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
+use crate::id::{MemberId, OrderId};
+use crate::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
 use crate::limits;
 use crate::planted::{self, Bug};
 use crate::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, OrderStep, Verdict};
@@ -16,7 +16,7 @@ use crate::rewards::{Occasion, Priced, Promise, Reward, StockChange};
 use crate::time::Timestamp;
 
 /// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
-const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+pub(super) const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The channel by which members act for themselves.
 pub(super) const PORTAL: &str = "portal";
@@ -183,14 +183,11 @@ impl Draft<'_> {
         if let AccountStatus::Merged { .. } = self.account.status {
             check_active(member, self.account.status)?;
         }
-        let owned = change.owner == member || self.account.merged_from.contains(&change.owner);
-        let order = loaded.orders.get(&(change.owner, change.order)).filter(|_| owned).ok_or_else(|| {
-            let problem = format!("member {member} has no order {}", change.order);
-            Refusal::new(RefusalCode::UnknownOrder, problem)
-        })?;
+        let order = owned_order(member, &self.account, (change.owner, change.order), loaded)?;
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
         self.uncount_limits(order, state.funds());
+        self.make_good(order, change)?;
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
         match change.step {
@@ -315,6 +312,21 @@ impl Draft<'_> {
             self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot, rule: None })
         })
     }
+}
+
+/// An order of a member, or of an account that was merged into the member's.
+pub(super) fn owned_order<'l>(
+    member: MemberId,
+    account: &Account,
+    (owner, id): (MemberId, OrderId),
+    loaded: &'l Loaded,
+) -> Result<&'l Order, Refusal> {
+    let owned = owner == member || account.merged_from.contains(&owner);
+    loaded
+        .orders
+        .get(&(owner, id))
+        .filter(|_| owned)
+        .ok_or_else(|| Refusal::new(RefusalCode::UnknownOrder, format!("member {member} has no order {id}")))
 }
 
 /// The refusal of a move that is not possible, with those that are.

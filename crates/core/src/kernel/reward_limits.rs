@@ -33,7 +33,7 @@ impl Draft<'_> {
 
     fn count_units(&mut self, reward: &str, windows: &[CountedIn], units: i64) {
         for CountedIn { window, ends_at } in windows {
-            let (of, count) = (CounterOf::Reward(reward.to_owned()), units.signum());
+            let (of, count) = (CounterOf::Reward(reward.into()), units.signum());
             let counted = Counted { of, window: *window, ends_at: *ends_at, count, sum: units };
             self.account.history.count(&counted);
             self.receipt.counted.push(counted);

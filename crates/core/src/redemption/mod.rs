@@ -5,6 +5,7 @@ mod delivery;
 mod order;
 mod policy;
 mod state;
+mod tracking;
 
 pub use contents::{Benefit, Booked};
 pub use delivery::{Delivery, SealedDelivery};
@@ -12,3 +13,4 @@ pub use order::{Order, OrderDetails, OrderStep, Particulars, Shipment};
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};
 pub use state::{Funds, OrderMove, OrderState};
+pub use tracking::{TrackingEvent, TrackingStatus};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::contents::{Benefit, Booked};
 use super::delivery::SealedDelivery;
 use super::state::OrderState;
+use super::tracking::TrackingEvent;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
@@ -79,6 +80,9 @@ pub struct Particulars {
     /// The privileges and trials that come with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub benefits: Vec<Benefit>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<TrackingEvent>,
     /// What it takes out of stock, where that is not just as many units of its reward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stock: Vec<StockTaken>,
@@ -163,7 +167,8 @@ impl Order {
         // A state that an order had when its history began came by an entry that may be taken back as well.
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
-        let OrderDetails { history, claimed_by, shipment, .. } = &mut self.details;
+        let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
+        particulars.tracking.retain(|event| event.transaction_id < from);
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
         // Whoever takes a review on leaves a second step in it.

@@ -15,6 +15,7 @@ mod appointments;
 mod browse;
 mod catalogue;
 mod category;
+mod fulfilment;
 mod kind;
 mod limit;
 mod parts;
@@ -32,6 +33,7 @@ pub(crate) use catalogue::Named;
 pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
 pub use category::Category;
 pub(crate) use category::validate_categories;
+pub use fulfilment::{Fulfilment, check_supplier_name};
 pub use kind::{AccountForm, Content, RewardKind, Variant};
 pub(crate) use limit::validate as validate_limits;
 pub use limit::{CountedIn, Limit, LimitUse};
@@ -61,6 +63,9 @@ pub struct Reward {
     /// What it is; left out: it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<RewardKind>,
+    /// Who or what hands it out; left out: people do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fulfilment: Option<Fulfilment>,
     /// How it stands in the catalogue.
     #[serde(default, skip_serializing_if = "Catalogue::is_empty")]
     pub catalogue: Catalogue,

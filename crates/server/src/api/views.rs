@@ -419,6 +419,9 @@ pub struct OrderView {
     /// The privileges and trials that came with it, since they were handed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     benefits: Vec<BenefitView>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracking: Vec<super::tracking::TrackingView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
 }
@@ -537,6 +540,7 @@ impl From<Order> for OrderView {
                 let Shipment { carrier, tracking_number } = sent;
                 ShipmentView { carrier, tracking_number }
             }),
+            tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

@@ -6,6 +6,7 @@ mod card;
 mod choice;
 mod join;
 mod links;
+mod order_codes;
 mod orders;
 mod own;
 mod points;

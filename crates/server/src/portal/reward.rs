@@ -24,6 +24,7 @@ use crate::AppState;
 use crate::api::quote;
 use crate::catalogue::{Availability, Stand};
 use crate::console::{Frame, form_key, render};
+use crate::fulfilment;
 use crate::order_choice;
 
 /// How many rewards are proposed in the place of one that cannot be had.
@@ -99,6 +100,10 @@ pub async fn redeem(
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt).or_trouble(&frame)?;
             let order = receipt.order.ok_or("a redemption without an order").or_trouble(&frame)?;
+            if state.program().reward(&id).is_some_and(|reward| reward.fulfilment.is_some()) {
+                // What comes at once is there when the receipt is; where it fails, the receipt says so later.
+                drop(fulfilment::settled(&state, order.id).await);
+            }
             Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response())
         }
         Err(CommandError::Refused(refusal)) => refused(frame, &state, &own, &id, (&refusal, &form.choice)).await,
