@@ -180,8 +180,10 @@ fn what_came_later_is_taken_back_with_the_time() {
     let member = house.rich_member(20_000);
     let (first, second) = (slots(&house)[0].clone(), slots(&house)[1].clone());
     let massage = placed(&mut house, member, "massage", in_slot(&first));
-    let (lounge, mug) =
-        (placed(&mut house, member, "lounge", Choice::default()), placed(&mut house, member, "mug", in_variant("blue")));
+    let (lounge, mug) = (
+        placed(&mut house, member, "lounge", Choice::default()),
+        placed(&mut house, member, "mug", in_variant("blue")),
+    );
     let before = house.account(member);
     std::thread::sleep(Duration::from_millis(20));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();

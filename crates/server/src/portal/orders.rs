@@ -80,7 +80,7 @@ struct OrderPage {
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
-    let name = what(frame, order);
+    let name = order_name(frame, order);
     OrderView {
         id: order.id.to_string(),
         what: match order.quantity {
@@ -96,7 +96,7 @@ fn view(frame: &Frame, order: &Order) -> OrderView {
 }
 
 /// What was redeemed, in which variant.
-fn what(frame: &Frame, order: &Order) -> String {
+pub(crate) fn order_name(frame: &Frame, order: &Order) -> String {
     let name = frame.reward_name(&order.reward_id);
     let Some(id) = &order.details.particulars.variant else { return name };
     let reward = frame.program.reward(&order.reward_id);
