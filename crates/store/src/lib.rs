@@ -13,6 +13,7 @@ mod publish;
 mod ram;
 pub mod read;
 pub mod read_activities;
+mod read_checkouts;
 mod read_demand;
 mod read_history;
 mod read_life;

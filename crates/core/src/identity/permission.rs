@@ -91,6 +91,10 @@ permissions! {
     EventsRead = "events:read",
     /// Take and end the tasks that rules ask for.
     TasksWrite = "tasks:write",
+    /// Check vouchers, and hand out what they are for.
+    VouchersRedeem = "vouchers:redeem",
+    /// Let points pay at tills, with and without network.
+    CheckoutsWrite = "checkouts:write",
 }
 
 impl fmt::Display for Permission {

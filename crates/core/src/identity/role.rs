@@ -86,6 +86,7 @@ impl RoleName {
                 RewardsRead,
                 ApprovalsRead,
                 TasksWrite,
+                VouchersRedeem,
             ]),
             Self::Finance => set(&[
                 ReportsRead,

@@ -166,6 +166,12 @@ impl Footprint {
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
+                Action::HandOut(wanted) => footprint.orders.push((wanted.owner, wanted.order)),
+                Action::Checkout(wanted) => {
+                    footprint.orders.extend(wanted.order());
+                    let key = wanted.key_before(command.member_id);
+                    footprint.keys.extend(key.map(|key| (command.member_id, key)));
+                }
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);
@@ -255,8 +261,8 @@ impl Footprint {
                     footprint.keys.extend(activity.purchases().map(|key| (*older, key.clone())));
                 }
             }
-            if let Action::Move(change) = &command.action
-                && let Some(order) = loaded.orders.get(&(change.owner, change.order))
+            if let Some(order) = moved_order(&command.action)
+                && let Some(order) = loaded.orders.get(&order)
                 && !loaded.stock.contains_key(&order.reward_id)
             {
                 footprint.rewards.push(order.reward_id.clone());
@@ -265,6 +271,15 @@ impl Footprint {
         footprint.rewards.sort();
         footprint.rewards.dedup();
         (!footprint.keys.is_empty() || !footprint.rewards.is_empty()).then_some(footprint)
+    }
+}
+
+/// The order that an action moves: under whose name it is kept, and which.
+fn moved_order(action: &Action) -> Option<(MemberId, OrderId)> {
+    match action {
+        Action::Move(change) => Some((change.owner, change.order)),
+        Action::HandOut(wanted) => Some((wanted.owner, wanted.order)),
+        _ => None,
     }
 }
 

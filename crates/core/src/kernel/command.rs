@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::checkouts::Checkout;
 use super::order_commands::{OrderChange, Redemption};
+use super::vouchers::HandOut;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -110,6 +112,10 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
+    /// Complete an order because what it is for was handed out at a store.
+    HandOut(Box<HandOut>),
+    /// Let points pay a part of a checkout.
+    Checkout(Box<Checkout>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -439,7 +445,20 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
 pub(super) const ORDER_PREFIX: &str = "order-end:";
-const RESERVED: [&str; 6] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX];
+/// Keys of what tills do with points; followed by what the till's own numbers make.
+pub(super) const CHECKOUT_PREFIX: &str = "checkout:";
+/// Keys of what tills do without network.
+pub(super) const ALLOWANCE_PREFIX: &str = "allowance:";
+const RESERVED: [&str; 8] = [
+    TICK_PREFIX,
+    MERGE_PREFIX,
+    ERASE_PREFIX,
+    REFERRAL_PREFIX,
+    BIRTHDAY_PREFIX,
+    ORDER_PREFIX,
+    CHECKOUT_PREFIX,
+    ALLOWANCE_PREFIX,
+];
 
 /// SHA-256 of a request as JSON.
 pub(super) fn digest_of(request: &impl Serialize) -> [u8; 32] {

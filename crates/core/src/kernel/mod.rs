@@ -1,6 +1,8 @@
 //! The kernel: command in, receipt or refusal out. The only place where points and stock change.
 
+mod allowances;
 mod batch;
+mod checkouts;
 mod command;
 mod decide;
 mod due;
@@ -18,14 +20,20 @@ mod refusal;
 mod replay;
 mod returns;
 mod tiers;
+mod vouchers;
 
+pub use allowances::{ALLOWANCE_CHANNEL, AllowanceRequest, OfflineSpending};
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
+pub use checkouts::{Authorisation, CHECKOUT_CHANNEL, Checkout, Share, TenderChange};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
 pub use decide::{Decision, NewMember, NewProfile, check_active};
 pub use event::Event;
 pub(crate) use extension::SPENDING;
 pub use order_commands::{OrderChange, Redemption, Terms, check_quantity};
-pub use receipt::{ActivityReceipt, Cause, OrderReceipt, Receipt, ReferrerShare};
+pub use receipt::{
+    ActivityReceipt, AllowanceReceipt, Cause, OfflineReceipt, OrderReceipt, Receipt, ReferrerShare, TenderReceipt,
+};
 pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};
+pub use vouchers::HandOut;

@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The channel by which members act for themselves.
-const PORTAL: &str = "portal";
+pub(super) const PORTAL: &str = "portal";
 
 impl Draft<'_> {
     /// Makes an order: sets points and stock aside, or spends them at once.
@@ -132,7 +132,7 @@ impl Draft<'_> {
     }
 
     /// An order that has come to no state yet.
-    fn new_order(
+    pub(super) fn new_order(
         &self,
         id: OrderId,
         (reward_id, quantity): (&str, i64),
@@ -202,6 +202,7 @@ impl Draft<'_> {
         let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded && step == OrderMove::Refund;
         let next = order.state.after(step).or(twice.then_some(OrderState::Refunded));
         let next = next.ok_or_else(|| illegal_move(order, step))?;
+        self.check_tender(order, step)?;
         if step == OrderMove::Expire && !order.is_due(at) {
             let problem = format!("order {id} has not run out of time");
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
@@ -270,7 +271,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn set_order(&mut self, order: Order) {
+    pub(super) fn set_order(&mut self, order: Order) {
         self.receipt.order = Some(OrderReceipt {
             id: order.id,
             reward_id: order.reward_id.clone(),
@@ -280,6 +281,10 @@ impl Draft<'_> {
             state: order.state,
             unit_price: None,
             quoted: false,
+            handed_out: None,
+            tender: None,
+            allowance: None,
+            offline: None,
         });
         self.orders.push(order);
     }

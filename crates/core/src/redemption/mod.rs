@@ -1,10 +1,22 @@
 //! Redemption: the order, from where points are set aside to where it is done, and back.
 
+mod checkout;
+mod offline;
 mod order;
 mod policy;
 mod state;
+mod tender;
+mod voucher;
 
+pub use checkout::{CheckoutPolicy, Rate};
+pub(crate) use offline::check_terminal;
+pub use offline::{
+    ALLOWANCE, Allowance, AllowanceError, AllowanceText, Granted, OfflinePolicy, Overdraft, SpentOffline,
+};
 pub use order::{Order, OrderDetails, OrderStep, Particulars, Shipment};
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};
 pub use state::{Funds, OrderMove, OrderState};
+pub(crate) use tender::split;
+pub use tender::{Captured, Paid, Returned, TENDER, Tender};
+pub use voucher::{HandedOut, Voucher, VoucherCode, VoucherError, VoucherStanding};

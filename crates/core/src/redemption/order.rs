@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::offline::Allowance;
 use super::state::OrderState;
+use super::tender::Tender;
+use super::voucher::HandedOut;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
@@ -60,7 +63,17 @@ pub struct OrderDetails {
 /// What few orders say besides. Stored as JSON, so that more can be said later, and only where there is something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Particulars {}
+pub struct Particulars {
+    /// Where it was handed out against its voucher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handed_out: Option<HandedOut>,
+    /// The part of a checkout that it pays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tender: Option<Tender>,
+    /// What a terminal may spend of it without network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<Allowance>,
+}
 
 /// One step in the life of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +147,7 @@ impl Order {
         // A state that an order had when its history began came by an entry that may be taken back as well.
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
-        let OrderDetails { history, claimed_by, shipment, .. } = &mut self.details;
+        let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
         // Whoever takes a review on leaves a second step in it.
@@ -144,6 +157,17 @@ impl Order {
         if !history.iter().any(|step| step.state == OrderState::Shipped) {
             *shipment = None;
         }
+        if !history.iter().any(|step| step.state == OrderState::Completed) {
+            particulars.handed_out = None;
+        }
+        if let Some(tender) = &mut particulars.tender {
+            tender.captured = tender.captured.filter(|captured| captured.transaction_id < from);
+            tender.returned.retain(|returned| returned.transaction_id < from);
+        }
+        if let Some(allowance) = &mut particulars.allowance {
+            allowance.spent.retain(|spent| spent.transaction_id < from);
+        }
+        self.follow_particulars();
         true
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activities;
+mod allowances;
 mod api_keys;
 mod approvals;
 mod audit;
@@ -9,6 +10,7 @@ mod backtests;
 mod campaigns;
 mod cards;
 mod catalogue;
+mod checkouts;
 mod clients;
 mod configuration;
 mod currencies;
@@ -31,6 +33,7 @@ mod statements;
 mod tasks;
 mod tiers;
 mod views;
+pub(crate) mod vouchers;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -59,6 +62,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(catalogue::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(vouchers::router())
+        .merge(checkouts::router())
+        .merge(allowances::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

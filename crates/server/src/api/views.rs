@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::vouchers::HandedOutView;
 use crate::AppState;
 use crate::acts::permission_of;
 
@@ -390,6 +391,9 @@ pub struct OrderView {
     /// How it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     shipment: Option<ShipmentView>,
+    /// When and where it was handed out against its voucher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handed_out: Option<HandedOutView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
 }
@@ -452,6 +456,7 @@ impl From<Order> for OrderView {
                 let Shipment { carrier, tracking_number } = sent;
                 ShipmentView { carrier, tracking_number }
             }),
+            handed_out: order.details.particulars.handed_out.map(HandedOutView::from),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

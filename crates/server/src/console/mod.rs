@@ -34,6 +34,7 @@ mod order_queue;
 mod orders;
 mod overview;
 mod permissions;
+mod pos;
 mod profile;
 mod proofs;
 mod prove;
@@ -107,6 +108,7 @@ pub fn pages() -> Pages {
         .and(dry_run::pages())
         .and(backtest::pages())
         .and(order_queue::pages())
+        .and(pos::pages())
         .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())

@@ -16,6 +16,7 @@ use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::{Frame, render};
 use crate::picture::svg_qr;
+use crate::vouchers;
 
 /// Orders of one page.
 const PAGE: usize = 20;
@@ -41,6 +42,21 @@ struct OrdersPage {
     later: bool,
 }
 
+/// A voucher as it is shown.
+struct VoucherView {
+    text: String,
+    qr: String,
+    code: String,
+    until: String,
+}
+
+#[derive(Template)]
+#[template(path = "portal/voucher.html")]
+struct VoucherPart {
+    frame: Frame,
+    voucher: VoucherView,
+}
+
 #[derive(Template)]
 #[template(path = "portal/order.html")]
 struct OrderPage {
@@ -48,6 +64,10 @@ struct OrderPage {
     place: &'static str,
     order: OrderView,
     qr: String,
+    /// Where it is handed out at a store.
+    voucher: Option<VoucherView>,
+    /// When and where it was.
+    handed_out: Option<String>,
     balance: String,
     /// Whether the member may call it off now.
     may_cancel: bool,
@@ -114,7 +134,7 @@ pub async fn page(
     Path(text): Path<String>,
 ) -> Result<Response, PortalError> {
     let (own, order) = find(&state, &frame, &text).await?;
-    show(frame, &state, &own, &order, None)
+    show(frame, &state, &own, &order, None).await
 }
 
 /// Calls an order off, as long as nobody has begun to fulfil it; the points come back.
@@ -133,7 +153,7 @@ pub async fn cancel(
         Ok(_) => Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response()),
         Err(CommandError::Refused(_)) => {
             let trouble = Some(frame.t("order-cancel-too-late"));
-            let mut response = show(frame, &state, &own, &order, trouble)?;
+            let mut response = show(frame, &state, &own, &order, trouble).await?;
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             Ok(response)
         }
@@ -151,7 +171,30 @@ async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order
     Ok((own, order))
 }
 
-fn show(
+/// `/portal/orders/{id}/voucher`: the voucher alone, renewed. Once there is none any more, the page is looked at anew.
+pub async fn voucher(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+) -> Result<Response, PortalError> {
+    let (_, order) = find(&state, &frame, &text).await?;
+    match shown_voucher(&frame, &state, &order).await? {
+        Some(voucher) => Ok(render(&VoucherPart { frame, voucher })),
+        None => Ok(([("hx-refresh", "true")], "").into_response()),
+    }
+}
+
+async fn shown_voucher(frame: &Frame, state: &AppState, order: &Order) -> Result<Option<VoucherView>, PortalError> {
+    let issued = vouchers::issue(state, order).await.map_err(|problem| problem.detail).or_trouble(frame)?;
+    Ok(issued.map(|issued| VoucherView {
+        qr: svg_qr(&issued.text, &frame.t("voucher-qr")).unwrap_or_default(),
+        code: issued.code.to_string(),
+        until: frame.say_text("voucher-until", "time", &frame.clock_time(issued.expires_at)),
+        text: issued.text,
+    }))
+}
+
+async fn show(
     frame: Frame,
     state: &AppState,
     own: &Own,
@@ -160,13 +203,31 @@ fn show(
 ) -> Result<Response, PortalError> {
     let now = state.engine.now();
     let held = order.state.funds() == Funds::Held && !order.is_due(now);
-    let may_cancel = held && order.state != OrderState::Fulfilling;
+    let particulars = &order.details.particulars;
+    let at_till = particulars.tender.is_some() || particulars.allowance.is_some();
+    let may_cancel = held && !at_till && order.state != OrderState::Fulfilling;
     let cooling = order.details.cooling_until.filter(|until| may_cancel && *until > now);
     let cooling = cooling.map(|until| frame.say_text("order-cancel-until", "time", &frame.time(until)));
     let wallet = own.account.wallet(order.currency);
     let available = wallet.map_or(0, |wallet| wallet.spendable(now));
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
+    let voucher = shown_voucher(&frame, state, order).await?;
+    let handed_out = order.details.particulars.handed_out.as_ref().map(|place| {
+        let (time, store) = (frame.time(place.at), place.store.as_str());
+        frame.say("voucher-handed-out", [("time", time.into()), ("store", store.into())])
+    });
     let order = view(&frame, order);
     let qr = svg_qr(&order.id, &frame.t("order-qr")).unwrap_or_default();
-    Ok(render(&OrderPage { place: "orders", qr, balance, may_cancel, cooling, trouble, order, frame }))
+    Ok(render(&OrderPage {
+        place: "orders",
+        qr,
+        voucher,
+        handed_out,
+        balance,
+        may_cancel,
+        cooling,
+        trouble,
+        order,
+        frame,
+    }))
 }
