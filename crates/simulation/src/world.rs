@@ -371,7 +371,7 @@ impl<S: Store> World<S> {
 
     fn compare_stock_and_orders(&mut self) -> Result<(), String> {
         let orders = self.model.orders.iter().map(|(id, order)| (MemberId(order.member), OrderId(*id))).collect();
-        let footprint = Footprint { rewards: vec![VOUCHER.to_owned()], orders, ..Footprint::default() };
+        let footprint = Footprint { stock: vec![VOUCHER.to_owned()], orders, ..Footprint::default() };
         let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
         let stock = loaded.stock.get(VOUCHER).ok_or("the stock is gone")?;
         let sum = |state| -> i64 {

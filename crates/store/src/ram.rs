@@ -169,7 +169,7 @@ impl Store for RamStore {
                 loaded.orders.insert((*member, *id), order.clone());
             }
         }
-        for reward in &footprint.rewards {
+        for reward in &footprint.stock {
             if let Some(level) = self.stock.get(reward) {
                 loaded.stock.insert(reward.clone(), *level);
             }

@@ -28,8 +28,8 @@ pub struct Footprint {
     pub keys: Vec<(MemberId, String)>,
     /// Orders.
     pub orders: Vec<(MemberId, OrderId)>,
-    /// Stock by reward.
-    pub rewards: Vec<String>,
+    /// Stock by its keys.
+    pub stock: Vec<String>,
     /// References to members.
     pub references: Vec<MemberRef>,
     /// Profiles, of which the version is looked at.
@@ -56,7 +56,7 @@ pub struct Loaded {
     pub committed: FxHashMap<(MemberId, String), Committed>,
     /// Orders that exist.
     pub orders: FxHashMap<(MemberId, OrderId), Order>,
-    /// Stock of rewards that are limited.
+    /// Stock that is limited, by its keys.
     pub stock: FxHashMap<String, StockLevel>,
     /// References that are taken.
     pub references: FxHashMap<MemberRef, MemberId>,
@@ -98,7 +98,7 @@ pub struct Changes {
     pub accounts: Vec<AccountChange>,
     /// Orders, each once, and whether it is new.
     pub orders: Vec<(Order, bool)>,
-    /// Changes of stock, each reward once, in the order of their ids.
+    /// Changes of stock, each key once, in their order.
     pub stock: BTreeMap<String, StockChange>,
     /// Changes of budgets, each once, in order.
     pub budgets: BTreeMap<BudgetKey, BudgetChange>,
@@ -162,7 +162,7 @@ impl Footprint {
                 }
                 Action::Redeem(redemption) => {
                     if rewards.insert(redemption.reward_id.as_str()) {
-                        footprint.rewards.push(redemption.reward_id.clone());
+                        footprint.stock.push(redemption.reward_id.clone());
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
@@ -215,8 +215,8 @@ impl Footprint {
     fn add_activity(&mut self, activity: &PreparedActivity) {
         self.budgets.extend(activity.budgets());
         for reward in activity.rewards() {
-            if !self.rewards.iter().any(|known| known == reward) {
-                self.rewards.push(reward.to_owned());
+            if !self.stock.iter().any(|known| known == reward) {
+                self.stock.push(reward.to_owned());
             }
         }
     }
@@ -263,14 +263,14 @@ impl Footprint {
             }
             if let Some(order) = moved_order(&command.action)
                 && let Some(order) = loaded.orders.get(&order)
-                && !loaded.stock.contains_key(&order.reward_id)
             {
-                footprint.rewards.push(order.reward_id.clone());
+                let missing = order.stock().filter(|(key, _)| !loaded.stock.contains_key(*key));
+                footprint.stock.extend(missing.map(|(key, _)| key.to_owned()));
             }
         }
-        footprint.rewards.sort();
-        footprint.rewards.dedup();
-        (!footprint.keys.is_empty() || !footprint.rewards.is_empty()).then_some(footprint)
+        footprint.stock.sort();
+        footprint.stock.dedup();
+        (!footprint.keys.is_empty() || !footprint.stock.is_empty()).then_some(footprint)
     }
 }
 

@@ -246,28 +246,26 @@ impl Draft<'_> {
 
     /// Moves the points and the units of an order from where they are to where they belong.
     fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
-        let quantity = order.quantity;
         let (kind, change) = match (order.state.funds(), to) {
             (Funds::Held, Funds::Spent) => {
                 let credit = LedgerAccount::Redemption;
                 self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-                (TransactionKind::Capture, StockChange { reserved: -quantity, issued: quantity })
+                (TransactionKind::Capture, StockChange { reserved: -1, issued: 1 })
             }
             (Funds::Held, Funds::Returned) => {
                 let credit = LedgerAccount::MemberAvailable;
                 self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-                (TransactionKind::Release, StockChange { reserved: -quantity, issued: 0 })
+                (TransactionKind::Release, StockChange { reserved: -1, issued: 0 })
             }
             (Funds::Spent | Funds::Returned, Funds::Returned) => {
                 self.give_back_refunded(order.currency, &order.holds)?;
-                (TransactionKind::Refund, StockChange { reserved: 0, issued: -quantity })
+                (TransactionKind::Refund, StockChange { reserved: 0, issued: -1 })
             }
             _ => return Ok(()),
         };
         (self.kind, self.receipt.kind) = (kind, kind);
-        if loaded.stock.contains_key(&order.reward_id) {
-            self.stock.push((order.reward_id.clone(), change));
-        }
+        let limited = order.stock().filter(|(key, _)| loaded.stock.contains_key(*key));
+        self.stock.extend(limited.map(|(key, units)| (key.to_owned(), change.times(units))));
         Ok(())
     }
 

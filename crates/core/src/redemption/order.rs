@@ -9,6 +9,7 @@ use super::voucher::HandedOut;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
+use crate::rewards::StockTaken;
 use crate::time::Timestamp;
 
 /// How the details of an order are stored, as their first byte: without particulars, and with some of them behind.
@@ -73,6 +74,9 @@ pub struct Particulars {
     /// What a terminal may spend of it without network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowance: Option<Allowance>,
+    /// What it takes out of stock, where that is not just as many units of its reward.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stock: Vec<StockTaken>,
 }
 
 /// One step in the life of an order.
@@ -119,6 +123,13 @@ impl Order {
     /// Reads the stored form of holds.
     pub fn decode_holds(bytes: &[u8]) -> Result<Vec<Portion>, String> {
         postcard::from_bytes(bytes).map_err(|error| format!("order holds: {error}"))
+    }
+
+    /// What it takes out of stock: units by [`stock_key`](crate::rewards::stock_key). What is not limited is named as well.
+    pub fn stock(&self) -> impl Iterator<Item = (&str, i64)> {
+        let parts = &self.details.particulars.stock;
+        let whole = parts.is_empty().then_some((self.reward_id.as_str(), self.quantity));
+        whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
     }
 
     /// Whether its time has run out at `at`.
@@ -196,5 +207,23 @@ impl OrderDetails {
             }
             Some((other, _)) => Err(format!("order details: format {other} is not known")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_orders_say_costs_others_nothing_and_is_read_back() {
+        let plain = OrderDetails { claimed_by: Some("opr_1".to_owned()), ..OrderDetails::default() };
+        assert_eq!(plain.encode().first(), Some(&PLAIN));
+        let stock = vec![StockTaken { key: "mug#blue".to_owned(), units: 2 }];
+        let more = OrderDetails { particulars: Particulars { stock, ..Particulars::default() }, ..plain.clone() };
+        for details in [plain, more] {
+            assert_eq!(OrderDetails::decode(&details.encode()), Ok(details));
+        }
+        assert!(OrderDetails::decode(&[WITH_PARTICULARS, 0, 0, 0, 0, b'x']).is_err());
+        assert_eq!(OrderDetails::decode(&[9]), Err("order details: format 9 is not known".to_owned()));
     }
 }

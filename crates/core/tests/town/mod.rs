@@ -58,7 +58,7 @@ impl Town {
         loaded.accounts.extend(accounts);
         let committed = footprint.keys.iter().filter_map(|key| Some((key.clone(), self.committed.get(key)?.clone())));
         loaded.committed.extend(committed);
-        let stock = footprint.rewards.iter().filter_map(|reward| Some((reward.clone(), *self.stock.get(reward)?)));
+        let stock = footprint.stock.iter().filter_map(|reward| Some((reward.clone(), *self.stock.get(reward)?)));
         loaded.stock.extend(stock);
         let orders = footprint.orders.iter().filter_map(|key| Some((*key, self.orders.get(key)?.clone())));
         loaded.orders.extend(orders);

@@ -103,7 +103,7 @@ impl SqliteStore {
         }
         let sql = format!("SELECT {} FROM stock WHERE reward_id = ?1", rows::STOCK_COLUMNS);
         let mut stock = self.connection.prepare_cached(&sql)?;
-        for reward in &footprint.rewards {
+        for reward in &footprint.stock {
             if let Some((reward, level)) = stock.query_row([reward], |row| read(rows::stock(row))).optional()? {
                 loaded.stock.insert(reward, level);
             }
