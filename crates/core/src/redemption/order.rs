@@ -125,10 +125,12 @@ impl Order {
         postcard::from_bytes(bytes).map_err(|error| format!("order holds: {error}"))
     }
 
-    /// What it takes out of stock: units by [`stock_key`](crate::rewards::stock_key). What is not limited is named as well.
+    /// What it takes out of stock: units by [`stock_key`](crate::rewards::stock_key). What is not limited is named as well; points
+    /// at a till are no reward.
     pub fn stock(&self) -> impl Iterator<Item = (&str, i64)> {
         let parts = &self.details.particulars.stock;
-        let whole = parts.is_empty().then_some((self.reward_id.as_str(), self.quantity));
+        let at_till = self.details.particulars.tender.is_some() || self.details.particulars.allowance.is_some();
+        let whole = (parts.is_empty() && !at_till).then_some((self.reward_id.as_str(), self.quantity));
         whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
     }
 
