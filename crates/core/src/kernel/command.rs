@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::appointments::Rebooking;
 use super::checkouts::Checkout;
 use super::order_commands::{OrderChange, Redemption};
+use super::tracking::Tracking;
 use super::vouchers::HandOut;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
@@ -112,6 +114,10 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
+    /// Move the appointment of an order to another slot.
+    Rebook(Box<Rebooking>),
     /// Complete an order because what it is for was handed out at a store.
     HandOut(Box<HandOut>),
     /// Let points pay a part of a checkout.
@@ -314,6 +320,12 @@ impl Command {
         Ok(command.from_channel("system"))
     }
 
+    /// The same command, refused for what cannot be done about it unless its key was used for it before.
+    pub fn unfit(mut self, refusal: Refusal) -> Self {
+        self.action = Action::Unfit(Box::new(refusal));
+        self
+    }
+
     /// The same command given in a place. The place belongs to the request: the same key with another one is refused.
     pub fn in_place(mut self, place: Place) -> Result<Self, Refusal> {
         place.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
@@ -445,17 +457,20 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
 pub(super) const ORDER_PREFIX: &str = "order-end:";
+/// Keys of what the program itself does to fulfil an order; followed by the move and the order.
+pub(super) const FULFIL_PREFIX: &str = "fulfil:";
 /// Keys of what tills do with points; followed by what the till's own numbers make.
 pub(super) const CHECKOUT_PREFIX: &str = "checkout:";
 /// Keys of what tills do without network.
 pub(super) const ALLOWANCE_PREFIX: &str = "allowance:";
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 9] = [
     TICK_PREFIX,
     MERGE_PREFIX,
     ERASE_PREFIX,
     REFERRAL_PREFIX,
     BIRTHDAY_PREFIX,
     ORDER_PREFIX,
+    FULFIL_PREFIX,
     CHECKOUT_PREFIX,
     ALLOWANCE_PREFIX,
 ];

@@ -1,14 +1,17 @@
 //! The kernel: command in, receipt or refusal out. The only place where points and stock change.
 
 mod allowances;
+mod appointments;
 mod batch;
 mod checkouts;
 mod command;
+mod contents;
 mod decide;
 mod due;
 mod event;
 mod extension;
 mod finals;
+mod fulfilment;
 mod life;
 mod offers;
 mod order_commands;
@@ -19,13 +22,17 @@ mod referral;
 mod refusal;
 mod replay;
 mod returns;
+mod reward_limits;
 mod tiers;
+mod tracking;
 mod vouchers;
 
 pub use allowances::{ALLOWANCE_CHANNEL, AllowanceRequest, OfflineSpending};
+pub use appointments::Rebooking;
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use checkouts::{Authorisation, CHECKOUT_CHANNEL, Checkout, Share, TenderChange};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
+pub use contents::Choice;
 pub use decide::{Decision, NewMember, NewProfile, check_active};
 pub use event::Event;
 pub(crate) use extension::SPENDING;
@@ -36,4 +43,5 @@ pub use receipt::{
 pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};
+pub use tracking::Tracking;
 pub use vouchers::HandOut;

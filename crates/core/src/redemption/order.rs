@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::{Benefit, Booked};
+use super::delivery::SealedDelivery;
 use super::offline::Allowance;
 use super::state::OrderState;
 use super::tender::Tender;
+use super::tracking::TrackingEvent;
 use super::voucher::HandedOut;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
-use crate::rewards::StockTaken;
+use crate::rewards::{CountedIn, StockTaken};
 use crate::time::Timestamp;
 
 /// How the details of an order are stored, as their first byte: without particulars, and with some of them behind.
@@ -65,6 +68,24 @@ pub struct OrderDetails {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Particulars {
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<TrackingEvent>,
+    /// The windows in which its units were counted, of limits that its reward had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<CountedIn>,
+    /// Which variant was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Where it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<SealedDelivery>,
+    /// Its appointments, the one that holds last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<Booked>,
+    /// The privileges and trials that come with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub benefits: Vec<Benefit>,
     /// Where it was handed out against its voucher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handed_out: Option<HandedOut>,
@@ -161,6 +182,7 @@ impl Order {
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
         let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
+        particulars.tracking.retain(|event| event.transaction_id < from);
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
         // Whoever takes a review on leaves a second step in it.
@@ -180,6 +202,7 @@ impl Order {
         if let Some(allowance) = &mut particulars.allowance {
             allowance.spent.retain(|spent| spent.transaction_id < from);
         }
+        self.rewind_contents(from);
         self.follow_particulars();
         true
     }

@@ -4,14 +4,17 @@ mod accounts;
 mod activities;
 mod allowances;
 mod api_keys;
+mod appointments;
 mod approvals;
 mod audit;
 mod backtests;
+mod benefits;
 mod campaigns;
 mod cards;
 mod catalogue;
 mod checkouts;
 mod clients;
+mod codes;
 mod configuration;
 mod currencies;
 mod drafts;
@@ -30,8 +33,10 @@ mod profile;
 pub(crate) mod quotes;
 mod rewards;
 mod statements;
+mod suppliers;
 mod tasks;
 mod tiers;
+mod tracking;
 mod views;
 pub(crate) mod vouchers;
 
@@ -39,6 +44,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::AppState;
 
+pub(crate) use appointments::free_slots;
 pub(crate) use privacy::member_archive;
 pub(crate) use quotes::quote;
 pub(crate) use views::wallets;
@@ -62,6 +68,11 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(catalogue::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(codes::router())
+        .merge(tracking::router())
+        .merge(suppliers::router())
+        .merge(appointments::router())
+        .merge(benefits::router())
         .merge(vouchers::router())
         .merge(checkouts::router())
         .merge(allowances::router())

@@ -87,6 +87,9 @@ struct CheckView {
     reward_id: String,
     /// What people call it, in the program's first language.
     name: String,
+    /// The variant that was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
     /// How many units of it.
     quantity: i64,
     /// Until when the text that was read is good, RFC 3339; left out for a code.
@@ -135,6 +138,7 @@ async fn check(
         order_id: order.id,
         order_state: order.state.name(),
         name: name.to_owned(),
+        variant: order.details.particulars.variant.clone(),
         quantity: order.quantity,
         expires_at: presented.voucher.map(|voucher| voucher.expires_at.to_string()),
         handed_out: order.details.particulars.handed_out.map(HandedOutView::from),

@@ -31,9 +31,8 @@ fn group(permission: Permission) -> &'static str {
     match permission {
         MembersRead | MembersWrite | MembersAdjust | MembersMerge | MembersClose | CardsVerify | ActivitiesWrite
         | TasksWrite => "members",
-        OrdersRead | OrdersWrite | OrdersReview | OrdersRefund | RewardsRead | VouchersRedeem | CheckoutsWrite => {
-            "orders"
-        }
+        OrdersRead | OrdersWrite | OrdersReview | OrdersRefund | RewardsRead | CodesWrite | CodesRead
+        | SuppliersRead | SuppliersWrite | VouchersRedeem | CheckoutsWrite => "orders",
         ReportsRead | ProgramRead | ProgramWrite | ImportsWrite | MetricsRead | EventsRead => "program",
         ApprovalsRead | ApprovalsDecide | AuditRead | AuditExport => "control",
         OperatorsRead | OperatorsWrite | ClientsRead | ClientsWrite => "access",
