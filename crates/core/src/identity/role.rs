@@ -98,6 +98,7 @@ impl RoleName {
                 TasksWrite,
                 CodesRead,
                 SuppliersRead,
+                VouchersRedeem,
             ]),
             Self::Finance => set(&[
                 ReportsRead,

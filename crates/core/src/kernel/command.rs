@@ -5,8 +5,10 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::appointments::Rebooking;
+use super::checkouts::Checkout;
 use super::order_commands::{OrderChange, Redemption};
 use super::tracking::Tracking;
+use super::vouchers::HandOut;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -116,6 +118,10 @@ pub enum Action {
     Rebook(Box<Rebooking>),
     /// Note what happened to an order on its way.
     Track(Box<Tracking>),
+    /// Complete an order because what it is for was handed out at a store.
+    HandOut(Box<HandOut>),
+    /// Let points pay a part of a checkout.
+    Checkout(Box<Checkout>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -453,8 +459,21 @@ const BIRTHDAY_PREFIX: &str = "birthday:";
 pub(super) const ORDER_PREFIX: &str = "order-end:";
 /// Keys of what the program itself does to fulfil an order; followed by the move and the order.
 pub(super) const FULFIL_PREFIX: &str = "fulfil:";
-const RESERVED: [&str; 7] =
-    [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX, FULFIL_PREFIX];
+/// Keys of what tills do with points; followed by what the till's own numbers make.
+pub(super) const CHECKOUT_PREFIX: &str = "checkout:";
+/// Keys of what tills do without network.
+pub(super) const ALLOWANCE_PREFIX: &str = "allowance:";
+const RESERVED: [&str; 9] = [
+    TICK_PREFIX,
+    MERGE_PREFIX,
+    ERASE_PREFIX,
+    REFERRAL_PREFIX,
+    BIRTHDAY_PREFIX,
+    ORDER_PREFIX,
+    FULFIL_PREFIX,
+    CHECKOUT_PREFIX,
+    ALLOWANCE_PREFIX,
+];
 
 /// SHA-256 of a request as JSON.
 pub(super) fn digest_of(request: &impl Serialize) -> [u8; 32] {

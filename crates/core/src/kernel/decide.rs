@@ -149,6 +149,8 @@ pub(super) fn decide(
         Action::Move(change) => draft.move_order(change, loaded)?,
         Action::Rebook(change) => draft.rebook(change, loaded)?,
         Action::Track(tracking) => draft.track(tracking, loaded)?,
+        Action::HandOut(wanted) => draft.hand_out(wanted, loaded)?,
+        Action::Checkout(wanted) => draft.checkout(wanted, loaded, OrderId(ids.next(now)))?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
@@ -188,7 +190,7 @@ fn needs_active(action: &Action) -> bool {
             | Action::Adjust { .. }
             | Action::Close { .. }
             | Action::Extend { .. }
-    )
+    ) || matches!(action, Action::Checkout(wanted) if wanted.begins())
 }
 
 /// Refuses what only an active account does.
@@ -214,7 +216,9 @@ impl<'a> Draft<'a> {
             Action::ChangeProfile(_) => TransactionKind::Profile,
             Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
             Action::Redeem(_) => TransactionKind::Redeem,
-            Action::Move(_) | Action::Rebook(_) | Action::Track(_) => TransactionKind::Order,
+            Action::Checkout(ref wanted) if wanted.begins() => TransactionKind::Redeem,
+            Action::Checkout(_) => TransactionKind::Order,
+            Action::Move(_) | Action::HandOut(_) | Action::Track(_) | Action::Rebook(_) => TransactionKind::Order,
             Action::Adjust { .. } => TransactionKind::Adjust,
             Action::Merge { .. } => TransactionKind::Merge,
             Action::Close { .. } => TransactionKind::Close,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activities;
+mod allowances;
 mod api_keys;
 mod appointments;
 mod approvals;
@@ -11,6 +12,7 @@ mod benefits;
 mod campaigns;
 mod cards;
 mod catalogue;
+mod checkouts;
 mod clients;
 mod codes;
 mod configuration;
@@ -36,6 +38,7 @@ mod tasks;
 mod tiers;
 mod tracking;
 mod views;
+pub(crate) mod vouchers;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -70,6 +73,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(codes::router())
         .merge(tracking::router())
         .merge(suppliers::router())
+        .merge(vouchers::router())
+        .merge(checkouts::router())
+        .merge(allowances::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

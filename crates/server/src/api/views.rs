@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::vouchers::HandedOutView;
 use crate::AppState;
 use crate::acts::permission_of;
 
@@ -422,6 +423,9 @@ pub struct OrderView {
     /// What carriers told of it on its way, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tracking: Vec<super::tracking::TrackingView>,
+    /// When and where it was handed out against its voucher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handed_out: Option<HandedOutView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
 }
@@ -541,6 +545,7 @@ impl From<Order> for OrderView {
                 ShipmentView { carrier, tracking_number }
             }),
             tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
+            handed_out: order.details.particulars.handed_out.map(HandedOutView::from),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

@@ -157,6 +157,10 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
     if let Some(who) = &details.claimed_by {
         facts.push((frame.t("order-claimed"), operators::name(state, frame, who).await));
     }
+    if let Some(place) = &details.particulars.handed_out {
+        let (time, place) = (frame.time(place.at), format!("{} · {}", place.store, place.terminal));
+        facts.push((frame.t("order-handed-out"), format!("{time}, {place}")));
+    }
     if let Some(Shipment { carrier, tracking_number }) = &details.shipment {
         facts.push((frame.t("order-shipment"), format!("{carrier} {tracking_number}")));
     }

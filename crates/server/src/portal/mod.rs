@@ -39,6 +39,7 @@ pub fn pages() -> Pages {
         .post("/portal/rewards/{id}", Needs::Member, reward::redeem)
         .get("/portal/orders", Needs::Member, orders::list)
         .get("/portal/orders/{id}", Needs::Member, orders::page)
+        .get("/portal/orders/{id}/voucher", Needs::Member, orders::voucher)
         .post("/portal/orders/{id}/cancel", Needs::Member, orders::cancel)
         .post("/portal/orders/{id}/rebook", Needs::Member, orders::rebook)
         .get("/portal/statements", Needs::Member, statement::latest)
