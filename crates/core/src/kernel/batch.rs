@@ -1,6 +1,7 @@
 //! A batch: what to load for it, the decisions one after the other, and the changes to commit together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -44,7 +45,7 @@ pub struct Committed {
     /// SHA-256 of the request it answered.
     pub request_digest: [u8; 32],
     /// The receipt, as answered.
-    pub receipt: String,
+    pub receipt: Arc<String>,
 }
 
 /// The rows as loaded, and as changed by the decisions of the batch so far.
@@ -70,9 +71,16 @@ pub struct Loaded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The receipt, JSON; the same bytes however often the command is repeated.
-    pub receipt: String,
+    pub receipt: Arc<String>,
     /// Whether the command had been committed before.
     pub replayed: bool,
+}
+
+impl Reply {
+    /// The receipt; copied only while somebody else holds it.
+    pub fn into_text(self) -> String {
+        Arc::unwrap_or_clone(self.receipt)
+    }
 }
 
 /// An account to write.
@@ -313,6 +321,7 @@ impl<'a> Batch<'a> {
     /// A batch over loaded rows. Its ids are above those of every transaction that it builds upon, whichever node gave
     /// them: sorted by their first ids, batches are in an order in which they can have happened.
     pub fn new(program: &'a Program, loaded: Loaded, ids: &'a mut IdGenerator, now: Timestamp) -> Self {
+        let accounts = loaded.accounts.len();
         loaded.accounts.values().for_each(|account| ids.rise_above(account.last_transaction_id));
         Self {
             program,
@@ -321,7 +330,7 @@ impl<'a> Batch<'a> {
             now,
             read: FxHashMap::default(),
             touched_orders: FxHashMap::default(),
-            decisions: Vec::new(),
+            decisions: Vec::with_capacity(accounts),
             stock: BTreeMap::new(),
             budgets: BTreeMap::new(),
         }
@@ -336,7 +345,7 @@ impl<'a> Batch<'a> {
             return Ok(reply);
         }
         let decision = decide(self.program, command, &self.loaded, self.ids, self.now)?;
-        let reply = Reply { receipt: decision.transaction.receipt.clone(), replayed: false };
+        let reply = Reply { receipt: Arc::clone(&decision.transaction.receipt), replayed: false };
         if !command.dry_run {
             self.accept(decision);
         }
@@ -360,7 +369,7 @@ impl<'a> Batch<'a> {
             let problem = "this idempotency key was used for another request; use a new key for a new request";
             return Err(Refusal::new(RefusalCode::IdempotencyMismatch, problem));
         }
-        Ok(Some(Reply { receipt: committed.receipt.clone(), replayed: true }))
+        Ok(Some(Reply { receipt: Arc::clone(&committed.receipt), replayed: true }))
     }
 
     fn accept(&mut self, mut decision: Decision) {
@@ -372,7 +381,7 @@ impl<'a> Batch<'a> {
         let member = transaction.member_id;
         self.loaded.committed.insert(
             (member, transaction.idempotency_key.clone()),
-            Committed { request_digest: transaction.request_digest, receipt: transaction.receipt.clone() },
+            Committed { request_digest: transaction.request_digest, receipt: Arc::clone(&transaction.receipt) },
         );
         let before = self.loaded.accounts.insert(member, std::mem::take(&mut decision.account));
         self.read.entry(member).or_insert_with(|| {

@@ -85,7 +85,8 @@ impl SqliteStore {
         for key in &footprint.keys {
             let mut found = keys.query(params![key.0.0, key.1])?;
             if let Some(row) = found.next()? {
-                let committed = Committed { request_digest: row.get(0)?, receipt: row.get(1)? };
+                let receipt: String = row.get(1)?;
+                let committed = Committed { request_digest: row.get(0)?, receipt: receipt.into() };
                 loaded.committed.insert(key.clone(), committed);
             }
         }
