@@ -485,6 +485,7 @@ async fn suppliers_are_kept_with_care_and_carriers_tell_where_a_parcel_is() {
             open("/console/codes", "codes", &["cinema"]).await;
             open("/console/codes/cinema", "codes-add", &[]).await;
             open(&format!("/console/orders/{mug}"), "order-tracking", &["Hangzhou"]).await;
+            open(&format!("/console/orders/{lied}"), "order-supplier", &["phone-credit", "S-1"]).await;
         }
     }
     client.close().await.unwrap();

@@ -163,7 +163,7 @@ async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MoveRequest {
-    /// `fulfil`, `ship`, `issue`, `complete` or `cancel`.
+    /// `fulfil`, `ship`, `issue`, `complete`, `cancel`, or `fail`: it cannot be fulfilled, and the member is told.
     #[serde(rename = "move")]
     step: String,
     /// Why.

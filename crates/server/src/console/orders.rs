@@ -20,6 +20,7 @@ use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::approvals::Act;
+use crate::fulfilment::supplier::{self, Attempted};
 use crate::identity::access::{Needs, Pages};
 
 /// The pages of orders.
@@ -97,7 +98,8 @@ async fn show(
     let waiting = waiting(&frame, state, |act| matches!(act, Act::Refund { order: of, .. } if *of == order.id)).await?;
     let title = format!("{} × {}", format::number(order.quantity), frame.reward_name(&order.reward_id));
     let history = history(&frame, state, order).await;
-    let facts = facts(&frame, state, order).await;
+    let mut facts = facts(&frame, state, order).await;
+    facts.extend(by_supplier(&frame, state, order).await?);
     let refundable = order.state.funds() == Funds::Spent && waiting.is_empty();
     let choices = choices(&frame, order.state, true);
     let may_ship = choices.iter().any(|choice| choice.step == OrderMove::Ship.name());
@@ -144,6 +146,16 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
         facts.push((frame.t("order-shipment"), format!("{carrier} {tracking_number}")));
     }
     facts
+}
+
+/// What is known of its delivery through a supplier.
+async fn by_supplier(frame: &Frame, state: &AppState, order: &Order) -> Result<Option<(String, String)>, PageError> {
+    let attempted = supplier::attempted(state, order.id).await.map_err(|problem| PageError::of(frame, &problem))?;
+    Ok(attempted.map(|Attempted { supplier, attempts, reference, trouble }| {
+        let asked = frame.say("order-supplier-asked", [("count", attempts.into())]);
+        let words: Vec<String> = [Some(supplier), Some(asked), reference, trouble].into_iter().flatten().collect();
+        (frame.t("order-supplier"), words.join(" · "))
+    }))
 }
 
 async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryLine> {
