@@ -112,10 +112,10 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
-    /// Note what happened to an order on its way.
-    Track(Box<Tracking>),
     /// Move the appointment of an order to another slot.
     Rebook(Box<Rebooking>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
