@@ -69,6 +69,7 @@ impl From<Refusal> for Problem {
             RefusalCode::UnknownMember
             | RefusalCode::UnknownReward
             | RefusalCode::UnknownOrder
+            | RefusalCode::UnknownPool
             | RefusalCode::UnknownPurchase => StatusCode::NOT_FOUND,
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
@@ -79,6 +80,9 @@ impl From<Refusal> for Problem {
             | RefusalCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             RefusalCode::InsufficientPoints
             | RefusalCode::OutOfStock
+            | RefusalCode::StockUnlimited
+            | RefusalCode::StockReserved
+            | RefusalCode::WaitingRoomRequired
             | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired

@@ -8,6 +8,7 @@ mod log;
 mod plan;
 mod point_value;
 mod postgres;
+mod presale;
 mod privacy;
 mod publish;
 mod ram;
@@ -20,10 +21,13 @@ pub mod read_log;
 mod read_records;
 mod read_statement;
 mod record;
+mod restock;
 mod rotation;
 mod rows;
 mod search;
 mod sqlite;
+mod tries;
+mod waiting;
 mod writer;
 
 pub use dry_run::DryRunStore;
@@ -33,6 +37,7 @@ pub use feed::{StoredEvent, ToldEvent};
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use point_value::publish_value;
 pub use postgres::{LEASE_TIME, PostgresStore, stays_here_or_says};
+pub use presale::{PresaleThreshold, thresholds};
 pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
     stored_keyring,
@@ -43,4 +48,5 @@ pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use rotation::{Rotated, begin_rotation, rotate};
 pub use search::{Found, SearchIndex, SearchText};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, create_private, rewind};
+pub use tries::{RefusedTry, Tries};
 pub use writer::{Store, id_generator, load_program, verify, write_records};

@@ -117,8 +117,7 @@ impl RamStore {
         check_wrapped(self.meta.get(KEYRING).map(String::as_str), sealed.map(|sealed| sealed.key_id.as_str()))?;
         for (reward, change) in &changes.stock {
             let level = self.stock.get(reward).ok_or_else(|| StoreError::Rejected(format!("no stock of {reward}")))?;
-            let after = level.plus(*change);
-            if after.reserved < 0 || after.reserved > after.on_hand {
+            if !level.bears(*change) {
                 return Err(StoreError::Conflict);
             }
         }

@@ -91,6 +91,8 @@ permissions! {
     EventsRead = "events:read",
     /// Take and end the tasks that rules ask for.
     TasksWrite = "tasks:write",
+    /// Change the stock of rewards.
+    StockWrite = "stock:write",
 }
 
 impl fmt::Display for Permission {

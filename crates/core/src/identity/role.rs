@@ -67,7 +67,9 @@ impl RoleName {
             Self::Marketing => {
                 set(&[ReportsRead, MembersRead, RewardsRead, ProgramRead, ProgramWrite, ApprovalsRead, ApprovalsDecide])
             }
-            Self::Catalogue => set(&[ReportsRead, RewardsRead, ProgramRead, ProgramWrite, OrdersRead, ApprovalsRead]),
+            Self::Catalogue => {
+                set(&[ReportsRead, RewardsRead, ProgramRead, ProgramWrite, OrdersRead, ApprovalsRead, StockWrite])
+            }
             Self::Service => set(&[
                 MembersRead,
                 MembersWrite,

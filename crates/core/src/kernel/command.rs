@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::order_commands::{OrderChange, Redemption};
+use super::restock::Restocking;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -110,6 +111,8 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
+    /// Change the stock of a reward, and say why.
+    Restock(Box<(Restocking, Option<String>)>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -394,6 +397,11 @@ impl Command {
         }
     }
 
+    /// Whether it is about a member.
+    pub(super) fn names(&self, member: MemberId) -> bool {
+        self.member_id == member || matches!(self.action, Action::Merge { from, .. } if from == member)
+    }
+
     /// The same command with whoever sent it, whom the receipt names.
     pub fn by(mut self, actor: String) -> Self {
         self.actor = Some(actor);
@@ -439,7 +447,10 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
 pub(super) const ORDER_PREFIX: &str = "order-end:";
-const RESERVED: [&str; 6] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX];
+/// Keys of units that come into stock by themselves; followed by the moment and the stock.
+pub(super) const RESTOCK_PREFIX: &str = "restock:";
+const RESERVED: [&str; 7] =
+    [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX, RESTOCK_PREFIX];
 
 /// SHA-256 of a request as JSON.
 pub(super) fn digest_of(request: &impl Serialize) -> [u8; 32] {

@@ -10,6 +10,7 @@ use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::referral;
 use super::refusal::{Refusal, RefusalCode};
+use super::restock::STOCKROOM;
 use crate::earning::{
     Act, BudgetChange, BudgetKey, Budgets, Earned, GrantedTier, Outcome, Parties, PreparedActivity, Settled, Shared,
     Spent, Tally, Unsettled, settle,
@@ -117,6 +118,8 @@ pub(super) fn decide(
         return Err(Refusal::clone(refusal));
     }
     let account = match (&command.action, loaded.accounts.get(&command.member_id)) {
+        (Action::Restock(_), account) => account.cloned().unwrap_or_default(),
+        _ if command.names(STOCKROOM) => return Err(unknown_member(STOCKROOM)),
         (Action::Enrol(_), None) => Account::default(),
         (Action::Enrol(_), Some(_)) => {
             return Err(Refusal::new(RefusalCode::AlreadyEnrolled, format!("{} is enrolled", command.member_id)));
@@ -135,7 +138,7 @@ pub(super) fn decide(
         return life::merge(program, command, (*from, reason), loaded, [id, TransactionId(ids.next(now))]);
     }
     let mut draft = Draft::new(program, command, account, id);
-    if !matches!(command.action, Action::Tick) {
+    if !matches!(command.action, Action::Tick | Action::Restock(_)) {
         draft.catch_up(loaded)?;
     }
     match &command.action {
@@ -143,6 +146,7 @@ pub(super) fn decide(
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
         Action::Redeem(redemption) => draft.redeem(redemption, loaded, OrderId(ids.next(now)))?,
         Action::Move(change) => draft.move_order(change, loaded)?,
+        Action::Restock(wanted) => draft.restock(wanted, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
@@ -209,6 +213,7 @@ impl<'a> Draft<'a> {
             Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
             Action::Redeem(_) => TransactionKind::Redeem,
             Action::Move(_) => TransactionKind::Order,
+            Action::Restock(_) => TransactionKind::Restock,
             Action::Adjust { .. } => TransactionKind::Adjust,
             Action::Merge { .. } => TransactionKind::Merge,
             Action::Close { .. } => TransactionKind::Close,
@@ -239,6 +244,7 @@ impl<'a> Draft<'a> {
             fields: Vec::new(),
             activity: None,
             order: None,
+            restock: None,
             status: None,
             referrer: None,
             referrer_share: None,

@@ -16,7 +16,9 @@ mod receipt;
 mod referral;
 mod refusal;
 mod replay;
+mod restock;
 mod returns;
+mod scarcity;
 mod tiers;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
@@ -29,3 +31,4 @@ pub use receipt::{ActivityReceipt, Cause, OrderReceipt, Receipt, ReferrerShare};
 pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};
+pub use restock::{Restocking, STOCKROOM};

@@ -5,7 +5,7 @@ use super::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
 use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
-use crate::rewards::{DemandFigures, Opened, Promise, Quote};
+use crate::rewards::{DemandFigures, Opened, Promise, Quote, Rights};
 use crate::time::Timestamp;
 
 /// A move of an order.
@@ -45,6 +45,8 @@ pub struct Redemption {
     pub risk: Option<i64>,
     /// At which price.
     pub terms: Terms,
+    /// What the member may besides, as the caller has looked it up; no part of the request.
+    pub rights: Rights,
 }
 
 impl Command {
@@ -61,7 +63,8 @@ impl Command {
         check_quantity(quantity)?;
         let request = ("redeem", reward_id, quantity, capture);
         let (reward_id, terms) = (reward_id.to_owned(), Terms::Now(None));
-        let redemption = Redemption { reward_id, quantity, capture, risk: None, terms };
+        let rights = Rights::default();
+        let redemption = Redemption { reward_id, quantity, capture, risk: None, terms, rights };
         Ok(Self::new(member_id, key, at, Action::Redeem(Box::new(redemption)), &request))
     }
 
@@ -83,8 +86,8 @@ impl Command {
         let Quote { member_id, reward_id, quantity, promise } = opened.claimed().clone();
         let action = match opened {
             Opened::Genuine(_) => {
-                let terms = Terms::Quoted(promise);
-                Action::Redeem(Box::new(Redemption { reward_id, quantity, capture, risk: None, terms }))
+                let (terms, rights) = (Terms::Quoted(promise), Rights::default());
+                Action::Redeem(Box::new(Redemption { reward_id, quantity, capture, risk: None, terms, rights }))
             }
             Opened::Altered(_) => {
                 let problem = "`quote` is not as it was answered; ask for a new one";
@@ -101,6 +104,14 @@ impl Command {
             redemption.risk = score;
         }
         Ok(self)
+    }
+
+    /// The same redemption with what the member may besides. A retry may bring other rights.
+    pub fn with_rights(mut self, rights: Rights) -> Self {
+        if let Action::Redeem(redemption) = &mut self.action {
+            redemption.rights = rights;
+        }
+        self
     }
 
     /// Moves an order that is kept under the name of `owner`: the member, or one who was merged into it.

@@ -316,6 +316,10 @@ impl Bundle {
         }
     }
 
+    fn has_pools(&self, reward: &str) -> bool {
+        self.rewards.iter().any(|known| known.id == reward && !known.scarcity.pools.is_empty())
+    }
+
     /// Checks that what an effect names is there.
     fn check_named(&self, what: &str, effect: &Effect) -> Result<(), String> {
         match effect {
@@ -325,6 +329,9 @@ impl Bundle {
             Effect::IssueReward { reward, .. } if !self.rewards.iter().any(|known| known.id == *reward) => {
                 Err(format!("{what}: there is no reward `{reward}`"))
             }
+            Effect::IssueReward { reward, .. } if self.has_pools(reward) => Err(format!(
+                "{what}: the stock of `{reward}` is in pools, and a rule does not say which; issue another reward"
+            )),
             Effect::GrantTier { tier, .. } if !self.tiers.iter().any(|known| known.id == *tier) => {
                 Err(format!("{what}: there is no tier `{tier}`"))
             }
@@ -364,6 +371,7 @@ impl Bundle {
         }
         let of_reward = |problem| format!("{what}: {problem}");
         reward.catalogue.validate().map_err(of_reward)?;
+        reward.scarcity.validate(reward).map_err(of_reward)?;
         reward.kind.as_ref().map_or(Ok(()), RewardKind::validate).map_err(of_reward)?;
         self.check_currency(&what, reward.currency)?;
         let spent = self.currencies.iter().find(|currency| currency.id == reward.currency);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Category, CompiledReward, StockLevel, Viewer, Zone};
+use super::{Category, CompiledReward, Left, StockLevel, Viewer, Zone};
 use crate::limits;
 use crate::program::Program;
 
@@ -35,6 +35,23 @@ pub struct Figures {
     pub stock: Vec<Option<StockLevel>>,
     /// How many units of each were ordered.
     pub ordered: Vec<i64>,
+    /// The stock of pools, by its keys.
+    pub pools: BTreeMap<String, StockLevel>,
+}
+
+impl Figures {
+    /// What a viewer may have of the reward in a row; `None`: there is no limit.
+    pub fn left(&self, row: usize, offered: &CompiledReward, viewer: &Viewer<'_>) -> Option<Left> {
+        let whole = self.stock.get(row).copied().flatten();
+        match offered.reward.scarcity.is_empty() {
+            true => whole.map(|level| Left { units: level.free(), all: level.all() }),
+            false => viewer.left(
+                offered,
+                |key| if key == offered.reward.id { whole } else { self.pools.get(key).copied() },
+                false,
+            ),
+        }
+    }
 }
 
 /// How rewards are sorted.
@@ -202,9 +219,12 @@ impl Shelf {
     /// What is known of stock and orders, by rows.
     pub fn figures(&self, stock: &BTreeMap<String, StockLevel>, ordered: &BTreeMap<String, i64>) -> Figures {
         let ids = || self.rows.iter().map(|row| &row.offered.reward.id);
+        let pooled = self.rewards().filter(|offered| !offered.reward.scarcity.pools.is_empty());
+        let pools = pooled.flat_map(CompiledReward::stock_keys).map(|(key, _)| key);
         Figures {
-            stock: ids().map(|id| stock.get(id).copied()).collect(),
+            stock: self.rewards().map(|offered| offered.whole_stock(stock)).collect(),
             ordered: ids().map(|id| ordered.get(id).copied().unwrap_or_default()).collect(),
+            pools: pools.filter_map(|key| Some((key.clone(), *stock.get(&key)?))).collect(),
         }
     }
 
@@ -264,11 +284,11 @@ impl Shelf {
     /// Whether a row is offered and fits everything but category and tags.
     fn fits(&self, viewer: &Viewer<'_>, figures: &Figures, wish: &Wish<'_>, (index, row): (usize, &Row)) -> bool {
         let reward = &row.offered.reward;
-        let free = figures.stock.get(index).copied().flatten().map(|level| level.free());
+        let has_left = || figures.left(index, &row.offered, viewer).is_none_or(|left| left.units > 0);
         wish.zone.is_none_or(|zone| reward.catalogue.zone == zone)
-            && (!wish.in_stock || free.is_none_or(|free| free > 0))
             && (!wish.affordable || viewer.price_of(reward) <= viewer.spendable(reward.currency))
             && viewer.sees(&row.offered).is_ok()
+            && (!wish.in_stock || has_left())
     }
 
     fn counted_categories(&self, counts: &FxHashMap<u32, usize>) -> Vec<(String, usize)> {

@@ -15,8 +15,12 @@ mod browse;
 mod catalogue;
 mod category;
 mod kind;
+mod release;
+mod scarcity;
+mod scarcity_check;
 mod stock;
 mod visibility;
+mod waiting;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +33,11 @@ pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
 pub use category::Category;
 pub(crate) use category::validate_categories;
 pub use kind::{Content, RewardKind, Variant};
+pub use release::{Left, PresaleTime, Rights, Share, Shut};
+pub use scarcity::{Early, Every, Pool, Presale, PrivateWindow, Release, Restock, Scarcity, WaitingRoom};
 pub use stock::{StockChange, StockLevel, StockTaken, stock_key};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
+pub use waiting::{Line, Place as WaitingPlace, Puzzle, Room, Ticket, Waits};
 
 /// A reward as an operator writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +61,9 @@ pub struct Reward {
     /// How it stands in the catalogue.
     #[serde(default, skip_serializing_if = "Catalogue::is_empty")]
     pub catalogue: Catalogue,
+    /// How it is shared out where there is not enough for all.
+    #[serde(default, skip_serializing_if = "Scarcity::is_empty")]
+    pub scarcity: Scarcity,
 }
 
 fn first_currency() -> CurrencyId {

@@ -1,6 +1,8 @@
 //! The catalogue: what is offered to a member or to everybody, with search, facets and suggestions.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +11,7 @@ use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus};
 use guerdon_core::limits;
 use guerdon_core::program::{Program, Text};
-use guerdon_core::rewards::{CompiledReward, Cursor, Place, Sort, StockLevel, Viewer, Wish, Zone};
+use guerdon_core::rewards::{CompiledReward, Cursor, Left, Place, Sort, Viewer, Wish, Zone};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -64,6 +66,7 @@ struct CatalogueQuery {
 struct Onlooker {
     account: Option<Account>,
     place: Place,
+    thresholds: Arc<BTreeMap<String, i64>>,
 }
 
 impl Onlooker {
@@ -89,11 +92,11 @@ impl Onlooker {
                 Some(account).filter(|account| account.status == AccountStatus::Active)
             }
         };
-        Ok(Self { account, place })
+        Ok(Self { account, place, thresholds: state.catalogue.scarce.thresholds() })
     }
 
     fn viewer<'a>(&'a self, state: &AppState, program: &'a Program) -> Viewer<'a> {
-        Viewer::new(program, self.account.as_ref(), &self.place, state.engine.now())
+        Viewer::new(program, self.account.as_ref(), &self.place, state.engine.now()).with_presale(&self.thresholds)
     }
 }
 
@@ -141,11 +144,11 @@ impl OfferView {
     fn new(
         program: &Program,
         offered: &CompiledReward,
-        stock: Option<&StockLevel>,
+        left: Option<Left>,
         (price, affordable): (i64, Option<bool>),
     ) -> Self {
         let reward = &offered.reward;
-        let availability = Availability::of(stock);
+        let availability = Availability::of(left);
         Self {
             id: reward.id.clone(),
             name: reward.name.clone(),
@@ -289,10 +292,12 @@ async fn list(
             rows.map(|offered| (offered, priced(offered))).collect();
         (answer, seen)
     };
-    let ids: Vec<&str> = seen.iter().map(|(offered, _)| offered.reward.id.as_str()).collect();
-    let stock = state.reader.stock_of(&ids).await?;
+    let keys: Vec<String> = seen.iter().flat_map(|(offered, _)| offered.stock_keys()).map(|(key, _)| key).collect();
+    let stock = state.reader.stock_of(&keys).await?;
+    let viewer = onlooker.viewer(&state, &stand.program);
     let view = |(offered, priced): (&CompiledReward, (i64, Option<bool>))| {
-        OfferView::new(&stand.program, offered, stock.get(&offered.reward.id), priced)
+        let left = viewer.left(offered, |key| stock.get(key).copied(), false);
+        OfferView::new(&stand.program, offered, left, priced)
     };
     Ok(Json(CatalogueView {
         items: seen.into_iter().map(view).collect(),

@@ -28,9 +28,11 @@ mod profile;
 pub(crate) mod quotes;
 mod rewards;
 mod statements;
+mod stock;
 mod tasks;
 mod tiers;
 mod views;
+mod waiting_room;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -57,6 +59,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(tiers::router())
         .merge(rewards::router())
         .merge(catalogue::router())
+        .merge(stock::router())
+        .merge(waiting_room::router())
         .merge(currencies::router())
         .merge(orders::router())
         .merge(quotes::router())

@@ -25,6 +25,7 @@ use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
+use crate::scarcity::{self, Entry};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -62,6 +63,8 @@ struct OrderRequest {
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
     channel: Option<String>,
+    /// The `ticket` of the member's place in the waiting room of the reward, where there is one.
+    waiting_ticket: Option<String>,
 }
 
 /// Create an order: set the points and the stock aside.
@@ -70,7 +73,7 @@ struct OrderRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
-        (status = 409, description = "`insufficient_points`, `out_of_stock` or `reward_not_offered`; `quote_expired` or `quote_altered`, with the \
+        (status = 409, description = "`insufficient_points`, `out_of_stock`, `reward_not_offered` or `waiting_room_required`; `quote_expired` or `quote_altered`, with the \
             price now as a new `quote`", body = Problem),
         (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
 async fn create(
@@ -83,10 +86,13 @@ async fn create(
     let place = Place { store: request.store.clone(), channel: request.channel.clone() };
     let shape =
         |command: Command| -> Result<Command, Refusal> { command.with_risk(request.risk_score)?.in_place(place) };
+    let ticket = request.waiting_ticket.as_deref();
     let named = (member_id.as_deref(), external_id.as_deref(), card.as_deref());
     let is_said_twice = named != (None, None, None) || quantity.is_some();
     match (quote, reward_id) {
-        (Some(token), None) if !is_said_twice => at_quote(&state, &actor, (&key, token), request.capture, shape).await,
+        (Some(token), None) if !is_said_twice => {
+            at_quote(&state, &actor, (&key, token, ticket), request.capture, shape).await
+        }
         (None, Some(reward)) => {
             let member = named_member(&state, named.0, named.1, named.2).await?;
             let now = state.engine.now();
@@ -95,7 +101,8 @@ async fn create(
                 Some(reward) => state.demand.figures(&state.reader, reward, now).await?,
                 None => None,
             };
-            receipt(state.engine.submit_one(shape(command.by_demand(figures))?.by(actor.name())).await)
+            let command = shape(command.by_demand(figures))?.by(actor.name());
+            receipt(scarcity::submit(&state, command, Entry::Ticket(ticket)).await)
         }
         _ => {
             let detail = "give the `reward_id` and a member, or a `quote` and neither of `member_id`, `external_id`, `card`, \
@@ -109,7 +116,7 @@ async fn create(
 async fn at_quote(
     state: &AppState,
     actor: &Actor,
-    (key, token): (&str, &str),
+    (key, token, ticket): (&str, &str, Option<&str>),
     capture: bool,
     shape: impl FnOnce(Command) -> Result<Command, Refusal>,
 ) -> Result<Response, Problem> {
@@ -118,7 +125,7 @@ async fn at_quote(
         Refusal::new(RefusalCode::QuoteAltered, problem)
     })?;
     let command = Command::redeem_at(&opened, token, key, state.engine.now(), capture)?;
-    match state.engine.submit_one(shape(command)?.by(actor.name())).await {
+    match scarcity::submit(state, shape(command)?.by(actor.name()), Entry::Ticket(ticket)).await {
         Err(CommandError::Refused(refusal))
             if matches!(refusal.code, RefusalCode::QuoteExpired | RefusalCode::QuoteAltered) =>
         {

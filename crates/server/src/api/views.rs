@@ -6,7 +6,9 @@ use guerdon_core::members::Profile;
 use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
 use guerdon_core::redemption::{Order, OrderMove, OrderStep, Shipment};
-use guerdon_core::rewards::{Catalogue, Demand, DemandFigures, DemandStep, Occasion, Reward, RewardKind, StockLevel};
+use guerdon_core::rewards::{
+    Catalogue, Demand, DemandFigures, DemandStep, Occasion, Reward, RewardKind, Scarcity, StockLevel,
+};
 use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
 use guerdon_store::read::{MemberRow, TransactionRow};
@@ -329,6 +331,10 @@ pub struct RewardView {
     #[serde(skip_serializing_if = "Catalogue::is_empty")]
     #[schema(value_type = Object)]
     catalogue: Catalogue,
+    /// How it is shared out where there is not enough for all: pools, restocking, early access, waiting room.
+    #[serde(skip_serializing_if = "Scarcity::is_empty")]
+    #[schema(value_type = Object)]
+    scarcity: Scarcity,
 }
 
 impl RewardView {
@@ -336,7 +342,7 @@ impl RewardView {
     pub fn new(
         program: &Program,
         reward: &Reward,
-        stock: Option<&StockLevel>,
+        stock: Option<StockLevel>,
         at: Timestamp,
         figures: Option<DemandFigures>,
     ) -> Self {
@@ -349,9 +355,10 @@ impl RewardView {
             base_price,
             demand: reward.price.demand.as_ref().map(|demand| DemandView::new(demand, base_price)),
             currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
-            left: stock.map(StockLevel::free),
+            left: stock.map(|level| level.free()),
             kind: reward.kind.clone(),
             catalogue: reward.catalogue.clone(),
+            scarcity: reward.scarcity.clone(),
         }
     }
 }

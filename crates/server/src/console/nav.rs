@@ -17,6 +17,8 @@ pub enum Place {
     Campaigns,
     /// Rewards, and what is left of them.
     Catalogue,
+    /// What is there of limited rewards.
+    Stock,
     /// Every other document.
     Configuration,
     /// Changes on their way.
@@ -64,6 +66,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Rules, "/console/rules", "nav-rules", Some(Permission::ProgramRead)),
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
             (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
+            (Place::Stock, "/console/stock", "nav-stock", Some(Permission::RewardsRead)),
             (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),
             (Place::DryRun, "/console/dry-run", "nav-dry-run", Some(Permission::ProgramRead)),
             (Place::Configuration, "/console/configuration", "nav-configuration", Some(Permission::ProgramRead)),

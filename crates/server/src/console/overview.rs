@@ -191,11 +191,12 @@ fn rules(frame: &Frame, summary: &Summary) -> Vec<RuleRow> {
 }
 
 fn rewards(frame: &Frame, summary: &Summary, now: Timestamp) -> Vec<RewardRow> {
-    let rows = frame.program.rewards().map(|reward| {
-        let stock = summary.stock.get(&reward.id).map(|level| StockRow {
+    let rows = frame.program.offered().map(|offered| {
+        let reward = &offered.reward;
+        let stock = offered.whole_stock(&summary.stock).map(|level| StockRow {
             left: format::number(level.free()),
             free: level.free().max(0),
-            all: level.initial.saturating_add(level.restocked).max(1),
+            all: level.all().max(1),
             issued: format::number(level.issued),
         });
         // Without demand, which takes a query for each.

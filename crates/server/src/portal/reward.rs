@@ -14,10 +14,12 @@ use serde::Deserialize;
 use super::own::{Own, own};
 use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
+use super::waiting::must_wait;
 use crate::AppState;
 use crate::api::quote;
 use crate::catalogue::{Availability, Stand};
 use crate::console::{Frame, form_key, render};
+use crate::scarcity::{self, Entry, may_private};
 
 /// How many rewards are proposed in the place of one that cannot be had.
 const PROPOSALS: usize = 3;
@@ -46,6 +48,8 @@ struct RewardPage {
     key: String,
     /// What promises the price to the member.
     quote: String,
+    /// Whether the waiting room comes first.
+    waiting: bool,
     proposals: Vec<Line>,
 }
 
@@ -82,7 +86,7 @@ pub async fn redeem(
         Ok(command) => command.from_channel("portal").by(frame.actor.name()),
         Err(refusal) => return refused(frame, &state, &own, &id, &refusal).await,
     };
-    match state.engine.submit_one(command).await {
+    match scarcity::submit(&state, command, Entry::Own).await {
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt).or_trouble(&frame)?;
             let order = receipt.order.ok_or("a redemption without an order").or_trouble(&frame)?;
@@ -116,6 +120,7 @@ async fn refused(
         RefusalCode::InsufficientPoints => None,
         RefusalCode::QuoteExpired | RefusalCode::QuoteAltered => Some(frame.t("reward-price-anew")),
         RefusalCode::OutOfStock => Some(frame.t("reward-gone")),
+        RefusalCode::WaitingRoomRequired => Some(frame.t("reward-waiting")),
         _ => Some(frame.t("reward-not-now")),
     };
     let mut response = show(frame, state, own, id, words).await?;
@@ -132,14 +137,17 @@ async fn show(
 ) -> Result<Response, PortalError> {
     let stand = state.catalogue.stand(state).await.or_trouble(&frame)?;
     let figures = state.catalogue.figures(state, &stand).await.or_trouble(&frame)?;
-    let stock = state.reader.stock_of(&[id]).await.or_trouble(&frame)?;
     let here = here();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now());
+    let (thresholds, now) = (state.catalogue.scarce.thresholds(), state.engine.now());
+    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, now).with_presale(&thresholds);
     let row = stand.shelf.row_of(id).ok_or_else(|| PortalError::not_found(&frame))?;
     let offered = stand.shelf.reward(row).filter(|offered| viewer.sees(offered).is_ok());
     let offered = offered.ok_or_else(|| PortalError::not_found(&frame))?;
     let reward = &offered.reward;
-    let availability = Availability::of(stock.get(id));
+    let keys: Vec<String> = offered.stock_keys().map(|(key, _)| key).collect();
+    let stock = state.reader.stock_of(&keys).await.or_trouble(&frame)?;
+    let private = may_private(state, own.id, offered).await.or_trouble(&frame)?;
+    let availability = Availability::of(viewer.left(offered, |key| stock.get(key).copied(), private));
     let available = viewer.spendable(reward.currency);
     let quote = quote(state, own.id, id, 1).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let missing = quote.points.saturating_sub(available);
@@ -148,9 +156,10 @@ async fn show(
         _ if missing > 0 => Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing))),
         words => words,
     };
-    let can = missing <= 0 && availability != Availability::SoldOut;
+    let waiting = must_wait(state, own, offered).await.or_trouble(&frame)? && availability != Availability::SoldOut;
+    let can = missing <= 0 && availability != Availability::SoldOut && !waiting;
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
-    let proposals = match can {
+    let proposals = match can || waiting {
         true => Vec::new(),
         false => {
             let rows = similar(&stand, &figures, &viewer, row).or_trouble(&frame)?;
@@ -176,6 +185,7 @@ async fn show(
         price,
         key: form_key(),
         quote: quote.quote,
+        waiting,
         proposals,
         frame,
     };
