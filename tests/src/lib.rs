@@ -285,7 +285,7 @@ impl<B: Backend> House<B> {
 
     /// The stock of a reward as stored.
     pub fn stock(&mut self, reward: &str) -> StockLevel {
-        let footprint = Footprint { rewards: vec![reward.to_owned()], ..Footprint::default() };
+        let footprint = Footprint { stock: vec![reward.to_owned()], ..Footprint::default() };
         self.look(|store| store.prefetch(&footprint).expect("loaded").stock.remove(reward)).expect("limited")
     }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use guerdon_core::rewards::{CompiledReward, Puzzle, Room, Ticket, Viewer};
+use guerdon_core::rewards::{CompiledReward, Hidden, Puzzle, Room, Ticket, Viewer};
 use guerdon_core::time::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -71,10 +71,12 @@ async fn seen(frame: &Frame, state: &AppState, own: &Own, id: &str) -> Result<Se
     let viewer = Viewer::new(&program, Some(&own.account), &here, now).with_presale(&thresholds);
     let offered = program.offered_at(id, now).ok_or_else(|| PortalError::not_found(frame))?;
     let room = offered.waiting_room().ok_or_else(|| PortalError::not_found(frame))?;
-    // Before everybody may see the reward there may be a room for it already, for those who were told.
-    let visible = viewer.sees(offered).is_ok();
-    if !visible {
-        return Err(PortalError::not_found(frame));
+    // Before the reward is listed there may be a queue for it already, for those who were told.
+    let queues = |from: Timestamp| room.queue_from <= now && now < from;
+    match viewer.sees(offered) {
+        Ok(()) => {}
+        Err(Hidden::NotYet(from)) if queues(from) => {}
+        Err(_) => return Err(PortalError::not_found(frame)),
     }
     let ticket = rooms::own_ticket(state, own.id, id, room).await.or_trouble(frame)?;
     Ok(Seen { offered: Arc::clone(offered), room: room.clone(), ticket, now })
