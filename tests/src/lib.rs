@@ -164,7 +164,7 @@ impl<B: Backend> House<B> {
 
     /// The receipt, as bytes, of a command that must be accepted.
     pub fn receipt(&self, command: &Command) -> String {
-        self.one(command).unwrap_or_else(|error| panic!("{command:?} was not accepted: {error}")).receipt
+        self.one(command).unwrap_or_else(|error| panic!("{command:?} was not accepted: {error}")).into_text()
     }
 
     /// The receipt of a command that must be accepted.

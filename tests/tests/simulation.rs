@@ -115,6 +115,7 @@ impl Store for Faulty {
             accounts: changes.accounts.clone(),
             orders: changes.orders.clone(),
             stock: changes.stock.clone(),
+            opened: changes.opened.clone(),
             budgets: changes.budgets.clone(),
         };
         match self.defect {
@@ -137,7 +138,7 @@ impl Store for Faulty {
             Defect::ForgetsACommit if self.commits == 9 => return Ok(()),
             Defect::ChangesAReceipt if self.commits == 9 => {
                 if let Some(decision) = changes.decisions.first_mut() {
-                    decision.transaction.receipt.push(' ');
+                    std::sync::Arc::make_mut(&mut decision.transaction.receipt).push(' ');
                 }
             }
             Defect::LosesAPoint if self.commits == 9 => {

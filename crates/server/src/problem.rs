@@ -74,12 +74,15 @@ impl From<Refusal> for Problem {
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
             | RefusalCode::InvalidBody
+            | RefusalCode::ChoiceNeeded
             | RefusalCode::UnknownCurrency
             | RefusalCode::OccurredInFuture
             | RefusalCode::OccurredTooLongAgo
             | RefusalCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             RefusalCode::InsufficientPoints
             | RefusalCode::OutOfStock
+            | RefusalCode::LimitReached
+            | RefusalCode::SlotNotOffered
             | RefusalCode::StockUnlimited
             | RefusalCode::StockReserved
             | RefusalCode::WaitingRoomRequired

@@ -16,6 +16,7 @@ use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
+use crate::fulfilment::fulfilment_worker;
 use crate::imports::import_worker;
 use crate::order_ends::order_worker;
 use crate::privacy::{erasure, retention};
@@ -53,6 +54,7 @@ pub async fn serve(
     let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
     let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
+    let fulfilment = tokio::spawn(fulfilment_worker(state.clone(), stop.clone()));
     let mut scarcity = tokio::spawn(scarcity_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
@@ -76,6 +78,7 @@ pub async fn serve(
     events.abort();
     birthdays.abort();
     orders.abort();
+    fulfilment.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

@@ -449,7 +449,7 @@ impl<S: Store> World<S> {
         let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
         for ((member, key), answer) in &self.model.answers {
             let stored = loaded.committed.get(&(MemberId(*member), key.clone()));
-            if stored.is_none_or(|stored| stored.receipt != answer.receipt) {
+            if stored.is_none_or(|stored| *stored.receipt != answer.receipt) {
                 return Err(format!("{key} was acknowledged as {}, but the store says {stored:?}", answer.receipt));
             }
         }

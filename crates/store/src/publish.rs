@@ -8,7 +8,7 @@ use guerdon_core::program::{
     Brought, Bundle, Document, DocumentChange, POINT_VALUE, awaited, check_from, check_lasting, check_retirable,
     newest, with_changes,
 };
-use guerdon_core::rewards::{Reward, stock_key};
+use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
 
 use crate::{CommandError, EngineHandle, Store, StoreError};
@@ -76,7 +76,7 @@ fn publish_with(
             added.push(Document { version, effective_from: now, state, ..before.clone() });
         }
     }
-    let stock: Vec<(String, i64)> = bundle.rewards.iter().flat_map(first_stock).collect();
+    let stock: Vec<(String, i64)> = bundle.rewards.iter().flat_map(Reward::first_stock).collect();
     let Published { added: versions, retired } = &published;
     let after = serde_json::json!({ "added": versions, "retired": retired });
     let event = event.filter(|_| !added.is_empty()).map(|event| AuditEvent { after, ..event });
@@ -159,14 +159,7 @@ fn is_published(existing: &[Document], newest: &Document, change: &DocumentChang
 fn stock_of(added: &[Document]) -> Vec<(String, i64)> {
     let rewards = added.iter().filter(|document| document.kind == "reward" && document.state == "active");
     let read = |document: &Document| serde_json::from_str::<Reward>(&document.body).ok();
-    rewards.filter_map(read).flat_map(|reward| first_stock(&reward)).collect()
-}
-
-/// The units with which a reward and its pools begin, by their keys.
-fn first_stock(reward: &Reward) -> Vec<(String, i64)> {
-    let whole = reward.stock.map(|stock| (stock_key(&reward.id, None), stock));
-    let pools = reward.scarcity.pools.iter().map(|pool| (stock_key(&reward.id, Some(&pool.id)), pool.stock));
-    whole.into_iter().chain(pools).collect()
+    rewards.filter_map(read).flat_map(|reward| reward.first_stock()).collect()
 }
 
 /// Takes back versions that take effect after `now`: by newer ones that hold from the same moments on and say what held

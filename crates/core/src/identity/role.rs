@@ -67,9 +67,18 @@ impl RoleName {
             Self::Marketing => {
                 set(&[ReportsRead, MembersRead, RewardsRead, ProgramRead, ProgramWrite, ApprovalsRead, ApprovalsDecide])
             }
-            Self::Catalogue => {
-                set(&[ReportsRead, RewardsRead, ProgramRead, ProgramWrite, OrdersRead, ApprovalsRead, StockWrite])
-            }
+            Self::Catalogue => set(&[
+                ReportsRead,
+                RewardsRead,
+                ProgramRead,
+                ProgramWrite,
+                OrdersRead,
+                ApprovalsRead,
+                CodesWrite,
+                SuppliersRead,
+                SuppliersWrite,
+                StockWrite,
+            ]),
             Self::Service => set(&[
                 MembersRead,
                 MembersWrite,
@@ -88,6 +97,8 @@ impl RoleName {
                 RewardsRead,
                 ApprovalsRead,
                 TasksWrite,
+                CodesRead,
+                SuppliersRead,
             ]),
             Self::Finance => set(&[
                 ReportsRead,
@@ -115,6 +126,7 @@ impl RoleName {
                 PrivacyRead,
                 MetricsRead,
                 EventsRead,
+                SuppliersRead,
             ]),
             Self::Developer => {
                 set(&[ReportsRead, RewardsRead, ProgramRead, ClientsRead, ClientsWrite, MetricsRead, EventsRead])

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::appointments::Rebooking;
 use super::order_commands::{OrderChange, Redemption};
 use super::restock::Restocking;
+use super::tracking::Tracking;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -111,6 +113,10 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
+    /// Move the appointment of an order to another slot.
+    Rebook(Box<Rebooking>),
     /// Change the stock of a reward, and say why.
     Restock(Box<(Restocking, Option<String>)>),
     /// Correct a balance by hand.
@@ -311,6 +317,12 @@ impl Command {
         Ok(command.from_channel("system"))
     }
 
+    /// The same command, refused for what cannot be done about it unless its key was used for it before.
+    pub fn unfit(mut self, refusal: Refusal) -> Self {
+        self.action = Action::Unfit(Box::new(refusal));
+        self
+    }
+
     /// The same command given in a place. The place belongs to the request: the same key with another one is refused.
     pub fn in_place(mut self, place: Place) -> Result<Self, Refusal> {
         place.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
@@ -447,10 +459,20 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
 pub(super) const ORDER_PREFIX: &str = "order-end:";
+/// Keys of what the program itself does to fulfil an order; followed by the move and the order.
+pub(super) const FULFIL_PREFIX: &str = "fulfil:";
 /// Keys of units that come into stock by themselves; followed by the moment and the stock.
 pub(super) const RESTOCK_PREFIX: &str = "restock:";
-const RESERVED: [&str; 7] =
-    [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX, RESTOCK_PREFIX];
+const RESERVED: [&str; 8] = [
+    TICK_PREFIX,
+    MERGE_PREFIX,
+    ERASE_PREFIX,
+    REFERRAL_PREFIX,
+    BIRTHDAY_PREFIX,
+    ORDER_PREFIX,
+    FULFIL_PREFIX,
+    RESTOCK_PREFIX,
+];
 
 /// SHA-256 of a request as JSON.
 pub(super) fn digest_of(request: &impl Serialize) -> [u8; 32] {

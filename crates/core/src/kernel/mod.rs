@@ -1,12 +1,15 @@
 //! The kernel: command in, receipt or refusal out. The only place where points and stock change.
 
+mod appointments;
 mod batch;
 mod command;
+mod contents;
 mod decide;
 mod due;
 mod event;
 mod extension;
 mod finals;
+mod fulfilment;
 mod life;
 mod offers;
 mod order_commands;
@@ -18,11 +21,15 @@ mod refusal;
 mod replay;
 mod restock;
 mod returns;
+mod reward_limits;
 mod scarcity;
 mod tiers;
+mod tracking;
 
+pub use appointments::Rebooking;
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
+pub use contents::Choice;
 pub use decide::{Decision, NewMember, NewProfile, check_active};
 pub use event::Event;
 pub(crate) use extension::SPENDING;
@@ -32,3 +39,4 @@ pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};
 pub use restock::{Restocking, STOCKROOM};
+pub use tracking::Tracking;

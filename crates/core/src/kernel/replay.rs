@@ -45,8 +45,8 @@ pub(crate) fn replay_order(
     ids: &mut IdGenerator,
 ) -> Result<(Decision, Vec<Portion>), Refusal> {
     let (reward_id, terms) = (String::new(), Terms::Now(None));
-    let rights = Rights::default();
-    let redemption = Redemption { reward_id, quantity: 1, capture: false, risk: None, terms, rights };
+    let (choice, rights) = (super::Choice::default(), Rights::default());
+    let redemption = Redemption { reward_id, quantity: 1, capture: false, risk: None, terms, choice, rights };
     let command = Command::replayed(member, at, Action::Redeem(Box::new(redemption)));
     let account = loaded.accounts.get(&member).ok_or_else(|| unknown_member(member))?.clone();
     let mut draft = Draft::new(program, &command, account, TransactionId(ids.next(at)));

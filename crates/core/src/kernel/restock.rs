@@ -52,7 +52,7 @@ impl Command {
         let Restocking { reward_id, pool, quantity, .. } = &wanted;
         let invalid = |problem| Refusal::new(RefusalCode::InvalidRequest, problem);
         limits::check_text("reward_id", reward_id, 64).map_err(invalid)?;
-        pool.as_deref().map_or(Ok(()), |pool| limits::check_text("pool", pool, limits::POOL_CHARS)).map_err(invalid)?;
+        pool.as_deref().map_or(Ok(()), |pool| limits::check_text("pool", pool, limits::KEY_CHARS)).map_err(invalid)?;
         if *quantity == 0 || quantity.saturating_abs() > limits::AMOUNT {
             let problem = format!("`quantity` must be 1 to {0}, or -{0} to -1, not {quantity}", limits::AMOUNT);
             return Err(Refusal::new(RefusalCode::InvalidAmount, problem));
@@ -91,8 +91,10 @@ impl Draft<'_> {
             Refusal::new(RefusalCode::UnknownReward, problem)
         })?;
         let key = wanted.key();
-        let Some(level) = loaded.stock.get(&key) else {
-            let pools: Vec<&str> = offered.reward.scarcity.pools.iter().map(|pool| pool.id.as_str()).collect();
+        let parts = offered.stock_parts();
+        let level = loaded.stock.get(&key).filter(|_| parts.iter().any(|(known, ..)| *known == key));
+        let Some(level) = level else {
+            let pools: Vec<&str> = parts.iter().filter_map(|(_, part, _)| part.as_deref()).collect();
             let (code, problem) = match (pool, pools.is_empty()) {
                 (Some(pool), true) => {
                     (RefusalCode::UnknownPool, format!("reward `{reward_id}` has no pool `{pool}`: it has none"))

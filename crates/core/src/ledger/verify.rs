@@ -126,8 +126,8 @@ impl Verifier {
                 TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral
             );
         let tells = |part: &str| transaction.receipt.contains(part);
-        let restocks = transaction.kind == TransactionKind::Restock;
-        if tells_more || restocks || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{") {
+        let tells_more = tells_more || transaction.kind == TransactionKind::Restock || tells("\"counted\":");
+        if tells_more || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{") {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
                     let receipt: Receipt = receipt;

@@ -11,7 +11,7 @@ use super::position::{json_problem, toml_problem};
 use super::template::Template;
 use crate::earning::{ActivityKind, Campaign, Rule};
 use crate::limits;
-use crate::rewards::{Category, Reward};
+use crate::rewards::{Category, Reward, Variant};
 use crate::tiers::Tier;
 use crate::time::Timestamp;
 
@@ -252,6 +252,15 @@ pub fn check_lasting(before: &Document, after: &Document) -> Result<(), String> 
             let (was, is): (Reward, Reward) = (read(before)?, read(after)?);
             if let Some(problem) = pools_changed(&was, &is) {
                 return Err(format!("reward `{}`: {problem}", after.id));
+            }
+            let stocked =
+                |variant: &&Variant| is.variants().iter().any(|one| one.id == variant.id && one.stock != variant.stock);
+            if let Some(variant) = was.variants().iter().find(stocked) {
+                return Err(format!(
+                    "reward `{}`: the initial stock of its variant `{}` was published as {:?} and cannot be rewritten; \
+                     restock it instead",
+                    after.id, variant.id, variant.stock
+                ));
             }
             if was.stock == is.stock {
                 return Ok(());

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::{Benefit, Booked};
+use super::delivery::SealedDelivery;
 use super::state::OrderState;
+use super::tracking::TrackingEvent;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
-use crate::rewards::StockTaken;
+use crate::rewards::{CountedIn, StockTaken};
 use crate::time::Timestamp;
 
 /// How the details of an order are stored, as their first byte: without particulars, and with some of them behind.
@@ -62,6 +65,24 @@ pub struct OrderDetails {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Particulars {
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<TrackingEvent>,
+    /// The windows in which its units were counted, of limits that its reward had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<CountedIn>,
+    /// Which variant was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Where it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<SealedDelivery>,
+    /// Its appointments, the one that holds last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<Booked>,
+    /// The privileges and trials that come with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub benefits: Vec<Benefit>,
     /// What it takes out of stock, where that is not just as many units of its reward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stock: Vec<StockTaken>,
@@ -146,7 +167,8 @@ impl Order {
         // A state that an order had when its history began came by an entry that may be taken back as well.
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
-        let OrderDetails { history, claimed_by, shipment, .. } = &mut self.details;
+        let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
+        particulars.tracking.retain(|event| event.transaction_id < from);
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
         // Whoever takes a review on leaves a second step in it.
@@ -156,6 +178,7 @@ impl Order {
         if !history.iter().any(|step| step.state == OrderState::Shipped) {
             *shipment = None;
         }
+        self.rewind_contents(from);
         true
     }
 }
@@ -196,7 +219,7 @@ mod tests {
         let plain = OrderDetails { claimed_by: Some("opr_1".to_owned()), ..OrderDetails::default() };
         assert_eq!(plain.encode().first(), Some(&PLAIN));
         let stock = vec![StockTaken { key: "mug#blue".to_owned(), units: 2 }];
-        let more = OrderDetails { particulars: Particulars { stock }, ..plain.clone() };
+        let more = OrderDetails { particulars: Particulars { stock, ..Particulars::default() }, ..plain.clone() };
         for details in [plain, more] {
             assert_eq!(OrderDetails::decode(&details.encode()), Ok(details));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Category, CompiledReward, Left, StockLevel, Viewer, Zone};
+use super::{Category, CompiledReward, Left, StockLevel, Viewer, Zone, keys_of, level_of};
 use crate::limits;
 use crate::program::Program;
 
@@ -35,22 +35,18 @@ pub struct Figures {
     pub stock: Vec<Option<StockLevel>>,
     /// How many units of each were ordered.
     pub ordered: Vec<i64>,
-    /// The stock of pools, by its keys.
-    pub pools: BTreeMap<String, StockLevel>,
+    /// The stock of rewards that are shared out, by its keys.
+    pub parts: BTreeMap<String, StockLevel>,
 }
 
 impl Figures {
     /// What a viewer may have of the reward in a row; `None`: there is no limit.
     pub fn left(&self, row: usize, offered: &CompiledReward, viewer: &Viewer<'_>) -> Option<Left> {
-        let whole = self.stock.get(row).copied().flatten();
-        match offered.reward.scarcity.is_empty() {
-            true => whole.map(|level| Left { units: level.free(), all: level.all() }),
-            false => viewer.left(
-                offered,
-                |key| if key == offered.reward.id { whole } else { self.pools.get(key).copied() },
-                false,
-            ),
+        if !offered.reward.scarcity.is_empty() {
+            return viewer.left(offered, &self.parts, false);
         }
+        let level = self.stock.get(row).copied().flatten();
+        level.map(|level| Left { units: level.free(), all: level.all() })
     }
 }
 
@@ -218,13 +214,15 @@ impl Shelf {
 
     /// What is known of stock and orders, by rows.
     pub fn figures(&self, stock: &BTreeMap<String, StockLevel>, ordered: &BTreeMap<String, i64>) -> Figures {
-        let ids = || self.rows.iter().map(|row| &row.offered.reward.id);
-        let pooled = self.rewards().filter(|offered| !offered.reward.scarcity.pools.is_empty());
-        let pools = pooled.flat_map(CompiledReward::stock_keys).map(|(key, _)| key);
+        let rewards = || self.rows.iter().map(|row| &row.offered.reward);
+        let scarce = rewards().filter(|reward| !reward.scarcity.is_empty());
         Figures {
-            stock: self.rewards().map(|offered| offered.whole_stock(stock)).collect(),
-            ordered: ids().map(|id| ordered.get(id).copied().unwrap_or_default()).collect(),
-            pools: pools.filter_map(|key| Some((key.clone(), *stock.get(&key)?))).collect(),
+            stock: rewards().map(|reward| level_of(reward, stock)).collect(),
+            ordered: rewards()
+                .map(|reward| &reward.id)
+                .map(|id| ordered.get(id).copied().unwrap_or_default())
+                .collect(),
+            parts: scarce.flat_map(keys_of).filter_map(|key| Some((key.clone(), *stock.get(&key)?))).collect(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::scarcity::{Every, Pool, Presale, Restock, Scarcity};
 use super::scarcity_check::audience_of;
 use super::stock::stock_key;
 use super::waiting::Room;
-use super::{CompiledReward, Hidden, Reward, StockLevel, Viewer};
+use super::{CompiledReward, Hidden, Reward, StockLevel, Viewer, parts_level, variant_key};
 use crate::earning::Audience;
 use crate::limits;
 use crate::tiers::{Standing, month_number};
@@ -145,9 +145,13 @@ pub struct Left {
 }
 
 impl CompiledReward {
-    /// All parts of its stock together; `None`: it is unlimited.
-    pub fn whole_stock(&self, stock: &BTreeMap<String, StockLevel>) -> Option<StockLevel> {
-        self.stock_keys().filter_map(|(key, _)| stock.get(&key).copied()).reduce(StockLevel::with)
+    /// What can be restocked: the keys of its stock, with the name by which a part of it is called, and the pool that it is.
+    pub fn stock_parts(&self) -> Vec<(String, Option<String>, Option<&Pool>)> {
+        let own = self.stock_keys().map(|(key, pool)| (key, pool.map(|pool| pool.id.clone()), pool));
+        let stocked = self.reward.variants().iter().filter(|variant| variant.stock.is_some());
+        let variants = stocked
+            .map(|variant| (variant_key(&self.reward.id, &variant.id), Some(format!("variant:{}", variant.id)), None));
+        own.chain(variants).collect()
     }
 
     /// The keys of its stock, with the pools that they are of.
@@ -276,21 +280,23 @@ impl Viewer<'_> {
     }
 
     /// What the viewer may have of a reward, by the levels of its stock; `None`: there is no limit.
-    pub fn left(
-        &self,
-        offered: &CompiledReward,
-        level: impl Fn(&str) -> Option<StockLevel>,
-        private: bool,
-    ) -> Option<Left> {
+    pub fn left(&self, offered: &CompiledReward, stock: &BTreeMap<String, StockLevel>, private: bool) -> Option<Left> {
+        let parts = parts_level(&offered.reward, stock).map(|level| Left { units: level.free(), all: level.all() });
+        let own = self.own_left(offered, stock, private);
+        own.into_iter().chain(parts).min_by_key(|left| left.units)
+    }
+
+    /// The same of its own units.
+    fn own_left(&self, offered: &CompiledReward, stock: &BTreeMap<String, StockLevel>, private: bool) -> Option<Left> {
         let mut left = Left { units: 0, all: 0 };
         for (key, pool) in offered.stock_keys() {
-            let Some(level) = level(&key) else {
+            let Some(level) = stock.get(&key) else {
                 match pool {
                     None => return None,
                     Some(_) => continue,
                 }
             };
-            if let Ok(share) = self.share(offered, pool, &level, private) {
+            if let Ok(share) = self.share(offered, pool, level, private) {
                 left.units = left.units.saturating_add(share.units);
                 left.all = left.all.saturating_add(level.all());
             }

@@ -60,8 +60,23 @@ impl StockLevel {
         (free.saturating_mul(10) <= self.all()).then_some(free)
     }
 
-    /// Several parts of a reward's stock together.
-    pub fn with(self, other: Self) -> Self {
+    /// Whether a change can be made: nothing is promised that is not there, and what it relies upon is there.
+    pub fn bears(&self, change: StockChange) -> bool {
+        let after = self.plus(change);
+        after.reserved >= 0 && after.reserved <= after.on_hand && self.free() >= change.needs
+    }
+
+    /// The level of something of which each unit takes so many of this.
+    pub fn per(&self, units: i64) -> Self {
+        let units = units.max(1);
+        let whole = |units_here: i64| units_here.div_euclid(units);
+        let (initial, restocked, issued) = (whole(self.initial), whole(self.restocked), whole(self.issued));
+        let free = whole(self.free());
+        Self { initial, restocked, issued, on_hand: free, reserved: 0, restocked_at: self.restocked_at }
+    }
+
+    /// Two levels together.
+    pub fn and(&self, other: &Self) -> Self {
         Self {
             initial: self.initial.saturating_add(other.initial),
             restocked: self.restocked.saturating_add(other.restocked),
@@ -70,12 +85,6 @@ impl StockLevel {
             reserved: self.reserved.saturating_add(other.reserved),
             restocked_at: self.restocked_at.max(other.restocked_at),
         }
-    }
-
-    /// Whether a change can be made: nothing is promised that is not there, and what it relies upon is there.
-    pub fn bears(&self, change: StockChange) -> bool {
-        let after = self.plus(change);
-        after.reserved >= 0 && after.reserved <= after.on_hand && self.free() >= change.needs
     }
 
     /// This level after a change.

@@ -193,13 +193,13 @@ impl Town {
 }
 
 pub fn points(receipt: &Receipt) -> BTreeMap<String, i64> {
-    receipt.explanation.iter().map(|outcome| (outcome.rule.clone(), outcome.points)).collect()
+    receipt.explanation.iter().map(|outcome| (outcome.rule.to_string(), outcome.points)).collect()
 }
 
 /// What the referrer got.
 pub fn shared(receipt: &Receipt) -> BTreeMap<String, i64> {
     let share = receipt.referrer_share.iter().flat_map(|share| &share.explanation);
-    share.map(|outcome| (outcome.rule.clone(), outcome.points)).collect()
+    share.map(|outcome| (outcome.rule.to_string(), outcome.points)).collect()
 }
 
 /// The rules and their points, as written in a test.

@@ -11,7 +11,7 @@ use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus};
 use guerdon_core::limits;
 use guerdon_core::program::{Program, Text};
-use guerdon_core::rewards::{CompiledReward, Cursor, Left, Place, Sort, Viewer, Wish, Zone};
+use guerdon_core::rewards::{CompiledReward, Cursor, Left, Place, Sort, Viewer, Wish, Zone, keys_of};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -292,12 +292,11 @@ async fn list(
             rows.map(|offered| (offered, priced(offered))).collect();
         (answer, seen)
     };
-    let keys: Vec<String> = seen.iter().flat_map(|(offered, _)| offered.stock_keys()).map(|(key, _)| key).collect();
+    let keys: Vec<String> = seen.iter().flat_map(|(offered, _)| keys_of(&offered.reward)).collect();
     let stock = state.reader.stock_of(&keys).await?;
     let viewer = onlooker.viewer(&state, &stand.program);
     let view = |(offered, priced): (&CompiledReward, (i64, Option<bool>))| {
-        let left = viewer.left(offered, |key| stock.get(key).copied(), false);
-        OfferView::new(&stand.program, offered, left, priced)
+        OfferView::new(&stand.program, offered, viewer.left(offered, &stock, false), priced)
     };
     Ok(Json(CatalogueView {
         items: seen.into_iter().map(view).collect(),

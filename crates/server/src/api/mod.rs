@@ -3,13 +3,16 @@
 mod accounts;
 mod activities;
 mod api_keys;
+mod appointments;
 mod approvals;
 mod audit;
 mod backtests;
+mod benefits;
 mod campaigns;
 mod cards;
 mod catalogue;
 mod clients;
+mod codes;
 mod configuration;
 mod currencies;
 mod drafts;
@@ -29,8 +32,10 @@ pub(crate) mod quotes;
 mod rewards;
 mod statements;
 mod stock;
+mod suppliers;
 mod tasks;
 mod tiers;
+mod tracking;
 mod views;
 mod waiting_room;
 
@@ -38,6 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::AppState;
 
+pub(crate) use appointments::free_slots;
 pub(crate) use privacy::member_archive;
 pub(crate) use quotes::quote;
 pub(crate) use views::wallets;
@@ -63,6 +69,11 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(waiting_room::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(codes::router())
+        .merge(tracking::router())
+        .merge(suppliers::router())
+        .merge(appointments::router())
+        .merge(benefits::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use guerdon_core::rewards::keys_of;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,7 +26,7 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
     for offered in program.offered() {
         let reward = &offered.reward;
         let figures = state.demand.figures(&state.reader, reward, now).await?;
-        views.push(RewardView::new(&program, reward, offered.whole_stock(&stock), now, figures));
+        views.push(RewardView::new(&program, reward, &stock, now, figures));
     }
     Ok(Json(views))
 }
@@ -36,14 +37,11 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
     responses((status = 200, body = RewardView), (status = 404, body = Problem)))]
 async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<RewardView>, Problem> {
     let program = state.program();
-    let now = state.engine.now();
-    let offered = program.offered_at(&id, now).ok_or_else(|| unknown_reward(&id))?;
-    let reward = &offered.reward;
-    let keys: Vec<String> = offered.stock_keys().map(|(key, _)| key).collect();
-    let stock = state.reader.stock_of(&keys).await?;
+    let reward = program.reward(&id).ok_or_else(|| unknown_reward(&id))?;
+    let (stock, now) = (state.reader.stock_of(&keys_of(reward)).await?, state.engine.now());
     state.demand.seen(reward, now);
     let figures = state.demand.figures(&state.reader, reward, now).await?;
-    Ok(Json(RewardView::new(&program, reward, offered.whole_stock(&stock), now, figures)))
+    Ok(Json(RewardView::new(&program, reward, &stock, now, figures)))
 }
 
 pub(super) fn unknown_reward(id: &str) -> Problem {

@@ -141,9 +141,9 @@ impl Desk {
     fn counted(&self, ordered: Arc<BTreeMap<String, i64>>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_mut() {
-            let Figures { stock, pools, .. } = Figures::clone(&known.figures);
+            let Figures { stock, parts, .. } = Figures::clone(&known.figures);
             let Figures { ordered: rows, .. } = known.stand.shelf.figures(&BTreeMap::new(), &ordered);
-            known.figures = Arc::new(Figures { stock, ordered: rows, pools });
+            known.figures = Arc::new(Figures { stock, ordered: rows, parts });
             (known.ordered, known.counted_at) = (ordered, Some(Instant::now()));
         }
     }

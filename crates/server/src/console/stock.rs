@@ -95,7 +95,7 @@ struct RewardPage {
 
 /// The lines of a reward: one for each part of its stock.
 fn lines(frame: &Frame, offered: &CompiledReward, stock: &BTreeMap<String, StockLevel>, now: Timestamp) -> Vec<Line> {
-    let line = |(key, pool): (String, Option<&guerdon_core::rewards::Pool>)| {
+    let line = |(key, part, pool): (String, Option<String>, Option<&guerdon_core::rewards::Pool>)| {
         let level = stock.get(&key)?;
         let next = offered.next_restock(&frame.program.calendar, pool.map(|pool| pool.id.as_str()), now);
         let next = next.map(|(at, quantity)| {
@@ -110,7 +110,7 @@ fn lines(frame: &Frame, offered: &CompiledReward, stock: &BTreeMap<String, Stock
         Some(Line {
             id: offered.reward.id.clone(),
             name: offered.reward.name.get(frame.language.tag()).to_owned(),
-            pool: pool.map(|pool| pool.id.clone()).unwrap_or_default(),
+            pool: part.unwrap_or_default(),
             open_to: pool.map(|pool| super::catalogue::for_words(frame, &pool.open_to).join(" · ")).unwrap_or_default(),
             on_hand: format::number(level.on_hand),
             reserved: format::number(level.reserved),
@@ -120,7 +120,7 @@ fn lines(frame: &Frame, offered: &CompiledReward, stock: &BTreeMap<String, Stock
             mark,
         })
     };
-    offered.stock_keys().filter_map(line).collect()
+    offered.stock_parts().into_iter().filter_map(line).collect()
 }
 
 async fn page(
@@ -192,7 +192,8 @@ async fn show(
 ) -> Result<Response, PageError> {
     let program = state.program();
     let offered = program.offered_at(id, state.engine.now()).ok_or_else(|| PageError::not_found(&frame))?;
-    let keys: Vec<String> = offered.stock_keys().map(|(key, _)| key).collect();
+    let parts = offered.stock_parts();
+    let keys: Vec<String> = parts.iter().map(|(key, ..)| key.clone()).collect();
     let stock = state.reader.stock_of(&keys).await.or_page(&frame)?;
     let lines = lines(&frame, offered, &stock, state.engine.now());
     if lines.is_empty() {
@@ -205,7 +206,7 @@ async fn show(
     Ok(render(&RewardPage {
         id: id.to_owned(),
         name: offered.reward.name.get(frame.language.tag()).to_owned(),
-        pools: offered.reward.scarcity.pools.iter().map(|pool| pool.id.clone()).collect(),
+        pools: parts.into_iter().filter(|(key, ..)| stock.contains_key(key)).filter_map(|(_, part, _)| part).collect(),
         may_write: frame.actor.may(Permission::StockWrite),
         lines,
         done,

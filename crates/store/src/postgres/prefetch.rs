@@ -56,7 +56,7 @@ async fn keys(connection: &mut PgConnection, footprint: &Footprint, loaded: &mut
                JOIN txn t ON t.member_id = k.member_id AND t.idempotency_key = k.idempotency_key";
     let rows = sqlx::query(sql).bind(members).bind(keys).fetch_all(connection).await.map_err(store_error)?;
     each(rows, |row| {
-        let committed = Committed { request_digest: row.digest(2)?, receipt: row.text(3)? };
+        let committed = Committed { request_digest: row.digest(2)?, receipt: row.text(3)?.into() };
         loaded.committed.insert((MemberId(row.int(0)?), row.text(1)?), committed);
         Ok(())
     })
