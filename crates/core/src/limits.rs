@@ -170,6 +170,16 @@ pub const SEARCH_CHARS: usize = 100;
 pub const CATALOGUE_PAGE: usize = 100;
 /// Categories and tags that are counted beside a page of the catalogue, each.
 pub const FACETS: usize = 100;
+/// Characters of a till's own number of a checkout, of a reversal or of a spending.
+pub const REFERENCE_CHARS: usize = 64;
+/// Parts in which one checkout is given back.
+pub const CHECKOUT_RETURNS: usize = 50;
+/// Spendings of one allowance.
+pub const ALLOWANCE_SPENDINGS: usize = 200;
+/// Spendings in one upload.
+pub const OFFLINE_UPLOADS: usize = 500;
+/// Bytes of the name of a terminal that is granted an allowance.
+pub const TERMINAL_BYTES: usize = 64;
 /// Items of one page.
 pub const PAGE: i64 = 200;
 

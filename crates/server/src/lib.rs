@@ -34,6 +34,7 @@ mod sequencer;
 mod serve;
 mod state;
 mod statement;
+mod vouchers;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
 pub use demand::Demand;

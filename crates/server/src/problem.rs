@@ -4,18 +4,21 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guerdon_core::kernel::{Refusal, RefusalCode};
+use guerdon_core::redemption::HandedOut;
 use guerdon_store::{CommandError, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::quotes::QuoteView;
+use crate::api::vouchers::HandedOutView;
 
 /// A problem as answered: `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     /// A URI reference for the kind of problem.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: Box<str>,
     /// The status in words.
     pub title: &'static str,
     /// The HTTP status.
@@ -27,6 +30,10 @@ pub struct Problem {
     /// Where a quote is not good any more: the price now, promised anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<Box<QuoteView>>,
+    /// Where a voucher was redeemed already: when and where.
+    #[schema(value_type = Option<HandedOutView>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handed_out: Option<Box<HandedOut>>,
     /// After how many seconds to try again; answered as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
@@ -36,12 +43,13 @@ impl Problem {
     /// A problem.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("/docs/problems#{code}"),
+            kind: format!("/docs/problems#{code}").into(),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code: code.to_owned(),
             detail: detail.into(),
             quote: None,
+            handed_out: None,
             retry_after: None,
         }
     }
@@ -106,6 +114,9 @@ impl From<Refusal> for Problem {
             | RefusalCode::AlreadyReferred
             | RefusalCode::QuoteExpired
             | RefusalCode::QuoteAltered
+            | RefusalCode::VoucherRedeemed
+            | RefusalCode::CheckoutNotOffered
+            | RefusalCode::CheckoutOver
             | RefusalCode::IllegalOrderMove => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -16,6 +16,7 @@ mod ram;
 mod ram_codes;
 pub mod read;
 pub mod read_activities;
+mod read_checkouts;
 mod read_codes;
 mod read_demand;
 mod read_history;

@@ -288,13 +288,14 @@ impl Reader {
         row.map(|row| rows::order(&row).map_err(StoreError::Unusable)).transpose()
     }
 
-    /// Orders in one of the states of [`OrderState::QUEUES`], oldest first; of other states none is found.
+    /// Orders in one of the states of [`OrderState::QUEUES`], oldest first; of other states none is found. What tills do with
+    /// points is no work for people.
     pub async fn orders_in(&self, state: OrderState, after: Option<OrderId>, limit: i64) -> Read<Vec<Order>> {
         let columns = rows::ORDER_COLUMNS;
         // The index of the queues is used where the condition names its states.
         let sql = format!(
             "SELECT {columns} FROM orders WHERE state = $1 AND state IN (1, 5, 6, 7, 8, 9) AND order_id > $2
-             ORDER BY order_id LIMIT $3"
+               AND reward_id NOT LIKE '@%' ORDER BY order_id LIMIT $3"
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(state as i64);
         let query = query.bind(after.map_or(0, |after| after.0)).bind(limit);

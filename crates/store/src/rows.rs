@@ -75,7 +75,7 @@ pub(crate) const ORDER_COLUMNS: &str =
     "order_id, member_id, reward_id, quantity, points, currency, state, holds, created_at, updated_at, due_at, details";
 
 pub(crate) fn order(row: &impl Cells) -> Cell<Order> {
-    Ok(Order {
+    let mut order = Order {
         id: OrderId(row.int(0)?),
         member_id: MemberId(row.int(1)?),
         reward_id: row.text(2)?,
@@ -88,7 +88,10 @@ pub(crate) fn order(row: &impl Cells) -> Cell<Order> {
         updated_at: row.millis(9)?,
         due_at: row.maybe_int(10)?.map(Timestamp::from_millis),
         details: OrderDetails::decode(&row.bytes(11)?)?,
-    })
+    };
+    // The columns are as the order was made.
+    order.follow_particulars();
+    Ok(order)
 }
 
 pub(crate) const BUDGET_COLUMNS: &str = "name, period, ends_at, count, points";

@@ -99,6 +99,7 @@ impl RoleName {
                 TasksWrite,
                 CodesRead,
                 SuppliersRead,
+                VouchersRedeem,
             ]),
             Self::Finance => set(&[
                 ReportsRead,

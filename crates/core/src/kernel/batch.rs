@@ -178,8 +178,14 @@ impl Footprint {
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
-                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
                 Action::Rebook(change) => footprint.orders.push((change.owner, change.order)),
+                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
+                Action::HandOut(wanted) => footprint.orders.push((wanted.owner, wanted.order)),
+                Action::Checkout(wanted) => {
+                    footprint.orders.extend(wanted.order());
+                    let key = wanted.key_before(command.member_id);
+                    footprint.keys.extend(key.map(|key| (command.member_id, key)));
+                }
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);
@@ -275,6 +281,7 @@ impl Footprint {
             let moved = match &command.action {
                 Action::Move(change) => Some(((change.owner, change.order), None)),
                 Action::Rebook(change) => Some(((change.owner, change.order), Some(&change.slot))),
+                Action::HandOut(wanted) => Some(((wanted.owner, wanted.order), None)),
                 _ => None,
             };
             if let Some((key, slot)) = moved

@@ -5,9 +5,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::appointments::Rebooking;
+use super::checkouts::Checkout;
 use super::order_commands::{OrderChange, Redemption};
 use super::restock::Restocking;
 use super::tracking::Tracking;
+use super::vouchers::HandOut;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -113,10 +115,14 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
-    /// Note what happened to an order on its way.
-    Track(Box<Tracking>),
     /// Move the appointment of an order to another slot.
     Rebook(Box<Rebooking>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
+    /// Complete an order because what it is for was handed out at a store.
+    HandOut(Box<HandOut>),
+    /// Let points pay a part of a checkout.
+    Checkout(Box<Checkout>),
     /// Change the stock of a reward, and say why.
     Restock(Box<(Restocking, Option<String>)>),
     /// Correct a balance by hand.
@@ -461,9 +467,13 @@ const BIRTHDAY_PREFIX: &str = "birthday:";
 pub(super) const ORDER_PREFIX: &str = "order-end:";
 /// Keys of what the program itself does to fulfil an order; followed by the move and the order.
 pub(super) const FULFIL_PREFIX: &str = "fulfil:";
+/// Keys of what tills do with points; followed by what the till's own numbers make.
+pub(super) const CHECKOUT_PREFIX: &str = "checkout:";
+/// Keys of what tills do without network.
+pub(super) const ALLOWANCE_PREFIX: &str = "allowance:";
 /// Keys of units that come into stock by themselves; followed by the moment and the stock.
 pub(super) const RESTOCK_PREFIX: &str = "restock:";
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 10] = [
     TICK_PREFIX,
     MERGE_PREFIX,
     ERASE_PREFIX,
@@ -471,6 +481,8 @@ const RESERVED: [&str; 8] = [
     BIRTHDAY_PREFIX,
     ORDER_PREFIX,
     FULFIL_PREFIX,
+    CHECKOUT_PREFIX,
+    ALLOWANCE_PREFIX,
     RESTOCK_PREFIX,
 ];
 

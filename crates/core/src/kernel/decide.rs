@@ -150,8 +150,10 @@ pub(super) fn decide(
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
         Action::Redeem(redemption) => draft.redeem(redemption, loaded, OrderId(ids.next(now)))?,
         Action::Move(change) => draft.move_order(change, loaded)?,
-        Action::Track(tracking) => draft.track(tracking, loaded)?,
         Action::Rebook(change) => draft.rebook(change, loaded)?,
+        Action::Track(tracking) => draft.track(tracking, loaded)?,
+        Action::HandOut(wanted) => draft.hand_out(wanted, loaded)?,
+        Action::Checkout(wanted) => draft.checkout(wanted, loaded, OrderId(ids.next(now)))?,
         Action::Restock(wanted) => draft.restock(wanted, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
@@ -192,7 +194,7 @@ fn needs_active(action: &Action) -> bool {
             | Action::Adjust { .. }
             | Action::Close { .. }
             | Action::Extend { .. }
-    )
+    ) || matches!(action, Action::Checkout(wanted) if wanted.begins())
 }
 
 /// Refuses what only an active account does.
@@ -218,7 +220,9 @@ impl<'a> Draft<'a> {
             Action::ChangeProfile(_) => TransactionKind::Profile,
             Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
             Action::Redeem(_) => TransactionKind::Redeem,
-            Action::Move(_) | Action::Track(_) | Action::Rebook(_) => TransactionKind::Order,
+            Action::Checkout(ref wanted) if wanted.begins() => TransactionKind::Redeem,
+            Action::Checkout(_) => TransactionKind::Order,
+            Action::Move(_) | Action::HandOut(_) | Action::Track(_) | Action::Rebook(_) => TransactionKind::Order,
             Action::Restock(_) => TransactionKind::Restock,
             Action::Adjust { .. } => TransactionKind::Adjust,
             Action::Merge { .. } => TransactionKind::Merge,

@@ -128,7 +128,7 @@ impl Draft<'_> {
     }
 
     /// An order that has come to no state yet.
-    fn new_order(
+    pub(super) fn new_order(
         &self,
         id: OrderId,
         (reward_id, quantity): (&str, i64),
@@ -177,8 +177,8 @@ impl Draft<'_> {
         let order = owned_order(member, &self.account, (change.owner, change.order), loaded)?;
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
-        self.make_good(order, change)?;
         self.uncount_limits(order, state.funds());
+        self.make_good(order, change)?;
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
         match change.step {
@@ -197,6 +197,7 @@ impl Draft<'_> {
         let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded && step == OrderMove::Refund;
         let next = order.state.after(step).or(twice.then_some(OrderState::Refunded));
         let next = next.ok_or_else(|| illegal_move(order, step))?;
+        self.check_tender(order, step)?;
         if step == OrderMove::Expire && !order.is_due(at) {
             let problem = format!("order {id} has not run out of time");
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
@@ -275,6 +276,10 @@ impl Draft<'_> {
             quoted: false,
             variant: order.details.particulars.variant.clone(),
             slot: order.details.particulars.booked().map(|booked| booked.slot.clone()),
+            handed_out: None,
+            tender: None,
+            allowance: None,
+            offline: None,
         });
         self.orders.push(order);
     }

@@ -8,7 +8,7 @@ use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
 };
-use crate::redemption::OrderState;
+use crate::redemption::{Granted, HandedOut, OrderState, Paid};
 use crate::tiers::TierReceipt;
 use crate::time::Timestamp;
 
@@ -53,6 +53,75 @@ pub struct OrderReceipt {
     /// The slot of its appointment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
+    /// Where it was handed out, when that is said here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_out: Option<HandedOut>,
+    /// What it pays of a checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tender: Option<TenderReceipt>,
+    /// What a terminal may spend without network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<AllowanceReceipt>,
+    /// What a terminal has spent without network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<OfflineReceipt>,
+}
+
+/// What points pay of a checkout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenderReceipt {
+    /// The till's own number of the checkout.
+    pub reference: String,
+    /// In which store.
+    pub store: String,
+    /// What the whole basket costs, in minor units of money.
+    pub basket: i64,
+    /// What was set aside.
+    pub authorised: Paid,
+    /// What was spent of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Paid>,
+    /// What was given back of what was spent, in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Paid>,
+    /// When it is given back, unless it is captured before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapses_at: Option<Timestamp>,
+}
+
+/// What a terminal may spend without network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowanceReceipt {
+    /// Which allowance of the member it is, counted from 1.
+    pub number: i64,
+    /// In which store.
+    pub store: String,
+    /// At which terminal alone.
+    pub terminal: String,
+    /// How many points, and what they pay.
+    pub granted: Paid,
+    /// Until when.
+    pub ends_at: Timestamp,
+    /// All allowances of the member that are good at the moment, this one among them.
+    pub live: Vec<Granted>,
+}
+
+/// What a terminal has spent without network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfflineReceipt {
+    /// So many points, by the terminal.
+    pub points: i64,
+    /// How many of them were beyond the allowance, or on one of another terminal.
+    pub beyond: i64,
+    /// What was charged.
+    pub charged: Paid,
+    /// Points that the member owes since.
+    pub owed: i64,
+    /// Points that nobody pays.
+    pub lost: i64,
+    /// The order of what was charged, by which it is reversed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tender: Option<OrderId>,
 }
 
 /// What whoever referred the member got by the same command, or lost; on the receipt of the member.

@@ -88,6 +88,12 @@ pub enum RefusalCode {
     QuoteExpired,
     /// The quote is not as the program has made it.
     QuoteAltered,
+    /// Points pay at no till, or not without network.
+    CheckoutNotOffered,
+    /// Nothing is set aside or spent for the checkout any more.
+    CheckoutOver,
+    /// What the voucher is for was handed out already.
+    VoucherRedeemed,
     /// The keys of personal data cannot be used at the moment.
     KeysUnavailable,
 }
@@ -137,6 +143,9 @@ impl RefusalCode {
             Self::NothingToExtend => "nothing_to_extend",
             Self::QuoteExpired => "quote_expired",
             Self::QuoteAltered => "quote_altered",
+            Self::CheckoutNotOffered => "checkout_not_offered",
+            Self::CheckoutOver => "checkout_over",
+            Self::VoucherRedeemed => "voucher_redeemed",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }

@@ -68,6 +68,9 @@ pub struct Reward {
     /// How many units each member may order; empty: as many as there are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limit: Vec<Limit>,
+    /// Whether it is handed out at a store, against a voucher.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pickup: bool,
     /// What it is; left out: it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<RewardKind>,

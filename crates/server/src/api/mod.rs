@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activities;
+mod allowances;
 mod api_keys;
 mod appointments;
 mod approvals;
@@ -11,6 +12,7 @@ mod benefits;
 mod campaigns;
 mod cards;
 mod catalogue;
+mod checkouts;
 mod clients;
 mod codes;
 mod configuration;
@@ -37,6 +39,7 @@ mod tasks;
 mod tiers;
 mod tracking;
 mod views;
+pub(crate) mod vouchers;
 mod waiting_room;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -69,11 +72,14 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(waiting_room::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(appointments::router())
+        .merge(benefits::router())
         .merge(codes::router())
         .merge(tracking::router())
         .merge(suppliers::router())
-        .merge(appointments::router())
-        .merge(benefits::router())
+        .merge(vouchers::router())
+        .merge(checkouts::router())
+        .merge(allowances::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

@@ -202,7 +202,8 @@ async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MoveRequest {
-    /// `fulfil`, `ship`, `issue`, `complete` or `cancel`; `rebook` moves the appointment to another `slot`.
+    /// `fulfil`, `ship`, `issue`, `complete`, `cancel`, or `fail`: it cannot be fulfilled, and the member is told; `rebook` moves
+    /// the appointment to another `slot`.
     #[serde(rename = "move")]
     step: String,
     /// Why.

@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::vouchers::HandedOutView;
 use crate::AppState;
 use crate::acts::permission_of;
 
@@ -412,9 +413,6 @@ pub struct OrderView {
     /// How it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     shipment: Option<ShipmentView>,
-    /// What carriers told of it on its way, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tracking: Vec<super::tracking::TrackingView>,
     /// The variant that was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
@@ -427,6 +425,12 @@ pub struct OrderView {
     /// The privileges and trials that came with it, since they were handed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     benefits: Vec<BenefitView>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracking: Vec<super::tracking::TrackingView>,
+    /// When and where it was handed out against its voucher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handed_out: Option<HandedOutView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
 }
@@ -546,6 +550,7 @@ impl From<Order> for OrderView {
                 ShipmentView { carrier, tracking_number }
             }),
             tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
+            handed_out: order.details.particulars.handed_out.map(HandedOutView::from),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

@@ -36,6 +36,7 @@ mod order_queue;
 mod orders;
 mod overview;
 mod permissions;
+mod pos;
 mod profile;
 mod proofs;
 mod prove;
@@ -117,6 +118,7 @@ pub fn pages() -> Pages {
         .and(order_codes::pages())
         .and(codes::pages())
         .and(suppliers::pages())
+        .and(pos::pages())
         .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())

@@ -33,6 +33,8 @@ pub enum Place {
     Approvals,
     /// Orders to be reviewed and fulfilled.
     Orders,
+    /// Where vouchers are redeemed.
+    Pos,
     /// What rules ask operators to do.
     Tasks,
     /// The audit log.
@@ -83,6 +85,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
         &[
             (Place::Approvals, "/console/approvals", "nav-approvals", Some(Permission::ApprovalsRead)),
             (Place::Orders, "/console/orders", "nav-orders", Some(Permission::OrdersRead)),
+            (Place::Pos, "/console/pos", "nav-pos", Some(Permission::VouchersRedeem)),
             (Place::Tasks, "/console/tasks", "nav-tasks", Some(Permission::TasksWrite)),
             (Place::Audit, "/console/audit", "nav-audit", Some(Permission::AuditRead)),
             (Place::Proofs, "/console/proofs", "nav-proofs", None),
@@ -132,7 +135,11 @@ impl Frame {
         if !self.is_signed_in() {
             return Vec::new();
         }
-        let open = |page: &&Page| page.3.is_none_or(|permission| self.actor.may(permission));
+        // A counter belongs to a store.
+        let open = |page: &&Page| match page.3 {
+            Some(permission) if page.0 == Place::Pos => self.actor.access.somewhere().has(permission),
+            permission => permission.is_none_or(|permission| self.actor.may(permission)),
+        };
         let link = |(place, address, key, _): &Page| Link {
             address,
             words: self.t(key),

@@ -26,7 +26,7 @@ use tower_http::compression::CompressionLayer;
 use crate::console::{Frame, remember_language};
 use crate::identity::access::{Needs, Pages};
 pub(crate) use choice::{DayOfSlots, days_of_slots};
-pub(crate) use orders::benefit_words;
+pub(crate) use orders::{benefit_words, order_name};
 use trouble::PortalError;
 
 /// The pages of the portal.
@@ -43,6 +43,7 @@ pub fn pages() -> Pages {
         .get("/portal/rewards/{id}/wait/turn", Needs::Member, waiting::turn)
         .get("/portal/orders", Needs::Member, orders::list)
         .get("/portal/orders/{id}", Needs::Member, orders::page)
+        .get("/portal/orders/{id}/voucher", Needs::Member, orders::voucher)
         .post("/portal/orders/{id}/cancel", Needs::Member, orders::cancel)
         .post("/portal/orders/{id}/rebook", Needs::Member, orders::rebook)
         .get("/portal/statements", Needs::Member, statement::latest)

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("demand.sql"),
     include_str!("code.sql"),
     include_str!("benefit.sql"),
+    include_str!("checkout.sql"),
     include_str!("scarcity.sql"),
 ];
 
