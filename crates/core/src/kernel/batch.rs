@@ -176,8 +176,8 @@ impl Footprint {
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
-                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
                 Action::Rebook(change) => footprint.orders.push((change.owner, change.order)),
+                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
                 Action::HandOut(wanted) => footprint.orders.push((wanted.owner, wanted.order)),
                 Action::Checkout(wanted) => {
                     footprint.orders.extend(wanted.order());

@@ -114,10 +114,10 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
-    /// Note what happened to an order on its way.
-    Track(Box<Tracking>),
     /// Move the appointment of an order to another slot.
     Rebook(Box<Rebooking>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
     /// Complete an order because what it is for was handed out at a store.
     HandOut(Box<HandOut>),
     /// Let points pay a part of a checkout.

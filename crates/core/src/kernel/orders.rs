@@ -186,8 +186,8 @@ impl Draft<'_> {
         let order = owned_order(member, &self.account, (change.owner, change.order), loaded)?;
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
-        self.make_good(order, change)?;
         self.uncount_limits(order, state.funds());
+        self.make_good(order, change)?;
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
         match change.step {

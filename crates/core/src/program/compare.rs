@@ -595,6 +595,34 @@ mod tests {
     }
 
     #[test]
+    fn what_an_order_must_say_and_how_many_one_may_have_are_judged() {
+        let reward = |more: Value| {
+            let mut reward = json!({"id": "x", "name": "X", "price": 1});
+            reward.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            reward
+        };
+        let limit = |quantity: i64| json!({"limit": [{"quantity": quantity, "per": "month"}]});
+        let sent = |needs: bool| json!({"kind": {"type": "physical", "needs_address": needs}});
+        let slots = |more: Value| {
+            let mut appointments = json!({"slots": [{"weekdays": [1], "from": "10:00", "to": "12:00", "minutes": 60}]});
+            appointments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"kind": {"type": "service", "appointments": appointments}})
+        };
+        for (before, after, field) in [
+            (json!({}), limit(2), "limit[month]"),
+            (limit(3), limit(2), "limit[month].quantity"),
+            (sent(false), sent(true), "kind.needs_address"),
+            (json!({"kind": {"type": "service"}}), slots(json!({})), "kind.appointments"),
+            (slots(json!({})), slots(json!({"notice_hours": 24})), "kind.appointments.notice_hours"),
+            (slots(json!({"until": "2026-12-31"})), slots(json!({"until": "2026-06-30"})), "kind.appointments.until"),
+        ] {
+            let (before, after) = (reward(before), reward(after));
+            assert_eq!(judged("reward", before.clone(), after.clone()), one(field, "worse"), "{field}");
+            assert_eq!(judged("reward", after, before), one(field, "better"), "{field}");
+        }
+    }
+
+    #[test]
     fn what_members_get_less_of_is_worse() {
         let effect = |effect: Value| json!({ "effect": effect });
         let money = |rate: &str| effect(json!({"type": "points_per_money", "rate": rate}));

@@ -68,9 +68,6 @@ pub struct OrderDetails {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Particulars {
-    /// What carriers told of it on its way, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tracking: Vec<TrackingEvent>,
     /// The windows in which its units were counted, of limits that its reward had.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<CountedIn>,
@@ -86,6 +83,9 @@ pub struct Particulars {
     /// The privileges and trials that come with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub benefits: Vec<Benefit>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<TrackingEvent>,
     /// Where it was handed out against its voucher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handed_out: Option<HandedOut>,

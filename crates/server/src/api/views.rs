@@ -408,9 +408,6 @@ pub struct OrderView {
     /// How it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     shipment: Option<ShipmentView>,
-    /// What carriers told of it on its way, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tracking: Vec<super::tracking::TrackingView>,
     /// The variant that was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
@@ -423,6 +420,9 @@ pub struct OrderView {
     /// The privileges and trials that came with it, since they were handed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     benefits: Vec<BenefitView>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracking: Vec<super::tracking::TrackingView>,
     /// When and where it was handed out against its voucher.
     #[serde(skip_serializing_if = "Option::is_none")]
     handed_out: Option<HandedOutView>,

@@ -22,7 +22,7 @@ use crate::AppState;
 use crate::acts::{self, By};
 use crate::approvals::Act;
 use crate::identity::access::{Needs, Pages};
-use crate::portal::{DayOfSlots, benefit_words, days_of_slots};
+use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name};
 use crate::privacy::reveal_delivery;
 
 /// The pages of orders.
@@ -106,7 +106,7 @@ async fn show(
     let frame = frame.at(Place::Orders);
     let member = member::find(state, &frame, &order.member_id.to_string()).await?;
     let waiting = waiting(&frame, state, |act| matches!(act, Act::Refund { order: of, .. } if *of == order.id)).await?;
-    let title = format!("{} × {}", format::number(order.quantity), what(&frame, order));
+    let title = format!("{} × {}", format::number(order.quantity), order_name(&frame, order));
     let days = movable(&frame, state, order).await.or_page(&frame)?;
     let may_look = order.details.particulars.delivery.is_some() && frame.actor.may(Permission::MembersReveal);
     let history = history(&frame, state, order).await;
@@ -165,16 +165,6 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
         facts.push((frame.t("order-shipment"), format!("{carrier} {tracking_number}")));
     }
     facts
-}
-
-/// What was redeemed, in which variant.
-pub(super) fn what(frame: &Frame, order: &Order) -> String {
-    let name = frame.reward_name(&order.reward_id);
-    let Some(id) = &order.details.particulars.variant else { return name };
-    let reward = frame.program.reward(&order.reward_id);
-    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == *id));
-    let variant = variant.map_or(id.as_str(), |variant| variant.name.get(frame.language.tag()));
-    frame.say("order-in-variant", [("name", name.into()), ("variant", variant.into())])
 }
 
 /// Its appointment, and what holds by it. Where it goes to is told to who says why they look.

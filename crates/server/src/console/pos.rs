@@ -10,11 +10,11 @@ use serde::Deserialize;
 use super::format;
 use super::frame::{Frame, render};
 use super::nav::Place;
-use super::orders::what;
 use super::prove;
 use super::trouble::{PageError, unprocessable};
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
+use crate::portal::order_name;
 use crate::problem::Problem;
 use crate::vouchers;
 
@@ -109,7 +109,7 @@ async fn look(frame: &Frame, state: &AppState, typed: &Typed) -> Result<Found, P
         )),
     };
     Ok(Found {
-        what: format!("{} × {}", format::number(order.quantity), what(frame, &order)),
+        what: format!("{} × {}", format::number(order.quantity), order_name(frame, &order)),
         order: order.id.to_string(),
         standing: standing.name(),
         words,
@@ -141,7 +141,7 @@ async fn give(frame: &Frame, state: &AppState, typed: &Typed) -> Result<String, 
     let terminal = if terminal.is_empty() { CONSOLE } else { terminal };
     frame.actor.require_at(Permission::VouchersRedeem, Some(store).filter(|store| !store.is_empty()))?;
     let presented = vouchers::read(state, &frame.actor, typed.voucher.trim()).await?;
-    let what = format!("{} × {}", format::number(presented.order.quantity), what(frame, &presented.order));
+    let what = format!("{} × {}", format::number(presented.order.quantity), order_name(frame, &presented.order));
     let place = HandedOut { at: state.clock(), store: store.to_owned(), terminal: terminal.to_owned() };
     vouchers::redeem(state, &frame.actor, (&typed.key, "console"), presented, place).await?;
     Ok(frame.say_text("pos-done", "what", &what))

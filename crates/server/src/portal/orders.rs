@@ -100,7 +100,7 @@ struct OrderPage {
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
-    let name = what(frame, order);
+    let name = order_name(frame, order);
     OrderView {
         id: order.id.to_string(),
         what: match order.quantity {
@@ -116,7 +116,7 @@ fn view(frame: &Frame, order: &Order) -> OrderView {
 }
 
 /// What was redeemed, in which variant.
-fn what(frame: &Frame, order: &Order) -> String {
+pub(crate) fn order_name(frame: &Frame, order: &Order) -> String {
     let name = frame.reward_name(&order.reward_id);
     let Some(id) = &order.details.particulars.variant else { return name };
     let reward = frame.program.reward(&order.reward_id);
@@ -312,6 +312,13 @@ async fn show(
     let wallet = own.account.wallet(order.currency);
     let available = wallet.map_or(0, |wallet| wallet.spendable(now));
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
+    let contents = contents(&frame, state, order).await?;
+    let days = match frame.program.reward(&order.reward_id) {
+        Some(reward) if may_rebook(order, now) => {
+            days_of_slots(&frame, state, (reward, now), "").await.or_trouble(&frame)?
+        }
+        _ => Vec::new(),
+    };
     let voucher = shown_voucher(&frame, state, order).await?;
     let handed_out = order.details.particulars.handed_out.as_ref().map(|place| {
         let (time, store) = (frame.time(place.at), place.store.as_str());
@@ -325,13 +332,6 @@ async fn show(
     let shipment = order.details.shipment.as_ref();
     let shipment = shipment.map(|sent| format!("{} {}", sent.carrier, sent.tracking_number));
     let tracking = tracking(&frame, order);
-    let contents = contents(&frame, state, order).await?;
-    let days = match frame.program.reward(&order.reward_id) {
-        Some(reward) if may_rebook(order, now) => {
-            days_of_slots(&frame, state, (reward, now), "").await.or_trouble(&frame)?
-        }
-        _ => Vec::new(),
-    };
     let order = view(&frame, order);
     // Whoever hands it out finds the order by its code; a code that was handed out has one of its own.
     let qr = if codes.is_empty() && !coming && given_back.is_none() && voucher.is_none() {

@@ -24,7 +24,8 @@ use crate::AppState;
 use crate::api::quote;
 use crate::catalogue::{Availability, Stand};
 use crate::console::{Frame, form_key, render};
-use crate::{fulfilment, order_choice};
+use crate::fulfilment;
+use crate::order_choice;
 
 /// How many rewards are proposed in the place of one that cannot be had.
 const PROPOSALS: usize = 3;
