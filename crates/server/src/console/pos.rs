@@ -10,7 +10,6 @@ use serde::Deserialize;
 use super::format;
 use super::frame::{Frame, render};
 use super::nav::Place;
-
 use super::prove;
 use super::trouble::{PageError, unprocessable};
 use crate::AppState;
