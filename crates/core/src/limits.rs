@@ -177,7 +177,7 @@ pub const CHECKOUT_RETURNS: usize = 50;
 /// Spendings of one allowance.
 pub const ALLOWANCE_SPENDINGS: usize = 200;
 /// Spendings in one upload.
-pub const OFFLINE_UPLOADS: usize = 500;
+pub const OFFLINE_UPLOADS: usize = 200;
 /// Bytes of the name of a terminal that is granted an allowance.
 pub const TERMINAL_BYTES: usize = 64;
 /// Items of one page.
