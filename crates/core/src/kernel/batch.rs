@@ -166,6 +166,7 @@ impl Footprint {
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
+                Action::Amend(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);
@@ -255,8 +256,12 @@ impl Footprint {
                     footprint.keys.extend(activity.purchases().map(|key| (*older, key.clone())));
                 }
             }
-            if let Action::Move(change) = &command.action
-                && let Some(order) = loaded.orders.get(&(change.owner, change.order))
+            let moved = match &command.action {
+                Action::Move(change) => Some((change.owner, change.order)),
+                Action::Amend(change) => Some((change.owner, change.order)),
+                _ => None,
+            };
+            if let Some(order) = moved.and_then(|moved| loaded.orders.get(&moved))
                 && !loaded.stock.contains_key(&order.reward_id)
             {
                 footprint.rewards.push(order.reward_id.clone());

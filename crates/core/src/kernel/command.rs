@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::order_commands::{OrderChange, Redemption};
+use super::payments::OrderAmendment;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -110,6 +111,8 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
+    /// Change an order: its money has moved, or its group is full.
+    Amend(Box<OrderAmendment>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -439,7 +442,19 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
 pub(super) const ORDER_PREFIX: &str = "order-end:";
-const RESERVED: [&str; 6] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX];
+/// Keys of what the program does by itself with the money of orders, and with orders of groups.
+pub(super) const PAYMENT_PREFIX: &str = "order-payment:";
+pub(super) const GROUP_PREFIX: &str = "order-group:";
+const RESERVED: [&str; 8] = [
+    TICK_PREFIX,
+    MERGE_PREFIX,
+    ERASE_PREFIX,
+    REFERRAL_PREFIX,
+    BIRTHDAY_PREFIX,
+    ORDER_PREFIX,
+    PAYMENT_PREFIX,
+    GROUP_PREFIX,
+];
 
 /// SHA-256 of a request as JSON.
 pub(super) fn digest_of(request: &impl Serialize) -> [u8; 32] {

@@ -1,6 +1,7 @@
 //! Commands of orders: redeem, and move an order on.
 
 use super::command::{Action, Command, ORDER_PREFIX, check_key, check_reason, digest_of};
+use super::payments::{GroupTerms, Tendering};
 use super::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
@@ -45,6 +46,17 @@ pub struct Redemption {
     pub risk: Option<i64>,
     /// At which price.
     pub terms: Terms,
+    /// What is paid in money; `None`: nothing.
+    pub tendering: Option<Tendering>,
+    /// In which group of friends; `None`: in none.
+    pub group: Option<GroupTerms>,
+}
+
+impl Redemption {
+    /// A redemption in points, by nobody else.
+    pub fn new(reward_id: String, quantity: i64, capture: bool, terms: Terms) -> Self {
+        Self { reward_id, quantity, capture, risk: None, terms, tendering: None, group: None }
+    }
 }
 
 impl Command {
@@ -61,7 +73,7 @@ impl Command {
         check_quantity(quantity)?;
         let request = ("redeem", reward_id, quantity, capture);
         let (reward_id, terms) = (reward_id.to_owned(), Terms::Now(None));
-        let redemption = Redemption { reward_id, quantity, capture, risk: None, terms };
+        let redemption = Redemption::new(reward_id, quantity, capture, terms);
         Ok(Self::new(member_id, key, at, Action::Redeem(Box::new(redemption)), &request))
     }
 
@@ -84,7 +96,7 @@ impl Command {
         let action = match opened {
             Opened::Genuine(_) => {
                 let terms = Terms::Quoted(promise);
-                Action::Redeem(Box::new(Redemption { reward_id, quantity, capture, risk: None, terms }))
+                Action::Redeem(Box::new(Redemption::new(reward_id, quantity, capture, terms)))
             }
             Opened::Altered(_) => {
                 let problem = "`quote` is not as it was answered; ask for a new one";

@@ -5,9 +5,9 @@ use rust_decimal::Decimal;
 use super::batch::Loaded;
 use super::decide::{Draft, check_active};
 use super::order_commands::{OrderChange, Redemption, Terms};
-use super::receipt::OrderReceipt;
+use super::receipt::{OrderReceipt, PaymentReceipt};
 use super::refusal::{Refusal, RefusalCode};
-use crate::id::OrderId;
+use crate::id::{MemberId, OrderId};
 use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
 use crate::limits;
 use crate::planted::{self, Bug};
@@ -24,7 +24,7 @@ const PORTAL: &str = "portal";
 impl Draft<'_> {
     /// Makes an order: sets points and stock aside, or spends them at once.
     pub(super) fn redeem(&mut self, wanted: &Redemption, loaded: &Loaded, id: OrderId) -> Result<(), Refusal> {
-        let Redemption { reward_id, quantity, capture, risk: _, terms } = wanted;
+        let Redemption { reward_id, quantity, capture, terms, .. } = wanted;
         let (quantity, capture) = (*quantity, *capture);
         let at = self.command.at;
         let reward = self.program.reward_at(reward_id, at).ok_or_else(|| {
@@ -33,13 +33,16 @@ impl Draft<'_> {
         })?;
         self.check_order()?;
         self.check_offered(reward_id)?;
-        let Promise { unit, points, currency, .. } = self.price(reward, quantity, terms)?;
+        let price = self.price(reward, wanted)?;
+        let price = self.tendered(reward, wanted, price)?;
+        let Promise { unit, points, currency, cash, .. } = price;
         let spendable = self.spendable(currency);
         if spendable < points {
             let problem = format!("{points} points are needed, {spendable} are available");
             return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
         }
-        let (states, cooling_until) = self.first_states(wanted, currency, points)?;
+        let worth = points.saturating_add(cash.map_or(0, |cash| cash.points));
+        let (states, cooling_until) = self.first_states(wanted, currency, worth)?;
         if let Some(stock) = loaded.stock.get(reward_id) {
             let taken = if planted::is(Bug::StockTakenBeforeCheck) { quantity } else { 0 };
             if stock.free() - taken < quantity {
@@ -62,19 +65,20 @@ impl Draft<'_> {
         let mut order = self.new_order(id, (reward_id, quantity), (currency, points));
         order.holds = holds;
         order.details.cooling_until = cooling_until;
+        self.note_particulars(&mut order, wanted, price)?;
         states.into_iter().for_each(|state| self.note(&mut order, state, None));
         self.set_order(order);
         if let Some(order) = &mut self.receipt.order {
-            order.unit_price = (unit.checked_mul(quantity) != Some(points)).then_some(unit);
+            order.unit_price = (unit.checked_mul(quantity) != Some(worth)).then_some(unit);
             order.quoted = matches!(terms, Terms::Quoted(_));
         }
         Ok(())
     }
 
     /// What an order costs: as a quote promises that holds yet, or at the command's moment.
-    fn price(&self, reward: &Reward, quantity: i64, terms: &Terms) -> Result<Promise, Refusal> {
-        let at = self.command.at;
-        match terms {
+    fn price(&self, reward: &Reward, wanted: &Redemption) -> Result<Promise, Refusal> {
+        let (at, quantity) = (self.command.at, wanted.quantity);
+        match &wanted.terms {
             Terms::Quoted(promise) if at < promise.expires_at => Ok(*promise),
             Terms::Quoted(Promise { expires_at, .. }) => {
                 let problem = format!("the quote was good until {expires_at}; it is {at}");
@@ -83,10 +87,14 @@ impl Draft<'_> {
             Terms::Now(figures) => {
                 let tier = self.program.tiers.at(at).level_of(&self.account.standing);
                 let tier = tier.map(|level| level.tier.id.as_str());
-                let priced = self.program.price(reward, Occasion { at, tier, figures: *figures, quantity });
+                let occasion = Occasion { at, tier, figures: *figures, quantity };
+                let priced = match &wanted.group {
+                    None => self.program.price(reward, occasion),
+                    Some(group) => self.program.price_in_group(reward, occasion, group.percent),
+                };
                 let Priced { unit, points, .. } =
                     priced.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
-                Ok(Promise { unit, points, currency: reward.currency, expires_at: at })
+                Ok(Promise { unit, points, cash: None, currency: reward.currency, expires_at: at })
             }
         }
     }
@@ -156,7 +164,7 @@ impl Draft<'_> {
     }
 
     /// Notes that an order has come to a state, and when it moves on from there by itself.
-    fn note(&self, order: &mut Order, state: OrderState, reason: Option<&String>) {
+    pub(super) fn note(&self, order: &mut Order, state: OrderState, reason: Option<&String>) {
         let at = self.command.at;
         let policy = &self.program.settings_at(at).orders;
         let due_at = match (state.funds(), state) {
@@ -166,24 +174,17 @@ impl Draft<'_> {
             (Funds::Spent, OrderState::Completed) | (Funds::Returned, _) => None,
             (Funds::Spent, _) => policy.completes_at(at),
         };
+        let due_at = order.details.particulars.due_at(state, due_at);
         let (transaction_id, actor) = (self.receipt.transaction_id, self.command.actor.clone());
         order.note(OrderStep { state, at, transaction_id, actor, reason: reason.cloned(), due_at });
     }
 
     /// Moves an order of the member, or of an account that was merged into the member's, and its points and units with it.
     pub(super) fn move_order(&mut self, change: &OrderChange, loaded: &Loaded) -> Result<(), Refusal> {
-        let member = self.command.member_id;
-        // The account that goes on moves its orders: of two accounts that do, one would not see what the other did.
-        if let AccountStatus::Merged { .. } = self.account.status {
-            check_active(member, self.account.status)?;
-        }
-        let owned = change.owner == member || self.account.merged_from.contains(&change.owner);
-        let order = loaded.orders.get(&(change.owner, change.order)).filter(|_| owned).ok_or_else(|| {
-            let problem = format!("member {member} has no order {}", change.order);
-            Refusal::new(RefusalCode::UnknownOrder, problem)
-        })?;
+        let order = self.own_order(change.owner, change.order, loaded)?;
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
+        let before = order.state.funds();
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
         match change.step {
@@ -191,9 +192,25 @@ impl Draft<'_> {
             OrderMove::Ship => order.details.shipment.clone_from(&change.shipment),
             _ => {}
         }
+        self.follow_particulars(&mut order, before);
         self.set_order(order);
         self.receipt.reason.clone_from(&change.reason);
         Ok(())
+    }
+
+    /// An order of the member, or of an account that was merged into the member's.
+    pub(super) fn own_order<'b>(&self, owner: MemberId, id: OrderId, loaded: &'b Loaded) -> Result<&'b Order, Refusal> {
+        let member = self.command.member_id;
+        // The account that goes on moves its orders: of two accounts that do, one would not see what the other did.
+        if let AccountStatus::Merged { .. } = self.account.status {
+            check_active(member, self.account.status)?;
+        }
+        let owned = owner == member || self.account.merged_from.contains(&owner);
+        loaded
+            .orders
+            .get(&(owner, id))
+            .filter(|_| owned)
+            .ok_or_else(|| Refusal::new(RefusalCode::UnknownOrder, format!("member {member} has no order {id}")))
     }
 
     /// Refuses a move that is not possible, or not yet or no longer. Answers where it leads.
@@ -220,6 +237,7 @@ impl Draft<'_> {
             let problem = format!("order {id} is being fulfilled, and only the staff can call it off");
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
+        self.check_particulars(order, step, next)?;
         self.check_review(order, step)?;
         Ok(next)
     }
@@ -244,7 +262,7 @@ impl Draft<'_> {
     }
 
     /// Moves the points and the units of an order from where they are to where they belong.
-    fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
+    pub(super) fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
         let quantity = order.quantity;
         let (kind, change) = match (order.state.funds(), to) {
             (Funds::Held, Funds::Spent) => {
@@ -270,7 +288,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn set_order(&mut self, order: Order) {
+    pub(super) fn set_order(&mut self, order: Order) {
         self.receipt.order = Some(OrderReceipt {
             id: order.id,
             reward_id: order.reward_id.clone(),
@@ -280,6 +298,7 @@ impl Draft<'_> {
             state: order.state,
             unit_price: None,
             quoted: false,
+            payment: order.details.particulars.payment.as_ref().map(PaymentReceipt::of),
         });
         self.orders.push(order);
     }

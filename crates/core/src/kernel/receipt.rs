@@ -8,7 +8,7 @@ use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
 };
-use crate::redemption::OrderState;
+use crate::redemption::{OrderState, Payment, PaymentState, Tender};
 use crate::tiers::TierReceipt;
 use crate::time::Timestamp;
 
@@ -47,6 +47,31 @@ pub struct OrderReceipt {
     /// Whether it was made at the price of a quote.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quoted: bool,
+    /// What is paid in money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentReceipt>,
+}
+
+/// What an order is paid in money, on a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentReceipt {
+    /// How.
+    pub tender: Tender,
+    /// Minor units of the program's money.
+    pub amount: i64,
+    /// Where it stands.
+    pub state: PaymentState,
+    /// What the tender calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+impl PaymentReceipt {
+    /// Of a payment as it stands.
+    pub(super) fn of(payment: &Payment) -> Self {
+        let reference = payment.reference().map(str::to_owned);
+        Self { tender: payment.tender, amount: payment.amount, state: payment.state(), reference }
+    }
 }
 
 /// What whoever referred the member got by the same command, or lost; on the receipt of the member.

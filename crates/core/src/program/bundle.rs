@@ -13,7 +13,7 @@ use super::template::Template;
 use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
-use crate::redemption::OrderPolicy;
+use crate::redemption::{OrderPolicy, PaymentPolicy};
 use crate::rewards::{Category, Named, PriceSurroundings, Reward, RewardKind, check_margin, validate_categories};
 use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
@@ -87,6 +87,9 @@ pub struct ProgramSettings {
     /// How orders are reviewed, and when they end by themselves.
     #[serde(default, skip_serializing_if = "OrderPolicy::is_empty")]
     pub orders: OrderPolicy,
+    /// How money is taken for rewards.
+    #[serde(default, skip_serializing_if = "PaymentPolicy::is_empty")]
+    pub payment: PaymentPolicy,
     /// Per cent that come on top of what a reward costs the program, where its price says no `margin` of its own.
     #[serde(default, skip_serializing_if = "Decimal::is_zero")]
     pub reward_margin: Decimal,
@@ -238,6 +241,7 @@ impl Bundle {
         self.validate_catalogue()?;
         self.validate_caps()?;
         self.program.orders.validate().map_err(|problem| format!("program.orders: {problem}"))?;
+        self.program.payment.validate().map_err(|problem| format!("program.payment: {problem}"))?;
         self.validate_rules()
     }
 
@@ -385,6 +389,7 @@ impl Bundle {
             money_digits: money_digits(&self.program.money).unwrap_or_default(),
             margin: self.program.reward_margin,
             most_per_money: most_per_money.unwrap_or(Decimal::MAX),
+            takes_money: !self.program.payment.tenders.is_empty(),
         })
     }
 

@@ -1,10 +1,14 @@
 //! Redemption: the order, from where points are set aside to where it is done, and back.
 
+mod group;
 mod order;
+mod payment;
 mod policy;
 mod state;
 
+pub use group::Companions;
 pub use order::{Order, OrderDetails, OrderStep, Particulars, Shipment};
+pub use payment::{Payment, PaymentMove, PaymentPolicy, PaymentState, PaymentStep, Tender};
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};
 pub use state::{Funds, OrderMove, OrderState};

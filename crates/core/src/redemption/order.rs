@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::OrderState;
+use super::group::Companions;
+use super::payment::Payment;
+use super::state::{Funds, OrderState};
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
@@ -60,7 +62,36 @@ pub struct OrderDetails {
 /// What few orders say besides. Stored as JSON, so that more can be said later, and only where there is something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Particulars {}
+pub struct Particulars {
+    /// What is paid in money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Payment>,
+    /// The friends with whom it was ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Companions>,
+}
+
+impl Particulars {
+    /// When an order that comes to a state moves on by itself, where it would at `usual` without them.
+    pub(crate) fn due_at(&self, state: OrderState, usual: Option<Timestamp>) -> Option<Timestamp> {
+        match (&self.group, &self.payment, state.funds()) {
+            (Some(group), _, Funds::Held) if group.is_open() => Some(group.given_up_at()),
+            // What was not paid is not done, however long ago it was handed over.
+            (_, Some(payment), Funds::Spent) if !payment.is_settled() => None,
+            _ => usual,
+        }
+    }
+
+    /// Takes back what an entry of the journal and those after it put here.
+    fn rewind(&mut self, from: TransactionId) {
+        if let Some(payment) = &mut self.payment {
+            payment.steps.retain(|step| step.transaction_id < from);
+        }
+        if let Some(group) = &mut self.group {
+            group.filled = group.filled.filter(|filled| *filled < from);
+        }
+    }
+}
 
 /// One step in the life of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +175,7 @@ impl Order {
         if !history.iter().any(|step| step.state == OrderState::Shipped) {
             *shipment = None;
         }
+        self.details.particulars.rewind(from);
         true
     }
 }
