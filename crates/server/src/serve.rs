@@ -16,8 +16,10 @@ use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
+use crate::groups::group_worker;
 use crate::imports::import_worker;
 use crate::order_ends::order_worker;
+use crate::payments::payment_worker;
 use crate::privacy::{erasure, retention};
 use crate::sequencer::sequencer;
 
@@ -51,6 +53,8 @@ pub async fn serve(
     let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
     let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
+    let payments = tokio::spawn(payment_worker(state.clone(), stop.clone()));
+    let groups = tokio::spawn(group_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
@@ -70,6 +74,8 @@ pub async fn serve(
     events.abort();
     birthdays.abort();
     orders.abort();
+    payments.abort();
+    groups.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

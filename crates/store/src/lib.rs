@@ -14,6 +14,7 @@ mod ram;
 pub mod read;
 pub mod read_activities;
 mod read_demand;
+mod read_earning;
 mod read_history;
 mod read_life;
 pub mod read_log;

@@ -16,6 +16,7 @@ mod drafts;
 mod events;
 mod extensions;
 pub(crate) mod extract;
+mod groups;
 mod imports;
 mod keys;
 mod log;
@@ -23,6 +24,7 @@ mod members;
 mod oauth;
 mod operators;
 mod orders;
+mod payments;
 mod privacy;
 mod profile;
 pub(crate) mod quotes;
@@ -37,7 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::AppState;
 
 pub(crate) use privacy::member_archive;
-pub(crate) use quotes::quote;
+pub(crate) use quotes::{quote, split_quote};
 pub(crate) use views::wallets;
 
 /// All endpoints of `/v1`, with their description.
@@ -60,6 +62,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(currencies::router())
         .merge(orders::router())
         .merge(quotes::router())
+        .merge(payments::router())
+        .merge(groups::router())
         .merge(extensions::router())
         .merge(cards::router())
         .merge(log::router())

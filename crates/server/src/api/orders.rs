@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
-use guerdon_core::kernel::{Command, OrderChange, Refusal, RefusalCode};
-use guerdon_core::redemption::{Order, OrderMove, OrderState, Shipment};
-use guerdon_core::rewards::{Place, Quote};
-use guerdon_store::CommandError;
+use guerdon_core::kernel::{Command, OrderChange, Receipt, Refusal, RefusalCode, Tendering};
+use guerdon_core::redemption::{Order, OrderMove, OrderState, Shipment, Tender};
+use guerdon_core::rewards::{Place, Quote, Split};
+use guerdon_store::{CommandError, Outcome};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -19,12 +19,14 @@ use super::accounts::Reason;
 use super::approvals::ApprovalView;
 use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, Params, Path, cursor, done, id, page_limit, receipt};
-use super::quotes::quote;
+use super::quotes::{split_quote, wanted_split};
 use super::views::{OrderView, Page};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::actor::Actor;
+use crate::payments;
 use crate::problem::Problem;
+use crate::proposals::{Refused, helped};
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -53,6 +55,12 @@ struct OrderRequest {
     quantity: Option<i64>,
     /// The `quote` of a price that was promised; it says the member, the reward and the quantity, which are left out then.
     quote: Option<String>,
+    /// Pay so many points, and the rest in money, where the price allows it; a quote says it already.
+    points: Option<i64>,
+    /// Pay up to so much money, in minor units, and the rest in points, where the price allows it; a quote says it already.
+    cash: Option<i64>,
+    /// How the money is paid: `cash_on_delivery`, or another way that the program names.
+    tender: Option<String>,
     /// Spend the points at once, instead of setting them aside until the order is captured.
     #[serde(default)]
     capture: bool,
@@ -71,7 +79,8 @@ struct OrderRequest {
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
         (status = 409, description = "`insufficient_points`, `out_of_stock` or `reward_not_offered`; `quote_expired` or `quote_altered`, with the \
-            price now as a new `quote`", body = Problem),
+            price now as a new `quote`; `split_not_offered`, `tender_not_offered` or `payment_declined`. With `proposals` \
+            where something would help", body = Problem),
         (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
 async fn create(
     State(state): State<AppState>,
@@ -81,12 +90,16 @@ async fn create(
 ) -> Result<Response, Problem> {
     let OrderRequest { member_id, external_id, card, reward_id, quantity, quote, .. } = &request;
     let place = Place { store: request.store.clone(), channel: request.channel.clone() };
-    let shape =
-        |command: Command| -> Result<Command, Refusal> { command.with_risk(request.risk_score)?.in_place(place) };
+    let tendering = tendering(&state, &request)?;
+    let shape = |command: Command| -> Result<Command, Refusal> {
+        command.with_risk(request.risk_score)?.paid_by(tendering).in_place(place.clone())
+    };
     let named = (member_id.as_deref(), external_id.as_deref(), card.as_deref());
     let is_said_twice = named != (None, None, None) || quantity.is_some();
     match (quote, reward_id) {
-        (Some(token), None) if !is_said_twice => at_quote(&state, &actor, (&key, token), request.capture, shape).await,
+        (Some(token), None) if !is_said_twice => {
+            at_quote(&state, &actor, (&key, token), request.capture, &place, shape).await
+        }
         (None, Some(reward)) => {
             let member = named_member(&state, named.0, named.1, named.2).await?;
             let now = state.engine.now();
@@ -95,12 +108,48 @@ async fn create(
                 Some(reward) => state.demand.figures(&state.reader, reward, now).await?,
                 None => None,
             };
-            receipt(state.engine.submit_one(shape(command.by_demand(figures))?.by(actor.name())).await)
+            let outcome = state.engine.submit_one(shape(command.by_demand(figures))?.by(actor.name())).await;
+            let quantity = quantity.unwrap_or(1);
+            made(&state, outcome, Refused { member, reward_id: reward, quantity, place: &place }).await
         }
         _ => {
             let detail = "give the `reward_id` and a member, or a `quote` and neither of `member_id`, `external_id`, `card`, \
                           `reward_id` and `quantity`: it says them";
             Err(Problem::bad_request("invalid_request", detail))
+        }
+    }
+}
+
+/// How the money of an order is to be paid; `None`: there is none.
+fn tendering(state: &AppState, request: &OrderRequest) -> Result<Option<Tendering>, Problem> {
+    let split = wanted_split(request.points, request.cash)?;
+    let Some(name) = &request.tender else {
+        return match split {
+            None => Ok(None),
+            Some(_) => Err(Problem::bad_request("invalid_request", "name the `tender` by which the money is paid")),
+        };
+    };
+    let tender = Tender::from_name(name).ok_or_else(|| {
+        let known = Tender::ALL.map(Tender::name).join(", ");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", format!("`tender` must be one of {known}"))
+    })?;
+    state.payments.check(tender)?;
+    Ok(Some(Tendering { tender, split }))
+}
+
+/// The answer to an order: its receipt once its money is seen to, or what stood in the way with what would help.
+async fn made(state: &AppState, outcome: Outcome, refused: Refused<'_>) -> Result<Response, Problem> {
+    match outcome {
+        Err(CommandError::Refused(refusal)) => Err(helped(state, refused, refusal).await),
+        Err(error) => Err(error.into()),
+        Ok(reply) => {
+            // Only receipts that name a payment are looked at more closely: a till makes many others.
+            if reply.receipt.contains("\"payment\":")
+                && let Ok(Receipt { order: Some(order), .. }) = serde_json::from_str(&reply.receipt)
+            {
+                payments::see_to(state, order.id).await?;
+            }
+            receipt(Ok(reply))
         }
     }
 }
@@ -111,6 +160,7 @@ async fn at_quote(
     actor: &Actor,
     (key, token): (&str, &str),
     capture: bool,
+    place: &Place,
     shape: impl FnOnce(Command) -> Result<Command, Refusal>,
 ) -> Result<Response, Problem> {
     let opened = Quote::open(&state.keys(), token).ok_or_else(|| {
@@ -123,10 +173,19 @@ async fn at_quote(
             if matches!(refusal.code, RefusalCode::QuoteExpired | RefusalCode::QuoteAltered) =>
         {
             let claimed = opened.claimed();
-            let renewed = quote(state, claimed.member_id, &claimed.reward_id, claimed.quantity).await;
+            let split = claimed.promise.cash.map(|cash| Split::Money(cash.amount));
+            let wanted = (claimed.reward_id.as_str(), claimed.quantity);
+            let mut renewed = split_quote(state, claimed.member_id, wanted, split).await;
+            if renewed.is_err() && split.is_some() {
+                // The new price may not be split so.
+                renewed = split_quote(state, claimed.member_id, wanted, None).await;
+            }
             Err(Problem { quote: renewed.ok().map(Box::new), ..refusal.into() })
         }
-        outcome => receipt(outcome),
+        outcome => {
+            let Quote { member_id, reward_id, quantity, .. } = opened.claimed();
+            made(state, outcome, Refused { member: *member_id, reward_id, quantity: *quantity, place }).await
+        }
     }
 }
 
@@ -246,7 +305,7 @@ fn named(field: &str, name: &str, permission: Permission) -> Result<OrderMove, P
     })
 }
 
-async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
+pub(super) async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
     let order: OrderId = id(text)?;
     let found = state.reader.order(order).await?;
     found.ok_or_else(|| Problem::not_found("unknown_order", format!("there is no order {order}")))

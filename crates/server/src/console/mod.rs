@@ -30,6 +30,7 @@ mod members;
 mod merge;
 mod nav;
 mod operators;
+mod order_money;
 mod order_queue;
 mod orders;
 mod overview;

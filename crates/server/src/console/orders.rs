@@ -14,6 +14,7 @@ use super::frame::{Frame, render};
 use super::member::{self, Subject};
 use super::nav::Place;
 use super::operators;
+use super::order_money::{self, MoneyStep};
 use super::order_queue::{Choice, choices};
 use super::prove;
 use super::trouble::{OrPage, PageError, unprocessable};
@@ -29,6 +30,7 @@ pub fn pages() -> Pages {
         .post("/console/orders/{id}/moves", Needs::Permission(Permission::OrdersWrite), fulfil)
         .post("/console/orders/{id}/review", Needs::Permission(Permission::OrdersReview), review)
         .post("/console/orders/{id}/refund", Needs::Permission(Permission::OrdersRefund), refund)
+        .and(super::order_money::pages())
 }
 
 #[derive(Template)]
@@ -45,6 +47,8 @@ struct OrderPage {
     choices: Vec<Choice>,
     /// Whether it can be sent from here.
     may_ship: bool,
+    /// What may be said of its money by hand.
+    money: Option<MoneyStep>,
     /// Whether who looks may refund it, and it can be refunded.
     may_refund: bool,
     key: String,
@@ -60,12 +64,12 @@ struct HistoryLine {
     reason: Option<String>,
 }
 
-async fn find(frame: &Frame, state: &AppState, text: &str) -> Result<Order, PageError> {
+pub(super) async fn find(frame: &Frame, state: &AppState, text: &str) -> Result<Order, PageError> {
     let id: OrderId = text.parse().map_err(|_| PageError::not_found(frame))?;
     state.reader.order(id).await.or_page(frame)?.ok_or_else(|| PageError::not_found(frame))
 }
 
-async fn show(
+pub(super) async fn show(
     frame: Frame,
     state: &AppState,
     order: &Order,
@@ -91,6 +95,7 @@ async fn show(
         waiting,
         choices,
         may_ship,
+        money: order_money::step(&frame, order),
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
         key: typed.key,
         reason: typed.reason,
@@ -108,6 +113,14 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
     let details = &order.details;
     if let Some(until) = details.cooling_until {
         facts.push((frame.t("order-cooling"), frame.time(until)));
+    }
+    if let Some(payment) = &details.particulars.payment {
+        facts.push((frame.t("order-money"), frame.money_line(payment)));
+    }
+    if let Some(group) = &details.particulars.group {
+        let open = frame.say_text("order-group-open", "time", &frame.time(group.ends_at));
+        let words = if group.is_open() { open } else { frame.t("order-group-full") };
+        facts.push((frame.t("order-group"), words));
     }
     if let Some(due) = order.due_at {
         let ends = if order.state.funds() == Funds::Spent { "order-completes" } else { "order-expires" };
@@ -130,9 +143,19 @@ async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryL
             None => None,
         };
         let words = frame.t(&format!("order-{}", step.state.name()));
-        lines.push(HistoryLine { state: words, when: frame.time(step.at), who, reason: step.reason.clone() });
+        lines.push(HistoryLine {
+            state: words,
+            when: frame.time(step.at),
+            who,
+            reason: step.reason.as_deref().map(|reason| reason_words(frame, reason)),
+        });
     }
     lines
+}
+
+/// Reasons of the program's own are codes, which have words.
+fn reason_words(frame: &Frame, reason: &str) -> String {
+    frame.language.say_if_known(&format!("order-reason-{reason}")).unwrap_or_else(|| reason.to_owned())
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Path(text): Path<String>) -> Result<Response, PageError> {
@@ -143,12 +166,19 @@ async fn page(frame: Frame, State(state): State<AppState>, Path(text): Path<Stri
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct OrderForm {
+pub(super) struct OrderForm {
     key: String,
     reason: String,
     step: String,
     carrier: String,
     tracking_number: String,
+}
+
+impl OrderForm {
+    /// A form of which nothing was typed yet.
+    pub(super) fn begun(key: String) -> Self {
+        Self { key, ..Self::default() }
+    }
 }
 
 async fn fulfil(

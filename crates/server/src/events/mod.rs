@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::AppState;
+use crate::payments;
 use crate::problem::Problem;
 
 /// How often events are looked for, and how many are taken at once.
@@ -91,5 +92,9 @@ fn made_of(state: &AppState, told: &ToldEvent) -> Result<Option<Record>, Problem
         Event::PointsExpiring { .. } => letters::of_known(state, stored, "points_expiring")?,
         Event::TierChanged { .. } => letters::of_known(state, stored, "tier_changed")?,
         Event::TierAtRisk { .. } => letters::of_known(state, stored, "tier_at_risk")?,
+        Event::PaymentWanted { order_id, .. } => Some(payments::wanted(state, stored, *order_id)?),
+        Event::PaymentFailed { .. } => letters::of_known(state, stored, "payment_failed")?,
+        Event::GroupEnded { full: true, .. } => letters::of_known(state, stored, "group_full")?,
+        Event::GroupEnded { full: false, .. } => letters::of_known(state, stored, "group_not_full")?,
     })
 }

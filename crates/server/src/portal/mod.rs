@@ -2,6 +2,7 @@
 
 mod address;
 mod card;
+mod groups;
 mod join;
 mod links;
 mod orders;
@@ -43,6 +44,7 @@ pub fn pages() -> Pages {
         .and(sign_in::pages())
         .and(sso::pages())
         .and(links::pages())
+        .and(groups::pages())
         .and(join::pages())
         .and(profile::pages())
         .and(address::pages())

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Command, OrderChange, Receipt};
-use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState};
+use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState, Payment, PaymentState};
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
@@ -54,6 +54,10 @@ struct OrderPage {
     /// Until when at least, where it was dear.
     cooling: Option<String>,
     trouble: Option<String>,
+    /// What is paid in money, and what that asks of the member.
+    money: Option<(String, String)>,
+    /// The page of its group, and what the order waits for.
+    group: Option<(String, String)>,
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
@@ -151,6 +155,23 @@ async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order
     Ok((own, order))
 }
 
+/// What is paid in money, and what that asks of the member.
+fn money(frame: &Frame, payment: &Payment, funds: Funds) -> (String, String) {
+    let amount = frame.money(payment.amount);
+    let state = payment.state();
+    let hint = match (state, funds) {
+        (PaymentState::Due, _) if payment.lets_fulfil() => "order-money-due-hand",
+        (PaymentState::Due, _) => "order-money-due-wait",
+        (PaymentState::Declined, _) => "order-money-declined",
+        (PaymentState::Void, _) => "order-money-void",
+        (PaymentState::Returned, _) => "order-money-returned",
+        (PaymentState::Paid, Funds::Returned) => "order-money-return-due",
+        (PaymentState::Authorised | PaymentState::Paid, _) => "",
+    };
+    let hint = if hint.is_empty() { String::new() } else { frame.say_text(hint, "money", &amount) };
+    (frame.money_line(payment), hint)
+}
+
 fn show(
     frame: Frame,
     state: &AppState,
@@ -160,7 +181,14 @@ fn show(
 ) -> Result<Response, PortalError> {
     let now = state.engine.now();
     let held = order.state.funds() == Funds::Held && !order.is_due(now);
-    let may_cancel = held && order.state != OrderState::Fulfilling;
+    let particulars = &order.details.particulars;
+    let waits = particulars.group.as_ref().filter(|group| group.is_open() && held);
+    let may_cancel = held && order.state != OrderState::Fulfilling && waits.is_none();
+    let money = particulars.payment.as_ref().map(|payment| money(&frame, payment, order.state.funds()));
+    let group = particulars.group.as_ref().map(|group| {
+        let words = waits.map(|group| frame.say_text("order-group-waits", "time", &frame.time(group.ends_at)));
+        (format!("/portal/groups/{}", group.code), words.unwrap_or_default())
+    });
     let cooling = order.details.cooling_until.filter(|until| may_cancel && *until > now);
     let cooling = cooling.map(|until| frame.say_text("order-cancel-until", "time", &frame.time(until)));
     let wallet = own.account.wallet(order.currency);
@@ -168,5 +196,5 @@ fn show(
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
     let order = view(&frame, order);
     let qr = svg_qr(&order.id, &frame.t("order-qr")).unwrap_or_default();
-    Ok(render(&OrderPage { place: "orders", qr, balance, may_cancel, cooling, trouble, order, frame }))
+    Ok(render(&OrderPage { place: "orders", qr, balance, may_cancel, cooling, trouble, money, group, order, frame }))
 }

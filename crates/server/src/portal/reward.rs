@@ -1,13 +1,12 @@
 //! One reward: what it is, what it costs, and its redemption by one tap.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode};
-use guerdon_core::rewards::{CompiledReward, Quote, RewardKind, Sort, Viewer, Wish};
+use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode, Tendering};
+use guerdon_core::redemption::Tender;
+use guerdon_core::rewards::{CompiledReward, Quote, Reward, RewardKind, Split, Viewer, group_share};
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
@@ -15,12 +14,11 @@ use super::own::{Own, own};
 use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
-use crate::api::quote;
-use crate::catalogue::{Availability, Stand};
+use crate::api::{quote, split_quote};
+use crate::catalogue::Availability;
 use crate::console::{Frame, form_key, render};
-
-/// How many rewards are proposed in the place of one that cannot be had.
-const PROPOSALS: usize = 3;
+use crate::payments;
+use crate::proposals::{reachable_on, similar};
 
 #[derive(Template)]
 #[template(path = "portal/reward.html")]
@@ -46,7 +44,21 @@ struct RewardPage {
     key: String,
     /// What promises the price to the member.
     quote: String,
+    /// How it may be paid, where there is a choice: the first is checked.
+    choices: Vec<Choice>,
+    /// How money may be paid, by the names of tenders.
+    tenders: Vec<(&'static str, String)>,
+    /// By when it can be reached.
+    reach: Option<String>,
+    /// What a group of friends pays, and the words of the button that opens one.
+    group: Option<(String, String)>,
     proposals: Vec<Line>,
+}
+
+/// One way to pay: the quote that promises it, and its words.
+struct Choice {
+    quote: String,
+    words: String,
 }
 
 /// `/portal/rewards/{id}`
@@ -66,6 +78,8 @@ pub struct RedeemForm {
     key: String,
     #[serde(default)]
     quote: String,
+    #[serde(default)]
+    tender: String,
 }
 
 /// Redeems one unit at the price that was shown, and leads to the receipt.
@@ -78,7 +92,7 @@ pub async fn redeem(
     let own = own(&state, &frame).await?;
     // The same form sent twice redeems once.
     let key = format!("portal redeem {}", form.key);
-    let command = match at_quote(&state, &own, &key, (&id, &form.quote)) {
+    let command = match at_quote(&state, &own, &key, (&id, &form)) {
         Ok(command) => command.from_channel("portal").by(frame.actor.name()),
         Err(refusal) => return refused(frame, &state, &own, &id, &refusal).await,
     };
@@ -86,6 +100,14 @@ pub async fn redeem(
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt).or_trouble(&frame)?;
             let order = receipt.order.ok_or("a redemption without an order").or_trouble(&frame)?;
+            if order.payment.is_some()
+                && let Err(problem) = payments::see_to(&state, order.id).await
+            {
+                if problem.status >= 500 {
+                    return Err(problem.detail).or_trouble(&frame);
+                }
+                return with_trouble(frame, &state, &own, &id, "split-declined").await;
+            }
             Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response())
         }
         Err(CommandError::Refused(refusal)) => refused(frame, &state, &own, &id, &refusal).await,
@@ -94,13 +116,17 @@ pub async fn redeem(
 }
 
 /// The order at a quote that was made for the member and this page.
-fn at_quote(state: &AppState, own: &Own, key: &str, (id, token): (&str, &str)) -> Result<Command, Refusal> {
+fn at_quote(state: &AppState, own: &Own, key: &str, (id, form): (&str, &RedeemForm)) -> Result<Command, Refusal> {
+    let token = form.quote.as_str();
     let opened = Quote::open(&state.keys(), token).filter(|opened| {
         let claimed = opened.claimed();
         claimed.member_id == own.id && claimed.reward_id == id && claimed.quantity == 1
     });
     let opened = opened.ok_or_else(|| Refusal::new(RefusalCode::QuoteAltered, "this page did not show the quote"))?;
-    Command::redeem_at(&opened, token, key, state.engine.now(), false)?.in_place(here())
+    let tender = opened.claimed().promise.cash.and_then(|_| Tender::from_name(&form.tender));
+    tender.map_or(Ok(()), |tender| state.payments.check(tender))?;
+    let tendering = tender.map(|tender| Tendering { tender, split: None });
+    Command::redeem_at(&opened, token, key, state.engine.now(), false)?.paid_by(tendering).in_place(here())
 }
 
 /// The page again, with what was in the way.
@@ -116,11 +142,78 @@ async fn refused(
         RefusalCode::InsufficientPoints => None,
         RefusalCode::QuoteExpired | RefusalCode::QuoteAltered => Some(frame.t("reward-price-anew")),
         RefusalCode::OutOfStock => Some(frame.t("reward-gone")),
+        RefusalCode::SplitNotOffered | RefusalCode::TenderNotOffered => Some(frame.t("split-not-now")),
         _ => Some(frame.t("reward-not-now")),
     };
     let mut response = show(frame, state, own, id, words).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
+}
+
+/// The page again, with words of what was in the way.
+async fn with_trouble(
+    frame: Frame,
+    state: &AppState,
+    own: &Own,
+    id: &str,
+    words: &str,
+) -> Result<Response, PortalError> {
+    let words = Some(frame.t(words));
+    let mut response = show(frame, state, own, id, words).await?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+/// The page again after a group could not be opened.
+pub(super) async fn not_opened(frame: Frame, state: &AppState, own: &Own, id: &str) -> Result<Response, PortalError> {
+    with_trouble(frame, state, own, id, "group-refused").await
+}
+
+/// The ways in which money may be paid here, with their words.
+fn tenders(frame: &Frame, state: &AppState) -> Vec<(&'static str, String)> {
+    let program = state.program();
+    let policy = &program.settings_at(state.engine.now()).payment;
+    let taken = policy.tenders.iter().filter(|tender| state.payments.check(**tender).is_ok());
+    taken.map(|tender| (tender.name(), frame.t(&format!("tender-{}", tender.name())))).collect()
+}
+
+/// Up to three splits of a price that the member can pay: with the least money, with the most, and half-way.
+async fn splits(
+    frame: &Frame,
+    state: &AppState,
+    own: &Own,
+    reward: &Reward,
+    price: i64,
+    available: i64,
+) -> Vec<Choice> {
+    let (program, now) = (state.program(), state.engine.now());
+    let Some(range) = program.cash_range(reward, price, now) else { return Vec::new() };
+    let least = range.least.points.max(price.saturating_sub(available));
+    let most = range.most.points;
+    let mut wanted = vec![least, least.midpoint(most), most];
+    wanted.dedup();
+    let mut choices = Vec::new();
+    for by_money in wanted.into_iter().filter(|points| *points <= most) {
+        let split = Some(Split::Points(price.saturating_sub(by_money)));
+        // What is not offered any more is left out.
+        let Ok(quote) = split_quote(state, own.id, (&reward.id, 1), split).await else { continue };
+        let points = frame.points(reward.currency, quote.points);
+        let Some(money) = quote.cash_amount().map(|amount| frame.money(amount)) else { continue };
+        let words = frame.say("split-part", [("points", points.into()), ("money", money.into())]);
+        choices.push(Choice { quote: quote.quote, words });
+    }
+    choices
+}
+
+/// What a group pays for a unit, in words, where the reward has such a price and the member can pay it.
+fn group_offer(frame: &Frame, viewer: &Viewer<'_>, reward: &Reward, price: i64) -> Option<(String, String)> {
+    let group = reward.price.group.as_ref()?;
+    let each = group_share(price, group.percent)?;
+    let points = frame.points(reward.currency, each);
+    let places = [("members", group.members.into()), ("hours", group.hours.into()), ("points", points.as_str().into())];
+    let can = each <= viewer.spendable(reward.currency);
+    let button = if can { frame.say_text("group-open", "points", &points) } else { String::new() };
+    Some((frame.say("group-offer", places), button))
 }
 
 async fn show(
@@ -148,7 +241,23 @@ async fn show(
         _ if missing > 0 => Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing))),
         words => words,
     };
-    let can = missing <= 0 && availability != Availability::SoldOut;
+    let there = availability != Availability::SoldOut;
+    let can = missing <= 0 && there;
+    let tenders = tenders(&frame, state);
+    let mut choices = Vec::new();
+    if there && !tenders.is_empty() {
+        choices = splits(&frame, state, own, reward, quote.points, available).await;
+        if can && !choices.is_empty() {
+            let words = frame.say_text("split-points", "points", &frame.points(reward.currency, quote.points));
+            choices.insert(0, Choice { quote: quote.quote.clone(), words });
+        }
+    }
+    let reached = match missing > 0 && there {
+        true => reachable_on(state, own.id, reward, missing).await.or_trouble(&frame)?,
+        false => None,
+    };
+    let reach = reached.map(|day| frame.say_text("reach-by", "date", &day.date().to_string()));
+    let group = group_offer(&frame, &viewer, reward, quote.unit()).filter(|_| there);
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
     let proposals = match can {
         true => Vec::new(),
@@ -176,38 +285,14 @@ async fn show(
         price,
         key: form_key(),
         quote: quote.quote,
+        choices,
+        tenders,
+        reach,
+        group,
         proposals,
         frame,
     };
     Ok(render(&page))
-}
-
-/// Up to three rewards that the member can have now: out of the same categories first, what others ordered most first.
-fn similar(
-    stand: &Arc<Stand>,
-    figures: &guerdon_core::rewards::Figures,
-    viewer: &Viewer<'_>,
-    row: usize,
-) -> Result<Vec<usize>, guerdon_store::StoreError> {
-    let mut found: Vec<usize> = Vec::new();
-    let categories: Vec<&str> = stand.shelf.categories_of(row).map(|category| category.id.as_str()).collect();
-    for category in categories.into_iter().map(Some).chain([None]) {
-        let wish = Wish {
-            category,
-            affordable: true,
-            in_stock: true,
-            sort: Sort::Popularity,
-            limit: PROPOSALS + 1,
-            ..Wish::default()
-        };
-        let more = stand.browse(viewer, figures, &wish, None)?.listing.rows;
-        for one in more.into_iter().filter(|one| *one != row) {
-            if found.len() < PROPOSALS && !found.contains(&one) {
-                found.push(one);
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// What the kind of a reward says, in words.
