@@ -137,7 +137,7 @@ impl Store for Faulty {
             Defect::ForgetsACommit if self.commits == 9 => return Ok(()),
             Defect::ChangesAReceipt if self.commits == 9 => {
                 if let Some(decision) = changes.decisions.first_mut() {
-                    decision.transaction.receipt.push(' ');
+                    std::sync::Arc::make_mut(&mut decision.transaction.receipt).push(' ');
                 }
             }
             Defect::LosesAPoint if self.commits == 9 => {

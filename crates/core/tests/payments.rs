@@ -251,7 +251,8 @@ fn money_that_is_declined_gives_the_points_back_to_their_lots() {
     }
     let receipt = shop.pay(pot, PaymentMove::Decline, 2).unwrap();
     assert_eq!((receipt.kind, receipt.points), (TransactionKind::Release, 5_000));
-    assert_eq!(receipt.events, [Event::PaymentFailed { order_id: pot }]);
+    assert_eq!(receipt.events[0], Event::PaymentFailed { order_id: pot });
+    assert!(matches!(&receipt.events[1..], [Event::OrderGivenBack { points: 5_000, .. }]), "{:?}", receipt.events);
     assert_eq!((shop.order(pot).state, shop.paid(pot)), (OrderState::Cancelled, PaymentState::Declined));
     assert_eq!(shop.lots(), before, "the same lots");
     // What is confirmed late, for an order that is over, is let go.
@@ -326,9 +327,10 @@ fn an_order_of_a_group_waits_until_the_group_is_full() {
     shop.step(pot, OrderMove::Cancel, 26).unwrap();
     // Another that does not come together.
     assert_eq!(shop.join("b", 26).unwrap_err().code, RefusalCode::GroupOver);
-    let leave = Command::leave_group(ANN, at(26), shop.order(other), "group_not_full");
-    let receipt = shop.decide(leave).unwrap();
-    assert_eq!(receipt.events, [Event::GroupEnded { order_id: other, full: false }]);
+    let give_up = Command::give_up_group(ANN, at(26), shop.order(other), "group_not_full");
+    let receipt = shop.decide(give_up).unwrap();
+    assert!(matches!(&receipt.events[0], Event::OrderGivenBack { reason, .. } if reason == "group_not_full"));
+    assert_eq!(receipt.events[1], Event::GroupEnded { order_id: other, full: false });
     assert_eq!(shop.lots(), before);
     let late = Command::fill_group(ANN, at(26), shop.order(other));
     assert_eq!(shop.decide(late).unwrap_err().code, RefusalCode::IllegalOrderMove);

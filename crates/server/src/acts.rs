@@ -114,9 +114,12 @@ pub async fn mover(state: &AppState, order: &Order) -> Result<MemberId, Problem>
 pub fn permission_of(step: OrderMove) -> Option<Permission> {
     match step {
         OrderMove::Claim | OrderMove::Review | OrderMove::Approve | OrderMove::Reject => Some(Permission::OrdersReview),
-        OrderMove::Fulfil | OrderMove::Ship | OrderMove::Issue | OrderMove::Complete | OrderMove::Cancel => {
-            Some(Permission::OrdersWrite)
-        }
+        OrderMove::Fulfil
+        | OrderMove::Ship
+        | OrderMove::Issue
+        | OrderMove::Complete
+        | OrderMove::Cancel
+        | OrderMove::Fail => Some(Permission::OrdersWrite),
         OrderMove::Refund => Some(Permission::OrdersRefund),
         OrderMove::Expire => None,
     }

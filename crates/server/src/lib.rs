@@ -15,6 +15,7 @@ mod describe;
 mod drafts;
 pub mod edge;
 mod events;
+pub mod fulfilment;
 mod groups;
 pub mod identity;
 pub mod imports;

@@ -16,6 +16,7 @@ use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
+use crate::fulfilment::fulfilment_worker;
 use crate::groups::group_worker;
 use crate::imports::import_worker;
 use crate::order_ends::order_worker;
@@ -55,6 +56,7 @@ pub async fn serve(
     let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
     let payments = tokio::spawn(payment_worker(state.clone(), stop.clone()));
     let groups = tokio::spawn(group_worker(state.clone(), stop.clone()));
+    let fulfilment = tokio::spawn(fulfilment_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
@@ -76,6 +78,7 @@ pub async fn serve(
     orders.abort();
     payments.abort();
     groups.abort();
+    fulfilment.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

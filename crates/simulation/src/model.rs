@@ -191,7 +191,7 @@ impl Model {
                 _ if !answer.request.is_the_same_request(&want.what) => {
                     refused(outcome, "idempotency_mismatch", summary)
                 }
-                Ok(reply) if reply.replayed && reply.receipt == answer.receipt => {
+                Ok(reply) if reply.replayed && *reply.receipt == answer.receipt => {
                     summary.replayed += 1;
                     Ok(())
                 }
@@ -208,7 +208,7 @@ impl Model {
         };
         let reply = outcome.as_ref().map_err(|refusal| format!("refused as {:?}: {refusal}", refusal.code))?;
         let receipt: Receipt = serde_json::from_str(&reply.receipt).map_err(|error| error.to_string())?;
-        let rules: Vec<(&str, i64)> = receipt.explanation.iter().map(|o| (o.rule.as_str(), o.points)).collect();
+        let rules: Vec<(&str, i64)> = receipt.explanation.iter().map(|o| (&*o.rule, o.points)).collect();
         let heard = Said {
             points: receipt.points,
             forgiven: receipt.forgiven,
@@ -252,7 +252,7 @@ impl Model {
         summary.decayed += said.decayed;
         summary.repaid += said.repaid;
         summary.reminded += said.reminded.len() as u64;
-        let answer = Answer { request: want.what.clone(), receipt: reply.receipt.clone() };
+        let answer = Answer { request: want.what.clone(), receipt: reply.receipt.to_string() };
         after.answers.insert((want.member, want.key.clone()), answer);
         *self = after;
         Ok(())

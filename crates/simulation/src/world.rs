@@ -371,7 +371,7 @@ impl<S: Store> World<S> {
 
     fn compare_stock_and_orders(&mut self) -> Result<(), String> {
         let orders = self.model.orders.iter().map(|(id, order)| (MemberId(order.member), OrderId(*id))).collect();
-        let footprint = Footprint { rewards: vec![VOUCHER.to_owned()], orders, ..Footprint::default() };
+        let footprint = Footprint { stock: vec![VOUCHER.to_owned()], orders, ..Footprint::default() };
         let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
         let stock = loaded.stock.get(VOUCHER).ok_or("the stock is gone")?;
         let sum = |state| -> i64 {
@@ -449,7 +449,7 @@ impl<S: Store> World<S> {
         let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
         for ((member, key), answer) in &self.model.answers {
             let stored = loaded.committed.get(&(MemberId(*member), key.clone()));
-            if stored.is_none_or(|stored| stored.receipt != answer.receipt) {
+            if stored.is_none_or(|stored| *stored.receipt != answer.receipt) {
                 return Err(format!("{key} was acknowledged as {}, but the store says {stored:?}", answer.receipt));
             }
         }

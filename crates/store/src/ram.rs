@@ -15,9 +15,11 @@ use guerdon_core::redemption::Order;
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::Timestamp;
 
+use crate::code::{Claimed, CodeClaim, CodeFate, CodeUpload, CodesAdded};
 use crate::feed::{StoredEvent, ToldEvent, events};
 use crate::log::{Leaf, LogBatch, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{KEYRING, StoredMember, check_wrapped};
+use crate::ram_codes::Codes;
 use crate::record::{ChainedEvent, audit_leaves, chain};
 use crate::{Record, RecordChange, Store, StoreError};
 
@@ -43,6 +45,7 @@ pub struct RamStore {
     log_tiles: BTreeMap<TileId, Vec<u8>>,
     log_batches: Vec<LogBatch>,
     records: BTreeMap<(String, String), Record>,
+    codes: Codes,
     audit: Vec<(AuditEntry, AuditColumns)>,
 }
 
@@ -169,7 +172,7 @@ impl Store for RamStore {
                 loaded.orders.insert((*member, *id), order.clone());
             }
         }
-        for reward in &footprint.rewards {
+        for reward in &footprint.stock {
             if let Some(level) = self.stock.get(reward) {
                 loaded.stock.insert(reward.clone(), *level);
             }
@@ -219,6 +222,7 @@ impl Store for RamStore {
             for erased in &decision.erased {
                 self.members.insert(*erased, StoredMember { sealed: None, erased_at: Some(transaction.at) });
                 self.references.retain(|_, led| led != erased);
+                self.codes.erase(*erased);
             }
             if let Some((id, kind, body)) = &decision.activity {
                 self.activities.insert(*id, (member, kind.clone(), body.clone()));
@@ -416,6 +420,29 @@ impl Store for RamStore {
             }
         });
         Ok(before - self.records.len())
+    }
+
+    fn add_codes(
+        &mut self,
+        upload: &CodeUpload,
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<CodesAdded, StoreError> {
+        let checked = self.codes.check(upload);
+        if checked == CodesAdded::Added {
+            self.append(events, ids)?;
+            self.codes.add(upload);
+        }
+        Ok(checked)
+    }
+
+    fn claim_codes(&mut self, claim: &CodeClaim) -> Result<Claimed, StoreError> {
+        Ok(self.codes.claim(claim))
+    }
+
+    fn settle_codes(&mut self, reward_id: &str, order: OrderId, fate: CodeFate) -> Result<(), StoreError> {
+        self.codes.settle(reward_id, order, fate);
+        Ok(())
     }
 
     fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {

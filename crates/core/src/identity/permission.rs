@@ -91,6 +91,14 @@ permissions! {
     EventsRead = "events:read",
     /// Take and end the tasks that rules ask for.
     TasksWrite = "tasks:write",
+    /// Put codes into the vault.
+    CodesWrite = "codes:write",
+    /// See the codes that orders were given.
+    CodesRead = "codes:read",
+    /// See suppliers, and what they and we know of orders differently.
+    SuppliersRead = "suppliers:read",
+    /// Keep suppliers.
+    SuppliersWrite = "suppliers:write",
 }
 
 impl fmt::Display for Permission {

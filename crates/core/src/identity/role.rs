@@ -67,7 +67,17 @@ impl RoleName {
             Self::Marketing => {
                 set(&[ReportsRead, MembersRead, RewardsRead, ProgramRead, ProgramWrite, ApprovalsRead, ApprovalsDecide])
             }
-            Self::Catalogue => set(&[ReportsRead, RewardsRead, ProgramRead, ProgramWrite, OrdersRead, ApprovalsRead]),
+            Self::Catalogue => set(&[
+                ReportsRead,
+                RewardsRead,
+                ProgramRead,
+                ProgramWrite,
+                OrdersRead,
+                ApprovalsRead,
+                CodesWrite,
+                SuppliersRead,
+                SuppliersWrite,
+            ]),
             Self::Service => set(&[
                 MembersRead,
                 MembersWrite,
@@ -86,6 +96,8 @@ impl RoleName {
                 RewardsRead,
                 ApprovalsRead,
                 TasksWrite,
+                CodesRead,
+                SuppliersRead,
             ]),
             Self::Finance => set(&[
                 ReportsRead,
@@ -113,6 +125,7 @@ impl RoleName {
                 PrivacyRead,
                 MetricsRead,
                 EventsRead,
+                SuppliersRead,
             ]),
             Self::Developer => {
                 set(&[ReportsRead, RewardsRead, ProgramRead, ClientsRead, ClientsWrite, MetricsRead, EventsRead])

@@ -1,6 +1,7 @@
 //! A batch: what to load for it, the decisions one after the other, and the changes to commit together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -28,8 +29,8 @@ pub struct Footprint {
     pub keys: Vec<(MemberId, String)>,
     /// Orders.
     pub orders: Vec<(MemberId, OrderId)>,
-    /// Stock by reward.
-    pub rewards: Vec<String>,
+    /// Stock by its keys.
+    pub stock: Vec<String>,
     /// References to members.
     pub references: Vec<MemberRef>,
     /// Profiles, of which the version is looked at.
@@ -44,7 +45,7 @@ pub struct Committed {
     /// SHA-256 of the request it answered.
     pub request_digest: [u8; 32],
     /// The receipt, as answered.
-    pub receipt: String,
+    pub receipt: Arc<String>,
 }
 
 /// The rows as loaded, and as changed by the decisions of the batch so far.
@@ -56,7 +57,7 @@ pub struct Loaded {
     pub committed: FxHashMap<(MemberId, String), Committed>,
     /// Orders that exist.
     pub orders: FxHashMap<(MemberId, OrderId), Order>,
-    /// Stock of rewards that are limited.
+    /// Stock that is limited, by its keys.
     pub stock: FxHashMap<String, StockLevel>,
     /// References that are taken.
     pub references: FxHashMap<MemberRef, MemberId>,
@@ -70,9 +71,16 @@ pub struct Loaded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The receipt, JSON; the same bytes however often the command is repeated.
-    pub receipt: String,
+    pub receipt: Arc<String>,
     /// Whether the command had been committed before.
     pub replayed: bool,
+}
+
+impl Reply {
+    /// The receipt; copied only while somebody else holds it.
+    pub fn into_text(self) -> String {
+        Arc::unwrap_or_clone(self.receipt)
+    }
 }
 
 /// An account to write.
@@ -98,7 +106,7 @@ pub struct Changes {
     pub accounts: Vec<AccountChange>,
     /// Orders, each once, and whether it is new.
     pub orders: Vec<(Order, bool)>,
-    /// Changes of stock, each reward once, in the order of their ids.
+    /// Changes of stock, each key once, in their order.
     pub stock: BTreeMap<String, StockChange>,
     /// Changes of budgets, each once, in order.
     pub budgets: BTreeMap<BudgetKey, BudgetChange>,
@@ -162,11 +170,12 @@ impl Footprint {
                 }
                 Action::Redeem(redemption) => {
                     if rewards.insert(redemption.reward_id.as_str()) {
-                        footprint.rewards.push(redemption.reward_id.clone());
+                        footprint.stock.push(redemption.reward_id.clone());
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Amend(change) => footprint.orders.push((change.owner, change.order)),
+                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);
@@ -210,8 +219,8 @@ impl Footprint {
     fn add_activity(&mut self, activity: &PreparedActivity) {
         self.budgets.extend(activity.budgets());
         for reward in activity.rewards() {
-            if !self.rewards.iter().any(|known| known == reward) {
-                self.rewards.push(reward.to_owned());
+            if !self.stock.iter().any(|known| known == reward) {
+                self.stock.push(reward.to_owned());
             }
         }
     }
@@ -261,15 +270,14 @@ impl Footprint {
                 Action::Amend(change) => Some((change.owner, change.order)),
                 _ => None,
             };
-            if let Some(order) = moved.and_then(|moved| loaded.orders.get(&moved))
-                && !loaded.stock.contains_key(&order.reward_id)
-            {
-                footprint.rewards.push(order.reward_id.clone());
+            if let Some(order) = moved.and_then(|moved| loaded.orders.get(&moved)) {
+                let missing = order.stock().filter(|(key, _)| !loaded.stock.contains_key(*key));
+                footprint.stock.extend(missing.map(|(key, _)| key.to_owned()));
             }
         }
-        footprint.rewards.sort();
-        footprint.rewards.dedup();
-        (!footprint.keys.is_empty() || !footprint.rewards.is_empty()).then_some(footprint)
+        footprint.stock.sort();
+        footprint.stock.dedup();
+        (!footprint.keys.is_empty() || !footprint.stock.is_empty()).then_some(footprint)
     }
 }
 
@@ -317,6 +325,7 @@ impl<'a> Batch<'a> {
     /// A batch over loaded rows. Its ids are above those of every transaction that it builds upon, whichever node gave
     /// them: sorted by their first ids, batches are in an order in which they can have happened.
     pub fn new(program: &'a Program, loaded: Loaded, ids: &'a mut IdGenerator, now: Timestamp) -> Self {
+        let accounts = loaded.accounts.len();
         loaded.accounts.values().for_each(|account| ids.rise_above(account.last_transaction_id));
         Self {
             program,
@@ -325,7 +334,7 @@ impl<'a> Batch<'a> {
             now,
             read: FxHashMap::default(),
             touched_orders: FxHashMap::default(),
-            decisions: Vec::new(),
+            decisions: Vec::with_capacity(accounts),
             stock: BTreeMap::new(),
             budgets: BTreeMap::new(),
         }
@@ -340,7 +349,7 @@ impl<'a> Batch<'a> {
             return Ok(reply);
         }
         let decision = decide(self.program, command, &self.loaded, self.ids, self.now)?;
-        let reply = Reply { receipt: decision.transaction.receipt.clone(), replayed: false };
+        let reply = Reply { receipt: Arc::clone(&decision.transaction.receipt), replayed: false };
         if !command.dry_run {
             self.accept(decision);
         }
@@ -364,7 +373,7 @@ impl<'a> Batch<'a> {
             let problem = "this idempotency key was used for another request; use a new key for a new request";
             return Err(Refusal::new(RefusalCode::IdempotencyMismatch, problem));
         }
-        Ok(Some(Reply { receipt: committed.receipt.clone(), replayed: true }))
+        Ok(Some(Reply { receipt: Arc::clone(&committed.receipt), replayed: true }))
     }
 
     fn accept(&mut self, mut decision: Decision) {
@@ -376,7 +385,7 @@ impl<'a> Batch<'a> {
         let member = transaction.member_id;
         self.loaded.committed.insert(
             (member, transaction.idempotency_key.clone()),
-            Committed { request_digest: transaction.request_digest, receipt: transaction.receipt.clone() },
+            Committed { request_digest: transaction.request_digest, receipt: Arc::clone(&transaction.receipt) },
         );
         let before = self.loaded.accounts.insert(member, std::mem::take(&mut decision.account));
         self.read.entry(member).or_insert_with(|| {

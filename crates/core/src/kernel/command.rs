@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::order_commands::{OrderChange, Redemption};
 use super::payments::OrderAmendment;
+use super::tracking::Tracking;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -113,6 +114,8 @@ pub enum Action {
     Move(Box<OrderChange>),
     /// Change an order: its money has moved, or its group is full.
     Amend(Box<OrderAmendment>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -442,16 +445,19 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
 pub(super) const ORDER_PREFIX: &str = "order-end:";
+/// Keys of what the program itself does to fulfil an order; followed by the move and the order.
+pub(super) const FULFIL_PREFIX: &str = "fulfil:";
 /// Keys of what the program does by itself with the money of orders, and with orders of groups.
 pub(super) const PAYMENT_PREFIX: &str = "order-payment:";
 pub(super) const GROUP_PREFIX: &str = "order-group:";
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 9] = [
     TICK_PREFIX,
     MERGE_PREFIX,
     ERASE_PREFIX,
     REFERRAL_PREFIX,
     BIRTHDAY_PREFIX,
     ORDER_PREFIX,
+    FULFIL_PREFIX,
     PAYMENT_PREFIX,
     GROUP_PREFIX,
 ];

@@ -1,6 +1,7 @@
 //! Decides one command over loaded rows: pure, and the only place that knows what a command may do.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
@@ -144,6 +145,7 @@ pub(super) fn decide(
         Action::Redeem(redemption) => draft.redeem(redemption, loaded, OrderId(ids.next(now)))?,
         Action::Move(change) => draft.move_order(change, loaded)?,
         Action::Amend(amendment) => draft.amend(amendment, loaded)?,
+        Action::Track(tracking) => draft.track(tracking, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
@@ -209,7 +211,7 @@ impl<'a> Draft<'a> {
             Action::ChangeProfile(_) => TransactionKind::Profile,
             Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
             Action::Redeem(_) => TransactionKind::Redeem,
-            Action::Move(_) | Action::Amend(_) => TransactionKind::Order,
+            Action::Move(_) | Action::Track(_) | Action::Amend(_) => TransactionKind::Order,
             Action::Adjust { .. } => TransactionKind::Adjust,
             Action::Merge { .. } => TransactionKind::Merge,
             Action::Close { .. } => TransactionKind::Close,
@@ -309,7 +311,7 @@ impl<'a> Draft<'a> {
         currency: CurrencyId,
         portions: &[Portion],
         (debit, credit): (LedgerAccount, LedgerAccount),
-        rule: Option<&(String, i64)>,
+        rule: Option<&(Arc<str>, i64)>,
     ) -> Result<(), Refusal> {
         portions.iter().try_for_each(|portion| {
             let rule = rule.cloned();
@@ -434,7 +436,7 @@ impl<'a> Draft<'a> {
     fn earn(&mut self, mut earned: Earned, loaded: &Loaded, next_id: &mut dyn FnMut() -> i64) -> Result<(), Refusal> {
         self.transfers.reserve(earned.outcomes.len());
         for outcome in &mut earned.outcomes {
-            let rule = (outcome.rule.clone(), outcome.version);
+            let rule = (Arc::clone(&outcome.rule), outcome.version);
             if outcome.points > 0 {
                 outcome.repaid = self.credit(outcome, rule)?;
             } else if outcome.points < 0 {
@@ -461,7 +463,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Credits what a rule gave, and takes out of it what the member owes. Returns how much that is.
-    pub(super) fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<i64, Refusal> {
+    pub(super) fn credit(&mut self, outcome: &Outcome, rule: (Arc<str>, i64)) -> Result<i64, Refusal> {
         let pending = outcome.active_at.filter(|active_at| *active_at > self.command.at);
         let lot = LotKey {
             expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
@@ -488,7 +490,7 @@ impl<'a> Draft<'a> {
         &mut self,
         currency: CurrencyId,
         points: i64,
-        rule: &(String, i64),
+        rule: &(Arc<str>, i64),
     ) -> Result<i64, Refusal> {
         let portions = self.account.wallet_mut(currency).pick(points, self.command.at);
         let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Revocation);
@@ -556,7 +558,7 @@ impl<'a> Draft<'a> {
             request_digest: command.request_digest,
             channel: command.channel.clone(),
             reference: command.reference.clone(),
-            receipt,
+            receipt: Arc::new(receipt),
             transfers: self.transfers,
         };
         Ok(Decision {

@@ -38,6 +38,21 @@ pub enum Event {
         /// Until when.
         until: Timestamp,
     },
+    /// An order could not be fulfilled, was not in time, or was refunded: its points are back, good for a while at the least.
+    OrderGivenBack {
+        /// The order.
+        order: OrderId,
+        /// What was redeemed.
+        reward: String,
+        /// How many.
+        quantity: i64,
+        /// Points that were given back.
+        points: i64,
+        /// Their currency.
+        currency: CurrencyId,
+        /// Why.
+        reason: String,
+    },
     /// Somebody is to do something.
     Task {
         /// What it is about: the id of the rule that asks for it, or `call` for a large balance that will expire.

@@ -7,6 +7,7 @@ mod due;
 mod event;
 mod extension;
 mod finals;
+mod fulfilment;
 mod life;
 mod offers;
 mod order_commands;
@@ -19,6 +20,7 @@ mod refusal;
 mod replay;
 mod returns;
 mod tiers;
+mod tracking;
 
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
@@ -31,3 +33,4 @@ pub use receipt::{ActivityReceipt, Cause, OrderReceipt, PaymentReceipt, Receipt,
 pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};
+pub use tracking::Tracking;

@@ -8,7 +8,7 @@ use super::order_commands::{OrderChange, Redemption, Terms};
 use super::receipt::{OrderReceipt, PaymentReceipt};
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
-use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
+use crate::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
 use crate::limits;
 use crate::planted::{self, Bug};
 use crate::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, OrderStep, Verdict};
@@ -16,7 +16,7 @@ use crate::rewards::{Occasion, Priced, Promise, Reward, StockChange};
 use crate::time::Timestamp;
 
 /// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
-const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+pub(super) const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The channel by which members act for themselves.
 const PORTAL: &str = "portal";
@@ -184,6 +184,7 @@ impl Draft<'_> {
         let order = self.own_order(change.owner, change.order, loaded)?;
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
+        self.make_good(order, change.step, change.reason.as_ref())?;
         let before = order.state.funds();
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
@@ -205,12 +206,7 @@ impl Draft<'_> {
         if let AccountStatus::Merged { .. } = self.account.status {
             check_active(member, self.account.status)?;
         }
-        let owned = owner == member || self.account.merged_from.contains(&owner);
-        loaded
-            .orders
-            .get(&(owner, id))
-            .filter(|_| owned)
-            .ok_or_else(|| Refusal::new(RefusalCode::UnknownOrder, format!("member {member} has no order {id}")))
+        owned_order(member, &self.account, (owner, id), loaded)
     }
 
     /// Refuses a move that is not possible, or not yet or no longer. Answers where it leads.
@@ -263,28 +259,26 @@ impl Draft<'_> {
 
     /// Moves the points and the units of an order from where they are to where they belong.
     pub(super) fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
-        let quantity = order.quantity;
         let (kind, change) = match (order.state.funds(), to) {
             (Funds::Held, Funds::Spent) => {
                 let credit = LedgerAccount::Redemption;
                 self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-                (TransactionKind::Capture, StockChange { reserved: -quantity, issued: quantity })
+                (TransactionKind::Capture, StockChange { reserved: -1, issued: 1 })
             }
             (Funds::Held, Funds::Returned) => {
                 let credit = LedgerAccount::MemberAvailable;
                 self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-                (TransactionKind::Release, StockChange { reserved: -quantity, issued: 0 })
+                (TransactionKind::Release, StockChange { reserved: -1, issued: 0 })
             }
             (Funds::Spent | Funds::Returned, Funds::Returned) => {
                 self.give_back_refunded(order.currency, &order.holds)?;
-                (TransactionKind::Refund, StockChange { reserved: 0, issued: -quantity })
+                (TransactionKind::Refund, StockChange { reserved: 0, issued: -1 })
             }
             _ => return Ok(()),
         };
         (self.kind, self.receipt.kind) = (kind, kind);
-        if loaded.stock.contains_key(&order.reward_id) {
-            self.stock.push((order.reward_id.clone(), change));
-        }
+        let limited = order.stock().filter(|(key, _)| loaded.stock.contains_key(*key));
+        self.stock.extend(limited.map(|(key, units)| (key.to_owned(), change.times(units))));
         Ok(())
     }
 
@@ -326,6 +320,21 @@ impl Draft<'_> {
             self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot, rule: None })
         })
     }
+}
+
+/// An order of a member, or of an account that was merged into the member's.
+pub(super) fn owned_order<'l>(
+    member: MemberId,
+    account: &Account,
+    (owner, id): (MemberId, OrderId),
+    loaded: &'l Loaded,
+) -> Result<&'l Order, Refusal> {
+    let owned = owner == member || account.merged_from.contains(&owner);
+    loaded
+        .orders
+        .get(&(owner, id))
+        .filter(|_| owned)
+        .ok_or_else(|| Refusal::new(RefusalCode::UnknownOrder, format!("member {member} has no order {id}")))
 }
 
 /// The refusal of a move that is not possible, with those that are.

@@ -92,10 +92,15 @@ impl Command {
         Self { request_digest: digest, ..Self::new(member_id, &key, at, action, &()) }
     }
 
-    /// Gives an order of a group back, because the group did not come together or the member leaves it: once however often it
-    /// is sent. `reason` is a code.
+    /// Gives an order of a group back because the member leaves it: once however often it is sent. `reason` is a code.
     pub fn leave_group(member_id: MemberId, at: Timestamp, order: &Order, reason: &str) -> Self {
-        Self::called_off(member_id, &format!("{GROUP_PREFIX}leave:{}", order.id), at, order, reason)
+        Self::called_off(member_id, &format!("{GROUP_PREFIX}leave:{}", order.id), at, order, OrderMove::Cancel, reason)
+    }
+
+    /// Gives an order back whose group did not come together: once however often it is sent. `reason` is a code.
+    pub fn give_up_group(member_id: MemberId, at: Timestamp, order: &Order, reason: &str) -> Self {
+        let key = format!("{GROUP_PREFIX}give-up:{}", order.id);
+        Self::called_off(member_id, &key, at, order, OrderMove::Fail, reason)
     }
 
     /// Tells an order that its group is full: once however often it is sent.
@@ -122,11 +127,12 @@ impl Command {
 
     /// Calls off an order whose money nobody has confirmed in time. `reason` is a code.
     pub fn give_up_payment(member_id: MemberId, at: Timestamp, order: &Order, reason: &str) -> Self {
-        Self::called_off(member_id, &format!("{PAYMENT_PREFIX}give-up:{}", order.id), at, order, reason)
+        let key = format!("{PAYMENT_PREFIX}give-up:{}", order.id);
+        Self::called_off(member_id, &key, at, order, OrderMove::Fail, reason)
     }
 
-    fn called_off(member_id: MemberId, key: &str, at: Timestamp, order: &Order, reason: &str) -> Self {
-        let (step, reason, shipment) = (OrderMove::Cancel, Some(reason.to_owned()), None);
+    fn called_off(member_id: MemberId, key: &str, at: Timestamp, order: &Order, step: OrderMove, reason: &str) -> Self {
+        let (reason, shipment) = (Some(reason.to_owned()), None);
         let change = OrderChange { order: order.id, owner: order.member_id, step, reason, shipment };
         Self::new(member_id, key, at, Action::Move(Box::new(change)), &"called off").from_channel(SYSTEM)
     }
@@ -314,6 +320,7 @@ impl Draft<'_> {
         match step {
             PaymentMove::Decline if funds == Funds::Held => {
                 self.move_funds(order, Funds::Returned, loaded)?;
+                self.make_good(order, OrderMove::Fail, reason.as_ref())?;
                 self.note(order, OrderState::Cancelled, reason.as_ref());
             }
             // From now on its time runs.

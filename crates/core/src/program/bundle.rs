@@ -369,6 +369,8 @@ impl Bundle {
         let of_reward = |problem| format!("{what}: {problem}");
         reward.catalogue.validate().map_err(of_reward)?;
         reward.kind.as_ref().map_or(Ok(()), RewardKind::validate).map_err(of_reward)?;
+        let fulfilment = reward.fulfilment.as_ref();
+        fulfilment.map_or(Ok(()), |by| by.validate(reward.kind.as_ref())).map_err(of_reward)?;
         self.check_currency(&what, reward.currency)?;
         let spent = self.currencies.iter().find(|currency| currency.id == reward.currency);
         if let Some(currency) = spent.filter(|currency| !currency.spendable) {

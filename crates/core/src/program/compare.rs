@@ -238,7 +238,7 @@ fn sense(kind: &str, field: &str) -> Sense {
             2 => Sense::Gives,
             _ => Sense::LessIfSaid,
         },
-        ("reward", "stock") => Sense::Same,
+        ("reward", "stock" | "fulfilment") => Sense::Same,
         ("reward", "kind" | "catalogue" | "catalogue.visible_to" | "catalogue.listed") => Sense::Fields,
         ("reward", "kind.type") => Sense::Said,
         ("reward", "kind.value" | "kind.days") => Sense::More,

@@ -5,6 +5,7 @@ mod order;
 mod payment;
 mod policy;
 mod state;
+mod tracking;
 
 pub use group::Companions;
 pub use order::{Order, OrderDetails, OrderStep, Particulars, Shipment};
@@ -12,3 +13,4 @@ pub use payment::{Payment, PaymentMove, PaymentPolicy, PaymentState, PaymentStep
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};
 pub use state::{Funds, OrderMove, OrderState};
+pub use tracking::{TrackingEvent, TrackingStatus};

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::group::Companions;
 use super::payment::Payment;
 use super::state::{Funds, OrderState};
+use super::tracking::TrackingEvent;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
+use crate::rewards::StockTaken;
 use crate::time::Timestamp;
 
 /// How the details of an order are stored, as their first byte: without particulars, and with some of them behind.
@@ -69,6 +71,12 @@ pub struct Particulars {
     /// The friends with whom it was ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Companions>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<TrackingEvent>,
+    /// What it takes out of stock, where that is not just as many units of its reward.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stock: Vec<StockTaken>,
 }
 
 impl Particulars {
@@ -82,7 +90,17 @@ impl Particulars {
         }
     }
 
-    /// Takes back what an entry of the journal and those after it put here.
+    /// Whether an order in a state may go on: its group is full, and its money is there as far as the next step asks for it.
+    pub(crate) fn let_go_on(&self, state: OrderState) -> bool {
+        let open = self.group.as_ref().is_some_and(Companions::is_open);
+        let unpaid = self.payment.as_ref().is_some_and(|payment| match state.funds() {
+            Funds::Spent => !payment.is_settled(),
+            _ => !payment.lets_fulfil(),
+        });
+        !open && !unpaid
+    }
+
+    /// Takes back what an entry of the journal and those after it put into payment and group.
     fn rewind(&mut self, from: TransactionId) {
         if let Some(payment) = &mut self.payment {
             payment.steps.retain(|step| step.transaction_id < from);
@@ -139,6 +157,13 @@ impl Order {
         postcard::from_bytes(bytes).map_err(|error| format!("order holds: {error}"))
     }
 
+    /// What it takes out of stock: units by [`stock_key`](crate::rewards::stock_key). What is not limited is named as well.
+    pub fn stock(&self) -> impl Iterator<Item = (&str, i64)> {
+        let parts = &self.details.particulars.stock;
+        let whole = parts.is_empty().then_some((self.reward_id.as_str(), self.quantity));
+        whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
+    }
+
     /// Whether its time has run out at `at`.
     pub fn is_due(&self, at: Timestamp) -> bool {
         self.due_at.is_some_and(|due| due <= at)
@@ -165,7 +190,8 @@ impl Order {
         // A state that an order had when its history began came by an entry that may be taken back as well.
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
-        let OrderDetails { history, claimed_by, shipment, .. } = &mut self.details;
+        let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
+        particulars.tracking.retain(|event| event.transaction_id < from);
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
         // Whoever takes a review on leaves a second step in it.
@@ -204,5 +230,23 @@ impl OrderDetails {
             }
             Some((other, _)) => Err(format!("order details: format {other} is not known")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_orders_say_costs_others_nothing_and_is_read_back() {
+        let plain = OrderDetails { claimed_by: Some("opr_1".to_owned()), ..OrderDetails::default() };
+        assert_eq!(plain.encode().first(), Some(&PLAIN));
+        let stock = vec![StockTaken { key: "mug#blue".to_owned(), units: 2 }];
+        let more = OrderDetails { particulars: Particulars { stock, ..Particulars::default() }, ..plain.clone() };
+        for details in [plain, more] {
+            assert_eq!(OrderDetails::decode(&details.encode()), Ok(details));
+        }
+        assert!(OrderDetails::decode(&[WITH_PARTICULARS, 0, 0, 0, 0, b'x']).is_err());
+        assert_eq!(OrderDetails::decode(&[9]), Err("order details: format 9 is not known".to_owned()));
     }
 }

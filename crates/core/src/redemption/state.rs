@@ -67,6 +67,8 @@ pub enum OrderMove {
     Complete,
     /// It is called off.
     Cancel,
+    /// It cannot be fulfilled: what it took is given back, good for a while yet.
+    Fail,
     /// What was spent is given back.
     Refund,
     /// Its time has run out.
@@ -139,7 +141,7 @@ impl OrderState {
             OrderMove::Fulfil => matches!(self, Placed | Approved),
             OrderMove::Ship | OrderMove::Issue => matches!(self, Placed | Approved | Fulfilling),
             OrderMove::Complete => matches!(self, Placed | Approved | Fulfilling | Shipped | Issued),
-            OrderMove::Cancel | OrderMove::Expire => self.funds() == Funds::Held,
+            OrderMove::Cancel | OrderMove::Fail | OrderMove::Expire => self.funds() == Funds::Held,
             OrderMove::Refund => self.funds() == Funds::Spent,
         };
         may.then_some(step.leads_to())
@@ -153,7 +155,7 @@ impl OrderState {
 
 impl OrderMove {
     /// Every move.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Claim,
         Self::Review,
         Self::Approve,
@@ -163,6 +165,7 @@ impl OrderMove {
         Self::Issue,
         Self::Complete,
         Self::Cancel,
+        Self::Fail,
         Self::Refund,
         Self::Expire,
     ];
@@ -179,6 +182,7 @@ impl OrderMove {
             Self::Issue => "issue",
             Self::Complete => "complete",
             Self::Cancel => "cancel",
+            Self::Fail => "fail",
             Self::Refund => "refund",
             Self::Expire => "expire",
         }
@@ -194,7 +198,7 @@ impl OrderMove {
             Self::Ship => OrderState::Shipped,
             Self::Issue => OrderState::Issued,
             Self::Complete => OrderState::Completed,
-            Self::Cancel => OrderState::Cancelled,
+            Self::Cancel | Self::Fail => OrderState::Cancelled,
             Self::Refund => OrderState::Refunded,
             Self::Expire => OrderState::Expired,
         }
@@ -202,7 +206,7 @@ impl OrderMove {
 
     /// Whether a word must say why.
     pub fn needs_reason(self) -> bool {
-        matches!(self, Self::Reject | Self::Refund)
+        matches!(self, Self::Reject | Self::Fail | Self::Refund)
     }
 }
 

@@ -10,6 +10,7 @@ mod campaigns;
 mod cards;
 mod catalogue;
 mod clients;
+mod codes;
 mod configuration;
 mod currencies;
 mod drafts;
@@ -30,8 +31,10 @@ mod profile;
 pub(crate) mod quotes;
 mod rewards;
 mod statements;
+mod suppliers;
 mod tasks;
 mod tiers;
+mod tracking;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -61,6 +64,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(catalogue::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(codes::router())
+        .merge(tracking::router())
+        .merge(suppliers::router())
         .merge(quotes::router())
         .merge(payments::router())
         .merge(groups::router())

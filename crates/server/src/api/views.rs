@@ -408,6 +408,9 @@ pub struct OrderView {
     /// The group of friends in which it was ordered; left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<CompanionsView>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracking: Vec<super::tracking::TrackingView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
 }
@@ -538,6 +541,7 @@ impl From<Order> for OrderView {
                 ends_at: group.ends_at.to_string(),
                 code: group.code,
             }),
+            tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

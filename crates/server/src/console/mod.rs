@@ -9,6 +9,7 @@ mod audit;
 mod backtest;
 mod catalogue;
 mod changes;
+mod codes;
 mod configuration;
 mod consents;
 mod document_form;
@@ -30,6 +31,7 @@ mod members;
 mod merge;
 mod nav;
 mod operators;
+mod order_codes;
 mod order_money;
 mod order_queue;
 mod orders;
@@ -45,6 +47,7 @@ mod sign_in;
 mod sso;
 mod statement;
 mod summary;
+mod suppliers;
 mod tasks;
 mod tier;
 mod trouble;
@@ -71,6 +74,7 @@ pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts, worth};
+pub(crate) use orders::{TrackingLine, tracking};
 pub(crate) use prove::form_key;
 pub use sign_in::home;
 pub(crate) use statement::{Sheet, sheet as statement_sheet};
@@ -108,6 +112,9 @@ pub fn pages() -> Pages {
         .and(dry_run::pages())
         .and(backtest::pages())
         .and(order_queue::pages())
+        .and(order_codes::pages())
+        .and(codes::pages())
+        .and(suppliers::pages())
         .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())

@@ -17,6 +17,10 @@ pub enum Place {
     Campaigns,
     /// Rewards, and what is left of them.
     Catalogue,
+    /// The code vault.
+    Codes,
+    /// Partners that hand out.
+    Suppliers,
     /// Every other document.
     Configuration,
     /// Changes on their way.
@@ -64,6 +68,8 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Rules, "/console/rules", "nav-rules", Some(Permission::ProgramRead)),
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
             (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
+            (Place::Codes, "/console/codes", "nav-codes", Some(Permission::RewardsRead)),
+            (Place::Suppliers, "/console/suppliers", "nav-suppliers", Some(Permission::SuppliersRead)),
             (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),
             (Place::DryRun, "/console/dry-run", "nav-dry-run", Some(Permission::ProgramRead)),
             (Place::Configuration, "/console/configuration", "nav-configuration", Some(Permission::ProgramRead)),

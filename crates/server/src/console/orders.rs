@@ -5,7 +5,7 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
-use guerdon_core::redemption::{Funds, Order, OrderMove, Shipment};
+use guerdon_core::redemption::{Funds, Order, OrderMove, Shipment, TrackingEvent};
 use serde::Deserialize;
 
 use super::approvals::{Waiting, waiting};
@@ -42,9 +42,12 @@ struct OrderPage {
     state: String,
     facts: Vec<(String, String)>,
     member: Subject,
+    tracking: Vec<TrackingLine>,
     history: Vec<HistoryLine>,
     waiting: Vec<Waiting>,
     choices: Vec<Choice>,
+    /// Whether who looks may see its codes, and it may have some.
+    may_see_codes: bool,
     /// Whether it can be sent from here.
     may_ship: bool,
     /// What may be said of its money by hand.
@@ -54,6 +57,23 @@ struct OrderPage {
     key: String,
     reason: String,
     trouble: Option<String>,
+}
+
+/// What a carrier told.
+pub(crate) struct TrackingLine {
+    pub(crate) words: String,
+    pub(crate) place: String,
+    pub(crate) when: String,
+}
+
+/// What carriers told of an order, the latest first.
+pub(crate) fn tracking(frame: &Frame, order: &Order) -> Vec<TrackingLine> {
+    let line = |event: &TrackingEvent| TrackingLine {
+        words: frame.t(&format!("tracking-{}", event.status.name())),
+        place: [&event.place, &event.text].into_iter().flatten().cloned().collect::<Vec<_>>().join(" · "),
+        when: frame.time(event.at),
+    };
+    order.details.particulars.tracking.iter().rev().map(line).collect()
 }
 
 /// One step in the life of the order.
@@ -91,9 +111,13 @@ pub(super) async fn show(
         state: frame.t(&format!("order-{}", order.state.name())),
         facts,
         member,
+        tracking: tracking(&frame, order),
         history,
         waiting,
         choices,
+        may_see_codes: order.state.funds() == Funds::Spent
+            && frame.actor.may(Permission::CodesRead)
+            && state.program().fulfilment_of(order).is_some(),
         may_ship,
         money: order_money::step(&frame, order),
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
@@ -143,19 +167,12 @@ async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryL
             None => None,
         };
         let words = frame.t(&format!("order-{}", step.state.name()));
-        lines.push(HistoryLine {
-            state: words,
-            when: frame.time(step.at),
-            who,
-            reason: step.reason.as_deref().map(|reason| reason_words(frame, reason)),
-        });
+        // Those that the program itself gives are codes.
+        let known = |reason: &String| frame.language.say_if_known(&format!("order-reason-{reason}"));
+        let reason = step.reason.as_ref().map(|reason| known(reason).unwrap_or_else(|| reason.clone()));
+        lines.push(HistoryLine { state: words, when: frame.time(step.at), who, reason });
     }
     lines
-}
-
-/// Reasons of the program's own are codes, which have words.
-fn reason_words(frame: &Frame, reason: &str) -> String {
-    frame.language.say_if_known(&format!("order-reason-{reason}")).unwrap_or_else(|| reason.to_owned())
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Path(text): Path<String>) -> Result<Response, PageError> {

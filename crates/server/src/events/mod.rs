@@ -93,8 +93,10 @@ fn made_of(state: &AppState, told: &ToldEvent) -> Result<Option<Record>, Problem
         Event::TierChanged { .. } => letters::of_known(state, stored, "tier_changed")?,
         Event::TierAtRisk { .. } => letters::of_known(state, stored, "tier_at_risk")?,
         Event::PaymentWanted { order_id, .. } => Some(payments::wanted(state, stored, *order_id)?),
-        Event::PaymentFailed { .. } => letters::of_known(state, stored, "payment_failed")?,
         Event::GroupEnded { full: true, .. } => letters::of_known(state, stored, "group_full")?,
-        Event::GroupEnded { full: false, .. } => letters::of_known(state, stored, "group_not_full")?,
+        // That the points are back is told as of any other order.
+        Event::PaymentFailed { .. } | Event::GroupEnded { full: false, .. } => None,
+        // What becomes of an order is told whether or not the program has words of its own for it.
+        Event::OrderGivenBack { .. } => Some(letters::of(state, stored, letters::ORDER_GIVEN_BACK)?),
     })
 }

@@ -126,7 +126,7 @@ pub(super) async fn tell(state: &AppState, code: &str, group: &Group) -> Result<
         let Some(id) = place.order else { continue };
         match group.stage {
             Stage::Full => fill(state, id).await?,
-            Stage::NotFull => give_back(state, id, NOT_FULL).await?,
+            Stage::NotFull => give_up(state, id).await?,
             Stage::Open => continue,
         }
         told.push(place.place.clone());
@@ -161,6 +161,12 @@ async fn fill(state: &AppState, id: OrderId) -> Result<(), Problem> {
     let Some(order) = state.reader.order(id).await? else { return Ok(()) };
     let member = mover(state, &order).await?;
     done(state, Command::fill_group(member, state.engine.now(), &order)).await
+}
+
+async fn give_up(state: &AppState, id: OrderId) -> Result<(), Problem> {
+    let Some(order) = state.reader.order(id).await? else { return Ok(()) };
+    let member = mover(state, &order).await?;
+    done(state, Command::give_up_group(member, state.engine.now(), &order, NOT_FULL)).await
 }
 
 async fn give_back(state: &AppState, id: OrderId, reason: &str) -> Result<(), Problem> {

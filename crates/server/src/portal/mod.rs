@@ -5,6 +5,7 @@ mod card;
 mod groups;
 mod join;
 mod links;
+mod order_codes;
 mod orders;
 mod own;
 mod points;

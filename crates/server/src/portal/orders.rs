@@ -3,18 +3,21 @@
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Command, OrderChange, Receipt};
 use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState, Payment, PaymentState};
+use guerdon_core::rewards::Fulfilment;
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
+use super::order_codes::{self, CodeLine};
 use super::own::{Own, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
-use crate::console::{Frame, render};
+use crate::console::{Frame, TrackingLine, render, tracking};
+use crate::fulfilment::{REASONS, is_coming};
 use crate::picture::svg_qr;
 
 /// Orders of one page.
@@ -58,6 +61,18 @@ struct OrderPage {
     money: Option<(String, String)>,
     /// The page of its group, and what the order waits for.
     group: Option<(String, String)>,
+    /// Who carries it, and under which number.
+    shipment: Option<String>,
+    /// What carriers told of it.
+    tracking: Vec<TrackingLine>,
+    /// What was handed out.
+    codes: Vec<CodeLine>,
+    /// Whether what is handed out is on its way.
+    coming: bool,
+    /// After how many seconds the page looks again.
+    again: u32,
+    /// That the points are back, and why.
+    given_back: Option<(String, String)>,
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
@@ -118,7 +133,7 @@ pub async fn page(
     Path(text): Path<String>,
 ) -> Result<Response, PortalError> {
     let (own, order) = find(&state, &frame, &text).await?;
-    show(frame, &state, &own, &order, None)
+    show(frame, &state, &own, &order, None).await
 }
 
 /// Calls an order off, as long as nobody has begun to fulfil it; the points come back.
@@ -137,7 +152,7 @@ pub async fn cancel(
         Ok(_) => Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response()),
         Err(CommandError::Refused(_)) => {
             let trouble = Some(frame.t("order-cancel-too-late"));
-            let mut response = show(frame, &state, &own, &order, trouble)?;
+            let mut response = show(frame, &state, &own, &order, trouble).await?;
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             Ok(response)
         }
@@ -172,7 +187,7 @@ fn money(frame: &Frame, payment: &Payment, funds: Funds) -> (String, String) {
     (frame.money_line(payment), hint)
 }
 
-fn show(
+async fn show(
     frame: Frame,
     state: &AppState,
     own: &Own,
@@ -194,7 +209,53 @@ fn show(
     let wallet = own.account.wallet(order.currency);
     let available = wallet.map_or(0, |wallet| wallet.spendable(now));
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
+    let codes = order_codes::lines(&frame, state, order).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
+    let coming = order.state.funds() == Funds::Held && is_coming(state, order);
+    // A partner may take its time.
+    let by_partner = matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { .. }));
+    let given_back = given_back(&frame, order);
+    let shipment = order.details.shipment.as_ref();
+    let shipment = shipment.map(|sent| format!("{} {}", sent.carrier, sent.tracking_number));
+    let tracking = tracking(&frame, order);
     let order = view(&frame, order);
-    let qr = svg_qr(&order.id, &frame.t("order-qr")).unwrap_or_default();
-    Ok(render(&OrderPage { place: "orders", qr, balance, may_cancel, cooling, trouble, money, group, order, frame }))
+    // Whoever hands it out finds the order by its code; a code that was handed out has one of its own.
+    let qr = if codes.is_empty() && !coming && given_back.is_none() {
+        svg_qr(&order.id, &frame.t("order-qr"))
+    } else {
+        None
+    };
+    let page = OrderPage {
+        place: "orders",
+        qr: qr.unwrap_or_default(),
+        balance,
+        may_cancel,
+        cooling,
+        trouble,
+        shipment,
+        tracking,
+        codes,
+        coming,
+        again: if by_partner { 5 } else { 1 },
+        given_back,
+        money,
+        group,
+        order,
+        frame,
+    };
+    let mut response = render(&page);
+    // Codes are worth money: no browser keeps them.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// That an order could not be fulfilled, and why; of one that was called off or refused, its reason alone.
+fn given_back(frame: &Frame, order: &Order) -> Option<(String, String)> {
+    let last = order.details.history.last().filter(|last| last.state.funds() == Funds::Returned)?;
+    let expired = (last.state == OrderState::Expired).then(|| "expired".to_owned());
+    let reason = last.reason.clone().or(expired)?;
+    let said = frame.language.say_if_known(&format!("order-reason-{reason}")).unwrap_or_else(|| reason.clone());
+    let is_made_good =
+        matches!(last.state, OrderState::Refunded | OrderState::Expired) || REASONS.contains(&reason.as_str());
+    let words = if is_made_good { frame.t("order-given-back") } else { String::new() };
+    Some((words, said))
 }

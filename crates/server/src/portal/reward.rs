@@ -17,6 +17,7 @@ use crate::AppState;
 use crate::api::{quote, split_quote};
 use crate::catalogue::Availability;
 use crate::console::{Frame, form_key, render};
+use crate::fulfilment;
 use crate::payments;
 use crate::proposals::{reachable_on, similar};
 
@@ -107,6 +108,10 @@ pub async fn redeem(
                     return Err(problem.detail).or_trouble(&frame);
                 }
                 return with_trouble(frame, &state, &own, &id, "split-declined").await;
+            }
+            if state.program().reward(&id).is_some_and(|reward| reward.fulfilment.is_some()) {
+                // What comes at once is there when the receipt is; where it fails, the receipt says so later.
+                drop(fulfilment::settled(&state, order.id).await);
             }
             Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response())
         }

@@ -157,7 +157,7 @@ async fn transfers(connection: &mut PgConnection, changes: &Changes) -> Done {
         .bind(all.iter().map(|(_, _, one)| one.lot.expires_at.as_millis()).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, _, one)| i64::from(one.lot.funding.0)).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, _, one)| one.lot.active_at.as_millis()).collect::<Vec<_>>())
-        .bind(all.iter().map(|(_, _, one)| one.rule.as_ref().map(|(rule, _)| rule.as_str())).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.rule.as_ref().map(|(rule, _)| &**rule)).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, _, one)| one.rule.as_ref().map(|(_, version)| *version)).collect::<Vec<_>>());
     run(connection, query, all.len()).await
 }

@@ -20,7 +20,8 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{budget, feed, log, members, record, store_error};
+use super::{budget, code, feed, log, members, record, store_error};
+use crate::code::{Claimed, CodeClaim, CodeFate, CodeUpload, CodesAdded};
 use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cell};
@@ -84,7 +85,8 @@ impl SqliteStore {
         for key in &footprint.keys {
             let mut found = keys.query(params![key.0.0, key.1])?;
             if let Some(row) = found.next()? {
-                let committed = Committed { request_digest: row.get(0)?, receipt: row.get(1)? };
+                let receipt: String = row.get(1)?;
+                let committed = Committed { request_digest: row.get(0)?, receipt: receipt.into() };
                 loaded.committed.insert(key.clone(), committed);
             }
         }
@@ -103,7 +105,7 @@ impl SqliteStore {
         }
         let sql = format!("SELECT {} FROM stock WHERE reward_id = ?1", rows::STOCK_COLUMNS);
         let mut stock = self.connection.prepare_cached(&sql)?;
-        for reward in &footprint.rewards {
+        for reward in &footprint.stock {
             if let Some((reward, level)) = stock.query_row([reward], |row| read(rows::stock(row))).optional()? {
                 loaded.stock.insert(reward, level);
             }
@@ -477,6 +479,23 @@ impl Store for SqliteStore {
 
     fn sweep_records(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         record::sweep(&self.connection, now, limit).map_err(store_error)
+    }
+
+    fn add_codes(
+        &mut self,
+        upload: &CodeUpload,
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<CodesAdded, StoreError> {
+        code::add(&mut self.connection, upload, events, ids)
+    }
+
+    fn claim_codes(&mut self, claim: &CodeClaim) -> Result<Claimed, StoreError> {
+        code::claim(&mut self.connection, claim)
+    }
+
+    fn settle_codes(&mut self, reward_id: &str, order: OrderId, fate: CodeFate) -> Result<(), StoreError> {
+        code::settle(&mut self.connection, reward_id, order, fate)
     }
 
     fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
