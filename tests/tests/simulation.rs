@@ -115,6 +115,7 @@ impl Store for Faulty {
             accounts: changes.accounts.clone(),
             orders: changes.orders.clone(),
             stock: changes.stock.clone(),
+            opened: changes.opened.clone(),
             budgets: changes.budgets.clone(),
         };
         match self.defect {

@@ -150,6 +150,12 @@ pub const REWARD_PARTS: usize = 50;
 pub const REWARD_DAYS: i64 = 3_650;
 /// Major units of money of a market price or of a coupon.
 pub const REWARD_MONEY: i64 = 100_000_000;
+/// Units for which there is room in one slot of a service.
+pub const SLOT_CAPACITY: i64 = 10_000;
+/// Days from now within which an appointment lies.
+pub const APPOINTMENT_DAYS: i64 = 366;
+/// Addresses in the book of one member.
+pub const ADDRESSES: usize = 10;
 /// Characters of what is searched for.
 pub const SEARCH_CHARS: usize = 100;
 /// Rewards of one page of the catalogue.

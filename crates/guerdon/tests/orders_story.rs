@@ -86,7 +86,8 @@ async fn an_order_is_reviewed_shipped_and_told_in_full() {
     );
     let (status, problem) = shop.step(&large, "moves", json!({ "move": "approve" })).await;
     assert!(
-        status == 422 && problem["detail"] == "`move` must be one of fulfil, ship, issue, complete, cancel, fail",
+        status == 422
+            && problem["detail"] == "`move` must be one of fulfil, ship, issue, complete, cancel, fail, rebook",
         "{problem}"
     );
     assert_eq!(shop.step(&large, "review", json!({ "step": "claim" })).await.0, 201);

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
-use guerdon_core::kernel::{Amendment, Command, OrderAmendment, OrderChange, Reply};
+use guerdon_core::kernel::{Amendment, Command, OrderAmendment, OrderChange, Rebooking, Reply};
 use guerdon_core::redemption::{Order, OrderMove, PaymentMove, Shipment};
 use guerdon_store::Outcome;
 use serde_json::{Value, json};
@@ -103,6 +103,15 @@ pub async fn move_payment(
     let command = Command::amend(mover(state, order).await?, by.key, state.engine.now(), amendment)?;
     let event = by.event(state, &format!("payment.{}", step.name()), &order.id.to_string());
     submit(state, by, command, event).await
+}
+
+/// Moves the appointment of an order to another slot.
+pub async fn rebook(state: &AppState, by: &By<'_>, order: &Order, slot: &str) -> Result<Done, Problem> {
+    let reason = Some(by.reason.to_owned()).filter(|reason| !reason.is_empty());
+    let rebooking = Rebooking { order: order.id, owner: order.member_id, slot: slot.to_owned(), reason };
+    let member = mover(state, order).await?;
+    let command = Command::rebook(member, by.key, state.engine.now(), rebooking)?;
+    submit(state, by, command, by.event(state, "order.rebook", &order.id.to_string())).await.map(Done::Now)
 }
 
 /// The account that moves an order: its own, or the one that goes on.

@@ -22,6 +22,7 @@ pub mod imports;
 mod keys;
 pub mod language;
 pub mod messages;
+mod order_choice;
 mod order_ends;
 pub mod outbound;
 pub mod payments;

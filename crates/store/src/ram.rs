@@ -119,7 +119,9 @@ impl RamStore {
         let sealed = changes.decisions.iter().filter_map(|decision| Some(&decision.member.as_ref()?.sealed));
         check_wrapped(self.meta.get(KEYRING).map(String::as_str), sealed.map(|sealed| sealed.key_id.as_str()))?;
         for (reward, change) in &changes.stock {
-            let level = self.stock.get(reward).ok_or_else(|| StoreError::Rejected(format!("no stock of {reward}")))?;
+            let opened = changes.opened.get(reward).map(|units| StockLevel::new(*units));
+            let level = self.stock.get(reward).copied().or(opened);
+            let level = level.ok_or_else(|| StoreError::Rejected(format!("no stock of {reward}")))?;
             let after = level.plus(*change);
             if after.reserved < 0 || after.reserved > after.on_hand {
                 return Err(StoreError::Conflict);
@@ -233,6 +235,9 @@ impl Store for RamStore {
         }
         for (order, _) in &changes.orders {
             self.orders.insert(order.id, order.clone());
+        }
+        for (key, units) in &changes.opened {
+            self.stock.entry(key.clone()).or_insert_with(|| StockLevel::new(*units));
         }
         for (reward, change) in &changes.stock {
             if let Some(level) = self.stock.get_mut(reward) {

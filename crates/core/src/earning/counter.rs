@@ -28,6 +28,8 @@ pub enum CounterOf {
     Campaign(Arc<str>),
     /// Activities of a kind, and their money in minor units, of members whom this one has referred.
     Referred(Arc<str>),
+    /// Orders of a reward that has limits, and their units.
+    Reward(Arc<str>),
 }
 
 /// The same for looking one up.
@@ -43,6 +45,8 @@ pub enum CounterName<'a> {
     Campaign(&'a str),
     /// [`CounterOf::Referred`].
     Referred(&'a str),
+    /// [`CounterOf::Reward`].
+    Reward(&'a str),
 }
 
 impl CounterName<'_> {
@@ -52,7 +56,8 @@ impl CounterName<'_> {
             (Self::Rule(name), CounterOf::Rule(known))
             | (Self::Kind(name), CounterOf::Kind(known))
             | (Self::Campaign(name), CounterOf::Campaign(known))
-            | (Self::Referred(name), CounterOf::Referred(known)) => *name == **known,
+            | (Self::Referred(name), CounterOf::Referred(known))
+            | (Self::Reward(name), CounterOf::Reward(known)) => *name == **known,
             (Self::Currency(currency), CounterOf::Currency(known)) => currency == *known,
             _ => false,
         }
@@ -67,6 +72,7 @@ impl From<CounterName<'_>> for CounterOf {
             CounterName::Kind(name) => Self::Kind(name.into()),
             CounterName::Campaign(name) => Self::Campaign(name.into()),
             CounterName::Referred(name) => Self::Referred(name.into()),
+            CounterName::Reward(name) => Self::Reward(name.into()),
         }
     }
 }
@@ -118,6 +124,7 @@ impl Serialize for Counted {
             CounterOf::Kind(kind) => fields.serialize_field("kind", kind),
             CounterOf::Campaign(id) => fields.serialize_field("campaign", id),
             CounterOf::Referred(kind) => fields.serialize_field("referred", kind),
+            CounterOf::Reward(id) => fields.serialize_field("reward", id),
         }?;
         fields.serialize_field("window", &self.window)?;
         fields.serialize_field("ends_at", &self.ends_at)?;
@@ -136,6 +143,7 @@ impl Counted {
             CounterOf::Kind(kind) => write_field(json, br#"{"kind":"#, &**kind),
             CounterOf::Campaign(id) => write_field(json, br#"{"campaign":"#, &**id),
             CounterOf::Referred(kind) => write_field(json, br#"{"referred":"#, &**kind),
+            CounterOf::Reward(id) => write_field(json, br#"{"reward":"#, &**id),
         }?;
         write_field(json, br#","window":"#, &self.window)?;
         moments.write_field(json, br#","ends_at":"#, self.ends_at)?;
@@ -189,7 +197,10 @@ impl Counter {
 
     fn put(&mut self, ends_at: Timestamp, more: Tally) {
         if ends_at <= self.closed_until {
-            self.closed = self.closed.plus(more);
+            // What is given back belongs to one of those windows: another may still hold as much.
+            if more.sum >= 0 {
+                self.closed = self.closed.plus(more);
+            }
             return;
         }
         match self.open.binary_search_by_key(&ends_at, |(end, _)| *end) {

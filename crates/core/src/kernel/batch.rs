@@ -16,7 +16,7 @@ use crate::planted::{self, Bug};
 use crate::privacy::profile_version;
 use crate::program::Program;
 use crate::redemption::Order;
-use crate::rewards::{StockChange, StockLevel};
+use crate::rewards::{StockChange, StockLevel, slot_key};
 use crate::tiers::TIER_CHANGED;
 use crate::time::Timestamp;
 
@@ -108,6 +108,8 @@ pub struct Changes {
     pub orders: Vec<(Order, bool)>,
     /// Changes of stock, each key once, in their order.
     pub stock: BTreeMap<String, StockChange>,
+    /// Stock that is there from now on, unless it is there already, and with how many units it begins.
+    pub opened: BTreeMap<String, i64>,
     /// Changes of budgets, each once, in order.
     pub budgets: BTreeMap<BudgetKey, BudgetChange>,
 }
@@ -176,6 +178,7 @@ impl Footprint {
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Amend(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
+                Action::Rebook(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);
@@ -205,6 +208,7 @@ impl Footprint {
     ) -> Result<Loaded, E> {
         let mut footprint = Self::of(commands.iter().copied());
         footprint.expect_tier_changes(program, commands.iter().copied());
+        footprint.expect_parts(program, commands.iter().copied());
         let mut loaded = prefetch(&footprint)?;
         if let Some(more) = Self::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(prefetch(&more)?);
@@ -266,11 +270,15 @@ impl Footprint {
                 }
             }
             let moved = match &command.action {
-                Action::Move(change) => Some((change.owner, change.order)),
-                Action::Amend(change) => Some((change.owner, change.order)),
+                Action::Move(change) => Some(((change.owner, change.order), None)),
+                Action::Amend(change) => Some(((change.owner, change.order), None)),
+                Action::Rebook(change) => Some(((change.owner, change.order), Some(&change.slot))),
                 _ => None,
             };
-            if let Some(order) = moved.and_then(|moved| loaded.orders.get(&moved)) {
+            if let Some((key, slot)) = moved
+                && let Some(order) = loaded.orders.get(&key)
+            {
+                footprint.stock.extend(slot.map(|slot| slot_key(&order.reward_id, slot)));
                 let missing = order.stock().filter(|(key, _)| !loaded.stock.contains_key(*key));
                 footprint.stock.extend(missing.map(|(key, _)| key.to_owned()));
             }
@@ -318,6 +326,7 @@ pub struct Batch<'a> {
     touched_orders: FxHashMap<(MemberId, OrderId), bool>,
     decisions: Vec<Decision>,
     stock: BTreeMap<String, StockChange>,
+    opened: BTreeMap<String, i64>,
     budgets: BTreeMap<BudgetKey, BudgetChange>,
 }
 
@@ -336,6 +345,7 @@ impl<'a> Batch<'a> {
             touched_orders: FxHashMap::default(),
             decisions: Vec::with_capacity(accounts),
             stock: BTreeMap::new(),
+            opened: BTreeMap::new(),
             budgets: BTreeMap::new(),
         }
     }
@@ -415,6 +425,10 @@ impl<'a> Batch<'a> {
             let before = self.loaded.orders.insert(key, order.clone());
             self.touched_orders.entry(key).or_insert(before.is_none());
         }
+        for (key, capacity) in &decision.opened {
+            self.loaded.stock.entry(key.clone()).or_insert_with(|| StockLevel::new(*capacity));
+            self.opened.entry(key.clone()).or_insert(*capacity);
+        }
         for (reward, change) in &decision.stock {
             if let Some(level) = self.loaded.stock.get_mut(reward) {
                 *level = level.plus(*change);
@@ -448,6 +462,7 @@ impl<'a> Batch<'a> {
             }
         }
         orders.sort_by_key(|(order, _)| order.id);
-        Changes { decisions: self.decisions, accounts, orders, stock: self.stock, budgets: self.budgets }
+        let (stock, opened, budgets) = (self.stock, self.opened, self.budgets);
+        Changes { decisions: self.decisions, accounts, orders, stock, opened, budgets }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::appointments::Rebooking;
 use super::order_commands::{OrderChange, Redemption};
 use super::payments::OrderAmendment;
 use super::tracking::Tracking;
@@ -116,6 +117,8 @@ pub enum Action {
     Amend(Box<OrderAmendment>),
     /// Note what happened to an order on its way.
     Track(Box<Tracking>),
+    /// Move the appointment of an order to another slot.
+    Rebook(Box<Rebooking>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -312,6 +315,12 @@ impl Command {
         let action = Action::Record(Box::new(prepared(program, member_id, &activity, at, body(&activity)?)?));
         let command = Self::new(member_id, &format!("{BIRTHDAY_PREFIX}{year}"), at, action, &"birthday");
         Ok(command.from_channel("system"))
+    }
+
+    /// The same command, refused for what cannot be done about it unless its key was used for it before.
+    pub fn unfit(mut self, refusal: Refusal) -> Self {
+        self.action = Action::Unfit(Box::new(refusal));
+        self
     }
 
     /// The same command given in a place. The place belongs to the request: the same key with another one is refused.

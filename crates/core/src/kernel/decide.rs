@@ -66,6 +66,8 @@ pub struct Decision {
     pub orders: Vec<Order>,
     /// Changes of stock.
     pub stock: Vec<(String, StockChange)>,
+    /// Stock that begins with it, and with how many units.
+    pub opened: Vec<(String, i64)>,
     /// What it takes out of budgets that members share.
     pub budgets: Vec<(BudgetKey, BudgetChange)>,
     /// Whether such a budget had no room for all of it.
@@ -97,6 +99,7 @@ pub(super) struct Draft<'a> {
     activity: Option<(ActivityId, String, String)>,
     pub(super) orders: Vec<Order>,
     pub(super) stock: Vec<(String, StockChange)>,
+    pub(super) opened: Vec<(String, i64)>,
     budgets: Vec<(BudgetKey, BudgetChange)>,
     /// What the command has taken out of budgets on another account.
     budgets_besides: Vec<(BudgetKey, BudgetChange)>,
@@ -146,6 +149,7 @@ pub(super) fn decide(
         Action::Move(change) => draft.move_order(change, loaded)?,
         Action::Amend(amendment) => draft.amend(amendment, loaded)?,
         Action::Track(tracking) => draft.track(tracking, loaded)?,
+        Action::Rebook(change) => draft.rebook(change, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
@@ -211,7 +215,7 @@ impl<'a> Draft<'a> {
             Action::ChangeProfile(_) => TransactionKind::Profile,
             Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
             Action::Redeem(_) => TransactionKind::Redeem,
-            Action::Move(_) | Action::Track(_) | Action::Amend(_) => TransactionKind::Order,
+            Action::Move(_) | Action::Track(_) | Action::Rebook(_) | Action::Amend(_) => TransactionKind::Order,
             Action::Adjust { .. } => TransactionKind::Adjust,
             Action::Merge { .. } => TransactionKind::Merge,
             Action::Close { .. } => TransactionKind::Close,
@@ -269,6 +273,7 @@ impl<'a> Draft<'a> {
             activity: None,
             orders: Vec::new(),
             stock: Vec::new(),
+            opened: Vec::new(),
             budgets: Vec::new(),
             budgets_besides: Vec::new(),
             budget_reached: false,
@@ -569,6 +574,7 @@ impl<'a> Draft<'a> {
             activity: self.activity,
             orders: self.orders,
             stock: self.stock,
+            opened: self.opened,
             budgets: self.budgets,
             budget_reached: self.budget_reached,
             events: self.receipt.events,

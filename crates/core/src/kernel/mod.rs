@@ -1,7 +1,9 @@
 //! The kernel: command in, receipt or refusal out. The only place where points and stock change.
 
+mod appointments;
 mod batch;
 mod command;
+mod contents;
 mod decide;
 mod due;
 mod event;
@@ -19,11 +21,14 @@ mod referral;
 mod refusal;
 mod replay;
 mod returns;
+mod reward_limits;
 mod tiers;
 mod tracking;
 
+pub use appointments::Rebooking;
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
+pub use contents::Choice;
 pub use decide::{Decision, NewMember, NewProfile, check_active};
 pub use event::Event;
 pub(crate) use extension::SPENDING;

@@ -1,8 +1,10 @@
 //! Commands of orders: redeem, and move an order on.
 
+use sha2::{Digest, Sha256};
+
 use super::command::{Action, Command, ORDER_PREFIX, check_key, check_reason, digest_of};
 use super::payments::{GroupTerms, Tendering};
-use super::{Refusal, RefusalCode};
+use super::{Choice, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
 use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
@@ -46,6 +48,8 @@ pub struct Redemption {
     pub risk: Option<i64>,
     /// At which price.
     pub terms: Terms,
+    /// What was chosen.
+    pub choice: Choice,
     /// What is paid in money; `None`: nothing.
     pub tendering: Option<Tendering>,
     /// In which group of friends; `None`: in none.
@@ -53,9 +57,10 @@ pub struct Redemption {
 }
 
 impl Redemption {
-    /// A redemption in points, by nobody else.
+    /// A redemption in points, by nobody else, with nothing to choose.
     pub fn new(reward_id: String, quantity: i64, capture: bool, terms: Terms) -> Self {
-        Self { reward_id, quantity, capture, risk: None, terms, tendering: None, group: None }
+        let choice = Choice::default();
+        Self { reward_id, quantity, capture, risk: None, terms, choice, tendering: None, group: None }
     }
 }
 
@@ -111,6 +116,23 @@ impl Command {
         check_risk(score).map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
         if let Action::Redeem(redemption) = &mut self.action {
             redemption.risk = score;
+        }
+        Ok(self)
+    }
+
+    /// The same redemption with what was chosen. `said` is what the request says of it, as a digest of the program's keyring
+    /// where it says anything: the same key with another choice is refused, and nobody guesses an address from a digest.
+    pub fn choosing(mut self, choice: Choice, said: Option<[u8; 32]>) -> Result<Self, Refusal> {
+        let check = |field: &str, text: &Option<String>| {
+            text.as_deref().map_or(Ok(()), |text| limits::check_text(field, text, limits::KEY_CHARS))
+        };
+        let checked = check("variant", &choice.variant).and_then(|()| check("slot", &choice.slot));
+        checked.map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        if let Some(said) = said {
+            self.request_digest = Sha256::digest([self.request_digest, said].concat()).into();
+        }
+        if let Action::Redeem(redemption) = &mut self.action {
+            redemption.choice = choice;
         }
         Ok(self)
     }

@@ -19,12 +19,12 @@ use crate::time::Timestamp;
 pub(super) const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The channel by which members act for themselves.
-const PORTAL: &str = "portal";
+pub(super) const PORTAL: &str = "portal";
 
 impl Draft<'_> {
     /// Makes an order: sets points and stock aside, or spends them at once.
     pub(super) fn redeem(&mut self, wanted: &Redemption, loaded: &Loaded, id: OrderId) -> Result<(), Refusal> {
-        let Redemption { reward_id, quantity, capture, terms, .. } = wanted;
+        let Redemption { reward_id, quantity, capture, terms, choice, .. } = wanted;
         let (quantity, capture) = (*quantity, *capture);
         let at = self.command.at;
         let reward = self.program.reward_at(reward_id, at).ok_or_else(|| {
@@ -33,6 +33,8 @@ impl Draft<'_> {
         })?;
         self.check_order()?;
         self.check_offered(reward_id)?;
+        let counted = self.check_limits(reward, quantity)?;
+        let slot = self.check_choice(reward, wanted)?;
         let price = self.price(reward, wanted)?;
         let price = self.tendered(reward, wanted, price)?;
         let Promise { unit, points, currency, cash, .. } = price;
@@ -56,6 +58,7 @@ impl Draft<'_> {
             };
             self.stock.push((reward_id.clone(), change));
         }
+        let parts = self.take_contents(reward, wanted, loaded)?;
         let holds = self.account.wallet_mut(currency).pick(points, at);
         self.transfer_portions(currency, &holds, (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld), None)?;
         if capture {
@@ -65,6 +68,8 @@ impl Draft<'_> {
         let mut order = self.new_order(id, (reward_id, quantity), (currency, points));
         order.holds = holds;
         order.details.cooling_until = cooling_until;
+        self.count_limits(&mut order, counted);
+        self.put_contents(&mut order, reward, choice, (parts, slot));
         self.note_particulars(&mut order, wanted, price)?;
         states.into_iter().for_each(|state| self.note(&mut order, state, None));
         self.set_order(order);
@@ -170,12 +175,13 @@ impl Draft<'_> {
         let due_at = match (state.funds(), state) {
             // Taking a review on is no new state: else it would hold points for ever.
             _ if state == order.state && !order.details.history.is_empty() => order.due_at,
-            (Funds::Held, _) => policy.expires_at(at, order.details.cooling_until),
+            (Funds::Held, _) => policy.expires_at(at, order.waits_until()),
             (Funds::Spent, OrderState::Completed) | (Funds::Returned, _) => None,
             (Funds::Spent, _) => policy.completes_at(at),
         };
         let due_at = order.details.particulars.due_at(state, due_at);
         let (transaction_id, actor) = (self.receipt.transaction_id, self.command.actor.clone());
+        self.begin_benefits(order, state.funds());
         order.note(OrderStep { state, at, transaction_id, actor, reason: reason.cloned(), due_at });
     }
 
@@ -185,6 +191,7 @@ impl Draft<'_> {
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
         self.make_good(order, change.step, change.reason.as_ref())?;
+        self.uncount_limits(order, state.funds());
         let before = order.state.funds();
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
@@ -293,6 +300,8 @@ impl Draft<'_> {
             unit_price: None,
             quoted: false,
             payment: order.details.particulars.payment.as_ref().map(PaymentReceipt::of),
+            variant: order.details.particulars.variant.clone(),
+            slot: order.details.particulars.booked().map(|booked| booked.slot.clone()),
         });
         self.orders.push(order);
     }
@@ -305,6 +314,7 @@ impl Draft<'_> {
         let reward = self.program.reward_at(reward_id, self.command.at);
         let currency = reward.map_or(CurrencyId(1), |reward| reward.currency);
         let mut order = self.new_order(id, (reward_id, quantity), (currency, 0));
+        self.give_contents(&mut order, reward, loaded);
         self.note(&mut order, OrderState::Completed, None);
         self.orders.push(order);
     }

@@ -321,6 +321,7 @@ impl Draft<'_> {
             PaymentMove::Decline if funds == Funds::Held => {
                 self.move_funds(order, Funds::Returned, loaded)?;
                 self.make_good(order, OrderMove::Fail, reason.as_ref())?;
+                self.uncount_limits(order, Funds::Returned);
                 self.note(order, OrderState::Cancelled, reason.as_ref());
             }
             // From now on its time runs.

@@ -47,6 +47,12 @@ pub struct OrderReceipt {
     /// Whether it was made at the price of a quote.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quoted: bool,
+    /// The variant that was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The slot of its appointment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
     /// What is paid in money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentReceipt>,
@@ -277,6 +283,7 @@ mod tests {
             {"currency":1,"window":"month","ends_at":"2026-04-01T00:00:00Z","count":1,"sum":-2},
             {"kind":"k","window":"year","ends_at":"2026-04-01T00:00:00Z","count":1,"sum":0},
             {"campaign":"c","window":"hour","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":0},
+            {"reward":"mug","window":"month","ends_at":"2026-03-08T00:00:00Z","count":-1,"sum":-2},
             {"referred":"r","window":"week","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":0}],
         "forgiven":1,"reason":"r","balances":[]}"#;
 

@@ -124,7 +124,8 @@ impl Verifier {
                 TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral
             );
         let tells = |part: &str| transaction.receipt.contains(part);
-        if tells_more || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{") {
+        if tells_more || tells("\"counted\":") || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{")
+        {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
                     let receipt: Receipt = receipt;

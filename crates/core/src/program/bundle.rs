@@ -14,7 +14,9 @@ use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Ru
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::redemption::{OrderPolicy, PaymentPolicy};
-use crate::rewards::{Category, Named, PriceSurroundings, Reward, RewardKind, check_margin, validate_categories};
+use crate::rewards::{
+    Category, Named, PriceSurroundings, Reward, RewardKind, check_margin, validate_categories, validate_limits,
+};
 use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
 
@@ -367,6 +369,7 @@ impl Bundle {
             return Err(format!("{what}: stock must be 0 to {}", limits::AMOUNT));
         }
         let of_reward = |problem| format!("{what}: {problem}");
+        validate_limits(&reward.limit).map_err(of_reward)?;
         reward.catalogue.validate().map_err(of_reward)?;
         reward.kind.as_ref().map_or(Ok(()), RewardKind::validate).map_err(of_reward)?;
         let fulfilment = reward.fulfilment.as_ref();

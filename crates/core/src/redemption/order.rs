@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::{Benefit, Booked};
+use super::delivery::SealedDelivery;
 use super::group::Companions;
 use super::payment::Payment;
 use super::state::{Funds, OrderState};
@@ -9,7 +11,7 @@ use super::tracking::TrackingEvent;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
-use crate::rewards::StockTaken;
+use crate::rewards::{CountedIn, StockTaken};
 use crate::time::Timestamp;
 
 /// How the details of an order are stored, as their first byte: without particulars, and with some of them behind.
@@ -74,6 +76,21 @@ pub struct Particulars {
     /// What carriers told of it on its way, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tracking: Vec<TrackingEvent>,
+    /// The windows in which its units were counted, of limits that its reward had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<CountedIn>,
+    /// Which variant was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Where it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<SealedDelivery>,
+    /// Its appointments, the one that holds last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<Booked>,
+    /// The privileges and trials that come with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub benefits: Vec<Benefit>,
     /// What it takes out of stock, where that is not just as many units of its reward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stock: Vec<StockTaken>,
@@ -202,6 +219,7 @@ impl Order {
             *shipment = None;
         }
         self.details.particulars.rewind(from);
+        self.rewind_contents(from);
         true
     }
 }

@@ -15,11 +15,14 @@ pub use quote::{Opened, Promise, Quote};
 
 pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};
 
+mod appointments;
 mod browse;
 mod catalogue;
 mod category;
 mod fulfilment;
 mod kind;
+mod limit;
+mod parts;
 mod stock;
 mod visibility;
 
@@ -28,13 +31,17 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::CurrencyId;
 use crate::program::Text;
 
+pub use appointments::{Appointments, Slot, WeeklySlots, free_places, slot_key};
 pub use browse::{Cursor, Figures, Listing, Shelf, Sort, Wish};
 pub(crate) use catalogue::Named;
 pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
 pub use category::Category;
 pub(crate) use category::validate_categories;
 pub use fulfilment::{Fulfilment, check_supplier_name};
-pub use kind::{Content, RewardKind, Variant};
+pub use kind::{AccountForm, Content, RewardKind, Variant};
+pub(crate) use limit::validate as validate_limits;
+pub use limit::{CountedIn, Limit, LimitUse};
+pub use parts::{Chosen, Part, keys_of, level_of, parts_of, slot_part, variant_key};
 pub use stock::{StockChange, StockLevel, StockTaken, stock_key};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
 
@@ -54,6 +61,9 @@ pub struct Reward {
     /// Units to begin with. Left out: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<i64>,
+    /// How many units each member may order; empty: as many as there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limit: Vec<Limit>,
     /// What it is; left out: it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<RewardKind>,

@@ -51,6 +51,26 @@ impl StockLevel {
         (free.saturating_mul(10) <= self.initial.saturating_add(self.restocked)).then_some(free)
     }
 
+    /// The level of something of which each unit takes so many of this.
+    pub fn per(&self, units: i64) -> Self {
+        let units = units.max(1);
+        let whole = |units_here: i64| units_here.div_euclid(units);
+        let (initial, restocked, issued) = (whole(self.initial), whole(self.restocked), whole(self.issued));
+        let free = whole(self.free());
+        Self { initial, restocked, issued, on_hand: free, reserved: 0 }
+    }
+
+    /// Two levels together.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            initial: self.initial.saturating_add(other.initial),
+            restocked: self.restocked.saturating_add(other.restocked),
+            issued: self.issued.saturating_add(other.issued),
+            on_hand: self.on_hand.saturating_add(other.on_hand),
+            reserved: self.reserved.saturating_add(other.reserved),
+        }
+    }
+
     /// This level after a change.
     pub fn plus(mut self, change: StockChange) -> Self {
         self.reserved += change.reserved;

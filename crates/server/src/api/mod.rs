@@ -3,9 +3,11 @@
 mod accounts;
 mod activities;
 mod api_keys;
+mod appointments;
 mod approvals;
 mod audit;
 mod backtests;
+mod benefits;
 mod campaigns;
 mod cards;
 mod catalogue;
@@ -41,6 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::AppState;
 
+pub(crate) use appointments::free_slots;
 pub(crate) use privacy::member_archive;
 pub(crate) use quotes::{quote, split_quote};
 pub(crate) use views::wallets;
@@ -67,6 +70,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(codes::router())
         .merge(tracking::router())
         .merge(suppliers::router())
+        .merge(appointments::router())
+        .merge(benefits::router())
         .merge(quotes::router())
         .merge(payments::router())
         .merge(groups::router())

@@ -5,7 +5,8 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
-use guerdon_core::redemption::{Funds, Order, OrderMove, Shipment, TrackingEvent};
+use guerdon_core::redemption::{Delivery, Funds, Order, OrderMove, OrderState, Shipment, TrackingEvent};
+use guerdon_store::StoreError;
 use serde::Deserialize;
 
 use super::approvals::{Waiting, waiting};
@@ -22,12 +23,16 @@ use crate::AppState;
 use crate::acts::{self, By};
 use crate::approvals::Act;
 use crate::identity::access::{Needs, Pages};
+use crate::portal::{DayOfSlots, benefit_words, days_of_slots};
+use crate::privacy::reveal_delivery;
 
 /// The pages of orders.
 pub fn pages() -> Pages {
     Pages::default()
         .get("/console/orders/{id}", Needs::Permission(Permission::OrdersRead), page)
         .post("/console/orders/{id}/moves", Needs::Permission(Permission::OrdersWrite), fulfil)
+        .post("/console/orders/{id}/rebook", Needs::Permission(Permission::OrdersWrite), rebook)
+        .post("/console/orders/{id}/reveal", Needs::Permission(Permission::MembersReveal), reveal)
         .post("/console/orders/{id}/review", Needs::Permission(Permission::OrdersReview), review)
         .post("/console/orders/{id}/refund", Needs::Permission(Permission::OrdersRefund), refund)
         .and(super::order_money::pages())
@@ -54,6 +59,12 @@ struct OrderPage {
     money: Option<MoneyStep>,
     /// Whether who looks may refund it, and it can be refunded.
     may_refund: bool,
+    /// Where it goes to, once somebody has said why they look.
+    delivery: Vec<(String, Vec<String>)>,
+    /// Whether that can be looked at.
+    may_reveal: bool,
+    /// The slots to which its appointment can be moved.
+    days: Vec<DayOfSlots>,
     key: String,
     reason: String,
     trouble: Option<String>,
@@ -99,7 +110,9 @@ pub(super) async fn show(
     let frame = frame.at(Place::Orders);
     let member = member::find(state, &frame, &order.member_id.to_string()).await?;
     let waiting = waiting(&frame, state, |act| matches!(act, Act::Refund { order: of, .. } if *of == order.id)).await?;
-    let title = format!("{} × {}", format::number(order.quantity), frame.reward_name(&order.reward_id));
+    let title = format!("{} × {}", format::number(order.quantity), what(&frame, order));
+    let days = movable(&frame, state, order).await.or_page(&frame)?;
+    let may_look = order.details.particulars.delivery.is_some() && frame.actor.may(Permission::MembersReveal);
     let history = history(&frame, state, order).await;
     let facts = facts(&frame, state, order).await;
     let refundable = order.state.funds() == Funds::Spent && waiting.is_empty();
@@ -121,6 +134,9 @@ pub(super) async fn show(
         may_ship,
         money: order_money::step(&frame, order),
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
+        may_reveal: may_look && typed.delivery.is_none(),
+        delivery: typed.delivery.as_ref().map(|delivery| delivery_lines(&frame, delivery)).unwrap_or_default(),
+        days,
         key: typed.key,
         reason: typed.reason,
         trouble,
@@ -150,6 +166,7 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
         let ends = if order.state.funds() == Funds::Spent { "order-completes" } else { "order-expires" };
         facts.push((frame.t(ends), frame.time(due)));
     }
+    facts.extend(contents(frame, order));
     if let Some(who) = &details.claimed_by {
         facts.push((frame.t("order-claimed"), operators::name(state, frame, who).await));
     }
@@ -157,6 +174,48 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
         facts.push((frame.t("order-shipment"), format!("{carrier} {tracking_number}")));
     }
     facts
+}
+
+/// What was redeemed, in which variant.
+fn what(frame: &Frame, order: &Order) -> String {
+    let name = frame.reward_name(&order.reward_id);
+    let Some(id) = &order.details.particulars.variant else { return name };
+    let reward = frame.program.reward(&order.reward_id);
+    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == *id));
+    let variant = variant.map_or(id.as_str(), |variant| variant.name.get(frame.language.tag()));
+    frame.say("order-in-variant", [("name", name.into()), ("variant", variant.into())])
+}
+
+/// Its appointment, and what holds by it. Where it goes to is told to who says why they look.
+fn contents(frame: &Frame, order: &Order) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    if let Some(booked) = order.details.particulars.booked() {
+        let when = frame.time(booked.starts_at);
+        let words = booked.store.as_ref().map_or_else(|| when.clone(), |store| format!("{when} · {store}"));
+        facts.push((frame.t("order-appointment"), words));
+    }
+    if order.details.particulars.delivery.is_some() {
+        facts.push((frame.t("order-delivery"), frame.t("order-delivery-hidden")));
+    }
+    let held = order.benefits().map(|benefit| (frame.t("order-benefits"), benefit_words(frame, benefit)));
+    facts.extend(held);
+    facts
+}
+
+fn delivery_lines(frame: &Frame, delivery: &Delivery) -> Vec<(String, Vec<String>)> {
+    let address = delivery.address.as_ref().map(|address| (frame.t("order-address"), address.lines()));
+    let account = delivery.account.clone().map(|account| (frame.t("order-account"), vec![account]));
+    address.into_iter().chain(account).collect()
+}
+
+/// The slots to which the appointment of an order can be moved, for who may move it.
+async fn movable(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<DayOfSlots>, StoreError> {
+    let stands = matches!(order.state, OrderState::Placed | OrderState::Approved | OrderState::Fulfilling);
+    let booked = order.details.particulars.booked().is_some() && frame.actor.may(Permission::OrdersWrite);
+    match frame.program.reward(&order.reward_id) {
+        Some(reward) if stands && booked => days_of_slots(frame, state, (reward, state.engine.now()), "").await,
+        _ => Ok(Vec::new()),
+    }
 }
 
 async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryLine> {
@@ -189,6 +248,10 @@ pub(super) struct OrderForm {
     step: String,
     carrier: String,
     tracking_number: String,
+    slot: String,
+    /// What was revealed; no form brings it.
+    #[serde(skip)]
+    delivery: Option<Delivery>,
 }
 
 impl OrderForm {
@@ -236,6 +299,45 @@ async fn step(
     let by = By { actor: &frame.actor, key: &form.key, channel: "console", reason: form.reason.trim() };
     match acts::move_order(&state, &by, &order, step, shipment).await {
         Ok(_) => Ok(Redirect::to(&format!("/console/orders/{}", order.id)).into_response()),
+        Err(problem) => {
+            let trouble = Some(frame.trouble(&problem)?);
+            Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))
+        }
+    }
+}
+
+/// Moves the appointment of the order to another slot.
+async fn rebook(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Form(form): Form<OrderForm>,
+) -> Result<Response, PageError> {
+    let order = find(&frame, &state, &text).await?;
+    let by = By { actor: &frame.actor, key: &form.key, channel: "console", reason: form.reason.trim() };
+    match acts::rebook(&state, &by, &order, form.slot.trim()).await {
+        Ok(_) => Ok(Redirect::to(&format!("/console/orders/{}", order.id)).into_response()),
+        Err(problem) => {
+            let trouble = Some(frame.trouble(&problem)?);
+            Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))
+        }
+    }
+}
+
+/// Shows where the order goes to, for a reason that the audit log keeps.
+async fn reveal(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Form(form): Form<OrderForm>,
+) -> Result<Response, PageError> {
+    let order = find(&frame, &state, &text).await?;
+    match reveal_delivery(&state, &frame.actor, &order, form.reason.trim()).await {
+        Ok(delivery) => {
+            let delivery = Some(delivery.unwrap_or_default());
+            let typed = OrderForm { key: prove::form_key(), delivery, ..OrderForm::default() };
+            show(frame, &state, &order, typed, None).await
+        }
         Err(problem) => {
             let trouble = Some(frame.trouble(&problem)?);
             Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))

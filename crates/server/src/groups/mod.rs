@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use worker::group_worker;
 
 use crate::AppState;
+use crate::order_choice::{self, Said};
 use crate::problem::Problem;
 
 /// The kind of the records. The id is the code of the group, the subject its stage.
@@ -294,9 +295,10 @@ async fn order(state: &AppState, code: &str, group: &Group, member: MemberId) ->
         None => None,
     };
     let terms = (group.terms(code), place.place.as_str());
-    let mut command = Command::join_group(member, now, &group.reward_id, terms, figures)
-        .in_place(place.at.clone())?
-        .from_channel(&place.channel);
+    let command = Command::join_group(member, now, &group.reward_id, terms, figures);
+    // It goes to where the member has things sent.
+    let command = order_choice::choose(state, command, (member, &group.reward_id), Said::default()).await?;
+    let mut command = command.in_place(place.at.clone())?.from_channel(&place.channel);
     if let Some(actor) = &place.actor {
         command = command.by(actor.clone());
     }

@@ -1,7 +1,9 @@
 //! The member portal: points, rewards, card and privacy, for members themselves, on their phones.
 
 mod address;
+mod book;
 mod card;
+mod choice;
 mod groups;
 mod join;
 mod links;
@@ -23,6 +25,8 @@ use tower_http::compression::CompressionLayer;
 
 use crate::console::{Frame, remember_language};
 use crate::identity::access::{Needs, Pages};
+pub(crate) use choice::{DayOfSlots, days_of_slots};
+pub(crate) use orders::benefit_words;
 use trouble::PortalError;
 
 /// The pages of the portal.
@@ -37,6 +41,7 @@ pub fn pages() -> Pages {
         .get("/portal/orders", Needs::Member, orders::list)
         .get("/portal/orders/{id}", Needs::Member, orders::page)
         .post("/portal/orders/{id}/cancel", Needs::Member, orders::cancel)
+        .post("/portal/orders/{id}/rebook", Needs::Member, orders::rebook)
         .get("/portal/statements", Needs::Member, statement::latest)
         .get("/portal/statements/{month}", Needs::Member, statement::page)
         .get("/portal/card", Needs::Member, card::page)
@@ -49,6 +54,7 @@ pub fn pages() -> Pages {
         .and(join::pages())
         .and(profile::pages())
         .and(address::pages())
+        .and(book::pages())
         .and(privacy::pages())
         .around(|router| router.layer(middleware::from_fn(remember_language)).layer(CompressionLayer::new()))
 }

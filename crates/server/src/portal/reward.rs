@@ -1,15 +1,22 @@
 //! One reward: what it is, what it costs, and its redemption by one tap.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode, Tendering};
+use guerdon_core::members::Profile;
 use guerdon_core::redemption::Tender;
-use guerdon_core::rewards::{CompiledReward, Quote, Reward, RewardKind, Split, Viewer, group_share};
+use guerdon_core::rewards::{
+    CompiledReward, LimitUse, Quote, Reward, RewardKind, Split, StockLevel, Viewer, group_share, keys_of, level_of,
+};
+use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
+use super::choice::{Asked, ChoiceForm};
 use super::own::{Own, own};
 use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
@@ -17,9 +24,8 @@ use crate::AppState;
 use crate::api::{quote, split_quote};
 use crate::catalogue::Availability;
 use crate::console::{Frame, form_key, render};
-use crate::fulfilment;
-use crate::payments;
 use crate::proposals::{reachable_on, similar};
+use crate::{fulfilment, order_choice, payments};
 
 #[derive(Template)]
 #[template(path = "portal/reward.html")]
@@ -45,8 +51,10 @@ struct RewardPage {
     key: String,
     /// What promises the price to the member.
     quote: String,
+    /// What there is to choose before.
+    asked: Asked,
     /// How it may be paid, where there is a choice: the first is checked.
-    choices: Vec<Choice>,
+    splits: Vec<Payable>,
     /// How money may be paid, by the names of tenders.
     tenders: Vec<(&'static str, String)>,
     /// By when it can be reached.
@@ -57,7 +65,7 @@ struct RewardPage {
 }
 
 /// One way to pay: the quote that promises it, and its words.
-struct Choice {
+struct Payable {
     quote: String,
     words: String,
 }
@@ -69,7 +77,7 @@ pub async fn page(
     Path(id): Path<String>,
 ) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
-    show(frame, &state, &own, &id, None).await
+    show(frame, &state, &own, &id, (None, &ChoiceForm::default())).await
 }
 
 /// The form of one redemption.
@@ -81,6 +89,8 @@ pub struct RedeemForm {
     quote: String,
     #[serde(default)]
     tender: String,
+    #[serde(flatten)]
+    choice: ChoiceForm,
 }
 
 /// Redeems one unit at the price that was shown, and leads to the receipt.
@@ -95,8 +105,10 @@ pub async fn redeem(
     let key = format!("portal redeem {}", form.key);
     let command = match at_quote(&state, &own, &key, (&id, &form)) {
         Ok(command) => command.from_channel("portal").by(frame.actor.name()),
-        Err(refusal) => return refused(frame, &state, &own, &id, &refusal).await,
+        Err(refusal) => return refused(frame, &state, &own, &id, (&refusal, &form.choice)).await,
     };
+    let chosen = order_choice::choose(&state, command, (own.id, &id), form.choice.said()).await;
+    let command = chosen.map_err(|problem| problem.detail).or_trouble(&frame)?;
     match state.engine.submit_one(command).await {
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt).or_trouble(&frame)?;
@@ -115,7 +127,7 @@ pub async fn redeem(
             }
             Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response())
         }
-        Err(CommandError::Refused(refusal)) => refused(frame, &state, &own, &id, &refusal).await,
+        Err(CommandError::Refused(refusal)) => refused(frame, &state, &own, &id, (&refusal, &form.choice)).await,
         Err(error) => Err(error).or_trouble(&frame),
     }
 }
@@ -140,17 +152,22 @@ async fn refused(
     state: &AppState,
     own: &Own,
     id: &str,
-    refusal: &Refusal,
+    (refusal, form): (&Refusal, &ChoiceForm),
 ) -> Result<Response, PortalError> {
     let words = match refusal.code {
         // What is missing is told by the page itself.
-        RefusalCode::InsufficientPoints => None,
+        RefusalCode::InsufficientPoints | RefusalCode::LimitReached => None,
         RefusalCode::QuoteExpired | RefusalCode::QuoteAltered => Some(frame.t("reward-price-anew")),
+        RefusalCode::OutOfStock | RefusalCode::SlotNotOffered if !form.slot.is_empty() => {
+            Some(frame.t("reward-slot-gone"))
+        }
         RefusalCode::OutOfStock => Some(frame.t("reward-gone")),
         RefusalCode::SplitNotOffered | RefusalCode::TenderNotOffered => Some(frame.t("split-not-now")),
+        RefusalCode::ChoiceNeeded => Some(frame.t("reward-choose")),
+        RefusalCode::InvalidRequest => Some(frame.t("reward-choice-wrong")),
         _ => Some(frame.t("reward-not-now")),
     };
-    let mut response = show(frame, state, own, id, words).await?;
+    let mut response = show(frame, state, own, id, (words, form)).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
@@ -164,7 +181,7 @@ async fn with_trouble(
     words: &str,
 ) -> Result<Response, PortalError> {
     let words = Some(frame.t(words));
-    let mut response = show(frame, state, own, id, words).await?;
+    let mut response = show(frame, state, own, id, (words, &ChoiceForm::default())).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
@@ -183,14 +200,14 @@ fn tenders(frame: &Frame, state: &AppState) -> Vec<(&'static str, String)> {
 }
 
 /// Up to three splits of a price that the member can pay: with the least money, with the most, and half-way.
-async fn splits(
+async fn payable(
     frame: &Frame,
     state: &AppState,
     own: &Own,
     reward: &Reward,
     price: i64,
     available: i64,
-) -> Vec<Choice> {
+) -> Vec<Payable> {
     let (program, now) = (state.program(), state.engine.now());
     let Some(range) = program.cash_range(reward, price, now) else { return Vec::new() };
     let least = range.least.points.max(price.saturating_sub(available));
@@ -205,7 +222,7 @@ async fn splits(
         let points = frame.points(reward.currency, quote.points);
         let Some(money) = quote.cash_amount().map(|amount| frame.money(amount)) else { continue };
         let words = frame.say("split-part", [("points", points.into()), ("money", money.into())]);
-        choices.push(Choice { quote: quote.quote, words });
+        choices.push(Payable { quote: quote.quote, words });
     }
     choices
 }
@@ -226,35 +243,44 @@ async fn show(
     state: &AppState,
     own: &Own,
     id: &str,
-    trouble: Option<String>,
+    (trouble, form): (Option<String>, &ChoiceForm),
 ) -> Result<Response, PortalError> {
     let stand = state.catalogue.stand(state).await.or_trouble(&frame)?;
     let figures = state.catalogue.figures(state, &stand).await.or_trouble(&frame)?;
-    let stock = state.reader.stock_of(&[id]).await.or_trouble(&frame)?;
+    let now = state.engine.now();
     let here = here();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now());
+    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, now);
     let row = stand.shelf.row_of(id).ok_or_else(|| PortalError::not_found(&frame))?;
     let offered = stand.shelf.reward(row).filter(|offered| viewer.sees(offered).is_ok());
     let offered = offered.ok_or_else(|| PortalError::not_found(&frame))?;
     let reward = &offered.reward;
-    let availability = Availability::of(stock.get(id));
+    let keys = keys_of(reward);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let stock = state.reader.stock_of(&keys).await.or_trouble(&frame)?;
+    let availability = Availability::of(level_of(reward, &stock).as_ref());
     let available = viewer.spendable(reward.currency);
     let quote = quote(state, own.id, id, 1).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let missing = quote.points.saturating_sub(available);
+    let (limit, used_up) = limit_words(&frame, reward, own, now);
     let trouble = match trouble {
         _ if availability == Availability::SoldOut => Some(frame.t("reward-gone")),
+        _ if used_up => limit.clone(),
         _ if missing > 0 => Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing))),
         words => words,
     };
-    let there = availability != Availability::SoldOut;
+    let asked = asked(&frame, state, (reward, now), own, &stock, form).await?;
+    let no_slot = asked.by_appointment && asked.days.is_empty();
+    let trouble = if no_slot { Some(frame.t("reward-no-slot")) } else { trouble };
+    let there = availability != Availability::SoldOut && !used_up && !no_slot;
     let can = missing <= 0 && there;
+    let limit = limit.filter(|_| !used_up);
     let tenders = tenders(&frame, state);
-    let mut choices = Vec::new();
+    let mut splits = Vec::new();
     if there && !tenders.is_empty() {
-        choices = splits(&frame, state, own, reward, quote.points, available).await;
-        if can && !choices.is_empty() {
+        splits = payable(&frame, state, own, reward, quote.points, available).await;
+        if can && !splits.is_empty() {
             let words = frame.say_text("split-points", "points", &frame.points(reward.currency, quote.points));
-            choices.insert(0, Choice { quote: quote.quote.clone(), words });
+            splits.insert(0, Payable { quote: quote.quote.clone(), words });
         }
     }
     let reached = match missing > 0 && there {
@@ -262,7 +288,9 @@ async fn show(
         false => None,
     };
     let reach = reached.map(|day| frame.say_text("reach-by", "date", &day.date().to_string()));
-    let group = group_offer(&frame, &viewer, reward, quote.unit()).filter(|_| there);
+    // A group orders what leaves nothing to choose but where it goes.
+    let asks_more = asked.by_appointment || !reward.variants().is_empty();
+    let group = group_offer(&frame, &viewer, reward, quote.unit()).filter(|_| there && !asks_more);
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
     let proposals = match can {
         true => Vec::new(),
@@ -282,7 +310,8 @@ async fn show(
         description: description.to_owned(),
         market: market_price(&frame, offered).map(|money| frame.say_text("reward-market", "money", &money)),
         stock: stock_words(&frame, availability).filter(|_| availability != Availability::SoldOut),
-        facts: facts(&frame, offered),
+        facts: facts(&frame, offered).into_iter().chain(limit).collect(),
+        asked,
         available: frame.say_text("rewards-available", "points", &frame.points(reward.currency, available)),
         trouble,
         afterwards: can.then(|| frame.say_text("reward-afterwards", "points", &afterwards)),
@@ -290,7 +319,7 @@ async fn show(
         price,
         key: form_key(),
         quote: quote.quote,
-        choices,
+        splits,
         tenders,
         reach,
         group,
@@ -300,16 +329,52 @@ async fn show(
     Ok(render(&page))
 }
 
+/// What there is to choose; the address book is read only where something is sent.
+async fn asked(
+    frame: &Frame,
+    state: &AppState,
+    (reward, now): (&Reward, Timestamp),
+    own: &Own,
+    stock: &BTreeMap<String, StockLevel>,
+    form: &ChoiceForm,
+) -> Result<Asked, PortalError> {
+    let profile = match reward.needs_address(&frame.program, now) {
+        true => {
+            let row = state.reader.member(own.id).await.or_trouble(frame)?;
+            let profile = row.map(|row| state.profile(&row)).transpose().or_trouble(frame)?;
+            profile.flatten().unwrap_or_default()
+        }
+        false => Profile::default(),
+    };
+    Asked::of(frame, state, (reward, now), &profile, stock, form).await.or_trouble(frame)
+}
+
+/// How many of it the member may still have, in words, and whether that is none.
+fn limit_words(frame: &Frame, reward: &Reward, own: &Own, now: Timestamp) -> (Option<String>, bool) {
+    let uses = reward.limit_uses(&frame.program.calendar, &own.account, now);
+    let Some(narrowest) = uses.min_by_key(LimitUse::left) else { return (None, false) };
+    let LimitUse { limit, ends_at, .. } = narrowest;
+    let per = frame.t(&format!("limit-per-{}", limit.per.name()));
+    let rule = frame.say("reward-limit", [("quantity", limit.quantity.into()), ("per", per.into())]);
+    if narrowest.left() > 0 {
+        return (
+            Some(frame.say("reward-limit-left", [("limit", rule.into()), ("left", narrowest.left().into())])),
+            false,
+        );
+    }
+    let again = match ends_at {
+        Timestamp::NEVER => frame.say_text("reward-limit-over", "limit", &rule),
+        at => frame.say("reward-limit-until", [("limit", rule.into()), ("time", frame.time(at).into())]),
+    };
+    (Some(again), true)
+}
+
 /// What the kind of a reward says, in words.
 fn facts(frame: &Frame, offered: &CompiledReward) -> Vec<String> {
     let language = frame.language.tag();
     let money = |major| frame.major_money(major).unwrap_or_default();
     let days = |key: &str, days: i64| frame.say(key, [("count", days.into())]);
     match &offered.reward.kind {
-        Some(RewardKind::Physical { variants, .. }) if !variants.is_empty() => {
-            let names = variants.iter().map(|variant| variant.name.get(language)).collect::<Vec<_>>().join(", ");
-            vec![frame.say_text("reward-variants", "names", &names)]
-        }
         Some(RewardKind::Coupon { value, minimum, valid_days, scope }) => {
             let value = frame.say_text("reward-coupon-value", "money", &money(*value));
             let minimum = minimum.map(|minimum| frame.say_text("reward-coupon-minimum", "money", &money(minimum)));

@@ -116,7 +116,8 @@ fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqli
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
     })?;
     let mut find = connection.prepare(&format!("SELECT {} FROM orders WHERE order_id = ?1", rows::ORDER_COLUMNS))?;
-    let sql = "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5 WHERE order_id = ?1";
+    let sql =
+        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5, good_until = ?6 WHERE order_id = ?1";
     let mut reopen = connection.prepare(sql)?;
     for settled in receipts {
         let (kind, receipt) = settled?;
@@ -133,7 +134,8 @@ fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqli
         }
         let (id, state, updated_at) = (order.id.0, order.state as i64, order.updated_at.as_millis());
         let due_at = order.due_at.map(Timestamp::as_millis);
-        reopen.execute(params![id, state, updated_at, due_at, order.details.encode()])?;
+        let good_until = order.good_until().map(Timestamp::as_millis);
+        reopen.execute(params![id, state, updated_at, due_at, order.details.encode(), good_until])?;
     }
     Ok(())
 }

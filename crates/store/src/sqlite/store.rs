@@ -138,6 +138,9 @@ impl SqliteStore {
         write_decisions(&transaction, &changes.decisions, &leaves).map_err(store_error)?;
         members::write(&transaction, &changes.decisions)?;
         write_orders(&transaction, &changes.orders).map_err(store_error)?;
+        for (key, units) in &changes.opened {
+            open_stock(&transaction, key, *units).map_err(store_error)?;
+        }
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;
         }
@@ -262,16 +265,17 @@ fn write_transfers(connection: &Connection, transaction: &Transaction) -> rusqli
 
 fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::Result<()> {
     let sql = format!(
-        "INSERT INTO orders ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT INTO orders ({}, good_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         rows::ORDER_COLUMNS
     );
     let mut insert = connection.prepare_cached(&sql)?;
     let mut update = connection.prepare_cached(
-        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5 WHERE order_id = ?1",
+        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5, good_until = ?6 WHERE order_id = ?1",
     )?;
     for (order, is_new) in orders {
         let (state, updated_at) = (order.state as i64, order.updated_at.as_millis());
         let (due_at, details) = (order.due_at.map(Timestamp::as_millis), order.details.encode());
+        let good_until = order.good_until().map(Timestamp::as_millis);
         if *is_new {
             insert.execute(params![
                 order.id.0,
@@ -286,12 +290,20 @@ fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::
                 updated_at,
                 due_at,
                 details,
+                good_until,
             ])?;
         } else {
-            update.execute(params![order.id.0, state, updated_at, due_at, details])?;
+            update.execute(params![order.id.0, state, updated_at, due_at, details, good_until])?;
         }
     }
     Ok(())
+}
+
+/// Makes the row of a stock that begins with so many units, unless it is there.
+fn open_stock(connection: &Connection, key: &str, units: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
+               VALUES (?1, ?2, 0, 0, ?2, 0) ON CONFLICT (reward_id) DO NOTHING";
+    connection.prepare_cached(sql)?.execute(params![key, units]).map(drop)
 }
 
 fn write_stock(connection: &Connection, reward: &str, change: StockChange) -> Result<(), StoreError> {
@@ -378,14 +390,8 @@ impl Store for SqliteStore {
                 )
                 .map_err(store_error)?;
         }
-        for (reward, initial) in stock {
-            transaction
-                .execute(
-                    "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
-                     VALUES (?1, ?2, 0, 0, ?2, 0) ON CONFLICT (reward_id) DO NOTHING",
-                    params![reward, initial],
-                )
-                .map_err(store_error)?;
+        for (key, units) in stock {
+            open_stock(&transaction, key, *units).map_err(store_error)?;
         }
         record::append(&transaction, events, ids)?;
         transaction.commit().map_err(store_error)
