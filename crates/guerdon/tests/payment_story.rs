@@ -54,10 +54,10 @@ impl Place {
              ON CONFLICT (key) DO UPDATE SET value = excluded.value"
         );
         match &self.url {
-            Some(url) => drop(postgres::shared().sql(url, &sql)),
+            Some(url) => assert!(postgres::shared().sql(url, &sql).contains('1')),
             None => {
                 let file = self.data().join("guerdon.db");
-                drop(rusqlite::Connection::open(file).unwrap().execute(&sql, []).unwrap());
+                assert_eq!(rusqlite::Connection::open(file).unwrap().execute(&sql, []).unwrap(), 1);
             }
         }
     }
@@ -262,7 +262,7 @@ async fn refused(server: &Server, ann: &str) {
     };
     assert_eq!(names(proposals), ["green-tea", "jasmine-tea", "movie"], "the same category, then the nearest in price");
     assert!(proposals.get("reachable_on").is_none(), "bob has earned nothing yet: {proposals}");
-    let purchase = json!({ "member_id": bob, "kind": "purchase", "amount": 90_000 });
+    let purchase = json!({ "member_id": bob, "activity": { "kind": "purchase", "amount": 90_000 } });
     let (status, receipt) = server.post("/v1/activities", "tea", purchase).await;
     assert_eq!(status, 201, "{receipt}");
     let (_, problem) = server.post("/v1/orders", "bob-2", json!({ "member_id": bob, "reward_id": "teapot" })).await;
