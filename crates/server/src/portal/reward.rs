@@ -212,10 +212,13 @@ async fn payable(
     let Some(range) = program.cash_range(reward, price, now) else { return Vec::new() };
     let least = range.least.points.max(price.saturating_sub(available));
     let most = range.most.points;
+    if least > most {
+        return Vec::new();
+    }
     let mut wanted = vec![least, least.midpoint(most), most];
     wanted.dedup();
     let mut choices = Vec::new();
-    for by_money in wanted.into_iter().filter(|points| *points <= most) {
+    for by_money in wanted {
         let split = Some(Split::Points(price.saturating_sub(by_money)));
         // What is not offered any more is left out.
         let Ok(quote) = split_quote(state, own.id, (&reward.id, 1), split).await else { continue };
@@ -265,7 +268,9 @@ async fn show(
     let trouble = match trouble {
         _ if availability == Availability::SoldOut => Some(frame.t("reward-gone")),
         _ if used_up => limit.clone(),
-        _ if missing > 0 => Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing))),
+        None if missing > 0 => {
+            Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing)))
+        }
         words => words,
     };
     let asked = asked(&frame, state, (reward, now), own, &stock, form).await?;
