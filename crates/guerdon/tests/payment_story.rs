@@ -399,10 +399,18 @@ async fn not_full(place: &Place, server: Server, all: &[String]) {
     }
     let (_, order) = server.get(&format!("/v1/orders/{order}")).await;
     assert_eq!((&order["state"], &order["history"][1]["reason"]), (&json!("cancelled"), &json!("group_not_full")));
-    let (_, events) = server.get("/v1/events?limit=200").await;
-    let ended = events.as_array().unwrap().iter().filter(|event| event["type"] == "guerdon.group_ended");
-    let full: Vec<&Value> = ended.map(|event| &event["data"]["full"]).collect();
-    assert_eq!(full.iter().filter(|full| ***full == json!(true)).count(), 3, "{full:?}");
+    // The node that tells events may have died with its lease.
+    let begun = Instant::now();
+    loop {
+        let (_, events) = server.get("/v1/events?limit=200").await;
+        let ended = events.as_array().unwrap().iter().filter(|event| event["type"] == "guerdon.group_ended");
+        let full: Vec<bool> = ended.map(|event| event["data"]["full"].as_bool().unwrap()).collect();
+        if full.iter().filter(|full| **full).count() == 3 && full.contains(&false) {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(40), "{full:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     drop(server);
     place.verify();
 }
@@ -528,10 +536,7 @@ async fn a_member_pays_in_part_with_money_and_orders_with_friends() {
     assert_eq!(bob.post(&format!("/portal/groups/{code}/join"), &[]).await.0, 303);
     let (mut eve, _) = signed_in(&server, &gateway, "Eve", "13700137000", 4_799).await;
     let (status, page) = eve.post(&format!("/portal/groups/{code}/join"), &[]).await;
-    assert!(
-        status == 422 && page.contains("You are 1 points short") | page.contains("You are 1 point short"),
-        "{page}"
-    );
+    assert!(status == 422 && page.contains("You are 1 point"), "{page}");
     assert_eq!(bob.post(&format!("/portal/groups/{code}/leave"), &[]).await.0, 303);
     assert_eq!(bob.post(&format!("/portal/groups/{code}/join"), &[]).await.0, 303, "and comes back");
     shots(&place.folder.path().join("ann"), &server, &ann, &[("group-in", &format!("/portal/groups/{code}"))]).await;
