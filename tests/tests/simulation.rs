@@ -50,6 +50,7 @@ fn seeds_keep_every_invariant() {
     assert!(summary.crashes > SEEDS && summary.sold_out > SEEDS / 4, "{summary:?}");
     assert!(summary.conflicts > SEEDS && summary.ghosts > SEEDS / 10 && summary.logged > 10 * SEEDS, "{summary:?}");
     assert!(summary.merged > SEEDS / 4 && summary.closed > SEEDS / 10 && summary.refunded > SEEDS / 4, "{summary:?}");
+    assert!(summary.fulfilled > SEEDS / 20 && summary.failed > SEEDS / 20, "{summary:?}");
     assert!(summary.renumbered > SEEDS / 4 && summary.expired > 0 && summary.forgiven > 0, "{summary:?}");
     assert!(summary.decayed > 0 && summary.repaid > 0 && summary.reminded > SEEDS / 4, "{summary:?}");
 }

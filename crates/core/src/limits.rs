@@ -146,6 +146,24 @@ pub const REWARD_TAGS: usize = 16;
 pub const REWARD_STORES: usize = 1_000;
 /// Variants of one reward, rewards of one bundle, channels of one reward.
 pub const REWARD_PARTS: usize = 50;
+/// Pools of one reward's stock.
+pub const POOLS: usize = 20;
+/// Characters of the id of a pool.
+pub const POOL_CHARS: usize = 32;
+/// Restocks that one reward plans.
+pub const RESTOCKS: usize = 50;
+/// Moments at which one planned restock is caught up with at once.
+pub const RESTOCK_MOMENTS: usize = 1_000;
+/// Hours before everybody that some may come, or for which something is kept for some.
+pub const EARLY_HOURS: i64 = 24 * 31;
+/// Refused orders after which something is kept for a member.
+pub const TRIES: i64 = 10;
+/// Members whom a waiting room lets in each second.
+pub const ADMITTED_PER_SECOND: i64 = 100_000;
+/// Leading zero bits of the puzzle of a waiting room.
+pub const PUZZLE_BITS: u32 = 24;
+/// Characters of the token of a place in a waiting room.
+pub const TICKET_CHARS: usize = 512;
 /// Days for which a coupon, privilege or trial is good.
 pub const REWARD_DAYS: i64 = 3_650;
 /// Major units of money of a market price or of a coupon.
@@ -162,6 +180,16 @@ pub const SEARCH_CHARS: usize = 100;
 pub const CATALOGUE_PAGE: usize = 100;
 /// Categories and tags that are counted beside a page of the catalogue, each.
 pub const FACETS: usize = 100;
+/// Characters of a till's own number of a checkout, of a reversal or of a spending.
+pub const REFERENCE_CHARS: usize = 64;
+/// Parts in which one checkout is given back.
+pub const CHECKOUT_RETURNS: usize = 50;
+/// Spendings of one allowance.
+pub const ALLOWANCE_SPENDINGS: usize = 200;
+/// Spendings in one upload.
+pub const OFFLINE_UPLOADS: usize = 500;
+/// Bytes of the name of a terminal that is granted an allowance.
+pub const TERMINAL_BYTES: usize = 64;
 /// Items of one page.
 pub const PAGE: i64 = 200;
 

@@ -9,7 +9,7 @@ use club::{Club, want};
 use guerdon_core::earning::{CapScope, Per};
 use guerdon_core::kernel::{Command, Event, GroupTerms, Payment, RefusalCode, Tendering};
 use guerdon_core::ledger::{CurrencyId, Lot};
-use guerdon_core::redemption::Tender;
+use guerdon_core::redemption::PaymentTender;
 use guerdon_core::rewards::{DemandFigures, Split};
 use guerdon_core::tiers::{Measure, Span, Step};
 use guerdon_core::time::Timestamp;
@@ -466,7 +466,7 @@ fn payments() {
         number += 1;
         let at = club.program.calendar.parse_local("2026-03-02 10:00:00").unwrap();
         let redeem = Command::redeem(club::MEMBER, &format!("order-{number}"), at, reward, quantity, false).unwrap();
-        let tendering = Tendering { tender: Tender::CashOnDelivery, split: Some(split) };
+        let tendering = Tendering { tender: PaymentTender::CashOnDelivery, split: Some(split) };
         let receipt = club.decide(&redeem.paid_by(Some(tendering)), true).map_err(|refusal| refusal.message)?;
         let order = receipt.order.unwrap();
         Ok::<_, String>((order.points, order.payment.unwrap().amount))

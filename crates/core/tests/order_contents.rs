@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Choice, Command, Rebooking, Receipt, Refusal, RefusalCode};
-use guerdon_core::program::{Bundle, Program};
+use guerdon_core::program::{Bundle, Program, check_lasting};
 use guerdon_core::redemption::{Funds, OrderMove, OrderState, SealedDelivery};
 use guerdon_core::rewards::{StockLevel, free_places};
 use guerdon_core::time::{EARLIEST, Timestamp};
@@ -320,6 +320,26 @@ fn a_bundle_that_a_rule_gives_takes_its_parts_too() {
     assert!(serde_json::to_string(&receipt.explanation).unwrap().contains("\"out_of_stock\":true"));
     assert_eq!(taken(&shop, "breakfast"), (0, 1));
     check(&shop);
+}
+
+#[test]
+fn the_first_stock_of_a_variant_never_changes() {
+    let version = |rewards: &str| {
+        let found = documents(rewards).into_iter().find(|document| document.kind == "reward");
+        found.unwrap()
+    };
+    let mug = |variants: &str| {
+        version(&format!(
+            "[[rewards]]\nid = \"mug\"\nname = \"Mug\"\nprice = 1\n\
+             kind = {{ type = \"physical\", variants = [{variants}] }}"
+        ))
+    };
+    let (blue, red) = ("{ id = \"blue\", name = \"Blue\", stock = 2 }", "{ id = \"red\", name = \"Red\", stock = 3 }");
+    let both = format!("{blue}, {red}");
+    assert_eq!(check_lasting(&mug(blue), &mug(&both)), Ok(()), "new ones may come");
+    assert_eq!(check_lasting(&mug(&both), &mug(blue)), Ok(()), "and go");
+    let refused = check_lasting(&mug(blue), &mug(&blue.replace('2', "5"))).unwrap_err();
+    assert!(refused.contains("its variant `blue` was published as Some(2)"), "{refused}");
 }
 
 #[test]

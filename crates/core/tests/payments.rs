@@ -11,7 +11,9 @@ use guerdon_core::kernel::{
 };
 use guerdon_core::ledger::{Account, CurrencyId, LotKey, Transaction, TransactionKind};
 use guerdon_core::program::{Bundle, Program};
-use guerdon_core::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, PaymentMove, PaymentState, Tender};
+use guerdon_core::redemption::{
+    Funds, Order, OrderDetails, OrderMove, OrderState, PaymentMove, PaymentState, PaymentTender,
+};
 use guerdon_core::rewards::{Cash, Split, StockLevel};
 use guerdon_core::time::Timestamp;
 use proptest::prelude::*;
@@ -99,7 +101,7 @@ impl Shop {
         Ok(serde_json::from_str(&reply.receipt).unwrap())
     }
 
-    fn redeem(&mut self, tender: Tender, split: Split, hours: i64) -> Result<Receipt, Refusal> {
+    fn redeem(&mut self, tender: PaymentTender, split: Split, hours: i64) -> Result<Receipt, Refusal> {
         let key = format!("redeem-{}", self.journal.len());
         let command = Command::redeem(ANN, &key, at(hours), "pot", 1, false).unwrap();
         self.decide(command.paid_by(Some(Tendering { tender, split: Some(split) })))
@@ -215,7 +217,7 @@ proptest! {
 #[test]
 fn cash_on_delivery_is_due_until_whoever_hands_it_over_has_it() {
     let mut shop = Shop::new();
-    let receipt = shop.redeem(Tender::CashOnDelivery, Split::Points(4_000), 1).unwrap();
+    let receipt = shop.redeem(PaymentTender::CashOnDelivery, Split::Points(4_000), 1).unwrap();
     let (pot, told) = (order_of(&receipt), receipt.order.as_ref().unwrap().payment.clone().unwrap());
     assert_eq!((receipt.points, told.amount, told.state), (-4_000, 2_000, PaymentState::Due));
     assert!(receipt.events.is_empty(), "nobody is asked: {:?}", receipt.events);
@@ -233,7 +235,7 @@ fn cash_on_delivery_is_due_until_whoever_hands_it_over_has_it() {
     shop.pay(pot, PaymentMove::Return, 7).unwrap();
     assert_eq!(shop.paid(pot), PaymentState::Returned);
     // One that is called off owes nothing.
-    let other = order_of(&shop.redeem(Tender::CashOnDelivery, Split::Money(1_000), 8).unwrap());
+    let other = order_of(&shop.redeem(PaymentTender::CashOnDelivery, Split::Money(1_000), 8).unwrap());
     assert!(shop.step(other, OrderMove::Cancel, 9).unwrap().events.is_empty());
     assert_eq!(shop.paid(other), PaymentState::Void);
     shop.check();
@@ -243,7 +245,7 @@ fn cash_on_delivery_is_due_until_whoever_hands_it_over_has_it() {
 fn money_that_is_declined_gives_the_points_back_to_their_lots() {
     let mut shop = Shop::new();
     let before = shop.lots();
-    let receipt = shop.redeem(Tender::Test, Split::Points(5_000), 1).unwrap();
+    let receipt = shop.redeem(PaymentTender::Test, Split::Points(5_000), 1).unwrap();
     let pot = order_of(&receipt);
     assert_eq!(receipt.events, [Event::PaymentWanted { order_id: pot, step: PaymentMove::Authorise }]);
     for step in [OrderMove::Fulfil, OrderMove::Ship, OrderMove::Issue, OrderMove::Complete] {
@@ -256,7 +258,7 @@ fn money_that_is_declined_gives_the_points_back_to_their_lots() {
     assert_eq!((shop.order(pot).state, shop.paid(pot)), (OrderState::Cancelled, PaymentState::Declined));
     assert_eq!(shop.lots(), before, "the same lots");
     // What is confirmed late, for an order that is over, is let go.
-    let late = order_of(&shop.redeem(Tender::Test, Split::Points(5_000), 3).unwrap());
+    let late = order_of(&shop.redeem(PaymentTender::Test, Split::Points(5_000), 3).unwrap());
     let receipt = shop.step(late, OrderMove::Cancel, 4).unwrap();
     assert_eq!(receipt.events, [Event::PaymentWanted { order_id: late, step: PaymentMove::Void }]);
     let receipt = shop.pay(late, PaymentMove::Authorise, 5).unwrap();
@@ -269,7 +271,7 @@ fn money_that_is_declined_gives_the_points_back_to_their_lots() {
 #[test]
 fn a_capture_that_fails_leaves_the_money_due() {
     let mut shop = Shop::new();
-    let pot = order_of(&shop.redeem(Tender::Test, Split::Points(5_000), 1).unwrap());
+    let pot = order_of(&shop.redeem(PaymentTender::Test, Split::Points(5_000), 1).unwrap());
     shop.pay(pot, PaymentMove::Authorise, 1).unwrap();
     let receipt = shop.step(pot, OrderMove::Ship, 2).unwrap();
     assert_eq!(receipt.events, [Event::PaymentWanted { order_id: pot, step: PaymentMove::Capture }]);
@@ -291,7 +293,7 @@ fn a_capture_that_fails_leaves_the_money_due() {
 fn what_is_not_offered_is_refused() {
     let mut shop = Shop::new();
     let refused = |shop: &mut Shop, command: Command| shop.decide(command).unwrap_err().code;
-    let tendering = |split| Some(Tendering { tender: Tender::Test, split });
+    let tendering = |split| Some(Tendering { tender: PaymentTender::Test, split });
     let plain = |capture| Command::redeem(ANN, "k", at(1), "pot", 1, capture).unwrap();
     let half = Some(Split::Points(3_000));
     assert_eq!(refused(&mut shop, plain(true).paid_by(tendering(half))), RefusalCode::PaymentDue);
@@ -348,12 +350,12 @@ proptest! {
         for (index, (kind, which)) in tries.into_iter().enumerate() {
             let hours = index as i64 / 2;
             let Some(order) = orders.get(which.min(orders.len().saturating_sub(1))).copied() else {
-                let tender = if kind % 2 == 0 { Tender::Test } else { Tender::CashOnDelivery };
+                let tender = if kind % 2 == 0 { PaymentTender::Test } else { PaymentTender::CashOnDelivery };
                 orders.extend(shop.redeem(tender, Split::Points(4_000), hours).ok().as_ref().map(order_of));
                 continue;
             };
             let _ = match kind {
-                0 => shop.redeem(Tender::Test, Split::Money(1_234), hours).map(|made| orders.push(order_of(&made))),
+                0 => shop.redeem(PaymentTender::Test, Split::Money(1_234), hours).map(|made| orders.push(order_of(&made))),
                 1 => shop.join(&index.to_string(), hours).map(|made| orders.push(order_of(&made))),
                 2 => shop.step(order, OrderMove::Ship, hours).map(drop),
                 3 => shop.step(order, OrderMove::Complete, hours).map(drop),

@@ -143,6 +143,11 @@ fn cards_as_scanned() {
 }
 
 #[test]
+fn vouchers_and_allowances() {
+    Target::new("vouchers_and_allowances", &secrets::vouchers(), secrets::WORDS).run(secrets::signed);
+}
+
+#[test]
 fn tokens_codes_and_cookies() {
     Target::new("tokens_codes_and_cookies", &secrets::credentials(), secrets::WORDS).run(secrets::credential);
 }

@@ -32,10 +32,12 @@ mod privacy;
 mod problem;
 mod proposals;
 mod ready;
+mod scarcity;
 mod sequencer;
 mod serve;
 mod state;
 mod statement;
+mod vouchers;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
 pub use demand::Demand;

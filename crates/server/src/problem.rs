@@ -4,11 +4,13 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guerdon_core::kernel::{Refusal, RefusalCode};
+use guerdon_core::redemption::HandedOut;
 use guerdon_store::{CommandError, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::quotes::QuoteView;
+use crate::api::vouchers::HandedOutView;
 use crate::proposals::Proposals;
 
 /// A problem as answered: `application/problem+json`.
@@ -16,7 +18,8 @@ use crate::proposals::Proposals;
 pub struct Problem {
     /// A URI reference for the kind of problem.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: Box<str>,
     /// The status in words.
     pub title: &'static str,
     /// The HTTP status.
@@ -31,6 +34,10 @@ pub struct Problem {
     /// Where a redemption is refused: what would help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposals: Option<Box<Proposals>>,
+    /// Where a voucher was redeemed already: when and where.
+    #[schema(value_type = Option<HandedOutView>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handed_out: Option<Box<HandedOut>>,
     /// After how many seconds to try again; answered as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u32>,
@@ -40,13 +47,14 @@ impl Problem {
     /// A problem.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("/docs/problems#{code}"),
+            kind: format!("/docs/problems#{code}").into(),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code: code.to_owned(),
             detail: detail.into(),
             quote: None,
             proposals: None,
+            handed_out: None,
             retry_after: None,
         }
     }
@@ -74,6 +82,7 @@ impl From<Refusal> for Problem {
             RefusalCode::UnknownMember
             | RefusalCode::UnknownReward
             | RefusalCode::UnknownOrder
+            | RefusalCode::UnknownPool
             | RefusalCode::UnknownPurchase => StatusCode::NOT_FOUND,
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
@@ -87,6 +96,9 @@ impl From<Refusal> for Problem {
             | RefusalCode::OutOfStock
             | RefusalCode::LimitReached
             | RefusalCode::SlotNotOffered
+            | RefusalCode::StockUnlimited
+            | RefusalCode::StockReserved
+            | RefusalCode::WaitingRoomRequired
             | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired
@@ -113,6 +125,9 @@ impl From<Refusal> for Problem {
             | RefusalCode::IllegalPaymentMove
             | RefusalCode::GroupOpen
             | RefusalCode::GroupOver
+            | RefusalCode::VoucherRedeemed
+            | RefusalCode::CheckoutNotOffered
+            | RefusalCode::CheckoutOver
             | RefusalCode::IllegalOrderMove => StatusCode::CONFLICT,
             RefusalCode::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -9,12 +9,14 @@ mod log;
 mod plan;
 mod point_value;
 mod postgres;
+mod presale;
 mod privacy;
 mod publish;
 mod ram;
 mod ram_codes;
 pub mod read;
 pub mod read_activities;
+mod read_checkouts;
 mod read_codes;
 mod read_demand;
 mod read_earning;
@@ -24,11 +26,14 @@ pub mod read_log;
 mod read_records;
 mod read_statement;
 mod record;
+mod restock;
 mod rotation;
 mod rows;
 mod search;
 mod sqlite;
 mod to_fulfil;
+mod tries;
+mod waiting;
 mod writer;
 
 pub use code::{Claimed, CodeClaim, CodeCounts, CodeFate, CodeOrigin, CodeUpload, CodesAdded, OrderCode, SealedCode};
@@ -39,6 +44,7 @@ pub use feed::{StoredEvent, ToldEvent};
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use point_value::publish_value;
 pub use postgres::{LEASE_TIME, PostgresStore, stays_here_or_says};
+pub use presale::{PresaleThreshold, thresholds};
 pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
     stored_keyring,
@@ -50,4 +56,5 @@ pub use rotation::{Rotated, begin_rotation, rotate};
 pub use search::{Found, SearchIndex, SearchText};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, create_private, rewind};
 pub use to_fulfil::ToFulfil;
+pub use tries::{RefusedTry, Tries};
 pub use writer::{Store, id_generator, load_program, verify, write_records};

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use guerdon_core::backtest::{Entry, Happened};
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{MemberId, TransactionId};
-use guerdon_core::kernel::{Payment, Receipt};
+use guerdon_core::kernel::{OrderReceipt, Payment, Receipt};
 use guerdon_core::ledger::{CurrencyId, TransactionKind};
 use guerdon_core::redemption::OrderState;
 use guerdon_core::time::Timestamp;
@@ -188,6 +188,19 @@ fn happened(row: &AnyRow) -> Result<Option<Happened>, String> {
         return Ok((merge.from != receipt.member_id).then_some(Happened::Merged { from: merge.from }));
     }
     let Some(order) = receipt.order else { return Ok(None) };
+    let part = match (&order.tender, order.offline, kind) {
+        // What was spent without network: of the allowance's points, as far as they were set aside.
+        (_, Some(offline), _) => return Ok(charged_offline(&order, offline.charged.points)),
+        (Some(tender), _, TransactionKind::Capture) => tender.captured.map(|paid| (order.id, paid.points)),
+        (Some(_), _, TransactionKind::Refund) => Some((order.id, receipt.points)),
+        _ => None,
+    };
+    if let Some((order, points)) = part {
+        return Ok(Some(match kind {
+            TransactionKind::Capture => Happened::CapturedPart { order, points },
+            _ => Happened::RefundedPart { order, points },
+        }));
+    }
     Ok(Some(match kind {
         TransactionKind::Redeem => Happened::Redeemed {
             order: order.id,
@@ -200,4 +213,11 @@ fn happened(row: &AnyRow) -> Result<Option<Happened>, String> {
         TransactionKind::Refund => Happened::Refunded(order.id),
         _ => return Ok(None),
     }))
+}
+
+/// Points that a terminal has spent without network: under the order of what was charged, not under that of the allowance,
+/// which gives back by itself what it holds.
+fn charged_offline(order: &OrderReceipt, points: i64) -> Option<Happened> {
+    let tender = order.offline.and_then(|offline| offline.tender)?;
+    Some(Happened::Redeemed { order: tender, currency: order.currency, points, captured: true })
 }

@@ -75,7 +75,7 @@ pub(crate) const ORDER_COLUMNS: &str =
     "order_id, member_id, reward_id, quantity, points, currency, state, holds, created_at, updated_at, due_at, details";
 
 pub(crate) fn order(row: &impl Cells) -> Cell<Order> {
-    Ok(Order {
+    let mut order = Order {
         id: OrderId(row.int(0)?),
         member_id: MemberId(row.int(1)?),
         reward_id: row.text(2)?,
@@ -88,7 +88,10 @@ pub(crate) fn order(row: &impl Cells) -> Cell<Order> {
         updated_at: row.millis(9)?,
         due_at: row.maybe_int(10)?.map(Timestamp::from_millis),
         details: OrderDetails::decode(&row.bytes(11)?)?,
-    })
+    };
+    // The columns are as the order was made.
+    order.follow_particulars();
+    Ok(order)
 }
 
 pub(crate) const BUDGET_COLUMNS: &str = "name, period, ends_at, count, points";
@@ -100,7 +103,7 @@ pub(crate) fn budget(row: &impl Cells) -> Cell<(BudgetKey, Tally)> {
     Ok((key, Tally { count: row.int(3)?, sum: row.int(4)? }))
 }
 
-pub(crate) const STOCK_COLUMNS: &str = "reward_id, initial, restocked, issued, on_hand, reserved";
+pub(crate) const STOCK_COLUMNS: &str = "reward_id, initial, restocked, issued, on_hand, reserved, restocked_at";
 
 pub(crate) fn stock(row: &impl Cells) -> Cell<(String, StockLevel)> {
     let level = StockLevel {
@@ -109,6 +112,7 @@ pub(crate) fn stock(row: &impl Cells) -> Cell<(String, StockLevel)> {
         issued: row.int(3)?,
         on_hand: row.int(4)?,
         reserved: row.int(5)?,
+        restocked_at: row.maybe_int(6)?.map(Timestamp::from_millis),
     };
     Ok((row.text(0)?, level))
 }

@@ -42,6 +42,20 @@ pub enum Happened {
     },
     /// What an order had set aside was spent.
     Captured(OrderId),
+    /// A part of what an order had set aside was spent, and the rest given back.
+    CapturedPart {
+        /// Which order.
+        order: OrderId,
+        /// How many points were spent.
+        points: i64,
+    },
+    /// A part of what an order had spent was given back.
+    RefundedPart {
+        /// Which order.
+        order: OrderId,
+        /// How many points.
+        points: i64,
+    },
     /// What an order had set aside was given back.
     Released(OrderId),
     /// What an order had spent was given back.

@@ -15,6 +15,7 @@ use crate::kernel::{
 };
 use crate::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, Portion, Transfer};
 use crate::program::Program;
+use crate::redemption::split;
 use crate::time::{Calendar, Timestamp};
 
 /// Refusals that are told in full.
@@ -121,6 +122,8 @@ impl<'p> Side<'p> {
             Happened::Captured(order) => self.settle((member, at), *order, OrderStep::Captured),
             Happened::Released(order) => self.settle((member, at), *order, OrderStep::Released),
             Happened::Refunded(order) => self.settle((member, at), *order, OrderStep::Refunded),
+            Happened::CapturedPart { order, points } => self.settle_part((member, at), *order, *points, true),
+            Happened::RefundedPart { order, points } => self.settle_part((member, at), *order, *points, false),
             Happened::Adjusted { currency, points } => self.adjust(member, at, *currency, *points),
             Happened::Extended { currency, payment } => {
                 let (currency, payment) = (*currency, *payment);
@@ -261,6 +264,21 @@ impl<'p> Side<'p> {
         let left = self.order_step(whose, &step(currency, holds)).unwrap_or_default();
         if !left.is_empty() {
             self.orders.insert(order, (currency, left));
+        }
+    }
+
+    /// Spends a part of what was set aside and gives the rest back, or gives a part of what was spent back.
+    fn settle_part(&mut self, whose: (MemberId, Timestamp), order: OrderId, points: i64, captured: bool) {
+        let Some((currency, holds)) = self.orders.remove(&order) else { return };
+        let there: i64 = holds.iter().map(|portion| portion.amount).sum();
+        let (kept, back) = split(&holds, if captured { points } else { there - points });
+        if captured {
+            let spent = self.order_step(whose, &OrderStep::Captured(currency, kept)).unwrap_or_default();
+            self.order_step(whose, &OrderStep::Released(currency, back));
+            self.orders.insert(order, (currency, spent));
+        } else {
+            self.order_step(whose, &OrderStep::Refunded(currency, back));
+            self.orders.insert(order, (currency, kept));
         }
     }
 

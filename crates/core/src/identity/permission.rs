@@ -99,6 +99,12 @@ permissions! {
     SuppliersRead = "suppliers:read",
     /// Keep suppliers.
     SuppliersWrite = "suppliers:write",
+    /// Check vouchers, and hand out what they are for.
+    VouchersRedeem = "vouchers:redeem",
+    /// Let points pay at tills, with and without network.
+    CheckoutsWrite = "checkouts:write",
+    /// Change the stock of rewards.
+    StockWrite = "stock:write",
 }
 
 impl fmt::Display for Permission {

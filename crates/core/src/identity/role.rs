@@ -77,6 +77,7 @@ impl RoleName {
                 CodesWrite,
                 SuppliersRead,
                 SuppliersWrite,
+                StockWrite,
             ]),
             Self::Service => set(&[
                 MembersRead,
@@ -98,6 +99,7 @@ impl RoleName {
                 TasksWrite,
                 CodesRead,
                 SuppliersRead,
+                VouchersRedeem,
             ]),
             Self::Finance => set(&[
                 ReportsRead,

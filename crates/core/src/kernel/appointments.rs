@@ -3,6 +3,7 @@
 use super::batch::Loaded;
 use super::command::{Action, Command, check_key, check_reason};
 use super::decide::{Draft, check_active};
+use super::orders::{PORTAL, owned_order};
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::AccountStatus;
@@ -74,11 +75,7 @@ impl Draft<'_> {
         if let AccountStatus::Merged { .. } = self.account.status {
             check_active(member, self.account.status)?;
         }
-        let owned = change.owner == member || self.account.merged_from.contains(&change.owner);
-        let order = loaded.orders.get(&(change.owner, change.order)).filter(|_| owned).ok_or_else(|| {
-            let problem = format!("member {member} has no order {}", change.order);
-            Refusal::new(RefusalCode::UnknownOrder, problem)
-        })?;
+        let order = owned_order(member, &self.account, (change.owner, change.order), loaded)?;
         let booked = self.check_rebooking(order)?;
         let reward = self.program.reward_at(&order.reward_id, self.command.at);
         let reward = reward.filter(|reward| reward.appointments().is_some()).ok_or_else(|| {
@@ -92,7 +89,7 @@ impl Draft<'_> {
         }
         let left = slot_key(&order.reward_id, &booked.slot);
         if loaded.stock.contains_key(&left) {
-            self.stock.push((left, StockChange { reserved: -order.quantity, issued: 0 }));
+            self.stock.push((left, StockChange { reserved: -order.quantity, ..StockChange::default() }));
         }
         self.take_parts(vec![slot_part(&order.reward_id, &slot, order.quantity)], false, loaded)?;
         let mut order = order.clone();
@@ -117,7 +114,7 @@ impl Draft<'_> {
             let problem = format!("order {id} expired {due}; its points are given back");
             return Err(Refusal::new(RefusalCode::OrderExpired, problem));
         }
-        let by_member = self.command.channel == super::orders::PORTAL;
+        let by_member = self.command.channel == PORTAL;
         match order.state {
             _ if steps >= limits::ORDER_STEPS => illegal(format!("order {id} has {steps} steps already")),
             OrderState::Placed | OrderState::Approved if by_member && booked.starts_at <= at => {

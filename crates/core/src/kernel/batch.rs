@@ -10,7 +10,7 @@ use super::decide::{Decision, NewProfile, decide};
 use super::refusal::{Refusal, RefusalCode};
 use crate::earning::{BudgetChange, BudgetKey, Budgets, PreparedActivity, shared_budgets};
 use crate::id::{IdGenerator, MemberId, OrderId};
-use crate::ledger::Account;
+use crate::ledger::{Account, TransactionKind};
 use crate::members::MemberRef;
 use crate::planted::{self, Bug};
 use crate::privacy::profile_version;
@@ -120,6 +120,8 @@ impl Changes {
         let frees_or_takes = |new: &NewProfile| !new.removed.is_empty() || !new.added.is_empty();
         self.decisions.iter().any(|decision| {
             decision.budget_reached
+                // Others may have been promised what came in.
+                || decision.transaction.kind == TransactionKind::Restock
                 || decision.has_counterpart
                 || decision.takes_references_of.is_some()
                 || decision.profile.as_ref().is_some_and(frees_or_takes)
@@ -177,8 +179,14 @@ impl Footprint {
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Amend(change) => footprint.orders.push((change.owner, change.order)),
-                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
                 Action::Rebook(change) => footprint.orders.push((change.owner, change.order)),
+                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
+                Action::HandOut(wanted) => footprint.orders.push((wanted.owner, wanted.order)),
+                Action::Checkout(wanted) => {
+                    footprint.orders.extend(wanted.order());
+                    let key = wanted.key_before(command.member_id);
+                    footprint.keys.extend(key.map(|key| (command.member_id, key)));
+                }
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);
@@ -188,6 +196,7 @@ impl Footprint {
                     footprint.keys.extend(activity.purchases().map(|key| (command.member_id, key.clone())));
                     footprint.add_activity(activity);
                 }
+                Action::Restock(wanted) => footprint.stock.push(wanted.0.reward_id.clone()),
                 Action::Unfit(_)
                 | Action::Adjust { .. }
                 | Action::Close { .. }
@@ -209,6 +218,7 @@ impl Footprint {
         let mut footprint = Self::of(commands.iter().copied());
         footprint.expect_tier_changes(program, commands.iter().copied());
         footprint.expect_parts(program, commands.iter().copied());
+        footprint.expect_pools(program, commands);
         let mut loaded = prefetch(&footprint)?;
         if let Some(more) = Self::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(prefetch(&more)?);
@@ -273,6 +283,7 @@ impl Footprint {
                 Action::Move(change) => Some(((change.owner, change.order), None)),
                 Action::Amend(change) => Some(((change.owner, change.order), None)),
                 Action::Rebook(change) => Some(((change.owner, change.order), Some(&change.slot))),
+                Action::HandOut(wanted) => Some(((wanted.owner, wanted.order), None)),
                 _ => None,
             };
             if let Some((key, slot)) = moved

@@ -5,9 +5,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::appointments::Rebooking;
+use super::checkouts::Checkout;
 use super::order_commands::{OrderChange, Redemption};
 use super::payments::OrderAmendment;
+use super::restock::Restocking;
 use super::tracking::Tracking;
+use super::vouchers::HandOut;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -115,10 +118,16 @@ pub enum Action {
     Move(Box<OrderChange>),
     /// Change an order: its money has moved, or its group is full.
     Amend(Box<OrderAmendment>),
-    /// Note what happened to an order on its way.
-    Track(Box<Tracking>),
     /// Move the appointment of an order to another slot.
     Rebook(Box<Rebooking>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
+    /// Complete an order because what it is for was handed out at a store.
+    HandOut(Box<HandOut>),
+    /// Let points pay a part of a checkout.
+    Checkout(Box<Checkout>),
+    /// Change the stock of a reward, and say why.
+    Restock(Box<(Restocking, Option<String>)>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -409,6 +418,11 @@ impl Command {
         }
     }
 
+    /// Whether it is about a member.
+    pub(super) fn names(&self, member: MemberId) -> bool {
+        self.member_id == member || matches!(self.action, Action::Merge { from, .. } if from == member)
+    }
+
     /// The same command with whoever sent it, whom the receipt names.
     pub fn by(mut self, actor: String) -> Self {
         self.actor = Some(actor);
@@ -459,7 +473,13 @@ pub(super) const FULFIL_PREFIX: &str = "fulfil:";
 /// Keys of what the program does by itself with the money of orders, and with orders of groups.
 pub(super) const PAYMENT_PREFIX: &str = "order-payment:";
 pub(super) const GROUP_PREFIX: &str = "order-group:";
-const RESERVED: [&str; 9] = [
+/// Keys of what tills do with points; followed by what the till's own numbers make.
+pub(super) const CHECKOUT_PREFIX: &str = "checkout:";
+/// Keys of what tills do without network.
+pub(super) const ALLOWANCE_PREFIX: &str = "allowance:";
+/// Keys of units that come into stock by themselves; followed by the moment and the stock.
+pub(super) const RESTOCK_PREFIX: &str = "restock:";
+const RESERVED: [&str; 12] = [
     TICK_PREFIX,
     MERGE_PREFIX,
     ERASE_PREFIX,
@@ -469,6 +489,9 @@ const RESERVED: [&str; 9] = [
     FULFIL_PREFIX,
     PAYMENT_PREFIX,
     GROUP_PREFIX,
+    CHECKOUT_PREFIX,
+    ALLOWANCE_PREFIX,
+    RESTOCK_PREFIX,
 ];
 
 /// SHA-256 of a request as JSON.

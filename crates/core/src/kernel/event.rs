@@ -60,6 +60,21 @@ pub enum Event {
         /// What is to be done, for people.
         text: Text,
     },
+    /// A terminal has spent more points without network than it might, or than there were.
+    OfflineBeyond {
+        /// Of which allowance.
+        allowance: OrderId,
+        /// Which terminal.
+        terminal: String,
+        /// How many points it has spent.
+        points: i64,
+        /// How many of them were beyond the allowance, or on one of another terminal.
+        beyond: i64,
+        /// Points that the member owes since.
+        owed: i64,
+        /// Points that nobody pays.
+        lost: i64,
+    },
     /// The member is to be written to.
     Message {
         /// The id of the template, or of the rule that asks for it.

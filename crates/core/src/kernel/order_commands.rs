@@ -8,7 +8,7 @@ use super::{Choice, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
 use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
-use crate::rewards::{DemandFigures, Opened, Promise, Quote};
+use crate::rewards::{DemandFigures, Opened, Promise, Quote, Rights};
 use crate::time::Timestamp;
 
 /// A move of an order.
@@ -50,6 +50,8 @@ pub struct Redemption {
     pub terms: Terms,
     /// What was chosen.
     pub choice: Choice,
+    /// What the member may besides, as the caller has looked it up; no part of the request.
+    pub rights: Rights,
     /// What is paid in money; `None`: nothing.
     pub tendering: Option<Tendering>,
     /// In which group of friends; `None`: in none.
@@ -57,10 +59,10 @@ pub struct Redemption {
 }
 
 impl Redemption {
-    /// A redemption in points, by nobody else, with nothing to choose.
+    /// A redemption in points, by nobody else, with nothing to choose and no rights besides.
     pub fn new(reward_id: String, quantity: i64, capture: bool, terms: Terms) -> Self {
-        let choice = Choice::default();
-        Self { reward_id, quantity, capture, risk: None, terms, choice, tendering: None, group: None }
+        let (choice, rights) = (Choice::default(), Rights::default());
+        Self { reward_id, quantity, capture, risk: None, terms, choice, rights, tendering: None, group: None }
     }
 }
 
@@ -118,6 +120,14 @@ impl Command {
             redemption.risk = score;
         }
         Ok(self)
+    }
+
+    /// The same redemption with what the member may besides. A retry may bring other rights.
+    pub fn with_rights(mut self, rights: Rights) -> Self {
+        if let Action::Redeem(redemption) = &mut self.action {
+            redemption.rights = rights;
+        }
+        self
     }
 
     /// The same redemption with what was chosen. `said` is what the request says of it, as a digest of the program's keyring

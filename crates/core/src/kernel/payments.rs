@@ -10,7 +10,7 @@ use super::{Event, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
 use crate::redemption::{
-    Companions, Funds, Order, OrderMove, OrderState, Payment, PaymentMove, PaymentState, PaymentStep, Tender,
+    Companions, Funds, Order, OrderMove, OrderState, Payment, PaymentMove, PaymentState, PaymentStep, PaymentTender,
 };
 use crate::rewards::{DemandFigures, Promise, Reward, Split};
 use crate::time::Timestamp;
@@ -23,7 +23,7 @@ const SYSTEM: &str = "system";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Tendering {
     /// The way of the money.
-    pub tender: Tender,
+    pub tender: PaymentTender,
     /// How much of it; `None`: as the quote says.
     pub split: Option<Split>,
 }

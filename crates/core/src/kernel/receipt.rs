@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Refusal, RefusalCode};
+use super::{Event, Refusal, RefusalCode, Restocking};
 use crate::earning::{Counted, Moments, Outcome, ReturnedPurchase, Spent};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
 };
-use crate::redemption::{OrderState, Payment, PaymentState, Tender};
+use crate::redemption::{Granted, HandedOut, OrderState, Paid, Payment, PaymentState, PaymentTender};
 use crate::tiers::TierReceipt;
 use crate::time::Timestamp;
 
@@ -56,13 +56,25 @@ pub struct OrderReceipt {
     /// What is paid in money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentReceipt>,
+    /// Where it was handed out, when that is said here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_out: Option<HandedOut>,
+    /// What it pays of a checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tender: Option<TenderReceipt>,
+    /// What a terminal may spend without network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<AllowanceReceipt>,
+    /// What a terminal has spent without network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<OfflineReceipt>,
 }
 
 /// What an order is paid in money, on a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentReceipt {
     /// How.
-    pub tender: Tender,
+    pub tender: PaymentTender,
     /// Minor units of the program's money.
     pub amount: i64,
     /// Where it stands.
@@ -78,6 +90,63 @@ impl PaymentReceipt {
         let reference = payment.reference().map(str::to_owned);
         Self { tender: payment.tender, amount: payment.amount, state: payment.state(), reference }
     }
+}
+
+/// What points pay of a checkout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenderReceipt {
+    /// The till's own number of the checkout.
+    pub reference: String,
+    /// In which store.
+    pub store: String,
+    /// What the whole basket costs, in minor units of money.
+    pub basket: i64,
+    /// What was set aside.
+    pub authorised: Paid,
+    /// What was spent of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Paid>,
+    /// What was given back of what was spent, in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Paid>,
+    /// When it is given back, unless it is captured before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapses_at: Option<Timestamp>,
+}
+
+/// What a terminal may spend without network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowanceReceipt {
+    /// Which allowance of the member it is, counted from 1.
+    pub number: i64,
+    /// In which store.
+    pub store: String,
+    /// At which terminal alone.
+    pub terminal: String,
+    /// How many points, and what they pay.
+    pub granted: Paid,
+    /// Until when.
+    pub ends_at: Timestamp,
+    /// All allowances of the member that are good at the moment, this one among them.
+    pub live: Vec<Granted>,
+}
+
+/// What a terminal has spent without network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfflineReceipt {
+    /// So many points, by the terminal.
+    pub points: i64,
+    /// How many of them were beyond the allowance, or on one of another terminal.
+    pub beyond: i64,
+    /// What was charged.
+    pub charged: Paid,
+    /// Points that the member owes since.
+    pub owed: i64,
+    /// Points that nobody pays.
+    pub lost: i64,
+    /// The order of what was charged, by which it is reversed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tender: Option<OrderId>,
 }
 
 /// What whoever referred the member got by the same command, or lost; on the receipt of the member.
@@ -165,6 +234,9 @@ pub struct Receipt {
     /// The order, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderReceipt>,
+    /// The units that came into stock or out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restock: Option<Restocking>,
     /// Where the account stands since, when that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<AccountStatus>,

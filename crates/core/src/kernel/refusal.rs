@@ -52,6 +52,14 @@ pub enum RefusalCode {
     SlotNotOffered,
     /// The member has ordered as many of the reward as one may.
     LimitReached,
+    /// The reward has no such pool.
+    UnknownPool,
+    /// The reward is unlimited.
+    StockUnlimited,
+    /// Units that are promised to orders cannot be taken out of stock.
+    StockReserved,
+    /// The reward has a waiting room, and the order does not come through it.
+    WaitingRoomRequired,
     /// The idempotency key was used for another request.
     IdempotencyMismatch,
     /// A cap of a rule or of the program, which refuses what is beyond it, was reached.
@@ -92,6 +100,12 @@ pub enum RefusalCode {
     GroupOpen,
     /// The group is full, or its time is over.
     GroupOver,
+    /// Points pay at no till, or not without network.
+    CheckoutNotOffered,
+    /// Nothing is set aside or spent for the checkout any more.
+    CheckoutOver,
+    /// What the voucher is for was handed out already.
+    VoucherRedeemed,
     /// The keys of personal data cannot be used at the moment.
     KeysUnavailable,
 }
@@ -123,6 +137,10 @@ impl RefusalCode {
             Self::ChoiceNeeded => "choice_needed",
             Self::SlotNotOffered => "slot_not_offered",
             Self::LimitReached => "limit_reached",
+            Self::UnknownPool => "unknown_pool",
+            Self::StockUnlimited => "stock_unlimited",
+            Self::StockReserved => "stock_reserved",
+            Self::WaitingRoomRequired => "waiting_room_required",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::CapReached => "cap_reached",
             Self::WalletLimit => "wallet_limit",
@@ -143,6 +161,9 @@ impl RefusalCode {
             Self::IllegalPaymentMove => "illegal_payment_move",
             Self::GroupOpen => "group_open",
             Self::GroupOver => "group_over",
+            Self::CheckoutNotOffered => "checkout_not_offered",
+            Self::CheckoutOver => "checkout_over",
+            Self::VoucherRedeemed => "voucher_redeemed",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }

@@ -5,11 +5,13 @@ mod birthday;
 mod card;
 mod card_number;
 mod patch;
+mod signed;
 
 pub use address::{Address, KnownAddress, find as find_address};
 pub use birthday::has_birthday;
 pub use card::{CardError, CardKey, CardPublicKey, STEP_SECONDS, verify_card};
 pub use card_number::{card_number, grouped_card_number, parse_card_number};
+pub(crate) use signed::{Form, Unopened};
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,7 @@ use super::template::Template;
 use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
-use crate::redemption::{OrderPolicy, PaymentPolicy};
+use crate::redemption::{CheckoutPolicy, OrderPolicy, PaymentPolicy};
 use crate::rewards::{
     Category, Named, PriceSurroundings, Reward, RewardKind, check_margin, validate_categories, validate_limits,
 };
@@ -92,6 +92,9 @@ pub struct ProgramSettings {
     /// How money is taken for rewards.
     #[serde(default, skip_serializing_if = "PaymentPolicy::is_empty")]
     pub payment: PaymentPolicy,
+    /// How points pay at a till; left out: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<CheckoutPolicy>,
     /// Per cent that come on top of what a reward costs the program, where its price says no `margin` of its own.
     #[serde(default, skip_serializing_if = "Decimal::is_zero")]
     pub reward_margin: Decimal,
@@ -244,7 +247,22 @@ impl Bundle {
         self.validate_caps()?;
         self.program.orders.validate().map_err(|problem| format!("program.orders: {problem}"))?;
         self.program.payment.validate().map_err(|problem| format!("program.payment: {problem}"))?;
+        self.validate_checkout()?;
         self.validate_rules()
+    }
+
+    fn validate_checkout(&self) -> Result<(), String> {
+        let Some(checkout) = &self.program.checkout else { return Ok(()) };
+        checkout.validate().map_err(|problem| format!("program.checkout: {problem}"))?;
+        self.check_currency("program.checkout", checkout.currency)?;
+        let currency = self.currencies.iter().find(|known| known.id == checkout.currency);
+        if currency.is_some_and(|currency| !currency.spendable) {
+            return Err(format!(
+                "program.checkout: currency {} is tier value, which pays nothing",
+                checkout.currency.0
+            ));
+        }
+        Ok(())
     }
 
     /// Checks the tiers, and that what names one names one that is there.
@@ -322,6 +340,10 @@ impl Bundle {
         }
     }
 
+    fn has_pools(&self, reward: &str) -> bool {
+        self.rewards.iter().any(|known| known.id == reward && !known.scarcity.pools.is_empty())
+    }
+
     /// Checks that what an effect names is there.
     fn check_named(&self, what: &str, effect: &Effect) -> Result<(), String> {
         match effect {
@@ -331,6 +353,9 @@ impl Bundle {
             Effect::IssueReward { reward, .. } if !self.rewards.iter().any(|known| known.id == *reward) => {
                 Err(format!("{what}: there is no reward `{reward}`"))
             }
+            Effect::IssueReward { reward, .. } if self.has_pools(reward) => Err(format!(
+                "{what}: the stock of `{reward}` is in pools, and a rule does not say which; issue another reward"
+            )),
             Effect::GrantTier { tier, .. } if !self.tiers.iter().any(|known| known.id == *tier) => {
                 Err(format!("{what}: there is no tier `{tier}`"))
             }
@@ -371,9 +396,13 @@ impl Bundle {
         let of_reward = |problem| format!("{what}: {problem}");
         validate_limits(&reward.limit).map_err(of_reward)?;
         reward.catalogue.validate().map_err(of_reward)?;
+        reward.scarcity.validate(reward).map_err(of_reward)?;
         reward.kind.as_ref().map_or(Ok(()), RewardKind::validate).map_err(of_reward)?;
         let fulfilment = reward.fulfilment.as_ref();
         fulfilment.map_or(Ok(()), |by| by.validate(reward.kind.as_ref())).map_err(of_reward)?;
+        if reward.pickup && fulfilment.is_some() {
+            return Err(format!("{what}: `pickup` is for what people hand out; leave out `pickup` or `fulfilment`"));
+        }
         self.check_currency(&what, reward.currency)?;
         let spent = self.currencies.iter().find(|currency| currency.id == reward.currency);
         if let Some(currency) = spent.filter(|currency| !currency.spendable) {

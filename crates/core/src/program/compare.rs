@@ -238,7 +238,7 @@ fn sense(kind: &str, field: &str) -> Sense {
             2 => Sense::Gives,
             _ => Sense::LessIfSaid,
         },
-        ("reward", "stock" | "fulfilment") => Sense::Same,
+        ("reward", "stock" | "fulfilment" | "pickup") => Sense::Same,
         ("reward", "limit") => Sense::Caps,
         ("reward", "kind" | "catalogue" | "catalogue.visible_to" | "catalogue.listed") => Sense::Fields,
         ("reward", "kind.type") => Sense::Said,
@@ -262,6 +262,12 @@ fn sense(kind: &str, field: &str) -> Sense {
         }
         ("reward", "catalogue.listed.from") => Sense::Since,
         ("reward", "catalogue.listed.to") => Sense::Until,
+        ("reward", "scarcity") => Sense::Fields,
+        ("reward", "scarcity.pools" | "scarcity.restock") => Sense::Includes,
+        ("reward", "scarcity.waiting_room") => Sense::Part,
+        ("reward", "scarcity.waiting_room.admit_per_second" | "scarcity.waiting_room.admitted_minutes") => Sense::More,
+        ("reward", "scarcity.waiting_room.queue_minutes") => Sense::More,
+        ("reward", "scarcity.waiting_room.difficulty") => Sense::Less,
         ("category", "parent") => Sense::Same,
         ("currency", "per_money_unit") => Sense::Less,
         ("currency", "expiry.after") => Sense::More,
@@ -283,6 +289,12 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("program", "payment") => Sense::Fields,
         ("program", "payment.tenders") => Sense::Includes,
         ("program", "payment.authorise_within_minutes") => Sense::Same,
+        // A till where points pay.
+        ("program", "checkout" | "checkout.offline") => Sense::Gives,
+        ("program", "checkout.value" | "checkout.most_percent" | "checkout.minutes") => Sense::MoreIfSaid,
+        ("program", "checkout.least_percent" | "checkout.step") => Sense::Less,
+        ("program", "checkout.offline.points" | "checkout.offline.hours") => Sense::More,
+        ("program", "checkout.offline.reserve" | "checkout.offline.overdraft") => Sense::Depends,
         ("program", "reward_margin") => Sense::Less,
         ("tier", "benefits" | "review") => Sense::Part,
         ("tier", "benefits.early_access_hours" | "review.grace_days") => Sense::More,
@@ -594,6 +606,34 @@ mod tests {
 
     fn one(field: &str, verdict: &'static str) -> Vec<(String, &'static str)> {
         vec![(field.to_owned(), verdict)]
+    }
+
+    #[test]
+    fn what_an_order_must_say_and_how_many_one_may_have_are_judged() {
+        let reward = |more: Value| {
+            let mut reward = json!({"id": "x", "name": "X", "price": 1});
+            reward.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            reward
+        };
+        let limit = |quantity: i64| json!({"limit": [{"quantity": quantity, "per": "month"}]});
+        let sent = |needs: bool| json!({"kind": {"type": "physical", "needs_address": needs}});
+        let slots = |more: Value| {
+            let mut appointments = json!({"slots": [{"weekdays": [1], "from": "10:00", "to": "12:00", "minutes": 60}]});
+            appointments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"kind": {"type": "service", "appointments": appointments}})
+        };
+        for (before, after, field) in [
+            (json!({}), limit(2), "limit[month]"),
+            (limit(3), limit(2), "limit[month].quantity"),
+            (sent(false), sent(true), "kind.needs_address"),
+            (json!({"kind": {"type": "service"}}), slots(json!({})), "kind.appointments"),
+            (slots(json!({})), slots(json!({"notice_hours": 24})), "kind.appointments.notice_hours"),
+            (slots(json!({"until": "2026-12-31"})), slots(json!({"until": "2026-06-30"})), "kind.appointments.until"),
+        ] {
+            let (before, after) = (reward(before), reward(after));
+            assert_eq!(judged("reward", before.clone(), after.clone()), one(field, "worse"), "{field}");
+            assert_eq!(judged("reward", after, before), one(field, "better"), "{field}");
+        }
     }
 
     #[test]

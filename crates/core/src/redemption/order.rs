@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::contents::{Benefit, Booked};
 use super::delivery::SealedDelivery;
 use super::group::Companions;
+use super::offline::Allowance;
 use super::payment::Payment;
 use super::state::{Funds, OrderState};
+use super::tender::Tender;
 use super::tracking::TrackingEvent;
+use super::voucher::HandedOut;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
@@ -73,9 +76,6 @@ pub struct Particulars {
     /// The friends with whom it was ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Companions>,
-    /// What carriers told of it on its way, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tracking: Vec<TrackingEvent>,
     /// The windows in which its units were counted, of limits that its reward had.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<CountedIn>,
@@ -91,6 +91,18 @@ pub struct Particulars {
     /// The privileges and trials that come with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub benefits: Vec<Benefit>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<TrackingEvent>,
+    /// Where it was handed out against its voucher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handed_out: Option<HandedOut>,
+    /// The part of a checkout that it pays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tender: Option<Tender>,
+    /// What a terminal may spend of it without network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowance: Option<Allowance>,
     /// What it takes out of stock, where that is not just as many units of its reward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stock: Vec<StockTaken>,
@@ -174,10 +186,12 @@ impl Order {
         postcard::from_bytes(bytes).map_err(|error| format!("order holds: {error}"))
     }
 
-    /// What it takes out of stock: units by [`stock_key`](crate::rewards::stock_key). What is not limited is named as well.
+    /// What it takes out of stock: units by [`stock_key`](crate::rewards::stock_key). What is not limited is named as well; points
+    /// at a till are no reward.
     pub fn stock(&self) -> impl Iterator<Item = (&str, i64)> {
         let parts = &self.details.particulars.stock;
-        let whole = parts.is_empty().then_some((self.reward_id.as_str(), self.quantity));
+        let at_till = self.details.particulars.tender.is_some() || self.details.particulars.allowance.is_some();
+        let whole = (parts.is_empty() && !at_till).then_some((self.reward_id.as_str(), self.quantity));
         whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
     }
 
@@ -218,8 +232,19 @@ impl Order {
         if !history.iter().any(|step| step.state == OrderState::Shipped) {
             *shipment = None;
         }
-        self.details.particulars.rewind(from);
+        if !history.iter().any(|step| step.state == OrderState::Completed) {
+            particulars.handed_out = None;
+        }
+        if let Some(tender) = &mut particulars.tender {
+            tender.captured = tender.captured.filter(|captured| captured.transaction_id < from);
+            tender.returned.retain(|returned| returned.transaction_id < from);
+        }
+        if let Some(allowance) = &mut particulars.allowance {
+            allowance.spent.retain(|spent| spent.transaction_id < from);
+        }
+        particulars.rewind(from);
         self.rewind_contents(from);
+        self.follow_particulars();
         true
     }
 }

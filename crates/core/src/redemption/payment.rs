@@ -10,14 +10,14 @@ use crate::time::Timestamp;
 /// A way to pay money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Tender {
+pub enum PaymentTender {
     /// Whoever hands the order over takes the money.
     CashOnDelivery,
     /// A gateway for trying out, which moves no money.
     Test,
 }
 
-impl Tender {
+impl PaymentTender {
     /// Every tender.
     pub const ALL: [Self; 2] = [Self::CashOnDelivery, Self::Test];
 
@@ -123,7 +123,7 @@ impl PaymentMove {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// How.
-    pub tender: Tender,
+    pub tender: PaymentTender,
     /// Minor units of the program's money.
     pub amount: i64,
     /// The points that it takes the place of.
@@ -155,7 +155,7 @@ pub struct PaymentStep {
 
 impl Payment {
     /// A payment that is due.
-    pub fn due(tender: Tender, amount: i64, points: i64) -> Self {
+    pub fn due(tender: PaymentTender, amount: i64, points: i64) -> Self {
         Self { tender, amount, points, steps: Vec::new() }
     }
 
@@ -220,7 +220,7 @@ impl Payment {
 pub struct PaymentPolicy {
     /// Which tenders it takes; empty: no money.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tenders: Vec<Tender>,
+    pub tenders: Vec<PaymentTender>,
     /// After how many minutes an order whose money nobody has confirmed is called off; left out: 15.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorise_within_minutes: Option<i64>,
@@ -269,7 +269,7 @@ mod tests {
     fn no_state_of_a_payment_keeps_money_that_belongs_to_somebody_else() {
         use PaymentMove::{Authorise, Capture, Collect, Decline, Fail, Return, Void};
         let moves = [Authorise, Decline, Capture, Fail, Collect, Void, Return];
-        let mut open = Tender::ALL.map(|tender| Payment::due(tender, 500, 50)).to_vec();
+        let mut open = PaymentTender::ALL.map(|tender| Payment::due(tender, 500, 50)).to_vec();
         let mut seen = 0;
         while let Some(payment) = open.pop() {
             seen += 1;

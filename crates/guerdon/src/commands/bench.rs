@@ -276,6 +276,7 @@ fn bench_program(rewards: usize) -> Result<Bundle> {
             id: format!("reward-{rank}"),
             price: Price::fixed(1),
             stock: Some(1_000_000_000),
+            pickup: false,
             ..sample.clone()
         })
         .collect();

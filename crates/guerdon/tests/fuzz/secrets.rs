@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use guerdon_core::audit::{AuditColumns, AuditEntry, ChainVerifier};
-use guerdon_core::id::{MemberId, TransactionId};
+use guerdon_core::id::{MemberId, OrderId, TransactionId};
 use guerdon_core::identity::Permission;
 use guerdon_core::members::{CardKey, CardPublicKey, Profile, card_number, parse_card_number, verify_card};
 use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM, SealedProfile};
+use guerdon_core::redemption::{AllowanceText, Paid, Voucher, VoucherCode};
 use guerdon_core::time::Timestamp;
 use guerdon_server::identity::device::DeviceCookies;
 use guerdon_server::identity::recovery::RecoveryCodes;
@@ -18,12 +19,45 @@ use crate::{behaviour, text};
 const MEMBER: MemberId = MemberId(7_112_233_445_566);
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-pub const WORDS: &[&str] = &["GD1.", ".", " ", "-", "=", "A", "0", "gdn_", "_", "\n", "#", ",", "Bearer ", "é"];
+pub const WORDS: &[&str] =
+    &["GD1.", "GV1.", "GA1.", ".", " ", "-", "=", "A", "0", "gdn_", "_", "\n", "#", ",", "Bearer ", "é"];
 
 pub fn cards() -> Vec<String> {
     let key = CardKey::new(&[7; 32]);
     let early = key.show(MEMBER, NOW.plus_millis(90_000));
     vec![key.show(MEMBER, NOW), early, key.public().to_string(), card_number(MEMBER)]
+}
+
+fn voucher() -> Voucher {
+    Voucher { order: OrderId(7), reward_id: "tea-set".to_owned(), quantity: 2, expires_at: NOW }
+}
+
+fn allowance() -> AllowanceText {
+    let granted = Paid { points: 500, money: 480 };
+    AllowanceText { member: MEMBER, order: OrderId(7), granted, ends_at: NOW, terminal: "till 3".to_owned() }
+}
+
+pub fn vouchers() -> Vec<String> {
+    let key = CardKey::new(&[7; 32]);
+    vec![voucher().sign(&key), allowance().sign(&key), "22222-22222".to_owned(), key.show(MEMBER, NOW)]
+}
+
+/// A voucher or an allowance as it is scanned or typed. Nothing but what was signed comes of it, however it is altered.
+pub fn signed(input: &[u8]) -> String {
+    let (text, key) = (text(input), CardKey::new(&[7; 32]).public());
+    let shown = behaviour(Voucher::open(&key, &text), |opened| {
+        assert_eq!(opened, voucher(), "another voucher was accepted");
+        "the voucher".to_owned()
+    });
+    let granted = behaviour(AllowanceText::open(&key, &text), |opened| {
+        assert_eq!(opened, allowance(), "another allowance was accepted");
+        "the allowance".to_owned()
+    });
+    let typed = behaviour(VoucherCode::parse(&text), |code| {
+        assert_eq!(VoucherCode::parse(&code.to_string()).as_ref(), Ok(&code));
+        "a code".to_owned()
+    });
+    format!("{shown}; {granted}; {typed}")
 }
 
 /// A card as it is scanned. Nobody but its member comes of it, however it is altered.

@@ -52,3 +52,4 @@ portal-book-new = A new address
 portal-book-add = Add it
 portal-book-wrong = This address is not whole. Recipient, city and street are needed.
 fact-address = Address
+reward-how-sent = The points are set aside at once. It is sent to this address.

@@ -52,3 +52,4 @@ portal-book-new = 新地址
 portal-book-add = 添加
 portal-book-wrong = 地址不完整：收货人、城市和街道为必填项。
 fact-address = 地址
+reward-how-sent = 积分会立即预留，礼品将寄往此地址。

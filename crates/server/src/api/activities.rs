@@ -161,18 +161,18 @@ struct BatchItem {
 
 /// The answers in the order of the request.
 #[derive(Serialize, ToSchema)]
-struct BatchResponse {
+pub(super) struct BatchResponse {
     /// How many were accepted, now or before.
     accepted: usize,
     /// How many were refused.
     refused: usize,
-    /// For each activity its receipt or problem.
+    /// For each its receipt or problem.
     results: Vec<BatchResult>,
 }
 
 /// One answer of a batch.
 #[derive(Serialize, ToSchema)]
-struct BatchResult {
+pub(super) struct BatchResult {
     /// The receipt when accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
@@ -212,15 +212,21 @@ async fn record_batch(
     let mut outcomes = state.engine.submit(commands).await.into_iter();
     let results: Vec<BatchResult> =
         results.into_iter().filter_map(|result| result.or_else(|| outcomes.next().map(batch_result))).collect();
-    let refused = results.iter().filter(|result| result.problem.is_some()).count();
-    Ok(Json(BatchResponse { accepted: results.len() - refused, refused, results }))
+    Ok(Json(BatchResponse::of(results)))
 }
 
-fn refused(problem: Problem) -> BatchResult {
+impl BatchResponse {
+    pub(super) fn of(results: Vec<BatchResult>) -> Self {
+        let refused = results.iter().filter(|result| result.problem.is_some()).count();
+        Self { accepted: results.len() - refused, refused, results }
+    }
+}
+
+pub(super) fn refused(problem: Problem) -> BatchResult {
     BatchResult { receipt: None, problem: Some(problem), replayed: false }
 }
 
-fn batch_result(outcome: guerdon_store::Outcome) -> BatchResult {
+pub(super) fn batch_result(outcome: guerdon_store::Outcome) -> BatchResult {
     match outcome {
         Ok(reply) => {
             let replayed = reply.replayed;

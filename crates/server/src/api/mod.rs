@@ -2,6 +2,7 @@
 
 mod accounts;
 mod activities;
+mod allowances;
 mod api_keys;
 mod appointments;
 mod approvals;
@@ -11,6 +12,7 @@ mod benefits;
 mod campaigns;
 mod cards;
 mod catalogue;
+mod checkouts;
 mod clients;
 mod codes;
 mod configuration;
@@ -33,11 +35,14 @@ mod profile;
 pub(crate) mod quotes;
 mod rewards;
 mod statements;
+mod stock;
 mod suppliers;
 mod tasks;
 mod tiers;
 mod tracking;
 mod views;
+pub(crate) mod vouchers;
+mod waiting_room;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -65,13 +70,18 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(tiers::router())
         .merge(rewards::router())
         .merge(catalogue::router())
+        .merge(stock::router())
+        .merge(waiting_room::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(appointments::router())
+        .merge(benefits::router())
         .merge(codes::router())
         .merge(tracking::router())
         .merge(suppliers::router())
-        .merge(appointments::router())
-        .merge(benefits::router())
+        .merge(vouchers::router())
+        .merge(checkouts::router())
+        .merge(allowances::router())
         .merge(quotes::router())
         .merge(payments::router())
         .merge(groups::router())

@@ -8,7 +8,7 @@ use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
 use guerdon_core::kernel::{Command, OrderChange, Receipt, Refusal, RefusalCode, Tendering};
 use guerdon_core::members::Address;
-use guerdon_core::redemption::{Delivery, Order, OrderMove, OrderState, Shipment, Tender};
+use guerdon_core::redemption::{Delivery, Order, OrderMove, OrderState, PaymentTender, Shipment};
 use guerdon_core::rewards::{Place, Quote, Split};
 use guerdon_store::{CommandError, Outcome};
 use serde::Deserialize;
@@ -30,6 +30,7 @@ use crate::payments;
 use crate::privacy::{invalid, reveal_delivery};
 use crate::problem::Problem;
 use crate::proposals::{Refused, helped};
+use crate::scarcity::{self, Entry};
 
 /// The move of an appointment.
 const REBOOK: &str = "rebook";
@@ -90,6 +91,8 @@ struct OrderRequest {
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
     channel: Option<String>,
+    /// The `ticket` of the member's place in the waiting room of the reward, where there is one.
+    waiting_ticket: Option<String>,
 }
 
 /// Create an order: set the points and the stock aside.
@@ -98,10 +101,10 @@ struct OrderRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
-        (status = 409, description = "`insufficient_points`, `out_of_stock`, `limit_reached`, `slot_not_offered` or \
-            `reward_not_offered`; `quote_expired` or `quote_altered`, with the price now as a new `quote`; \
-            `split_not_offered`, `tender_not_offered` or `payment_declined`. With `proposals` where something would help",
-            body = Problem),
+        (status = 409, description = "`insufficient_points`, `out_of_stock`, `limit_reached`, `slot_not_offered`, \
+            `reward_not_offered` or `waiting_room_required`; `quote_expired` or `quote_altered`, with the price now as a new \
+            `quote`; `split_not_offered`, `tender_not_offered` or `payment_declined`. With `proposals` where something would \
+            help", body = Problem),
         (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing; not as asked for; or a card \
             that is not accepted", body = Problem)))]
 async fn create(
@@ -123,11 +126,12 @@ async fn create(
         address_id: request.address_id.clone(),
         account: request.account.clone(),
     };
+    let ticket = request.waiting_ticket.as_deref();
     let named = (member_id.as_deref(), external_id.as_deref(), card.as_deref());
     let is_said_twice = named != (None, None, None) || quantity.is_some();
     match (quote, reward_id) {
         (Some(token), None) if !is_said_twice => {
-            at_quote(&state, &actor, (&key, token), request.capture, &place, (said, shape)).await
+            at_quote(&state, &actor, (&key, token, ticket), request.capture, &place, (said, shape)).await
         }
         (None, Some(reward)) => {
             let member = named_member(&state, named.0, named.1, named.2).await?;
@@ -138,7 +142,8 @@ async fn create(
                 None => None,
             };
             let command = order_choice::choose(&state, command.by_demand(figures), (member, reward), said).await?;
-            let outcome = state.engine.submit_one(shape(command)?.by(actor.name())).await;
+            let command = shape(command)?.by(actor.name());
+            let outcome = scarcity::submit(&state, command, Entry::Ticket(ticket)).await;
             let quantity = quantity.unwrap_or(1);
             made(&state, outcome, Refused { member, reward_id: reward, quantity, place: &place }).await
         }
@@ -159,8 +164,8 @@ fn tendering(state: &AppState, request: &OrderRequest) -> Result<Option<Tenderin
             Some(_) => Err(Problem::bad_request("invalid_request", "name the `tender` by which the money is paid")),
         };
     };
-    let tender = Tender::from_name(name).ok_or_else(|| {
-        let known = Tender::ALL.map(Tender::name).join(", ");
+    let tender = PaymentTender::from_name(name).ok_or_else(|| {
+        let known = PaymentTender::ALL.map(PaymentTender::name).join(", ");
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", format!("`tender` must be one of {known}"))
     })?;
     state.payments.check(tender)?;
@@ -188,7 +193,7 @@ async fn made(state: &AppState, outcome: Outcome, refused: Refused<'_>) -> Resul
 async fn at_quote(
     state: &AppState,
     actor: &Actor,
-    (key, token): (&str, &str),
+    (key, token, ticket): (&str, &str, Option<&str>),
     capture: bool,
     place: &Place,
     (said, shape): (Said, impl FnOnce(Command) -> Result<Command, Refusal>),
@@ -201,7 +206,7 @@ async fn at_quote(
     let claimed = opened.claimed();
     let of = (claimed.member_id, claimed.reward_id.as_str());
     let command = order_choice::choose(state, command, of, said).await?;
-    match state.engine.submit_one(shape(command)?.by(actor.name())).await {
+    match scarcity::submit(state, shape(command)?.by(actor.name()), Entry::Ticket(ticket)).await {
         Err(CommandError::Refused(refusal))
             if matches!(refusal.code, RefusalCode::QuoteExpired | RefusalCode::QuoteAltered) =>
         {
@@ -254,7 +259,8 @@ async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MoveRequest {
-    /// `fulfil`, `ship`, `issue`, `complete` or `cancel`; `rebook` moves the appointment to another `slot`.
+    /// `fulfil`, `ship`, `issue`, `complete`, `cancel`, or `fail`: it cannot be fulfilled, and the member is told; `rebook` moves
+    /// the appointment to another `slot`.
     #[serde(rename = "move")]
     step: String,
     /// Why.

@@ -9,7 +9,7 @@ use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
 use guerdon_core::redemption::{Benefit, Booked, Order, OrderMove, OrderStep, Payment, PaymentStep, Shipment};
 use guerdon_core::rewards::{
-    CashShare, Catalogue, Demand, DemandFigures, DemandStep, GroupPrice, Limit, Occasion, Reward, RewardKind,
+    CashShare, Catalogue, Demand, DemandFigures, DemandStep, GroupPrice, Limit, Occasion, Reward, RewardKind, Scarcity,
     StockLevel, level_of, variant_key,
 };
 use guerdon_core::time::Timestamp;
@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::vouchers::HandedOutView;
 use crate::AppState;
 use crate::acts::permission_of;
 
@@ -349,6 +350,10 @@ pub struct RewardView {
     #[serde(skip_serializing_if = "Catalogue::is_empty")]
     #[schema(value_type = Object)]
     catalogue: Catalogue,
+    /// How it is shared out where there is not enough for all: pools, restocking, early access, waiting room.
+    #[serde(skip_serializing_if = "Scarcity::is_empty")]
+    #[schema(value_type = Object)]
+    scarcity: Scarcity,
 }
 
 impl RewardView {
@@ -379,6 +384,7 @@ impl RewardView {
             limit: reward.limit.clone(),
             kind: reward.kind.clone(),
             catalogue: reward.catalogue.clone(),
+            scarcity: reward.scarcity.clone(),
         }
     }
 }
@@ -423,9 +429,6 @@ pub struct OrderView {
     /// The group of friends in which it was ordered; left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<CompanionsView>,
-    /// What carriers told of it on its way, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tracking: Vec<super::tracking::TrackingView>,
     /// The variant that was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
@@ -438,6 +441,12 @@ pub struct OrderView {
     /// The privileges and trials that came with it, since they were handed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     benefits: Vec<BenefitView>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracking: Vec<super::tracking::TrackingView>,
+    /// When and where it was handed out against its voucher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handed_out: Option<HandedOutView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
 }
@@ -625,6 +634,7 @@ impl From<Order> for OrderView {
                 code: group.code,
             }),
             tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
+            handed_out: order.details.particulars.handed_out.map(HandedOutView::from),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

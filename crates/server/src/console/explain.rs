@@ -3,6 +3,7 @@
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{OrderReceipt, Receipt};
 use guerdon_core::ledger::{CurrencyId, TransactionKind};
+use guerdon_core::redemption::OrderState;
 use guerdon_store::read::TransactionRow;
 
 use super::format;
@@ -80,7 +81,7 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
         | TransactionKind::Release
         | TransactionKind::Refund
         | TransactionKind::Order => match &receipt.order {
-            Some(order) => order_title(frame, order),
+            Some(order) => order_title(frame, receipt, order),
             None => frame.t(&format!("kind-{}", receipt.kind.name())),
         },
         TransactionKind::Adjust if receipt.points == 0 && receipt.growth != 0 => {
@@ -94,6 +95,7 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
         }
         TransactionKind::Tick => tick_title(frame, receipt, currency),
         TransactionKind::Extend => frame.t("title-extend"),
+        TransactionKind::Restock => frame.t("kind-restock"),
         TransactionKind::Enrol => frame.t("kind-enrol"),
         TransactionKind::Referral => frame.t("kind-referral"),
         TransactionKind::Close => frame.t("title-close"),
@@ -151,10 +153,20 @@ fn activity_title(frame: &Frame, receipt: &Receipt) -> String {
     }
 }
 
-fn order_title(frame: &Frame, order: &OrderReceipt) -> String {
-    let points = frame.points(order.currency, order.points);
+fn order_title(frame: &Frame, receipt: &Receipt, order: &OrderReceipt) -> String {
+    // Of a checkout what this entry moved: the order tells what is left of it.
+    let (points, state) = match (&order.tender, order.offline, receipt.kind) {
+        (_, Some(offline), _) => (offline.charged.points, OrderState::Completed),
+        (Some(tender), _, TransactionKind::Capture) => {
+            (tender.captured.map_or(order.points, |paid| paid.points), order.state)
+        }
+        (Some(_), _, TransactionKind::Refund) => (receipt.points, OrderState::Refunded),
+        (Some(_), ..) => (receipt.points.saturating_abs(), order.state),
+        (None, None, _) => (order.points, order.state),
+    };
+    let points = frame.points(order.currency, points);
     let (quantity, reward) = (format::number(order.quantity), frame.reward_name(&order.reward_id));
-    let key = format!("title-order-{}", order.state.name());
+    let key = format!("title-order-{}", state.name());
     frame.say(&key, [("quantity", quantity.into()), ("reward", reward.into()), ("points", points.into())])
 }
 
@@ -196,7 +208,7 @@ mod tests {
     use guerdon_core::program::{Bundle, Program};
     use serde_json::{Value, json};
 
-    use guerdon_core::redemption::{OrderMove, OrderState};
+    use guerdon_core::redemption::OrderMove;
 
     use super::*;
     use crate::identity::actor::Actor;

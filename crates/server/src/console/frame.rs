@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use guerdon_core::identity::{Grant, Permission};
 use guerdon_core::ledger::CurrencyId;
 use guerdon_core::program::Program;
-use guerdon_core::redemption::OrderState;
+use guerdon_core::redemption::{ALLOWANCE, OrderState, TENDER};
 use guerdon_core::tiers::FACTOR_PREFIX;
 use guerdon_core::time::Timestamp;
 
@@ -229,6 +229,11 @@ impl Frame {
 
     /// The name of a reward, or its id when it is no longer in the catalogue.
     pub fn reward_name(&self, id: &str) -> String {
+        match id {
+            TENDER => return self.t("reward-checkout"),
+            ALLOWANCE => return self.t("reward-allowance"),
+            _ => {}
+        }
         self.program.reward(id).map_or(id, |reward| reward.name.get(self.language.tag())).to_owned()
     }
 }

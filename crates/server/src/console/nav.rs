@@ -17,6 +17,8 @@ pub enum Place {
     Campaigns,
     /// Rewards, and what is left of them.
     Catalogue,
+    /// What is there of limited rewards.
+    Stock,
     /// The code vault.
     Codes,
     /// Partners that hand out.
@@ -31,6 +33,8 @@ pub enum Place {
     Approvals,
     /// Orders to be reviewed and fulfilled.
     Orders,
+    /// Where vouchers are redeemed.
+    Pos,
     /// What rules ask operators to do.
     Tasks,
     /// The audit log.
@@ -68,6 +72,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Rules, "/console/rules", "nav-rules", Some(Permission::ProgramRead)),
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
             (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
+            (Place::Stock, "/console/stock", "nav-stock", Some(Permission::RewardsRead)),
             (Place::Codes, "/console/codes", "nav-codes", Some(Permission::RewardsRead)),
             (Place::Suppliers, "/console/suppliers", "nav-suppliers", Some(Permission::SuppliersRead)),
             (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),
@@ -80,6 +85,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
         &[
             (Place::Approvals, "/console/approvals", "nav-approvals", Some(Permission::ApprovalsRead)),
             (Place::Orders, "/console/orders", "nav-orders", Some(Permission::OrdersRead)),
+            (Place::Pos, "/console/pos", "nav-pos", Some(Permission::VouchersRedeem)),
             (Place::Tasks, "/console/tasks", "nav-tasks", Some(Permission::TasksWrite)),
             (Place::Audit, "/console/audit", "nav-audit", Some(Permission::AuditRead)),
             (Place::Proofs, "/console/proofs", "nav-proofs", None),
@@ -129,7 +135,11 @@ impl Frame {
         if !self.is_signed_in() {
             return Vec::new();
         }
-        let open = |page: &&Page| page.3.is_none_or(|permission| self.actor.may(permission));
+        // A counter belongs to a store.
+        let open = |page: &&Page| match page.3 {
+            Some(permission) if page.0 == Place::Pos => self.actor.access.somewhere().has(permission),
+            permission => permission.is_none_or(|permission| self.actor.may(permission)),
+        };
         let link = |(place, address, key, _): &Page| Link {
             address,
             words: self.t(key),

@@ -22,8 +22,9 @@ use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::approvals::Act;
+use crate::fulfilment::supplier::{self, Attempted};
 use crate::identity::access::{Needs, Pages};
-use crate::portal::{DayOfSlots, benefit_words, days_of_slots};
+use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name};
 use crate::privacy::reveal_delivery;
 
 /// The pages of orders.
@@ -110,11 +111,12 @@ pub(super) async fn show(
     let frame = frame.at(Place::Orders);
     let member = member::find(state, &frame, &order.member_id.to_string()).await?;
     let waiting = waiting(&frame, state, |act| matches!(act, Act::Refund { order: of, .. } if *of == order.id)).await?;
-    let title = format!("{} × {}", format::number(order.quantity), what(&frame, order));
+    let title = format!("{} × {}", format::number(order.quantity), order_name(&frame, order));
     let days = movable(&frame, state, order).await.or_page(&frame)?;
     let may_look = order.details.particulars.delivery.is_some() && frame.actor.may(Permission::MembersReveal);
     let history = history(&frame, state, order).await;
-    let facts = facts(&frame, state, order).await;
+    let mut facts = facts(&frame, state, order).await;
+    facts.extend(by_supplier(&frame, state, order).await?);
     let refundable = order.state.funds() == Funds::Spent && waiting.is_empty();
     let choices = choices(&frame, order.state, true);
     let may_ship = choices.iter().any(|choice| choice.step == OrderMove::Ship.name());
@@ -170,20 +172,24 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
     if let Some(who) = &details.claimed_by {
         facts.push((frame.t("order-claimed"), operators::name(state, frame, who).await));
     }
+    if let Some(place) = &details.particulars.handed_out {
+        let (time, place) = (frame.time(place.at), format!("{} · {}", place.store, place.terminal));
+        facts.push((frame.t("order-handed-out"), format!("{time}, {place}")));
+    }
     if let Some(Shipment { carrier, tracking_number }) = &details.shipment {
         facts.push((frame.t("order-shipment"), format!("{carrier} {tracking_number}")));
     }
     facts
 }
 
-/// What was redeemed, in which variant.
-fn what(frame: &Frame, order: &Order) -> String {
-    let name = frame.reward_name(&order.reward_id);
-    let Some(id) = &order.details.particulars.variant else { return name };
-    let reward = frame.program.reward(&order.reward_id);
-    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == *id));
-    let variant = variant.map_or(id.as_str(), |variant| variant.name.get(frame.language.tag()));
-    frame.say("order-in-variant", [("name", name.into()), ("variant", variant.into())])
+/// What is known of its delivery through a supplier.
+async fn by_supplier(frame: &Frame, state: &AppState, order: &Order) -> Result<Option<(String, String)>, PageError> {
+    let attempted = supplier::attempted(state, order.id).await.map_err(|problem| PageError::of(frame, &problem))?;
+    Ok(attempted.map(|Attempted { supplier, attempts, reference, trouble }| {
+        let asked = frame.say("order-supplier-asked", [("count", attempts.into())]);
+        let words: Vec<String> = [Some(supplier), Some(asked), reference, trouble].into_iter().flatten().collect();
+        (frame.t("order-supplier"), words.join(" · "))
+    }))
 }
 
 /// Its appointment, and what holds by it. Where it goes to is told to who says why they look.

@@ -49,6 +49,8 @@ pub fn home(actor: &Actor) -> &'static str {
         "/console"
     } else if actor.access.somewhere().has(Permission::MembersRead) {
         "/console/members"
+    } else if actor.access.somewhere().has(Permission::VouchersRedeem) {
+        "/console/pos"
     } else {
         "/console/account"
     }

@@ -87,6 +87,10 @@ fn made_of(state: &AppState, told: &ToldEvent) -> Result<Option<Record>, Problem
     let stored = &told.stored;
     Ok(match &stored.event {
         Event::Task { subject, text } => Some(tasks::of(stored, subject, text)?),
+        Event::OfflineBeyond { terminal, points, beyond, owed, lost, .. } => {
+            let text = tasks::offline_text(terminal, [*points, *beyond, *owed, *lost]);
+            Some(tasks::of(stored, "offline", &text)?)
+        }
         Event::Message { template } => Some(letters::of(state, stored, template)?),
         // Templates of these names are sent where the program has them.
         Event::PointsExpiring { .. } => letters::of_known(state, stored, "points_expiring")?,

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::AppState;
 use crate::identity::actor::Actor;
+use crate::language::Language;
 use crate::privacy::invalid;
 use crate::problem::Problem;
 
@@ -98,6 +99,22 @@ pub(super) fn of(stored: &StoredEvent, subject: &str, text: &Text) -> Result<Rec
         note: None,
     };
     Ok(Record::new(TASK, &stored.id(), WAITS, &task)?)
+}
+
+/// What the staff is told of points that a terminal has spent without network beyond what it might.
+pub(super) fn offline_text(terminal: &str, [points, beyond, owed, lost]: [i64; 4]) -> Text {
+    let said = |language: Language| {
+        let arguments = [
+            ("terminal", terminal.into()),
+            ("points", points.into()),
+            ("beyond", beyond.into()),
+            ("owed", owed.into()),
+            ("lost", lost.into()),
+        ];
+        let tag = language.tag().split('-').next().unwrap_or_default().to_owned();
+        (tag, language.say_with("task-offline-beyond", arguments))
+    };
+    Text::Many([Language::English, Language::Chinese].map(said).into())
 }
 
 /// Tasks that wait or are done, oldest first, behind an id.

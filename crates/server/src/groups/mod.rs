@@ -19,6 +19,7 @@ pub use worker::group_worker;
 use crate::AppState;
 use crate::order_choice::{self, Said};
 use crate::problem::Problem;
+use crate::scarcity::{self, Entry};
 
 /// The kind of the records. The id is the code of the group, the subject its stage.
 const KIND: &str = "group";
@@ -302,7 +303,7 @@ async fn order(state: &AppState, code: &str, group: &Group, member: MemberId) ->
     if let Some(actor) = &place.actor {
         command = command.by(actor.clone());
     }
-    match state.engine.submit_one(command).await {
+    match scarcity::submit(state, command, Entry::Own).await {
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt)
                 .map_err(|error| Problem::from(CommandError::Unavailable(error.to_string())))?;

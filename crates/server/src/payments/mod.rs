@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{Command, Refusal, RefusalCode};
-use guerdon_core::redemption::{Funds, Order, Payment, PaymentMove, PaymentState, Tender};
+use guerdon_core::redemption::{Funds, Order, Payment, PaymentMove, PaymentState, PaymentTender};
 use guerdon_store::CommandError;
 
 pub use tender::{Answer, Asking, Charge, TenderError, TenderWay};
@@ -52,8 +52,8 @@ pub enum Settled {
 
 impl Payments {
     /// Refuses a tender that this server is not to take.
-    pub fn check(&self, tender: Tender) -> Result<(), Refusal> {
-        if tender != Tender::Test || self.test_tender {
+    pub fn check(&self, tender: PaymentTender) -> Result<(), Refusal> {
+        if tender != PaymentTender::Test || self.test_tender {
             return Ok(());
         }
         let problem = "the `test` tender moves no money; a server takes it when it is started with `--test-tender`";
@@ -62,10 +62,10 @@ impl Payments {
 }
 
 /// The way to a tender.
-fn way<'a>(state: &'a AppState, tender: Tender) -> Box<dyn TenderWay + 'a> {
+fn way<'a>(state: &'a AppState, tender: PaymentTender) -> Box<dyn TenderWay + 'a> {
     match tender {
-        Tender::CashOnDelivery => Box::new(by_hand::ByHand),
-        Tender::Test => Box::new(test_tender::TestTender::new(state)),
+        PaymentTender::CashOnDelivery => Box::new(by_hand::ByHand),
+        PaymentTender::Test => Box::new(test_tender::TestTender::new(state)),
     }
 }
 
@@ -122,7 +122,12 @@ fn is_too_late(state: &AppState, order: &Order) -> bool {
     now >= state.program().settings_at(now).payment.authorise_until(order.created_at)
 }
 
-async fn ask(state: &AppState, tender: Tender, step: PaymentMove, charge: &Charge<'_>) -> Result<Answer, TenderError> {
+async fn ask(
+    state: &AppState,
+    tender: PaymentTender,
+    step: PaymentMove,
+    charge: &Charge<'_>,
+) -> Result<Answer, TenderError> {
     let way = way(state, tender);
     match step {
         PaymentMove::Authorise => way.authorise(charge).await,

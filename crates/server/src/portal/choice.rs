@@ -152,6 +152,11 @@ impl Asked {
         })
     }
 
+    /// Whether it is sent.
+    pub(super) fn is_sent(&self) -> bool {
+        !self.book.is_empty() || self.typed.is_some()
+    }
+
     /// Whether nothing is asked.
     pub(super) fn is_nothing(&self) -> bool {
         self.variants.is_empty()

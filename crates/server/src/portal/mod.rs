@@ -19,6 +19,7 @@ mod sign_in;
 mod sso;
 mod statement;
 mod trouble;
+mod waiting;
 
 use axum::middleware;
 use tower_http::compression::CompressionLayer;
@@ -26,7 +27,7 @@ use tower_http::compression::CompressionLayer;
 use crate::console::{Frame, remember_language};
 use crate::identity::access::{Needs, Pages};
 pub(crate) use choice::{DayOfSlots, days_of_slots};
-pub(crate) use orders::benefit_words;
+pub(crate) use orders::{benefit_words, order_name};
 use trouble::PortalError;
 
 /// The pages of the portal.
@@ -38,8 +39,12 @@ pub fn pages() -> Pages {
         .get("/portal/rewards/suggestions", Needs::Member, rewards::suggestions)
         .get("/portal/rewards/{id}", Needs::Member, reward::page)
         .post("/portal/rewards/{id}", Needs::Member, reward::redeem)
+        .get("/portal/rewards/{id}/wait", Needs::Member, waiting::page)
+        .post("/portal/rewards/{id}/wait", Needs::Member, waiting::join)
+        .get("/portal/rewards/{id}/wait/turn", Needs::Member, waiting::turn)
         .get("/portal/orders", Needs::Member, orders::list)
         .get("/portal/orders/{id}", Needs::Member, orders::page)
+        .get("/portal/orders/{id}/voucher", Needs::Member, orders::voucher)
         .post("/portal/orders/{id}/cancel", Needs::Member, orders::cancel)
         .post("/portal/orders/{id}/rebook", Needs::Member, orders::rebook)
         .get("/portal/statements", Needs::Member, statement::latest)

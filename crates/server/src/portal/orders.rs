@@ -23,6 +23,7 @@ use crate::console::{Frame, TrackingLine, render, tracking};
 use crate::fulfilment::{REASONS, is_coming};
 use crate::order_choice;
 use crate::picture::svg_qr;
+use crate::vouchers;
 
 /// Orders of one page.
 const PAGE: usize = 20;
@@ -48,6 +49,21 @@ struct OrdersPage {
     later: bool,
 }
 
+/// A voucher as it is shown.
+struct VoucherView {
+    text: String,
+    qr: String,
+    code: String,
+    until: String,
+}
+
+#[derive(Template)]
+#[template(path = "portal/voucher.html")]
+struct VoucherPart {
+    frame: Frame,
+    voucher: VoucherView,
+}
+
 #[derive(Template)]
 #[template(path = "portal/order.html")]
 struct OrderPage {
@@ -55,6 +71,10 @@ struct OrderPage {
     place: &'static str,
     order: OrderView,
     qr: String,
+    /// Where it is handed out at a store.
+    voucher: Option<VoucherView>,
+    /// When and where it was.
+    handed_out: Option<String>,
     balance: String,
     /// Whether the member may call it off now.
     may_cancel: bool,
@@ -84,7 +104,7 @@ struct OrderPage {
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
-    let name = what(frame, order);
+    let name = order_name(frame, order);
     OrderView {
         id: order.id.to_string(),
         what: match order.quantity {
@@ -100,7 +120,7 @@ fn view(frame: &Frame, order: &Order) -> OrderView {
 }
 
 /// What was redeemed, in which variant.
-fn what(frame: &Frame, order: &Order) -> String {
+pub(crate) fn order_name(frame: &Frame, order: &Order) -> String {
     let name = frame.reward_name(&order.reward_id);
     let Some(id) = &order.details.particulars.variant else { return name };
     let reward = frame.program.reward(&order.reward_id);
@@ -273,6 +293,29 @@ fn money(frame: &Frame, payment: &Payment, funds: Funds) -> (String, String) {
     (frame.money_line(payment), hint)
 }
 
+/// `/portal/orders/{id}/voucher`: the voucher alone, renewed. Once there is none any more, the page is looked at anew.
+pub async fn voucher(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+) -> Result<Response, PortalError> {
+    let (_, order) = find(&state, &frame, &text).await?;
+    match shown_voucher(&frame, &state, &order).await? {
+        Some(voucher) => Ok(render(&VoucherPart { frame, voucher })),
+        None => Ok(([("hx-refresh", "true")], "").into_response()),
+    }
+}
+
+async fn shown_voucher(frame: &Frame, state: &AppState, order: &Order) -> Result<Option<VoucherView>, PortalError> {
+    let issued = vouchers::issue(state, order).await.map_err(|problem| problem.detail).or_trouble(frame)?;
+    Ok(issued.map(|issued| VoucherView {
+        qr: svg_qr(&issued.text, &frame.t("voucher-qr")).unwrap_or_default(),
+        code: issued.code.to_string(),
+        until: frame.say_text("voucher-until", "time", &frame.clock_time(issued.expires_at)),
+        text: issued.text,
+    }))
+}
+
 async fn show(
     frame: Frame,
     state: &AppState,
@@ -284,7 +327,8 @@ async fn show(
     let held = order.state.funds() == Funds::Held && !order.is_due(now);
     let particulars = &order.details.particulars;
     let waits = particulars.group.as_ref().filter(|group| group.is_open() && held);
-    let may_cancel = held && order.state != OrderState::Fulfilling && waits.is_none();
+    let at_till = particulars.tender.is_some() || particulars.allowance.is_some();
+    let may_cancel = held && !at_till && order.state != OrderState::Fulfilling && waits.is_none();
     let money = particulars.payment.as_ref().map(|payment| money(&frame, payment, order.state.funds()));
     let group = particulars.group.as_ref().map(|group| {
         let words = waits.map(|group| frame.say_text("order-group-waits", "time", &frame.time(group.ends_at)));
@@ -295,6 +339,18 @@ async fn show(
     let wallet = own.account.wallet(order.currency);
     let available = wallet.map_or(0, |wallet| wallet.spendable(now));
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
+    let contents = contents(&frame, state, order).await?;
+    let days = match frame.program.reward(&order.reward_id) {
+        Some(reward) if may_rebook(order, now) => {
+            days_of_slots(&frame, state, (reward, now), "").await.or_trouble(&frame)?
+        }
+        _ => Vec::new(),
+    };
+    let voucher = shown_voucher(&frame, state, order).await?;
+    let handed_out = order.details.particulars.handed_out.as_ref().map(|place| {
+        let (time, store) = (frame.time(place.at), place.store.as_str());
+        frame.say("voucher-handed-out", [("time", time.into()), ("store", store.into())])
+    });
     let codes = order_codes::lines(&frame, state, order).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let coming = order.state.funds() == Funds::Held && is_coming(state, order);
     // A partner may take its time.
@@ -303,16 +359,9 @@ async fn show(
     let shipment = order.details.shipment.as_ref();
     let shipment = shipment.map(|sent| format!("{} {}", sent.carrier, sent.tracking_number));
     let tracking = tracking(&frame, order);
-    let contents = contents(&frame, state, order).await?;
-    let days = match frame.program.reward(&order.reward_id) {
-        Some(reward) if may_rebook(order, now) => {
-            days_of_slots(&frame, state, (reward, now), "").await.or_trouble(&frame)?
-        }
-        _ => Vec::new(),
-    };
     let order = view(&frame, order);
     // Whoever hands it out finds the order by its code; a code that was handed out has one of its own.
-    let qr = if codes.is_empty() && !coming && given_back.is_none() {
+    let qr = if codes.is_empty() && !coming && given_back.is_none() && voucher.is_none() {
         svg_qr(&order.id, &frame.t("order-qr"))
     } else {
         None
@@ -320,6 +369,8 @@ async fn show(
     let page = OrderPage {
         place: "orders",
         qr: qr.unwrap_or_default(),
+        voucher,
+        handed_out,
         balance,
         may_cancel,
         cooling,

@@ -21,6 +21,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("demand.sql"),
     include_str!("code.sql"),
     include_str!("benefit.sql"),
+    include_str!("checkout.sql"),
+    include_str!("scarcity.sql"),
 ];
 
 /// A data directory that this process alone writes to, until it is dropped.
