@@ -82,6 +82,16 @@ pub const DEMAND_COUNT: i64 = 100_000;
 pub const COLD_DAYS: i32 = 3_650;
 /// Per cent of a later point that a point of the curve is worth at the most.
 pub const CURVE_PERCENT: i64 = 1_000;
+/// Per cent of a price that may be paid in money at the most.
+pub const CASH_PERCENT: i64 = 90;
+/// Members of a group that orders together.
+pub const GROUP_MEMBERS: i64 = 50;
+/// Hours within which a group must be full, at the most: a week.
+pub const GROUP_HOURS: i64 = 168;
+/// Ways to pay money that a program takes.
+pub const TENDERS: usize = 8;
+/// Steps in the payment of an order from which on it takes none that does not end it.
+pub const PAYMENT_STEPS: usize = 20;
 /// Characters of the token of a quote.
 pub const QUOTE_CHARS: usize = 512;
 /// How long a quote holds, in milliseconds (10 minutes).

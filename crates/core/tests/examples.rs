@@ -7,11 +7,13 @@ mod club;
 
 use club::{Club, want};
 use guerdon_core::earning::{CapScope, Per};
-use guerdon_core::kernel::{Command, Event, Payment, RefusalCode};
+use guerdon_core::kernel::{Command, Event, GroupTerms, Payment, RefusalCode, Tendering};
 use guerdon_core::ledger::{CurrencyId, Lot};
-use guerdon_core::rewards::DemandFigures;
+use guerdon_core::redemption::PaymentTender;
+use guerdon_core::rewards::{DemandFigures, Split};
 use guerdon_core::tiers::{Measure, Span, Step};
 use guerdon_core::time::Timestamp;
+use rust_decimal::Decimal;
 use serde_json::json;
 
 macro_rules! example {
@@ -452,5 +454,38 @@ fn prices() {
     assert_eq!(pays(&mut club, "2026-06-17 23:59:59", "fan", 1, None), 2_200);
     assert_eq!(pays(&mut club, "2026-06-18 00:00:00", "fan", 1, None), 1_760);
     assert_eq!(pays(&mut club, "2026-09-01 00:00:00", "fan", 1, None), 2_000);
+    club.check();
+}
+
+#[test]
+fn payments() {
+    let mut club = example!("payments");
+    club.adjust(100_000, "2026-03-01 08:00:00");
+    let mut number = 0;
+    let mut pays = |club: &mut Club, reward: &str, quantity, split| {
+        number += 1;
+        let at = club.program.calendar.parse_local("2026-03-02 10:00:00").unwrap();
+        let redeem = Command::redeem(club::MEMBER, &format!("order-{number}"), at, reward, quantity, false).unwrap();
+        let tendering = Tendering { tender: PaymentTender::CashOnDelivery, split: Some(split) };
+        let receipt = club.decide(&redeem.paid_by(Some(tendering)), true).map_err(|refusal| refusal.message)?;
+        let order = receipt.order.unwrap();
+        Ok::<_, String>((order.points, order.payment.unwrap().amount))
+    };
+    // ¥0.01 a point: 10 % to 50 % of 6,000 points, and of 12,000.
+    assert_eq!(pays(&mut club, "teapot", 1, Split::Points(5_400)), Ok((5_400, 600)));
+    assert_eq!(pays(&mut club, "teapot", 1, Split::Money(3_000)), Ok((3_000, 3_000)));
+    assert_eq!(pays(&mut club, "teapot", 2, Split::Money(6_000)), Ok((6_000, 6_000)));
+    let problem = pays(&mut club, "teapot", 1, Split::Money(3_001)).unwrap_err();
+    assert!(problem.contains("`cash` of a price of 6000 points must be 600 to 3000, not 3001"), "{problem}");
+    // ¥0.012 a point: 8,000 points are ¥96, and 1,000 must be paid. ¥10 pay for 833 points, which are worth ¥9.996.
+    assert_eq!(pays(&mut club, "kettle", 1, Split::Points(1_000)), Ok((1_000, 9_600)));
+    assert_eq!(pays(&mut club, "kettle", 1, Split::Money(1_000)), Ok((8_167, 1_000)));
+    assert_eq!(pays(&mut club, "kettle", 1, Split::Points(8_999)), Ok((8_999, 2)), "¥0.012 are rounded up");
+    assert!(pays(&mut club, "green-tea", 1, Split::Points(1)).unwrap_err().contains("cannot be paid with money"));
+    // Three friends pay 80 %.
+    let at = club.program.calendar.parse_local("2026-03-02 11:00:00").unwrap();
+    let terms = GroupTerms { code: "c".to_owned(), ends_at: at.plus_millis(1), percent: Decimal::from(80) };
+    let join = Command::join_group(club::MEMBER, at, "teapot", (terms, "p"), None);
+    assert_eq!(club.decide(&join, true).unwrap().order.unwrap().points, 4_800);
     club.check();
 }

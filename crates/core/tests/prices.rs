@@ -8,6 +8,7 @@ use guerdon_core::program::{Bundle, Program};
 use guerdon_core::rewards::{DemandFigures, How, Occasion, Priced, Reward};
 use guerdon_core::time::Timestamp;
 use proptest::prelude::*;
+use rust_decimal::Decimal;
 
 /// A program whose one reward costs `price`: 100 points are worth ¥1, a margin of 20 % is the program's, and silver lies
 /// below gold and platinum.
@@ -175,6 +176,8 @@ fn all_steps_come_in_one_order() {
                 How::Cold { .. } => "cold",
                 How::Quantity(_) => "quantity",
                 How::Curve(_) => "curve",
+                How::Group(_) => "group",
+                How::Cash(_) => "cash",
             };
             (name, step.before, step.after)
         })
@@ -299,12 +302,22 @@ proptest! {
             prop_assert_eq!(step.before, before);
             before = step.after;
             match step.how {
-                How::Offer(_) | How::Cold { .. } | How::Curve(_) | How::Tier { .. } => prop_assert!(step.after <= step.before),
+                How::Offer(_)
+                | How::Cold { .. }
+                | How::Curve(_)
+                | How::Group(_)
+                | How::Cash(_)
+                | How::Tier { .. } => prop_assert!(step.after <= step.before),
                 How::Demand { .. } => prop_assert!(step.after >= step.before && step.after <= above.max(step.before)),
                 How::Quantity(_) => prop_assert_eq!(step.after, gold.unit * quantity),
                 How::Points | How::Cost { .. } | How::Season(_) => {}
             }
         }
+        // Friends pay a share of the unit, rounded up, and no other step changes for them.
+        let occasion =
+            Occasion { at: local(&program, NOON), tier: Some("gold"), figures: Some(figures), quantity: 1 };
+        let friends = program.price_in_group(cup(&program), occasion, Decimal::from(80)).unwrap();
+        prop_assert_eq!(friends.unit, (gold.unit * 80 + 99) / 100);
         // One unit more is never cheaper.
         let more = program.price(cup(&program), Occasion {
             at: local(&program, NOON), tier: Some("gold"), figures: Some(figures), quantity: quantity + 1,

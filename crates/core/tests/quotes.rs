@@ -15,7 +15,7 @@ use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode};
 use guerdon_core::limits;
 use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
 use guerdon_core::program::{DocumentChange, Program, with_changes};
-use guerdon_core::rewards::{DemandFigures, Occasion, Opened, Promise, Quote};
+use guerdon_core::rewards::{Cash, DemandFigures, Occasion, Opened, Promise, Quote};
 use guerdon_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
@@ -162,13 +162,15 @@ proptest! {
     fn only_what_was_sealed_is_genuine(
         text in "[A-Za-z0-9_-]{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..200),
         member in any::<i64>(), reward in "[a-z0-9-]{1,64}", quantity in 1_i64..=1_000, points in 1_i64..=limits::AMOUNT,
-        until in any::<i64>(),
+        until in any::<i64>(), cash in proptest::option::of((1_i64..=limits::AMOUNT, 1_i64..=limits::AMOUNT)),
     ) {
         let keys = keyring(2);
-        for token in [text, URL_SAFE_NO_PAD.encode([&[1], bytes.as_slice()].concat())] {
+        let forms = [1, 2].map(|form| URL_SAFE_NO_PAD.encode([&[form], bytes.as_slice()].concat()));
+        for token in forms.into_iter().chain([text]) {
             prop_assert!(!matches!(Quote::open(&keys, &token), Some(Opened::Genuine(_))));
         }
-        let promise = Promise { unit: points, points, currency: POINTS, expires_at: Timestamp::from_millis(until) };
+        let cash = cash.map(|(amount, points)| Cash { amount, points });
+        let promise = Promise { unit: points, points, cash, currency: POINTS, expires_at: Timestamp::from_millis(until) };
         let quote = Quote { member_id: MemberId(member), reward_id: reward, quantity, promise };
         let token = quote.seal(&keys);
         prop_assert!(token.len() <= limits::QUOTE_CHARS);

@@ -99,7 +99,8 @@ async fn a_till_orders_at_the_price_that_it_has_shown() {
 
     // A quote that is over: refused, with the price now. A retry of what was ordered at one is not.
     let member: MemberId = ann.parse().unwrap();
-    let promise = Promise { unit: 1, points: 1, currency: CurrencyId(1), expires_at: now().plus_millis(-1) };
+    let promise =
+        Promise { unit: 1, points: 1, cash: None, currency: CurrencyId(1), expires_at: now().plus_millis(-1) };
     let over = Quote { member_id: member, reward_id: "pot".to_owned(), quantity: 1, promise };
     let (status, problem) = order(&server, "late", &json!(over.seal(&keyring))).await;
     assert_eq!((status, &problem["code"]), (409, &json!("quote_expired")), "{problem}");

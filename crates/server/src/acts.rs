@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
-use guerdon_core::kernel::{Command, OrderChange, Rebooking, Reply};
-use guerdon_core::redemption::{Order, OrderMove, Shipment};
+use guerdon_core::kernel::{Amendment, Command, OrderAmendment, OrderChange, Rebooking, Reply};
+use guerdon_core::redemption::{Order, OrderMove, PaymentMove, Shipment};
 use guerdon_store::Outcome;
 use serde_json::{Value, json};
 
@@ -87,6 +87,22 @@ pub async fn move_order(
     let command = Command::move_order(member, by.key, state.engine.now(), change)?;
     let event = by.event(state, &format!("order.{}", step.name()), &order.id.to_string());
     submit(state, by, command, event).await.map(Done::Now)
+}
+
+/// Notes that the money of an order went from hand to hand.
+pub async fn move_payment(
+    state: &AppState,
+    by: &By<'_>,
+    order: &Order,
+    step: PaymentMove,
+    reference: Option<String>,
+) -> Result<Reply, Problem> {
+    let reason = Some(by.reason.to_owned()).filter(|reason| !reason.is_empty());
+    let change = Amendment::Payment { step, reference, reason };
+    let amendment = OrderAmendment { order: order.id, owner: order.member_id, change };
+    let command = Command::amend(mover(state, order).await?, by.key, state.engine.now(), amendment)?;
+    let event = by.event(state, &format!("payment.{}", step.name()), &order.id.to_string());
+    submit(state, by, command, event).await
 }
 
 /// Moves the appointment of an order to another slot.

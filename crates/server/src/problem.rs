@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::api::quotes::QuoteView;
 use crate::api::vouchers::HandedOutView;
+use crate::proposals::Proposals;
 
 /// A problem as answered: `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -30,13 +31,16 @@ pub struct Problem {
     /// Where a quote is not good any more: the price now, promised anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<Box<QuoteView>>,
+    /// Where a redemption is refused: what would help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposals: Option<Box<Proposals>>,
     /// Where a voucher was redeemed already: when and where.
     #[schema(value_type = Option<HandedOutView>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handed_out: Option<Box<HandedOut>>,
     /// After how many seconds to try again; answered as `Retry-After`.
     #[serde(skip)]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
 }
 
 impl Problem {
@@ -49,6 +53,7 @@ impl Problem {
             code: code.to_owned(),
             detail: detail.into(),
             quote: None,
+            proposals: None,
             handed_out: None,
             retry_after: None,
         }
@@ -56,7 +61,7 @@ impl Problem {
 
     /// The same problem with the seconds after which to try again.
     pub fn after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 
@@ -114,6 +119,12 @@ impl From<Refusal> for Problem {
             | RefusalCode::AlreadyReferred
             | RefusalCode::QuoteExpired
             | RefusalCode::QuoteAltered
+            | RefusalCode::SplitNotOffered
+            | RefusalCode::TenderNotOffered
+            | RefusalCode::PaymentDue
+            | RefusalCode::IllegalPaymentMove
+            | RefusalCode::GroupOpen
+            | RefusalCode::GroupOver
             | RefusalCode::VoucherRedeemed
             | RefusalCode::CheckoutNotOffered
             | RefusalCode::CheckoutOver

@@ -17,8 +17,10 @@ use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
 use crate::fulfilment::fulfilment_worker;
+use crate::groups::group_worker;
 use crate::imports::import_worker;
 use crate::order_ends::order_worker;
+use crate::payments::payment_worker;
 use crate::privacy::{erasure, retention};
 use crate::scarcity::scarcity_worker;
 use crate::sequencer::sequencer;
@@ -54,6 +56,8 @@ pub async fn serve(
     let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
     let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
+    let payments = tokio::spawn(payment_worker(state.clone(), stop.clone()));
+    let groups = tokio::spawn(group_worker(state.clone(), stop.clone()));
     let fulfilment = tokio::spawn(fulfilment_worker(state.clone(), stop.clone()));
     let mut scarcity = tokio::spawn(scarcity_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
@@ -78,6 +82,8 @@ pub async fn serve(
     events.abort();
     birthdays.abort();
     orders.abort();
+    payments.abort();
+    groups.abort();
     fulfilment.abort();
     privacy.abort();
     importer.abort();

@@ -18,6 +18,7 @@ use crate::identity::sso::SingleSignOn;
 use crate::keys::SharedKeyring;
 use crate::messages::Post;
 use crate::outbound::Outbound;
+use crate::payments::Payments;
 
 /// Shared by all handlers; cheap to clone.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct AppState {
     pub catalogue: Arc<Desk>,
     /// What the demand for rewards is.
     pub demand: Arc<Demand>,
+    /// Which tenders this server takes.
+    pub payments: Payments,
 }
 
 impl AppState {

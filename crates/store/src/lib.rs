@@ -19,6 +19,7 @@ pub mod read_activities;
 mod read_checkouts;
 mod read_codes;
 mod read_demand;
+mod read_earning;
 mod read_history;
 mod read_life;
 pub mod read_log;

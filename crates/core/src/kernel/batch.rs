@@ -178,6 +178,7 @@ impl Footprint {
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
+                Action::Amend(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Rebook(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
                 Action::HandOut(wanted) => footprint.orders.push((wanted.owner, wanted.order)),
@@ -280,6 +281,7 @@ impl Footprint {
             }
             let moved = match &command.action {
                 Action::Move(change) => Some(((change.owner, change.order), None)),
+                Action::Amend(change) => Some(((change.owner, change.order), None)),
                 Action::Rebook(change) => Some(((change.owner, change.order), Some(&change.slot))),
                 Action::HandOut(wanted) => Some(((wanted.owner, wanted.order), None)),
                 _ => None,

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::appointments::Rebooking;
 use super::checkouts::Checkout;
 use super::order_commands::{OrderChange, Redemption};
+use super::payments::OrderAmendment;
 use super::restock::Restocking;
 use super::tracking::Tracking;
 use super::vouchers::HandOut;
@@ -115,6 +116,8 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
+    /// Change an order: its money has moved, or its group is full.
+    Amend(Box<OrderAmendment>),
     /// Move the appointment of an order to another slot.
     Rebook(Box<Rebooking>),
     /// Note what happened to an order on its way.
@@ -467,13 +470,16 @@ const BIRTHDAY_PREFIX: &str = "birthday:";
 pub(super) const ORDER_PREFIX: &str = "order-end:";
 /// Keys of what the program itself does to fulfil an order; followed by the move and the order.
 pub(super) const FULFIL_PREFIX: &str = "fulfil:";
+/// Keys of what the program does by itself with the money of orders, and with orders of groups.
+pub(super) const PAYMENT_PREFIX: &str = "order-payment:";
+pub(super) const GROUP_PREFIX: &str = "order-group:";
 /// Keys of what tills do with points; followed by what the till's own numbers make.
 pub(super) const CHECKOUT_PREFIX: &str = "checkout:";
 /// Keys of what tills do without network.
 pub(super) const ALLOWANCE_PREFIX: &str = "allowance:";
 /// Keys of units that come into stock by themselves; followed by the moment and the stock.
 pub(super) const RESTOCK_PREFIX: &str = "restock:";
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 12] = [
     TICK_PREFIX,
     MERGE_PREFIX,
     ERASE_PREFIX,
@@ -481,6 +487,8 @@ const RESERVED: [&str; 10] = [
     BIRTHDAY_PREFIX,
     ORDER_PREFIX,
     FULFIL_PREFIX,
+    PAYMENT_PREFIX,
+    GROUP_PREFIX,
     CHECKOUT_PREFIX,
     ALLOWANCE_PREFIX,
     RESTOCK_PREFIX,

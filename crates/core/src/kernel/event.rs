@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::OrderId;
 use crate::ledger::CurrencyId;
 use crate::program::Text;
+use crate::redemption::PaymentMove;
 use crate::time::Timestamp;
 
 /// Something to be told.
@@ -78,5 +79,24 @@ pub enum Event {
     Message {
         /// The id of the template, or of the rule that asks for it.
         template: String,
+    },
+    /// The money of an order waits for a step of its tender.
+    PaymentWanted {
+        /// The order.
+        order_id: OrderId,
+        /// The step.
+        step: PaymentMove,
+    },
+    /// The money of an order was refused, and the order with it; or it could not be taken once the order was fulfilled.
+    PaymentFailed {
+        /// The order.
+        order_id: OrderId,
+    },
+    /// The group of an order came together, or did not.
+    GroupEnded {
+        /// The order.
+        order_id: OrderId,
+        /// Whether it was full in time.
+        full: bool,
     },
 }

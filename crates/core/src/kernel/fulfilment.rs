@@ -54,19 +54,21 @@ impl Program {
             OrderState::Approved | OrderState::Fulfilling => true,
             OrderState::Placed => self.settings_at(at).orders.review.is_none(),
             // It was handed over, and the last step is missing.
-            OrderState::Issued => return self.fulfilment_of(order).is_some(),
+            OrderState::Issued => self.fulfilment_of(order).is_some(),
             _ => false,
         };
+        let handed_over = order.state == OrderState::Issued;
         let cooling = order.details.cooling_until.is_some_and(|until| until > at);
-        ready && !cooling && !order.is_due(at) && self.fulfilment_of(order).is_some()
+        let go_on = order.details.particulars.let_go_on(order.state);
+        ready && go_on && (handed_over || !cooling && !order.is_due(at) && self.fulfilment_of(order).is_some())
     }
 }
 
 impl Draft<'_> {
     /// After a move that gives points back because something went wrong: lets them live on for a while, so that they can be
     /// spent, and says so to the member.
-    pub(super) fn make_good(&mut self, order: &Order, change: &OrderChange) -> Result<(), Refusal> {
-        match change.step {
+    pub(super) fn make_good(&mut self, order: &Order, step: OrderMove, reason: Option<&String>) -> Result<(), Refusal> {
+        match step {
             // What was refunded lives on already.
             OrderMove::Refund => {}
             OrderMove::Fail | OrderMove::Expire => self.let_live(order)?,
@@ -78,7 +80,7 @@ impl Draft<'_> {
             quantity: order.quantity,
             points: order.points,
             currency: order.currency,
-            reason: change.reason.clone().unwrap_or_else(|| EXPIRED.to_owned()),
+            reason: reason.cloned().unwrap_or_else(|| EXPIRED.to_owned()),
         });
         Ok(())
     }

@@ -16,6 +16,7 @@ mod life;
 mod offers;
 mod order_commands;
 mod orders;
+mod payments;
 mod profile;
 mod receipt;
 mod referral;
@@ -39,8 +40,10 @@ pub use decide::{Decision, NewMember, NewProfile, check_active};
 pub use event::Event;
 pub(crate) use extension::SPENDING;
 pub use order_commands::{OrderChange, Redemption, Terms, check_quantity};
+pub use payments::{Amendment, GroupTerms, OrderAmendment, Tendering};
 pub use receipt::{
-    ActivityReceipt, AllowanceReceipt, Cause, OfflineReceipt, OrderReceipt, Receipt, ReferrerShare, TenderReceipt,
+    ActivityReceipt, AllowanceReceipt, Cause, OfflineReceipt, OrderReceipt, PaymentReceipt, Receipt, ReferrerShare,
+    TenderReceipt,
 };
 pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::command::{Action, Command, ORDER_PREFIX, check_key, check_reason, digest_of};
+use super::payments::{GroupTerms, Tendering};
 use super::{Choice, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
@@ -51,6 +52,18 @@ pub struct Redemption {
     pub choice: Choice,
     /// What the member may besides, as the caller has looked it up; no part of the request.
     pub rights: Rights,
+    /// What is paid in money; `None`: nothing.
+    pub tendering: Option<Tendering>,
+    /// In which group of friends; `None`: in none.
+    pub group: Option<GroupTerms>,
+}
+
+impl Redemption {
+    /// A redemption in points, by nobody else, with nothing to choose and no rights besides.
+    pub fn new(reward_id: String, quantity: i64, capture: bool, terms: Terms) -> Self {
+        let (choice, rights) = (Choice::default(), Rights::default());
+        Self { reward_id, quantity, capture, risk: None, terms, choice, rights, tendering: None, group: None }
+    }
 }
 
 impl Command {
@@ -67,8 +80,7 @@ impl Command {
         check_quantity(quantity)?;
         let request = ("redeem", reward_id, quantity, capture);
         let (reward_id, terms) = (reward_id.to_owned(), Terms::Now(None));
-        let (choice, rights) = (Choice::default(), Rights::default());
-        let redemption = Redemption { reward_id, quantity, capture, risk: None, terms, choice, rights };
+        let redemption = Redemption::new(reward_id, quantity, capture, terms);
         Ok(Self::new(member_id, key, at, Action::Redeem(Box::new(redemption)), &request))
     }
 
@@ -90,9 +102,8 @@ impl Command {
         let Quote { member_id, reward_id, quantity, promise } = opened.claimed().clone();
         let action = match opened {
             Opened::Genuine(_) => {
-                let (terms, choice, rights) = (Terms::Quoted(promise), Choice::default(), Rights::default());
-                let redemption = Redemption { reward_id, quantity, capture, risk: None, terms, choice, rights };
-                Action::Redeem(Box::new(redemption))
+                let terms = Terms::Quoted(promise);
+                Action::Redeem(Box::new(Redemption::new(reward_id, quantity, capture, terms)))
             }
             Opened::Altered(_) => {
                 let problem = "`quote` is not as it was answered; ask for a new one";

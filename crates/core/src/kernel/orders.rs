@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use super::batch::Loaded;
 use super::decide::{Draft, check_active};
 use super::order_commands::{OrderChange, Redemption, Terms};
-use super::receipt::OrderReceipt;
+use super::receipt::{OrderReceipt, PaymentReceipt};
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
@@ -37,13 +37,16 @@ impl Draft<'_> {
         self.check_room(offered, rights)?;
         let counted = self.check_limits(reward, quantity)?;
         let slot = self.check_choice(reward, wanted)?;
-        let Promise { unit, points, currency, .. } = self.price(reward, quantity, terms)?;
+        let price = self.price(reward, wanted)?;
+        let price = self.tendered(reward, wanted, price)?;
+        let Promise { unit, points, currency, cash, .. } = price;
         let spendable = self.spendable(currency);
         if spendable < points {
             let problem = format!("{points} points are needed, {spendable} are available");
             return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
         }
-        let (states, cooling_until) = self.first_states(wanted, currency, points)?;
+        let worth = points.saturating_add(cash.map_or(0, |cash| cash.points));
+        let (states, cooling_until) = self.first_states(wanted, currency, worth)?;
         let stock = self.take_units(offered, wanted, loaded)?;
         let parts = self.take_contents(reward, wanted, loaded)?;
         let holds = self.account.wallet_mut(currency).pick(points, at);
@@ -58,19 +61,20 @@ impl Draft<'_> {
         order.details.particulars.stock = stock;
         self.count_limits(&mut order, counted);
         self.put_contents(&mut order, reward, choice, (parts, slot));
+        self.note_particulars(&mut order, wanted, price)?;
         states.into_iter().for_each(|state| self.note(&mut order, state, None));
         self.set_order(order);
         if let Some(order) = &mut self.receipt.order {
-            order.unit_price = (unit.checked_mul(quantity) != Some(points)).then_some(unit);
+            order.unit_price = (unit.checked_mul(quantity) != Some(worth)).then_some(unit);
             order.quoted = matches!(terms, Terms::Quoted(_));
         }
         Ok(())
     }
 
     /// What an order costs: as a quote promises that holds yet, or at the command's moment.
-    fn price(&self, reward: &Reward, quantity: i64, terms: &Terms) -> Result<Promise, Refusal> {
-        let at = self.command.at;
-        match terms {
+    fn price(&self, reward: &Reward, wanted: &Redemption) -> Result<Promise, Refusal> {
+        let (at, quantity) = (self.command.at, wanted.quantity);
+        match &wanted.terms {
             Terms::Quoted(promise) if at < promise.expires_at => Ok(*promise),
             Terms::Quoted(Promise { expires_at, .. }) => {
                 let problem = format!("the quote was good until {expires_at}; it is {at}");
@@ -79,10 +83,14 @@ impl Draft<'_> {
             Terms::Now(figures) => {
                 let tier = self.program.tiers.at(at).level_of(&self.account.standing);
                 let tier = tier.map(|level| level.tier.id.as_str());
-                let priced = self.program.price(reward, Occasion { at, tier, figures: *figures, quantity });
+                let occasion = Occasion { at, tier, figures: *figures, quantity };
+                let priced = match &wanted.group {
+                    None => self.program.price(reward, occasion),
+                    Some(group) => self.program.price_in_group(reward, occasion, group.percent),
+                };
                 let Priced { unit, points, .. } =
                     priced.map_err(|problem| Refusal::new(RefusalCode::InvalidAmount, problem))?;
-                Ok(Promise { unit, points, currency: reward.currency, expires_at: at })
+                Ok(Promise { unit, points, cash: None, currency: reward.currency, expires_at: at })
             }
         }
     }
@@ -162,6 +170,7 @@ impl Draft<'_> {
             (Funds::Spent, OrderState::Completed) | (Funds::Returned, _) => None,
             (Funds::Spent, _) => policy.completes_at(at),
         };
+        let due_at = order.details.particulars.due_at(state, due_at);
         let (transaction_id, actor) = (self.receipt.transaction_id, self.command.actor.clone());
         self.begin_benefits(order, state.funds());
         order.note(OrderStep { state, at, transaction_id, actor, reason: reason.cloned(), due_at });
@@ -169,16 +178,12 @@ impl Draft<'_> {
 
     /// Moves an order of the member, or of an account that was merged into the member's, and its points and units with it.
     pub(super) fn move_order(&mut self, change: &OrderChange, loaded: &Loaded) -> Result<(), Refusal> {
-        let member = self.command.member_id;
-        // The account that goes on moves its orders: of two accounts that do, one would not see what the other did.
-        if let AccountStatus::Merged { .. } = self.account.status {
-            check_active(member, self.account.status)?;
-        }
-        let order = owned_order(member, &self.account, (change.owner, change.order), loaded)?;
+        let order = self.own_order(change.owner, change.order, loaded)?;
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
         self.uncount_limits(order, state.funds());
-        self.make_good(order, change)?;
+        self.make_good(order, change.step, change.reason.as_ref())?;
+        let before = order.state.funds();
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
         match change.step {
@@ -186,9 +191,20 @@ impl Draft<'_> {
             OrderMove::Ship => order.details.shipment.clone_from(&change.shipment),
             _ => {}
         }
+        self.follow_particulars(&mut order, before);
         self.set_order(order);
         self.receipt.reason.clone_from(&change.reason);
         Ok(())
+    }
+
+    /// An order of the member, or of an account that was merged into the member's.
+    pub(super) fn own_order<'b>(&self, owner: MemberId, id: OrderId, loaded: &'b Loaded) -> Result<&'b Order, Refusal> {
+        let member = self.command.member_id;
+        // The account that goes on moves its orders: of two accounts that do, one would not see what the other did.
+        if let AccountStatus::Merged { .. } = self.account.status {
+            check_active(member, self.account.status)?;
+        }
+        owned_order(member, &self.account, (owner, id), loaded)
     }
 
     /// Refuses a move that is not possible, or not yet or no longer. Answers where it leads.
@@ -216,6 +232,7 @@ impl Draft<'_> {
             let problem = format!("order {id} is being fulfilled, and only the staff can call it off");
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
+        self.check_particulars(order, step, next)?;
         self.check_review(order, step)?;
         Ok(next)
     }
@@ -240,7 +257,7 @@ impl Draft<'_> {
     }
 
     /// Moves the points and the units of an order from where they are to where they belong.
-    fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
+    pub(super) fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
         let (kind, change) = match (order.state.funds(), to) {
             (Funds::Held, Funds::Spent) => {
                 let credit = LedgerAccount::Redemption;
@@ -274,6 +291,7 @@ impl Draft<'_> {
             state: order.state,
             unit_price: None,
             quoted: false,
+            payment: order.details.particulars.payment.as_ref().map(PaymentReceipt::of),
             variant: order.details.particulars.variant.clone(),
             slot: order.details.particulars.booked().map(|booked| booked.slot.clone()),
             handed_out: None,

@@ -8,7 +8,7 @@ use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
 };
-use crate::redemption::{Granted, HandedOut, OrderState, Paid};
+use crate::redemption::{Granted, HandedOut, OrderState, Paid, Payment, PaymentState, PaymentTender};
 use crate::tiers::TierReceipt;
 use crate::time::Timestamp;
 
@@ -53,6 +53,9 @@ pub struct OrderReceipt {
     /// The slot of its appointment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
+    /// What is paid in money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentReceipt>,
     /// Where it was handed out, when that is said here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handed_out: Option<HandedOut>,
@@ -65,6 +68,28 @@ pub struct OrderReceipt {
     /// What a terminal has spent without network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<OfflineReceipt>,
+}
+
+/// What an order is paid in money, on a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentReceipt {
+    /// How.
+    pub tender: PaymentTender,
+    /// Minor units of the program's money.
+    pub amount: i64,
+    /// Where it stands.
+    pub state: PaymentState,
+    /// What the tender calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+impl PaymentReceipt {
+    /// Of a payment as it stands.
+    pub(super) fn of(payment: &Payment) -> Self {
+        let reference = payment.reference().map(str::to_owned);
+        Self { tender: payment.tender, amount: payment.amount, state: payment.state(), reference }
+    }
 }
 
 /// What points pay of a checkout.

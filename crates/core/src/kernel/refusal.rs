@@ -88,6 +88,18 @@ pub enum RefusalCode {
     QuoteExpired,
     /// The quote is not as the program has made it.
     QuoteAltered,
+    /// The price cannot be split into points and money as wanted.
+    SplitNotOffered,
+    /// The program does not take money in this way.
+    TenderNotOffered,
+    /// Money for the order is missing yet.
+    PaymentDue,
+    /// The money of the order cannot move so from where it stands.
+    IllegalPaymentMove,
+    /// The group of the order is not full yet.
+    GroupOpen,
+    /// The group is full, or its time is over.
+    GroupOver,
     /// Points pay at no till, or not without network.
     CheckoutNotOffered,
     /// Nothing is set aside or spent for the checkout any more.
@@ -143,6 +155,12 @@ impl RefusalCode {
             Self::NothingToExtend => "nothing_to_extend",
             Self::QuoteExpired => "quote_expired",
             Self::QuoteAltered => "quote_altered",
+            Self::SplitNotOffered => "split_not_offered",
+            Self::TenderNotOffered => "tender_not_offered",
+            Self::PaymentDue => "payment_due",
+            Self::IllegalPaymentMove => "illegal_payment_move",
+            Self::GroupOpen => "group_open",
+            Self::GroupOver => "group_over",
             Self::CheckoutNotOffered => "checkout_not_offered",
             Self::CheckoutOver => "checkout_over",
             Self::VoucherRedeemed => "voucher_redeemed",

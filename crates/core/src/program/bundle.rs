@@ -13,7 +13,7 @@ use super::template::Template;
 use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Rule, validate_caps};
 use crate::ledger::CurrencyId;
 use crate::limits;
-use crate::redemption::{CheckoutPolicy, OrderPolicy};
+use crate::redemption::{CheckoutPolicy, OrderPolicy, PaymentPolicy};
 use crate::rewards::{
     Category, Named, PriceSurroundings, Reward, RewardKind, check_margin, validate_categories, validate_limits,
 };
@@ -89,6 +89,9 @@ pub struct ProgramSettings {
     /// How orders are reviewed, and when they end by themselves.
     #[serde(default, skip_serializing_if = "OrderPolicy::is_empty")]
     pub orders: OrderPolicy,
+    /// How money is taken for rewards.
+    #[serde(default, skip_serializing_if = "PaymentPolicy::is_empty")]
+    pub payment: PaymentPolicy,
     /// How points pay at a till; left out: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<CheckoutPolicy>,
@@ -243,6 +246,7 @@ impl Bundle {
         self.validate_catalogue()?;
         self.validate_caps()?;
         self.program.orders.validate().map_err(|problem| format!("program.orders: {problem}"))?;
+        self.program.payment.validate().map_err(|problem| format!("program.payment: {problem}"))?;
         self.validate_checkout()?;
         self.validate_rules()
     }
@@ -419,6 +423,7 @@ impl Bundle {
             money_digits: money_digits(&self.program.money).unwrap_or_default(),
             margin: self.program.reward_margin,
             most_per_money: most_per_money.unwrap_or(Decimal::MAX),
+            takes_money: !self.program.payment.tenders.is_empty(),
         })
     }
 

@@ -225,6 +225,11 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("reward", "price.tiers") => Sense::Fields,
         ("reward", "price.cold" | "price.curve") => Sense::Gives,
         ("reward", "price.seasons" | "price.offers") => Sense::Factors { none: 100 },
+        ("reward", "price.cash" | "price.group") => Sense::Gives,
+        ("reward", "price.cash.from_percent" | "price.cash.min_points") => Sense::Less,
+        ("reward", "price.cash.point_value") => Sense::LessIfSaid,
+        ("reward", "price.cash.to_percent" | "price.group.hours") => Sense::More,
+        ("reward", "price.group.members" | "price.group.percent") => Sense::Less,
         ("reward", "price.demand") => Sense::Part,
         ("reward", "price.demand.steps") => Sense::Factors { none: 0 },
         ("reward", "price.demand.ceiling" | "price.cold.days" | "price.cold.percent") => Sense::Less,
@@ -281,6 +286,9 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("program", "orders.review.above_risk" | "orders.review.refuse_above_risk") => Sense::Limit,
         ("program", "orders.expire_after_hours") => Sense::Limit,
         ("program", "orders.complete_after_hours") => Sense::Same,
+        ("program", "payment") => Sense::Fields,
+        ("program", "payment.tenders") => Sense::Includes,
+        ("program", "payment.authorise_within_minutes") => Sense::Same,
         // A till where points pay.
         ("program", "checkout" | "checkout.offline") => Sense::Gives,
         ("program", "checkout.value" | "checkout.most_percent" | "checkout.minutes") => Sense::MoreIfSaid,
@@ -782,8 +790,26 @@ mod tests {
         let cold = |days: i64, percent: i64| with(json!({"cold": {"days": days, "percent": percent.to_string()}}));
         let curve = with(json!({"curve": [{"up_to": 1000, "worth": "120"}]}));
         let cost = |cost: &str, margin: i64| reward(json!({"cost": cost, "margin": margin.to_string()}));
+        let cash = |from: i64, to: i64, least: i64| {
+            let (from, to) = (from.to_string(), to.to_string());
+            with(json!({"cash": {"from_percent": from, "to_percent": to, "min_points": least, "point_value": "0.01"}}))
+        };
+        let dearer =
+            with(json!({"cash": {"from_percent": "10", "to_percent": "50", "min_points": 5, "point_value": "0.02"}}));
+        let group = |members: i64, hours: i64, percent: i64| {
+            with(json!({"group": {"members": members, "hours": hours, "percent": percent.to_string()}}))
+        };
         for (before, after, field) in [
             (plain.clone(), with(json!({"points": 600})), "price"),
+            (cash(10, 50, 5), plain.clone(), "price.cash"),
+            (cash(10, 50, 5), cash(20, 50, 5), "price.cash.from_percent"),
+            (cash(10, 50, 5), cash(10, 40, 5), "price.cash.to_percent"),
+            (cash(10, 50, 5), cash(10, 50, 6), "price.cash.min_points"),
+            (cash(10, 50, 5), dearer, "price.cash.point_value"),
+            (group(3, 24, 80), plain.clone(), "price.group"),
+            (group(3, 24, 80), group(4, 24, 80), "price.group.members"),
+            (group(3, 24, 80), group(3, 12, 80), "price.group.hours"),
+            (group(3, 24, 80), group(3, 24, 90), "price.group.percent"),
             (
                 season(110),
                 with(json!({"points": 600, "seasons": [{"months": [12, 1], "percent": "110"}]})),
@@ -832,6 +858,9 @@ mod tests {
         assert_eq!(told.iter().map(|(_, verdict)| *verdict).collect::<Vec<_>>(), ["worse", "better"]);
         let program = |margin: i64| json!({"id": "p", "name": "P", "money": "GBP", "time_zone": "UTC", "reward_margin": margin.to_string()});
         assert_eq!(judged("program", program(0), program(5)), one("reward_margin", "worse"));
+        let takes = |tenders: Value| json!({"id": "p", "name": "P", "money": "GBP", "time_zone": "UTC", "payment": {"tenders": tenders}});
+        let (both, one_way) = (takes(json!(["cash_on_delivery", "test"])), takes(json!(["test"])));
+        assert_eq!(judged("program", both, one_way), one("payment.tenders", "worse"));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 mod checkout;
 mod contents;
 mod delivery;
+mod group;
 mod offline;
 mod order;
+mod payment;
 mod policy;
 mod state;
 mod tender;
@@ -14,11 +16,13 @@ mod voucher;
 pub use checkout::{CheckoutPolicy, Rate};
 pub use contents::{Benefit, Booked};
 pub use delivery::{Delivery, SealedDelivery};
+pub use group::Companions;
 pub(crate) use offline::check_terminal;
 pub use offline::{
     ALLOWANCE, Allowance, AllowanceError, AllowanceText, Granted, OfflinePolicy, Overdraft, SpentOffline,
 };
 pub use order::{Order, OrderDetails, OrderStep, Particulars, Shipment};
+pub use payment::{Payment, PaymentMove, PaymentPolicy, PaymentState, PaymentStep, PaymentTender};
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};
 pub use state::{Funds, OrderMove, OrderState};

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::contents::{Benefit, Booked};
 use super::delivery::SealedDelivery;
+use super::group::Companions;
 use super::offline::Allowance;
-use super::state::OrderState;
+use super::payment::Payment;
+use super::state::{Funds, OrderState};
 use super::tender::Tender;
 use super::tracking::TrackingEvent;
 use super::voucher::HandedOut;
@@ -68,6 +70,12 @@ pub struct OrderDetails {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Particulars {
+    /// What is paid in money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<Payment>,
+    /// The friends with whom it was ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Companions>,
     /// The windows in which its units were counted, of limits that its reward had.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<CountedIn>,
@@ -98,6 +106,38 @@ pub struct Particulars {
     /// What it takes out of stock, where that is not just as many units of its reward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stock: Vec<StockTaken>,
+}
+
+impl Particulars {
+    /// When an order that comes to a state moves on by itself, where it would at `usual` without them.
+    pub(crate) fn due_at(&self, state: OrderState, usual: Option<Timestamp>) -> Option<Timestamp> {
+        match (&self.group, &self.payment, state.funds()) {
+            (Some(group), _, Funds::Held) if group.is_open() => Some(group.given_up_at()),
+            // What was not paid is not done, however long ago it was handed over.
+            (_, Some(payment), Funds::Spent) if !payment.is_settled() => None,
+            _ => usual,
+        }
+    }
+
+    /// Whether an order in a state may go on: its group is full, and its money is there as far as the next step asks for it.
+    pub(crate) fn let_go_on(&self, state: OrderState) -> bool {
+        let open = self.group.as_ref().is_some_and(Companions::is_open);
+        let unpaid = self.payment.as_ref().is_some_and(|payment| match state.funds() {
+            Funds::Spent => !payment.is_settled(),
+            _ => !payment.lets_fulfil(),
+        });
+        !open && !unpaid
+    }
+
+    /// Takes back what an entry of the journal and those after it put into payment and group.
+    fn rewind(&mut self, from: TransactionId) {
+        if let Some(payment) = &mut self.payment {
+            payment.steps.retain(|step| step.transaction_id < from);
+        }
+        if let Some(group) = &mut self.group {
+            group.filled = group.filled.filter(|filled| *filled < from);
+        }
+    }
 }
 
 /// One step in the life of an order.
@@ -202,6 +242,7 @@ impl Order {
         if let Some(allowance) = &mut particulars.allowance {
             allowance.spent.retain(|spent| spent.transaction_id < from);
         }
+        particulars.rewind(from);
         self.rewind_contents(from);
         self.follow_particulars();
         true

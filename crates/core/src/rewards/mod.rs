@@ -1,12 +1,16 @@
 //! Rewards: what the catalogue offers, what it costs, and the stock behind it.
 
+mod cash;
+mod group;
 mod price;
 mod price_check;
 mod pricing;
 mod quote;
 
+pub use cash::{Cash, CashRange, CashShare, Split};
+pub use group::GroupPrice;
 pub use price::{Base, Cold, CurveStep, Demand, DemandFigures, DemandStep, Offer, Price, Season, TierPrice};
-pub use pricing::{How, Occasion, Priced, Step};
+pub use pricing::{How, Occasion, Priced, Step, group_share};
 pub use quote::{Opened, Promise, Quote};
 
 pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};

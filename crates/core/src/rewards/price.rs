@@ -9,6 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::cash::CashShare;
+use super::group::GroupPrice;
 use super::pricing::share;
 
 /// What a unit costs before anything changes it.
@@ -44,6 +46,10 @@ pub struct Price {
     pub cold: Option<Cold>,
     /// How much more than later ones the first points of an order are worth.
     pub curve: Vec<CurveStep>,
+    /// Which share may be paid in money.
+    pub cash: Option<CashShare>,
+    /// What friends pay who order together.
+    pub group: Option<GroupPrice>,
 }
 
 /// What members of a tier pay.
@@ -186,6 +192,8 @@ impl Price {
             demand: None,
             cold: None,
             curve: Vec::new(),
+            cash: None,
+            group: None,
         }
     }
 
@@ -236,6 +244,10 @@ struct Table {
     cold: Option<Cold>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     curve: Vec<CurveStep>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cash: Option<CashShare>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<GroupPrice>,
 }
 
 /// What a tier pays, as it is written.
@@ -273,14 +285,14 @@ impl TryFrom<Table> for Price {
     type Error = &'static str;
 
     fn try_from(table: Table) -> Result<Self, Self::Error> {
-        let Table { points, cost, margin, tiers, seasons, offers, demand, cold, curve } = table;
+        let Table { points, cost, margin, tiers, seasons, offers, demand, cold, curve, cash, group } = table;
         let base = match (points, cost, margin) {
             (Some(points), None, None) => Base::Points(points),
             (None, Some(cost), margin) => Base::Cost { cost, margin },
             (None, None, _) => return Err("`price` must have `points`, or `cost` and a `margin`"),
             (Some(_), ..) => return Err("`price` has either `points`, or `cost` and a `margin`, not both"),
         };
-        Ok(Self { base, tiers, seasons, offers, demand, cold, curve })
+        Ok(Self { base, tiers, seasons, offers, demand, cold, curve, cash, group })
     }
 }
 
@@ -290,8 +302,8 @@ impl From<&Price> for Table {
             Base::Points(points) => (Some(points), None, None),
             Base::Cost { cost, margin } => (None, Some(cost), margin),
         };
-        let Price { tiers, seasons, offers, demand, cold, curve, .. } = price.clone();
-        Self { points, cost, margin, tiers, seasons, offers, demand, cold, curve }
+        let Price { tiers, seasons, offers, demand, cold, curve, cash, group, .. } = price.clone();
+        Self { points, cost, margin, tiers, seasons, offers, demand, cold, curve, cash, group }
     }
 }
 
@@ -350,6 +362,8 @@ mod tests {
             r#"{"points":500,"seasons":[{"months":[12],"percent":"120"},{"from":"2026-06-01T00:00:00","percent":"90"}]}"#,
             r#"{"points":500,"demand":{"steps":[{"orders":20,"percent":"5"}],"ceiling":"115"},"cold":{"days":30,"percent":"90"}}"#,
             r#"{"points":500,"curve":[{"up_to":1000,"worth":"120"}]}"#,
+            r#"{"points":500,"cash":{"from_percent":"10","to_percent":"50","min_points":100,"point_value":"0.01"}}"#,
+            r#"{"points":500,"group":{"members":3,"hours":24,"percent":"80"}}"#,
         ] {
             assert_eq!(serde_json::to_string(&read(text).unwrap()).unwrap(), text);
         }

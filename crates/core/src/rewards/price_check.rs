@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 
+use super::cash::CashShare;
+use super::group::GroupPrice;
 use super::price::{Base, Cold, CurveStep, Demand, DemandStep, Offer, Price, Season, TierPrice};
 use super::pricing::with_margin;
 use crate::limits;
@@ -18,6 +20,8 @@ pub(crate) struct Surroundings<'a> {
     pub margin: Decimal,
     /// How many points at the most are worth one major unit of money.
     pub most_per_money: Decimal,
+    /// Whether the program takes money in any way.
+    pub takes_money: bool,
 }
 
 /// Checks a margin.
@@ -76,7 +80,9 @@ impl Price {
         self.offers.iter().enumerate().try_for_each(|(index, offer)| check_offer(index, offer))?;
         self.demand.as_ref().map_or(Ok(()), check_demand)?;
         self.cold.as_ref().map_or(Ok(()), check_cold)?;
-        check_curve(&self.curve)
+        check_curve(&self.curve)?;
+        self.cash.as_ref().map_or(Ok(()), |cash| check_cash(cash, around))?;
+        self.group.as_ref().map_or(Ok(()), check_group)
     }
 
     fn check_base(&self, around: &Surroundings<'_>) -> Result<(), String> {
@@ -176,6 +182,41 @@ fn check_cold(cold: &Cold) -> Result<(), String> {
         return Err(format!("`price.cold.days` must be 1 to {}", limits::COLD_DAYS));
     }
     check_discount("price.cold.percent", cold.percent)
+}
+
+fn check_cash(cash: &CashShare, around: &Surroundings<'_>) -> Result<(), String> {
+    let CashShare { from_percent, to_percent, min_points, point_value } = cash;
+    if !around.takes_money {
+        return Err("`price.cash`: the program takes no money; name a way in `program.payment.tenders`".to_owned());
+    }
+    check_percent("price.cash.to_percent", *to_percent, [1, limits::CASH_PERCENT])?;
+    check_percent("price.cash.from_percent", *from_percent, [0, limits::CASH_PERCENT])?;
+    if from_percent > to_percent {
+        let problem =
+            format!("`price.cash.from_percent` {from_percent} must be no more than `to_percent` {to_percent}");
+        return Err(problem);
+    }
+    if !(0..=limits::AMOUNT).contains(min_points) {
+        return Err(format!("`price.cash.min_points` must be 0 to {}, not {min_points}", limits::AMOUNT));
+    }
+    let most = Decimal::from(limits::POINT_VALUE);
+    match point_value {
+        Some(value) if *value <= Decimal::ZERO || *value > most => {
+            Err(format!("`price.cash.point_value` must be more than 0 and at most {most}, not {value}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_group(group: &GroupPrice) -> Result<(), String> {
+    let GroupPrice { members, hours, percent } = group;
+    if !(2..=limits::GROUP_MEMBERS).contains(members) {
+        return Err(format!("`price.group.members` must be 2 to {}, not {members}", limits::GROUP_MEMBERS));
+    }
+    if !(1..=limits::GROUP_HOURS).contains(hours) {
+        return Err(format!("`price.group.hours` must be 1 to {}, not {hours}", limits::GROUP_HOURS));
+    }
+    check_discount("price.group.percent", *percent)
 }
 
 /// The first points are worth the most and none is worth less than one, so that the curve never makes an order dearer.

@@ -3,6 +3,7 @@
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::Reward;
+use super::cash::Cash;
 use super::price::{Base, CurveStep, DemandFigures, Price, TierPrice};
 use crate::limits;
 use crate::program::Program;
@@ -60,10 +61,14 @@ pub enum How {
         /// Per cent of the price before.
         percent: Decimal,
     },
+    /// Friends who order together pay less, in per cent of the price before.
+    Group(Decimal),
     /// As many units as are wanted.
     Quantity(i64),
     /// The first points of an order are worth more than later ones.
     Curve(Vec<CurveStep>),
+    /// A part is paid in money, in minor units: what is left is paid in points.
+    Cash(i64),
 }
 
 /// One step from the base to what is paid.
@@ -89,6 +94,13 @@ pub struct Priced {
 }
 
 impl Priced {
+    /// The price of which a part is paid in money.
+    pub fn with_cash(mut self, cash: Cash) -> Self {
+        self.points = self.points.saturating_sub(cash.points);
+        self.step(How::Cash(cash.amount), self.points);
+        self
+    }
+
     fn step(&mut self, how: How, after: i64) {
         let before = self.steps.last().map_or(0, |step| step.after);
         self.steps.push(Step { how, before, after });
@@ -104,8 +116,17 @@ impl Program {
     ///
     /// An error says that the price is beyond [`limits::AMOUNT`].
     pub fn price(&self, reward: &Reward, occasion: Occasion<'_>) -> Result<Priced, String> {
+        self.price_for(reward, occasion, None)
+    }
+
+    /// What a member of a group pays for a unit: `percent` of its price.
+    pub fn price_in_group(&self, reward: &Reward, occasion: Occasion<'_>, percent: Decimal) -> Result<Priced, String> {
+        self.price_for(reward, occasion, Some(percent))
+    }
+
+    fn price_for(&self, reward: &Reward, occasion: Occasion<'_>, group: Option<Decimal>) -> Result<Priced, String> {
         let too_much = || format!("{} of `{}` cost more than {} points", occasion.quantity, reward.id, limits::AMOUNT);
-        self.priced(reward, occasion)
+        self.priced(reward, occasion, group)
             .filter(|priced| (1..=limits::AMOUNT).contains(&priced.points))
             .ok_or_else(too_much)
     }
@@ -116,7 +137,7 @@ impl Program {
     }
 
     /// The price; `None`: a step came to more than can be counted.
-    fn priced(&self, reward: &Reward, occasion: Occasion<'_>) -> Option<Priced> {
+    fn priced(&self, reward: &Reward, occasion: Occasion<'_>, group: Option<Decimal>) -> Option<Priced> {
         let Occasion { at, figures, quantity, .. } = occasion;
         let price = &reward.price;
         let mut made = Priced { unit: 0, points: 0, steps: Vec::with_capacity(2) };
@@ -143,6 +164,10 @@ impl Program {
         }
         if let Some(figures) = figures {
             unit = self.by_demand(reward, (own, unit), figures, at, &mut made)?;
+        }
+        if let Some(percent) = group {
+            unit = share(unit, percent)?;
+            made.step(How::Group(percent), unit);
         }
         made.unit = unit;
         made.points = unit.checked_mul(quantity)?;
@@ -222,6 +247,11 @@ pub(crate) fn with_margin(cost: Decimal, margin: Decimal) -> Option<Decimal> {
 /// So many per cent of a price, rounded up to whole points.
 pub(crate) fn share(points: i64, percent: Decimal) -> Option<i64> {
     up(Decimal::from(points).checked_mul(percent)?.checked_div(Decimal::ONE_HUNDRED)?)
+}
+
+/// What each of a group pays for a unit of a price. `None`: more than can be counted.
+pub fn group_share(unit: i64, percent: Decimal) -> Option<i64> {
+    share(unit, percent)
 }
 
 fn up(exact: Decimal) -> Option<i64> {

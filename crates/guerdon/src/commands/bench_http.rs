@@ -136,6 +136,7 @@ pub fn state(engine: EngineHandle, reader: Reader, keyring: SharedKeyring) -> Re
         sso: Arc::default(),
         outbound: Outbound::new(OutboundOptions::default()),
         demand: Arc::default(),
+        payments: guerdon_server::payments::Payments::default(),
         catalogue: Arc::default(),
     })
 }

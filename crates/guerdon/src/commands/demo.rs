@@ -113,6 +113,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
         messages: mailbox(),
         sso: SingleSignOn::default(),
         demo: true,
+        test_tender: true,
     };
     serve(engine, &args.data, serving, &args.listen, edge)
 }

@@ -12,6 +12,7 @@ use guerdon_core::proofs::SigningKey;
 use guerdon_server::edge::Edge;
 use guerdon_server::identity::setup;
 use guerdon_server::identity::sso::SingleSignOn;
+use guerdon_server::payments::Payments;
 use guerdon_server::{
     AppOptions, AppState, Directory, People, Problem, PrometheusBuilder, SharedKeyring, app, keep_keys,
 };
@@ -46,6 +47,9 @@ pub struct ServeArgs {
     /// The identity providers by which operators sign in; a TOML file, see docs/single-sign-on.md.
     #[arg(long, env = "GUERDON_SSO", value_name = "FILE")]
     sso: Option<PathBuf>,
+    /// Take the `test` tender where the program names it: it moves no money, and is for trying out only.
+    #[arg(long, env = "GUERDON_TEST_TENDER")]
+    test_tender: bool,
 }
 
 /// Serves until Ctrl-C or SIGTERM.
@@ -61,7 +65,15 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
         eprintln!("No key of the transparency log at {}: another server must sequence it.", file.display());
     }
     let keyring = stores.first_mut().map(|store| args.data.keyring(store)).transpose()?.context("no store is open")?;
-    let serving = Serving { keyring, log_key, bootstrap: bootstrap_key()?, messages, sso, demo: false };
+    let serving = Serving {
+        keyring,
+        log_key,
+        bootstrap: bootstrap_key()?,
+        messages,
+        sso,
+        demo: false,
+        test_tender: args.test_tender,
+    };
     serve(open::start(stores)?, &args.data, serving, &args.listen, edge)
 }
 
@@ -102,6 +114,8 @@ pub struct Serving {
     pub sso: SingleSignOn,
     /// Whether whoever reads the screen is let in without a password.
     pub demo: bool,
+    /// Whether orders may be paid by the test tender.
+    pub test_tender: bool,
 }
 
 /// Says how the first person comes in.
@@ -149,6 +163,7 @@ pub fn serve(
             outbound: listen.edge.outbound()?,
             catalogue: Arc::default(),
             demand: Arc::default(),
+            payments: Payments { test_tender: serving.test_tender },
         };
         welcome(&state, serving.demo).await?;
         let options = AppOptions {

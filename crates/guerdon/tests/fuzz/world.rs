@@ -64,6 +64,7 @@ impl World {
             sso: Arc::new(SingleSignOn::new(toml::from_str(PROVIDER).unwrap(), |_| Ok(None)).unwrap()),
             outbound: Outbound::new(OutboundOptions::default()),
             demand: Arc::default(),
+            payments: guerdon_server::payments::Payments { test_tender: true },
         };
         let options = AppOptions { mailbox, public_url, ..AppOptions::default() };
         let app = TowerToHyperService::new(app(state.clone(), options));

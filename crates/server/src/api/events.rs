@@ -44,7 +44,8 @@ struct CloudEvent {
     /// The program.
     #[schema(example = "/programs/gift-club")]
     source: String,
-    /// `guerdon.points_expiring`, `guerdon.tier_changed`, `guerdon.order_given_back`, `guerdon.task` or `guerdon.message`.
+    /// `guerdon.points_expiring`, `guerdon.tier_changed`, `guerdon.tier_at_risk`, `guerdon.order_given_back`, `guerdon.task`,
+    /// `guerdon.message`, `guerdon.payment_wanted`, `guerdon.payment_failed` or `guerdon.group_ended`.
     #[serde(rename = "type")]
     #[schema(example = "guerdon.task")]
     kind: String,

@@ -21,6 +21,7 @@ mod drafts;
 mod events;
 mod extensions;
 pub(crate) mod extract;
+mod groups;
 mod imports;
 mod keys;
 mod log;
@@ -28,6 +29,7 @@ mod members;
 mod oauth;
 mod operators;
 mod orders;
+mod payments;
 mod privacy;
 mod profile;
 pub(crate) mod quotes;
@@ -48,7 +50,7 @@ use crate::AppState;
 
 pub(crate) use appointments::free_slots;
 pub(crate) use privacy::member_archive;
-pub(crate) use quotes::quote;
+pub(crate) use quotes::{quote, split_quote};
 pub(crate) use views::wallets;
 
 /// All endpoints of `/v1`, with their description.
@@ -81,6 +83,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(checkouts::router())
         .merge(allowances::router())
         .merge(quotes::router())
+        .merge(payments::router())
+        .merge(groups::router())
         .merge(extensions::router())
         .merge(cards::router())
         .merge(log::router())

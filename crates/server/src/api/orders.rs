@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
-use guerdon_core::kernel::{Command, OrderChange, Refusal, RefusalCode};
+use guerdon_core::kernel::{Command, OrderChange, Receipt, Refusal, RefusalCode, Tendering};
 use guerdon_core::members::Address;
-use guerdon_core::redemption::{Delivery, Order, OrderMove, OrderState, Shipment};
-use guerdon_core::rewards::{Place, Quote};
-use guerdon_store::CommandError;
+use guerdon_core::redemption::{Delivery, Order, OrderMove, OrderState, PaymentTender, Shipment};
+use guerdon_core::rewards::{Place, Quote, Split};
+use guerdon_store::{CommandError, Outcome};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -20,14 +20,16 @@ use super::accounts::Reason;
 use super::approvals::ApprovalView;
 use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, Params, Path, cursor, done, id, page_limit, receipt};
-use super::quotes::quote;
+use super::quotes::{split_quote, wanted_split};
 use super::views::{OrderView, Page};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::actor::Actor;
 use crate::order_choice::{self, Said};
+use crate::payments;
 use crate::privacy::{invalid, reveal_delivery};
 use crate::problem::Problem;
+use crate::proposals::{Refused, helped};
 use crate::scarcity::{self, Entry};
 
 /// The move of an appointment.
@@ -61,6 +63,12 @@ struct OrderRequest {
     quantity: Option<i64>,
     /// The `quote` of a price that was promised; it says the member, the reward and the quantity, which are left out then.
     quote: Option<String>,
+    /// Pay so many points, and the rest in money, where the price allows it; a quote says it already.
+    points: Option<i64>,
+    /// Pay up to so much money, in minor units, and the rest in points, where the price allows it; a quote says it already.
+    cash: Option<i64>,
+    /// How the money is paid: `cash_on_delivery`, or another way that the program names.
+    tender: Option<String>,
     /// Spend the points at once, instead of setting them aside until the order is captured.
     #[serde(default)]
     capture: bool,
@@ -94,8 +102,9 @@ struct OrderRequest {
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
         (status = 409, description = "`insufficient_points`, `out_of_stock`, `limit_reached`, `slot_not_offered`, \
-            `reward_not_offered` or `waiting_room_required`; `quote_expired` or `quote_altered`, with the \
-            price now as a new `quote`", body = Problem),
+            `reward_not_offered` or `waiting_room_required`; `quote_expired` or `quote_altered`, with the price now as a new \
+            `quote`; `split_not_offered`, `tender_not_offered` or `payment_declined`. With `proposals` where something would \
+            help", body = Problem),
         (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing; not as asked for; or a card \
             that is not accepted", body = Problem)))]
 async fn create(
@@ -106,8 +115,10 @@ async fn create(
 ) -> Result<Response, Problem> {
     let OrderRequest { member_id, external_id, card, reward_id, quantity, quote, .. } = &request;
     let place = Place { store: request.store.clone(), channel: request.channel.clone() };
-    let shape =
-        |command: Command| -> Result<Command, Refusal> { command.with_risk(request.risk_score)?.in_place(place) };
+    let tendering = tendering(&state, &request)?;
+    let shape = |command: Command| -> Result<Command, Refusal> {
+        command.with_risk(request.risk_score)?.paid_by(tendering).in_place(place.clone())
+    };
     let said = Said {
         variant: request.variant.clone(),
         slot: request.slot.clone(),
@@ -120,7 +131,7 @@ async fn create(
     let is_said_twice = named != (None, None, None) || quantity.is_some();
     match (quote, reward_id) {
         (Some(token), None) if !is_said_twice => {
-            at_quote(&state, &actor, (&key, token, ticket), request.capture, (said, shape)).await
+            at_quote(&state, &actor, (&key, token, ticket), request.capture, &place, (said, shape)).await
         }
         (None, Some(reward)) => {
             let member = named_member(&state, named.0, named.1, named.2).await?;
@@ -132,12 +143,48 @@ async fn create(
             };
             let command = order_choice::choose(&state, command.by_demand(figures), (member, reward), said).await?;
             let command = shape(command)?.by(actor.name());
-            receipt(scarcity::submit(&state, command, Entry::Ticket(ticket)).await)
+            let outcome = scarcity::submit(&state, command, Entry::Ticket(ticket)).await;
+            let quantity = quantity.unwrap_or(1);
+            made(&state, outcome, Refused { member, reward_id: reward, quantity, place: &place }).await
         }
         _ => {
             let detail = "give the `reward_id` and a member, or a `quote` and neither of `member_id`, `external_id`, `card`, \
                           `reward_id` and `quantity`: it says them";
             Err(Problem::bad_request("invalid_request", detail))
+        }
+    }
+}
+
+/// How the money of an order is to be paid; `None`: there is none.
+fn tendering(state: &AppState, request: &OrderRequest) -> Result<Option<Tendering>, Problem> {
+    let split = wanted_split(request.points, request.cash)?;
+    let Some(name) = &request.tender else {
+        return match split {
+            None => Ok(None),
+            Some(_) => Err(Problem::bad_request("invalid_request", "name the `tender` by which the money is paid")),
+        };
+    };
+    let tender = PaymentTender::from_name(name).ok_or_else(|| {
+        let known = PaymentTender::ALL.map(PaymentTender::name).join(", ");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", format!("`tender` must be one of {known}"))
+    })?;
+    state.payments.check(tender)?;
+    Ok(Some(Tendering { tender, split }))
+}
+
+/// The answer to an order: its receipt once its money is seen to, or what stood in the way with what would help.
+async fn made(state: &AppState, outcome: Outcome, refused: Refused<'_>) -> Result<Response, Problem> {
+    match outcome {
+        Err(CommandError::Refused(refusal)) => Err(helped(state, refused, refusal).await),
+        Err(error) => Err(error.into()),
+        Ok(reply) => {
+            // Only receipts that name a payment are looked at more closely: a till makes many others.
+            if reply.receipt.contains("\"payment\":")
+                && let Ok(Receipt { order: Some(order), .. }) = serde_json::from_str(&reply.receipt)
+            {
+                payments::see_to(state, order.id).await?;
+            }
+            receipt(Ok(reply))
         }
     }
 }
@@ -148,6 +195,7 @@ async fn at_quote(
     actor: &Actor,
     (key, token, ticket): (&str, &str, Option<&str>),
     capture: bool,
+    place: &Place,
     (said, shape): (Said, impl FnOnce(Command) -> Result<Command, Refusal>),
 ) -> Result<Response, Problem> {
     let opened = Quote::open(&state.keys(), token).ok_or_else(|| {
@@ -162,10 +210,19 @@ async fn at_quote(
         Err(CommandError::Refused(refusal))
             if matches!(refusal.code, RefusalCode::QuoteExpired | RefusalCode::QuoteAltered) =>
         {
-            let renewed = quote(state, claimed.member_id, &claimed.reward_id, claimed.quantity).await;
+            let split = claimed.promise.cash.map(|cash| Split::Money(cash.amount));
+            let wanted = (claimed.reward_id.as_str(), claimed.quantity);
+            let mut renewed = split_quote(state, claimed.member_id, wanted, split).await;
+            if renewed.is_err() && split.is_some() {
+                // The new price may not be split so.
+                renewed = split_quote(state, claimed.member_id, wanted, None).await;
+            }
             Err(Problem { quote: renewed.ok().map(Box::new), ..refusal.into() })
         }
-        outcome => receipt(outcome),
+        outcome => {
+            let Quote { member_id, reward_id, quantity, .. } = opened.claimed();
+            made(state, outcome, Refused { member: *member_id, reward_id, quantity: *quantity, place }).await
+        }
     }
 }
 
@@ -324,7 +381,7 @@ async fn reveal(
     delivery.map(Json).ok_or_else(nowhere)
 }
 
-async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
+pub(super) async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {
     let order: OrderId = id(text)?;
     let found = state.reader.order(order).await?;
     found.ok_or_else(|| Problem::not_found("unknown_order", format!("there is no order {order}")))

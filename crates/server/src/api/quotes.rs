@@ -4,7 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Refusal, RefusalCode, check_active, check_quantity};
-use guerdon_core::rewards::{CurveStep, Hidden, How, Occasion, Place, Quote, Step, TierPrice, Viewer};
+use guerdon_core::program::Program;
+use guerdon_core::rewards::{
+    Cash, CashRange, CurveStep, Hidden, How, Occasion, Place, Quote, Split, Step, TierPrice, Viewer,
+};
 use guerdon_core::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -37,6 +40,10 @@ struct QuoteRequest {
     reward_id: String,
     /// How many; 1 when left out.
     quantity: Option<i64>,
+    /// Pay so many points, and the rest in money, where the price allows it.
+    points: Option<i64>,
+    /// Pay up to so much money, in minor units, and the rest in points, where the price allows it.
+    cash: Option<i64>,
 }
 
 /// A price that is promised.
@@ -53,10 +60,16 @@ pub struct QuoteView {
     quantity: i64,
     /// Points for one unit; with a `curve` an order costs less than its units.
     unit_price: i64,
-    /// Points in all.
+    /// Points in all, without what is paid in money.
     pub(crate) points: i64,
     /// The currency's code.
     currency: String,
+    /// What is paid in money besides; the order names its `tender`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cash: Option<CashView>,
+    /// Between what the price may be split into points and money; left out: it is paid in points alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cash_range: Option<CashRangeView>,
     /// Until when it is promised.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
@@ -64,10 +77,49 @@ pub struct QuoteView {
     steps: Vec<StepView>,
 }
 
+/// Money that takes the place of points.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CashView {
+    /// Minor units.
+    amount: i64,
+    /// ISO 4217 code of the money.
+    #[schema(example = "CNY")]
+    money: String,
+    /// The points that it takes the place of.
+    points: i64,
+}
+
+/// The bounds of a split.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CashRangeView {
+    /// With the least money.
+    least: CashView,
+    /// With the most.
+    most: CashView,
+}
+
+impl QuoteView {
+    /// Minor units of money that are paid besides.
+    pub(crate) fn cash_amount(&self) -> Option<i64> {
+        self.cash.as_ref().map(|cash| cash.amount)
+    }
+
+    /// Points for one unit.
+    pub(crate) fn unit(&self) -> i64 {
+        self.unit_price
+    }
+}
+
+impl CashView {
+    fn new(program: &Program, Cash { amount, points }: Cash) -> Self {
+        Self { amount, points, money: program.settings.money.clone() }
+    }
+}
+
 /// One step of a price. What a reward costs the program is not told.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct StepView {
-    /// `points`, `cost`, `tier`, `season`, `offer`, `demand`, `cold`, `quantity` or `curve`.
+    /// `points`, `cost`, `tier`, `season`, `offer`, `demand`, `cold`, `group`, `quantity`, `curve` or `cash`.
     #[schema(example = "tier")]
     step: &'static str,
     /// Points before it; 0 before the first.
@@ -95,6 +147,9 @@ pub struct StepView {
     /// Of the quantity: how many units.
     #[serde(skip_serializing_if = "Option::is_none")]
     quantity: Option<i64>,
+    /// Of cash: minor units of money that take the place of points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<i64>,
     /// Of the curve: what the first points of an order are worth.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     curve: Vec<CurveStepView>,
@@ -131,6 +186,8 @@ impl From<Step> for StepView {
                 Self { percent: Some(percent), ceiling: Some(ceiling), ..named("demand") }
             }
             How::Cold { days, percent } => Self { days: Some(days), percent: Some(percent), ..named("cold") },
+            How::Group(percent) => Self { percent: Some(percent), ..named("group") },
+            How::Cash(amount) => Self { amount: Some(amount), ..named("cash") },
             How::Quantity(quantity) => Self { quantity: Some(quantity), ..named("quantity") },
             How::Curve(curve) => {
                 let step = |CurveStep { up_to, worth }| CurveStepView { up_to, worth };
@@ -148,17 +205,40 @@ impl From<Step> for StepView {
         (status = 409, description = "The account is closed, merged or erased", body = Problem),
         (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
 async fn create(State(state): State<AppState>, Body(request): Body<QuoteRequest>) -> Result<Json<QuoteView>, Problem> {
-    let QuoteRequest { member_id, external_id, card, reward_id, quantity } = &request;
+    let QuoteRequest { member_id, external_id, card, reward_id, quantity, points, cash } = &request;
+    let split = wanted_split(*points, *cash)?;
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
-    Ok(Json(quote(&state, member, reward_id, quantity.unwrap_or(1)).await?))
+    Ok(Json(split_quote(&state, member, (reward_id, quantity.unwrap_or(1)), split).await?))
 }
 
-/// The price of a redemption now, promised to a member.
+/// How somebody wants to pay; `None`: in points alone.
+pub(super) fn wanted_split(points: Option<i64>, cash: Option<i64>) -> Result<Option<Split>, Problem> {
+    match (points, cash) {
+        (None, None) => Ok(None),
+        (Some(points), None) => Ok(Some(Split::Points(points))),
+        (None, Some(cash)) => Ok(Some(Split::Money(cash))),
+        (Some(_), Some(_)) => {
+            Err(Problem::bad_request("invalid_request", "give `points` or `cash`, not both: one says the other"))
+        }
+    }
+}
+
+/// The price of a redemption now in points alone, promised to a member.
 pub(crate) async fn quote(
     state: &AppState,
     member: MemberId,
     reward_id: &str,
     quantity: i64,
+) -> Result<QuoteView, Problem> {
+    split_quote(state, member, (reward_id, quantity), None).await
+}
+
+/// The price of a redemption now, split as wanted, promised to a member.
+pub(crate) async fn split_quote(
+    state: &AppState,
+    member: MemberId,
+    (reward_id, quantity): (&str, i64),
+    split: Option<Split>,
 ) -> Result<QuoteView, Problem> {
     check_quantity(quantity)?;
     let (program, at) = (state.program(), state.engine.now());
@@ -182,7 +262,14 @@ pub(crate) async fn quote(
     let priced = program
         .price(reward, Occasion { at, tier, figures, quantity })
         .map_err(|problem| Problem::from(Refusal::new(RefusalCode::InvalidAmount, problem)))?;
-    let quote = Quote::new((member, reward_id, quantity), reward.currency, &priced, at);
+    let cash = split.map(|split| program.split(reward, priced.points, split, at)).transpose();
+    let cash = cash.map_err(|problem| Problem::from(Refusal::new(RefusalCode::SplitNotOffered, problem)))?;
+    let range = program.cash_range(reward, priced.points, at);
+    let priced = match cash {
+        None => priced,
+        Some(cash) => priced.with_cash(cash),
+    };
+    let quote = Quote::new((member, reward_id, quantity), reward.currency, &priced, at).with_cash(cash);
     Ok(QuoteView {
         quote: quote.seal(&state.keys()),
         member_id: member,
@@ -192,6 +279,11 @@ pub(crate) async fn quote(
         points: priced.points,
         currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
         expires_at: quote.promise.expires_at,
+        cash: cash.map(|cash| CashView::new(&program, cash)),
+        cash_range: range.map(|CashRange { least, most }| {
+            let [least, most] = [least, most].map(|cash| CashView::new(&program, cash));
+            CashRangeView { least, most }
+        }),
         steps: priced.steps.into_iter().map(StepView::from).collect(),
     })
 }

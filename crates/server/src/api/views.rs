@@ -7,10 +7,10 @@ use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
 use guerdon_core::members::Profile;
 use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
-use guerdon_core::redemption::{Benefit, Booked, Order, OrderMove, OrderStep, Shipment};
+use guerdon_core::redemption::{Benefit, Booked, Order, OrderMove, OrderStep, Payment, PaymentStep, Shipment};
 use guerdon_core::rewards::{
-    Catalogue, Demand, DemandFigures, DemandStep, Limit, Occasion, Reward, RewardKind, Scarcity, StockLevel, level_of,
-    variant_key,
+    CashShare, Catalogue, Demand, DemandFigures, DemandStep, GroupPrice, Limit, Occasion, Reward, RewardKind, Scarcity,
+    StockLevel, level_of, variant_key,
 };
 use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
@@ -322,6 +322,14 @@ pub struct RewardView {
     /// How the price rises with the demand of the last hour; left out: it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     demand: Option<DemandView>,
+    /// Which share may be paid in money: `from_percent`, `to_percent`, `min_points`, `point_value`; left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    cash: Option<CashShare>,
+    /// What friends pay who order together: `members` within `hours` pay `percent`; left out: there is no such price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    group: Option<GroupPrice>,
     /// The currency's code.
     currency: String,
     /// Units that can still be ordered; left out: unlimited. Of a bundle, as many as there is everything for.
@@ -367,6 +375,8 @@ impl RewardView {
             name: reward.name.clone(),
             price: priced.map(|priced| priced.unit),
             base_price,
+            cash: reward.price.cash.clone(),
+            group: reward.price.group.clone(),
             demand: reward.price.demand.as_ref().map(|demand| DemandView::new(demand, base_price)),
             currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
             left: level_of(reward, stock).map(|level| level.free().max(0)),
@@ -413,6 +423,12 @@ pub struct OrderView {
     /// How it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     shipment: Option<ShipmentView>,
+    /// What is paid in money; left out: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<PaymentView>,
+    /// The group of friends in which it was ordered; left out: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<CompanionsView>,
     /// The variant that was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
@@ -496,6 +512,68 @@ pub struct ShipmentView {
     tracking_number: String,
 }
 
+/// What an order is paid in money.
+#[derive(Serialize, ToSchema)]
+pub struct PaymentView {
+    /// How: `cash_on_delivery` or `test`.
+    tender: &'static str,
+    /// Minor units of the program's money.
+    amount: i64,
+    /// The points that it takes the place of.
+    points: i64,
+    /// `due`, `authorised`, `paid`, `returned`; `void`: nothing is to be paid any more; `declined`: the order is over.
+    state: &'static str,
+    /// What the tender, or whoever took it, calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// What happened to it, oldest first.
+    steps: Vec<PaymentStepView>,
+}
+
+/// One step of a payment.
+#[derive(Serialize, ToSchema)]
+pub struct PaymentStepView {
+    /// The state it came to.
+    state: &'static str,
+    /// When, RFC 3339.
+    at: String,
+    /// The entry of the journal.
+    transaction_id: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// By whom; left out: by the program itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+}
+
+impl From<Payment> for PaymentView {
+    fn from(payment: Payment) -> Self {
+        let (state, reference) = (payment.state().name(), payment.reference().map(str::to_owned));
+        let step = |step: PaymentStep| PaymentStepView {
+            state: step.state.name(),
+            at: step.at.to_string(),
+            transaction_id: step.transaction_id.to_string(),
+            reason: step.reason,
+            actor: step.actor,
+        };
+        let Payment { tender, amount, points, steps } = payment;
+        let steps = steps.into_iter().map(step).collect();
+        Self { tender: tender.name(), amount, points, state, reference, steps }
+    }
+}
+
+/// The group of an order. Who else is in it is not told.
+#[derive(Serialize, ToSchema)]
+pub struct CompanionsView {
+    /// Its code.
+    code: String,
+    /// Until when it must be full, RFC 3339.
+    ends_at: String,
+    /// Whether it was full in time; until it is, the order waits.
+    full: bool,
+}
+
 /// One step in the life of an order.
 #[derive(Serialize, ToSchema)]
 pub struct OrderStepView {
@@ -548,6 +626,12 @@ impl From<Order> for OrderView {
             shipment: order.details.shipment.map(|sent| {
                 let Shipment { carrier, tracking_number } = sent;
                 ShipmentView { carrier, tracking_number }
+            }),
+            payment: order.details.particulars.payment.map(PaymentView::from),
+            group: order.details.particulars.group.map(|group| CompanionsView {
+                full: !group.is_open(),
+                ends_at: group.ends_at.to_string(),
+                code: group.code,
             }),
             tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
             handed_out: order.details.particulars.handed_out.map(HandedOutView::from),

@@ -94,6 +94,14 @@ impl Frame {
         self.say("colophon", [("zone", self.program.settings.time_zone.as_str().into())])
     }
 
+    /// What an order is paid in money: how much, how, and where it stands.
+    pub fn money_line(&self, payment: &guerdon_core::redemption::Payment) -> String {
+        let words = |kind: &str, name: &str| self.t(&format!("{kind}-{name}"));
+        let (tender, state) = (words("tender", payment.tender.name()), words("payment-state", payment.state().name()));
+        let places = [("money", self.money(payment.amount).into()), ("tender", tender.into()), ("state", state.into())];
+        self.say("order-money-line", places)
+    }
+
     /// Whether the page is in Chinese.
     pub fn is_chinese(&self) -> bool {
         self.language == Language::Chinese

@@ -32,6 +32,7 @@ mod merge;
 mod nav;
 mod operators;
 mod order_codes;
+mod order_money;
 mod order_queue;
 mod orders;
 mod overview;

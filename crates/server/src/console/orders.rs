@@ -15,6 +15,7 @@ use super::frame::{Frame, render};
 use super::member::{self, Subject};
 use super::nav::Place;
 use super::operators;
+use super::order_money::{self, MoneyStep};
 use super::order_queue::{Choice, choices};
 use super::prove;
 use super::trouble::{OrPage, PageError, unprocessable};
@@ -35,6 +36,7 @@ pub fn pages() -> Pages {
         .post("/console/orders/{id}/reveal", Needs::Permission(Permission::MembersReveal), reveal)
         .post("/console/orders/{id}/review", Needs::Permission(Permission::OrdersReview), review)
         .post("/console/orders/{id}/refund", Needs::Permission(Permission::OrdersRefund), refund)
+        .and(super::order_money::pages())
 }
 
 #[derive(Template)]
@@ -54,6 +56,8 @@ struct OrderPage {
     may_see_codes: bool,
     /// Whether it can be sent from here.
     may_ship: bool,
+    /// What may be said of its money by hand.
+    money: Option<MoneyStep>,
     /// Whether who looks may refund it, and it can be refunded.
     may_refund: bool,
     /// Where it goes to, once somebody has said why they look.
@@ -92,12 +96,12 @@ struct HistoryLine {
     reason: Option<String>,
 }
 
-async fn find(frame: &Frame, state: &AppState, text: &str) -> Result<Order, PageError> {
+pub(super) async fn find(frame: &Frame, state: &AppState, text: &str) -> Result<Order, PageError> {
     let id: OrderId = text.parse().map_err(|_| PageError::not_found(frame))?;
     state.reader.order(id).await.or_page(frame)?.ok_or_else(|| PageError::not_found(frame))
 }
 
-async fn show(
+pub(super) async fn show(
     frame: Frame,
     state: &AppState,
     order: &Order,
@@ -130,6 +134,7 @@ async fn show(
             && frame.actor.may(Permission::CodesRead)
             && state.program().fulfilment_of(order).is_some(),
         may_ship,
+        money: order_money::step(&frame, order),
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
         may_reveal: may_look && typed.delivery.is_none(),
         delivery: typed.delivery.as_ref().map(|delivery| delivery_lines(&frame, delivery)).unwrap_or_default(),
@@ -150,6 +155,14 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
     let details = &order.details;
     if let Some(until) = details.cooling_until {
         facts.push((frame.t("order-cooling"), frame.time(until)));
+    }
+    if let Some(payment) = &details.particulars.payment {
+        facts.push((frame.t("order-money"), frame.money_line(payment)));
+    }
+    if let Some(group) = &details.particulars.group {
+        let open = frame.say_text("order-group-open", "time", &frame.time(group.ends_at));
+        let words = if group.is_open() { open } else { frame.t("order-group-full") };
+        facts.push((frame.t("order-group"), words));
     }
     if let Some(due) = order.due_at {
         let ends = if order.state.funds() == Funds::Spent { "order-completes" } else { "order-expires" };
@@ -235,7 +248,7 @@ async fn page(frame: Frame, State(state): State<AppState>, Path(text): Path<Stri
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct OrderForm {
+pub(super) struct OrderForm {
     key: String,
     reason: String,
     step: String,
@@ -245,6 +258,13 @@ struct OrderForm {
     /// What was revealed; no form brings it.
     #[serde(skip)]
     delivery: Option<Delivery>,
+}
+
+impl OrderForm {
+    /// A form of which nothing was typed yet.
+    pub(super) fn begun(key: String) -> Self {
+        Self { key, ..Self::default() }
+    }
 }
 
 async fn fulfil(

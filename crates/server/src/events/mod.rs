@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::AppState;
+use crate::payments;
 use crate::problem::Problem;
 
 /// How often events are looked for, and how many are taken at once.
@@ -95,6 +96,10 @@ fn made_of(state: &AppState, told: &ToldEvent) -> Result<Option<Record>, Problem
         Event::PointsExpiring { .. } => letters::of_known(state, stored, "points_expiring")?,
         Event::TierChanged { .. } => letters::of_known(state, stored, "tier_changed")?,
         Event::TierAtRisk { .. } => letters::of_known(state, stored, "tier_at_risk")?,
+        Event::PaymentWanted { order_id, .. } => Some(payments::wanted(state, stored, *order_id)?),
+        Event::GroupEnded { full: true, .. } => letters::of_known(state, stored, "group_full")?,
+        // That the points are back is told as of any other order.
+        Event::PaymentFailed { .. } | Event::GroupEnded { full: false, .. } => None,
         // What becomes of an order is told whether or not the program has words of its own for it.
         Event::OrderGivenBack { .. } => Some(letters::of(state, stored, letters::ORDER_GIVEN_BACK)?),
     })

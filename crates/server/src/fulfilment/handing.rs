@@ -17,8 +17,9 @@ pub const CODES_RAN_OUT: &str = "codes_ran_out";
 pub const SUPPLIER_REFUSED: &str = "supplier_refused";
 /// The supplier was asked as often as it may be.
 pub const SUPPLIER_FAILED: &str = "supplier_failed";
-/// All reasons that are codes.
-pub const REASONS: [&str; 3] = [CODES_RAN_OUT, SUPPLIER_REFUSED, SUPPLIER_FAILED];
+/// All reasons that are codes; the last are of money and of groups.
+pub const REASONS: [&str; 6] =
+    [CODES_RAN_OUT, SUPPLIER_REFUSED, SUPPLIER_FAILED, "declined", "payment_not_confirmed", "group_not_full"];
 
 /// What came of an attempt to hand an order out.
 #[derive(Debug, Clone, PartialEq, Eq)]

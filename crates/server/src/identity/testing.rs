@@ -48,5 +48,6 @@ pub fn state(scratch: &Scratch, keyring: Keyring, post: Post) -> AppState {
         outbound: Outbound::new(OutboundOptions::default()),
         catalogue: Arc::default(),
         demand: Arc::default(),
+        payments: crate::payments::Payments::default(),
     }
 }

@@ -350,6 +350,6 @@ mod tests {
         assert!(throttle.admit(&stranger("ann", 1), NOW.plus_millis(DAY)).is_ok());
         let problem = Problem::from(wait);
         assert_eq!((problem.status, problem.code.as_str()), (429, "too_many_attempts"));
-        assert_eq!(problem.retry_after, Some(wait.seconds()));
+        assert_eq!(problem.retry_after.map(u64::from), Some(wait.seconds()));
     }
 }

@@ -4,6 +4,7 @@ mod address;
 mod book;
 mod card;
 mod choice;
+mod groups;
 mod join;
 mod links;
 mod order_codes;
@@ -54,6 +55,7 @@ pub fn pages() -> Pages {
         .and(sign_in::pages())
         .and(sso::pages())
         .and(links::pages())
+        .and(groups::pages())
         .and(join::pages())
         .and(profile::pages())
         .and(address::pages())

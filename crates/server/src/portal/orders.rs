@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Command, OrderChange, Rebooking, Receipt};
 use guerdon_core::privacy::mask;
-use guerdon_core::redemption::{Benefit, Funds, Order, OrderMove, OrderState};
+use guerdon_core::redemption::{Benefit, Funds, Order, OrderMove, OrderState, Payment, PaymentState};
 use guerdon_core::rewards::Fulfilment;
 use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
@@ -85,6 +85,10 @@ struct OrderPage {
     /// The slots to which the appointment can be moved.
     days: Vec<DayOfSlots>,
     trouble: Option<String>,
+    /// What is paid in money, and what that asks of the member.
+    money: Option<(String, String)>,
+    /// The page of its group, and what the order waits for.
+    group: Option<(String, String)>,
     /// Who carries it, and under which number.
     shipment: Option<String>,
     /// What carriers told of it.
@@ -272,6 +276,23 @@ async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order
     Ok((own, order))
 }
 
+/// What is paid in money, and what that asks of the member.
+fn money(frame: &Frame, payment: &Payment, funds: Funds) -> (String, String) {
+    let amount = frame.money(payment.amount);
+    let state = payment.state();
+    let hint = match (state, funds) {
+        (PaymentState::Due, _) if payment.lets_fulfil() => "order-money-due-hand",
+        (PaymentState::Due, _) => "order-money-due-wait",
+        (PaymentState::Declined, _) => "order-money-declined",
+        (PaymentState::Void, _) => "order-money-void",
+        (PaymentState::Returned, _) => "order-money-returned",
+        (PaymentState::Paid, Funds::Returned) => "order-money-return-due",
+        (PaymentState::Authorised | PaymentState::Paid, _) => "",
+    };
+    let hint = if hint.is_empty() { String::new() } else { frame.say_text(hint, "money", &amount) };
+    (frame.money_line(payment), hint)
+}
+
 /// `/portal/orders/{id}/voucher`: the voucher alone, renewed. Once there is none any more, the page is looked at anew.
 pub async fn voucher(
     frame: Frame,
@@ -305,8 +326,14 @@ async fn show(
     let now = state.engine.now();
     let held = order.state.funds() == Funds::Held && !order.is_due(now);
     let particulars = &order.details.particulars;
+    let waits = particulars.group.as_ref().filter(|group| group.is_open() && held);
     let at_till = particulars.tender.is_some() || particulars.allowance.is_some();
-    let may_cancel = held && !at_till && order.state != OrderState::Fulfilling;
+    let may_cancel = held && !at_till && order.state != OrderState::Fulfilling && waits.is_none();
+    let money = particulars.payment.as_ref().map(|payment| money(&frame, payment, order.state.funds()));
+    let group = particulars.group.as_ref().map(|group| {
+        let words = waits.map(|group| frame.say_text("order-group-waits", "time", &frame.time(group.ends_at)));
+        (format!("/portal/groups/{}", group.code), words.unwrap_or_default())
+    });
     let cooling = order.details.cooling_until.filter(|until| may_cancel && *until > now);
     let cooling = cooling.map(|until| frame.say_text("order-cancel-until", "time", &frame.time(until)));
     let wallet = own.account.wallet(order.currency);
@@ -356,6 +383,8 @@ async fn show(
         coming,
         again: if by_partner { 5 } else { 1 },
         given_back,
+        money,
+        group,
         order,
         frame,
     };

@@ -1,16 +1,16 @@
 //! One reward: what it is, what it costs, and its redemption by one tap.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode};
+use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode, Tendering};
 use guerdon_core::members::Profile;
+use guerdon_core::redemption::PaymentTender;
 use guerdon_core::rewards::{
-    CompiledReward, LimitUse, Quote, Reward, RewardKind, Sort, StockLevel, Viewer, Wish, keys_of,
+    CompiledReward, LimitUse, Quote, Reward, RewardKind, Split, StockLevel, Viewer, group_share, keys_of,
 };
 use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
@@ -22,14 +22,12 @@ use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
 use super::waiting::must_wait;
 use crate::AppState;
-use crate::api::quote;
-use crate::catalogue::{Availability, Stand};
+use crate::api::{quote, split_quote};
+use crate::catalogue::Availability;
 use crate::console::{Frame, form_key, render};
+use crate::proposals::{reachable_on, similar};
 use crate::scarcity::{self, Entry, may_private};
-use crate::{fulfilment, order_choice};
-
-/// How many rewards are proposed in the place of one that cannot be had.
-const PROPOSALS: usize = 3;
+use crate::{fulfilment, order_choice, payments};
 
 #[derive(Template)]
 #[template(path = "portal/reward.html")]
@@ -59,7 +57,21 @@ struct RewardPage {
     waiting: bool,
     /// What there is to choose before.
     asked: Asked,
+    /// How it may be paid, where there is a choice: the first is checked.
+    splits: Vec<Payable>,
+    /// How money may be paid, by the names of tenders.
+    tenders: Vec<(&'static str, String)>,
+    /// By when it can be reached.
+    reach: Option<String>,
+    /// What a group of friends pays, and the words of the button that opens one.
+    group: Option<(String, String)>,
     proposals: Vec<Line>,
+}
+
+/// One way to pay: the quote that promises it, and its words.
+struct Payable {
+    quote: String,
+    words: String,
 }
 
 /// `/portal/rewards/{id}`
@@ -79,6 +91,8 @@ pub struct RedeemForm {
     key: String,
     #[serde(default)]
     quote: String,
+    #[serde(default)]
+    tender: String,
     #[serde(flatten)]
     choice: ChoiceForm,
 }
@@ -93,7 +107,7 @@ pub async fn redeem(
     let own = own(&state, &frame).await?;
     // The same form sent twice redeems once.
     let key = format!("portal redeem {}", form.key);
-    let command = match at_quote(&state, &own, &key, (&id, &form.quote)) {
+    let command = match at_quote(&state, &own, &key, (&id, &form)) {
         Ok(command) => command.from_channel("portal").by(frame.actor.name()),
         Err(refusal) => return refused(frame, &state, &own, &id, (&refusal, &form.choice)).await,
     };
@@ -103,6 +117,14 @@ pub async fn redeem(
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt).or_trouble(&frame)?;
             let order = receipt.order.ok_or("a redemption without an order").or_trouble(&frame)?;
+            if order.payment.is_some()
+                && let Err(problem) = payments::see_to(&state, order.id).await
+            {
+                if problem.status >= 500 {
+                    return Err(problem.detail).or_trouble(&frame);
+                }
+                return with_trouble(frame, &state, &own, &id, "split-declined").await;
+            }
             if state.program().reward(&id).is_some_and(|reward| reward.fulfilment.is_some()) {
                 // What comes at once is there when the receipt is; where it fails, the receipt says so later.
                 drop(fulfilment::settled(&state, order.id).await);
@@ -115,13 +137,17 @@ pub async fn redeem(
 }
 
 /// The order at a quote that was made for the member and this page.
-fn at_quote(state: &AppState, own: &Own, key: &str, (id, token): (&str, &str)) -> Result<Command, Refusal> {
+fn at_quote(state: &AppState, own: &Own, key: &str, (id, form): (&str, &RedeemForm)) -> Result<Command, Refusal> {
+    let token = form.quote.as_str();
     let opened = Quote::open(&state.keys(), token).filter(|opened| {
         let claimed = opened.claimed();
         claimed.member_id == own.id && claimed.reward_id == id && claimed.quantity == 1
     });
     let opened = opened.ok_or_else(|| Refusal::new(RefusalCode::QuoteAltered, "this page did not show the quote"))?;
-    Command::redeem_at(&opened, token, key, state.engine.now(), false)?.in_place(here())
+    let tender = opened.claimed().promise.cash.and_then(|_| PaymentTender::from_name(&form.tender));
+    tender.map_or(Ok(()), |tender| state.payments.check(tender))?;
+    let tendering = tender.map(|tender| Tendering { tender, split: None });
+    Command::redeem_at(&opened, token, key, state.engine.now(), false)?.paid_by(tendering).in_place(here())
 }
 
 /// The page again, with what was in the way.
@@ -140,6 +166,7 @@ async fn refused(
             Some(frame.t("reward-slot-gone"))
         }
         RefusalCode::OutOfStock => Some(frame.t("reward-gone")),
+        RefusalCode::SplitNotOffered | RefusalCode::TenderNotOffered => Some(frame.t("split-not-now")),
         RefusalCode::WaitingRoomRequired => Some(frame.t("reward-waiting")),
         RefusalCode::ChoiceNeeded => Some(frame.t("reward-choose")),
         RefusalCode::InvalidRequest => Some(frame.t("reward-choice-wrong")),
@@ -148,6 +175,75 @@ async fn refused(
     let mut response = show(frame, state, own, id, (words, form)).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
+}
+
+/// The page again, with words of what was in the way.
+async fn with_trouble(
+    frame: Frame,
+    state: &AppState,
+    own: &Own,
+    id: &str,
+    words: &str,
+) -> Result<Response, PortalError> {
+    let words = Some(frame.t(words));
+    let mut response = show(frame, state, own, id, (words, &ChoiceForm::default())).await?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+/// The page again after a group could not be opened.
+pub(super) async fn not_opened(frame: Frame, state: &AppState, own: &Own, id: &str) -> Result<Response, PortalError> {
+    with_trouble(frame, state, own, id, "group-refused").await
+}
+
+/// The ways in which money may be paid here, with their words.
+fn tenders(frame: &Frame, state: &AppState) -> Vec<(&'static str, String)> {
+    let program = state.program();
+    let policy = &program.settings_at(state.engine.now()).payment;
+    let taken = policy.tenders.iter().filter(|tender| state.payments.check(**tender).is_ok());
+    taken.map(|tender| (tender.name(), frame.t(&format!("tender-{}", tender.name())))).collect()
+}
+
+/// Up to three splits of a price that the member can pay: with the least money, with the most, and half-way.
+async fn payable(
+    frame: &Frame,
+    state: &AppState,
+    own: &Own,
+    reward: &Reward,
+    price: i64,
+    available: i64,
+) -> Vec<Payable> {
+    let (program, now) = (state.program(), state.engine.now());
+    let Some(range) = program.cash_range(reward, price, now) else { return Vec::new() };
+    let least = range.least.points.max(price.saturating_sub(available));
+    let most = range.most.points;
+    if least > most {
+        return Vec::new();
+    }
+    let mut wanted = vec![least, least.midpoint(most), most];
+    wanted.dedup();
+    let mut choices = Vec::new();
+    for by_money in wanted {
+        let split = Some(Split::Points(price.saturating_sub(by_money)));
+        // What is not offered any more is left out.
+        let Ok(quote) = split_quote(state, own.id, (&reward.id, 1), split).await else { continue };
+        let points = frame.points(reward.currency, quote.points);
+        let Some(money) = quote.cash_amount().map(|amount| frame.money(amount)) else { continue };
+        let words = frame.say("split-part", [("points", points.into()), ("money", money.into())]);
+        choices.push(Payable { quote: quote.quote, words });
+    }
+    choices
+}
+
+/// What a group pays for a unit, in words, where the reward has such a price and the member can pay it.
+fn group_offer(frame: &Frame, viewer: &Viewer<'_>, reward: &Reward, price: i64) -> Option<(String, String)> {
+    let group = reward.price.group.as_ref()?;
+    let each = group_share(price, group.percent)?;
+    let points = frame.points(reward.currency, each);
+    let places = [("members", group.members.into()), ("hours", group.hours.into()), ("points", points.as_str().into())];
+    let can = each <= viewer.spendable(reward.currency);
+    let button = if can { frame.say_text("group-open", "points", &points) } else { String::new() };
+    Some((frame.say("group-offer", places), button))
 }
 
 async fn show(
@@ -176,15 +272,35 @@ async fn show(
     let trouble = match trouble {
         _ if availability == Availability::SoldOut => Some(frame.t("reward-gone")),
         _ if used_up => limit.clone(),
-        _ if missing > 0 => Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing))),
+        None if missing > 0 => {
+            Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing)))
+        }
         words => words,
     };
     let waiting = must_wait(state, own, offered).await.or_trouble(&frame)? && availability != Availability::SoldOut;
     let asked = asked(&frame, state, (reward, now), own, &stock, form).await?;
     let no_slot = asked.by_appointment && asked.days.is_empty();
     let trouble = if no_slot { Some(frame.t("reward-no-slot")) } else { trouble };
-    let can = missing <= 0 && availability != Availability::SoldOut && !used_up && !no_slot && !waiting;
+    let there = availability != Availability::SoldOut && !used_up && !no_slot && !waiting;
+    let can = missing <= 0 && there;
     let limit = limit.filter(|_| !used_up);
+    let tenders = tenders(&frame, state);
+    let mut splits = Vec::new();
+    if there && !tenders.is_empty() {
+        splits = payable(&frame, state, own, reward, quote.points, available).await;
+        if can && !splits.is_empty() {
+            let words = frame.say_text("split-points", "points", &frame.points(reward.currency, quote.points));
+            splits.insert(0, Payable { quote: quote.quote.clone(), words });
+        }
+    }
+    let reached = match missing > 0 && there {
+        true => reachable_on(state, own.id, reward, missing).await.or_trouble(&frame)?,
+        false => None,
+    };
+    let reach = reached.map(|day| frame.say_text("reach-by", "date", &day.date().to_string()));
+    // A group orders what leaves nothing to choose but where it goes.
+    let asks_more = asked.by_appointment || !reward.variants().is_empty();
+    let group = group_offer(&frame, &viewer, reward, quote.unit()).filter(|_| there && !asks_more);
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
     let proposals = match can || waiting {
         true => Vec::new(),
@@ -213,39 +329,15 @@ async fn show(
         price,
         key: form_key(),
         quote: quote.quote,
+        splits,
+        tenders,
+        reach,
+        group,
         waiting,
         proposals,
         frame,
     };
     Ok(render(&page))
-}
-
-/// Up to three rewards that the member can have now: out of the same categories first, what others ordered most first.
-fn similar(
-    stand: &Arc<Stand>,
-    figures: &guerdon_core::rewards::Figures,
-    viewer: &Viewer<'_>,
-    row: usize,
-) -> Result<Vec<usize>, guerdon_store::StoreError> {
-    let mut found: Vec<usize> = Vec::new();
-    let categories: Vec<&str> = stand.shelf.categories_of(row).map(|category| category.id.as_str()).collect();
-    for category in categories.into_iter().map(Some).chain([None]) {
-        let wish = Wish {
-            category,
-            affordable: true,
-            in_stock: true,
-            sort: Sort::Popularity,
-            limit: PROPOSALS + 1,
-            ..Wish::default()
-        };
-        let more = stand.browse(viewer, figures, &wish, None)?.listing.rows;
-        for one in more.into_iter().filter(|one| *one != row) {
-            if found.len() < PROPOSALS && !found.contains(&one) {
-                found.push(one);
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// What there is to choose; the address book is read only where something is sent.

@@ -1,0 +1,167 @@
+//! Groups of friends who order together: open, join, leave, see.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use guerdon_core::id::MemberId;
+use guerdon_core::rewards::Place;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::cards::named_member;
+use super::extract::{Body, IdempotencyKey, Path};
+use crate::AppState;
+use crate::groups::{self, Group, Joiner};
+use crate::identity::actor::Actor;
+use crate::problem::Problem;
+
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(open)).routes(routes!(get)).routes(routes!(join)).routes(routes!(leave))
+}
+
+/// Who opens a group, and for what.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OpenRequest {
+    /// `mem_…`; or give `external_id` or `card`.
+    member_id: Option<String>,
+    /// The brand's own number of the member.
+    external_id: Option<String>,
+    /// The member's card: the text of its QR code, or the number of its bar code.
+    card: Option<String>,
+    /// A reward whose price says what a group pays.
+    reward_id: String,
+    /// The store, for rewards that are offered in some stores only.
+    store: Option<String>,
+    /// The channel, for rewards that are offered through some channels only.
+    channel: Option<String>,
+}
+
+/// Who joins or leaves a group.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MemberRequest {
+    /// `mem_…`; or give `external_id` or `card`.
+    member_id: Option<String>,
+    /// The brand's own number of the member.
+    external_id: Option<String>,
+    /// The member's card: the text of its QR code, or the number of its bar code.
+    card: Option<String>,
+    /// The store, for rewards that are offered in some stores only.
+    store: Option<String>,
+    /// The channel, for rewards that are offered through some channels only.
+    channel: Option<String>,
+}
+
+/// A group. Who is in it is not told.
+#[derive(Serialize, ToSchema)]
+struct GroupView {
+    /// What friends join by.
+    code: String,
+    /// The page of the portal where they do.
+    link: String,
+    /// What is ordered.
+    reward_id: String,
+    /// How many members it takes.
+    members: usize,
+    /// How many have joined.
+    joined: usize,
+    /// Per cent of the price that each pays.
+    #[schema(example = "80")]
+    percent: String,
+    /// Until when it must be full, RFC 3339.
+    ends_at: String,
+    /// `open`, `full`: its orders go on, or `not_full`: its orders are given back.
+    state: &'static str,
+    /// The order of the member who was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<String>,
+}
+
+impl GroupView {
+    fn new(state: &AppState, code: &str, group: &Group, member: Option<MemberId>) -> Self {
+        Self {
+            code: code.to_owned(),
+            link: state.people.link(&format!("/portal/groups/{code}")),
+            reward_id: group.reward_id.clone(),
+            members: group.size,
+            joined: group.joined(),
+            percent: group.percent.normalize().to_string(),
+            ends_at: group.ends_at.to_string(),
+            state: group.stage.name(),
+            order_id: member.and_then(|member| group.order_of(member)).map(|order| order.to_string()),
+        }
+    }
+}
+
+/// Open a group for a reward, and order in it as the first: the points are set aside, and the order waits until the group is
+/// full. When it is not full in time, all its orders are given back.
+#[utoipa::path(post, path = "/v1/groups", tag = "orders",
+    security(("key" = ["orders:write"])), request_body = OpenRequest,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 201, description = "The group, and the member's order in it", body = GroupView),
+        (status = 404, body = Problem),
+        (status = 409, description = "`reward_not_offered`, `insufficient_points` or `out_of_stock`", body = Problem)))]
+async fn open(
+    State(state): State<AppState>,
+    actor: Actor,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(request): Body<OpenRequest>,
+) -> Result<(StatusCode, Json<GroupView>), Problem> {
+    let OpenRequest { member_id, external_id, card, reward_id, store, channel } = request;
+    let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
+    let place = Place { store, channel };
+    let joiner = Joiner { member, place, channel: "api", actor: Some(actor.name()) };
+    let (code, group) = groups::open(&state, joiner, &reward_id, &key).await?;
+    Ok((StatusCode::CREATED, Json(GroupView::new(&state, &code, &group, Some(member)))))
+}
+
+/// Get a group.
+#[utoipa::path(get, path = "/v1/groups/{code}", tag = "orders",
+    security(("key" = ["orders:read"])), params(("code" = String, Path)),
+    responses((status = 200, body = GroupView), (status = 404, body = Problem)))]
+async fn get(State(state): State<AppState>, Path(code): Path<String>) -> Result<Json<GroupView>, Problem> {
+    let group = groups::find(&state, &code).await?.ok_or_else(unknown)?;
+    Ok(Json(GroupView::new(&state, &code, &group, None)))
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("unknown_group", "there is no such group; its code may be mistyped or old")
+}
+
+/// Join a group: order in it at its price. Who is in it already stays so, with one order.
+#[utoipa::path(post, path = "/v1/groups/{code}/join", tag = "orders",
+    security(("key" = ["orders:write"])), request_body = MemberRequest, params(("code" = String, Path)),
+    responses((status = 200, body = GroupView), (status = 404, body = Problem),
+        (status = 409, description = "`group_over`: it is full or its time is over; or what an order is refused with",
+            body = Problem)))]
+async fn join(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(code): Path<String>,
+    Body(request): Body<MemberRequest>,
+) -> Result<Json<GroupView>, Problem> {
+    let MemberRequest { member_id, external_id, card, store, channel } = request;
+    let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
+    let joiner = Joiner { member, place: Place { store, channel }, channel: "api", actor: Some(actor.name()) };
+    let group = groups::join(&state, joiner, &code).await?;
+    Ok(Json(GroupView::new(&state, &code, &group, Some(member))))
+}
+
+/// Leave a group that is not full yet: the points come back, and the place is free.
+#[utoipa::path(post, path = "/v1/groups/{code}/leave", tag = "orders",
+    security(("key" = ["orders:write"])), request_body = MemberRequest, params(("code" = String, Path)),
+    responses((status = 200, body = GroupView), (status = 404, body = Problem),
+        (status = 409, description = "`group_over`: it is full or over, or the member is not in it", body = Problem)))]
+async fn leave(
+    State(state): State<AppState>,
+    Path(code): Path<String>,
+    Body(request): Body<MemberRequest>,
+) -> Result<Json<GroupView>, Problem> {
+    let MemberRequest { member_id, external_id, card, .. } = request;
+    let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
+    let group = groups::leave(&state, &code, member).await?;
+    Ok(Json(GroupView::new(&state, &code, &group, None)))
+}

@@ -1,0 +1,184 @@
+//! Sees to groups: ends what is over, tells the orders how their group ended, and takes on what was cut off in between.
+
+use std::time::Duration;
+
+use guerdon_core::id::OrderId;
+use guerdon_core::kernel::{Command, RefusalCode};
+use guerdon_store::{CommandError, RecordQuery};
+use tokio::sync::watch;
+
+use super::{Group, KIND, LEFT, Stage, change, order};
+use crate::AppState;
+use crate::acts::mover;
+use crate::problem::Problem;
+
+/// How often is looked for groups, and how many are read at once.
+const EVERY: Duration = Duration::from_secs(1);
+const PAGE: i64 = 200;
+/// How long to wait after a failure.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// The lease of the node that does it.
+const LEASE: &str = "job groups";
+/// A place without an order for longer than any request takes was cut off, in milliseconds.
+const CUT_OFF_MS: i64 = 60_000;
+/// Why the orders of a group are given back that did not come together.
+const NOT_FULL: &str = "group_not_full";
+
+/// Sees to groups until `stop` says true.
+pub async fn group_worker(state: AppState, mut stop: watch::Receiver<bool>) {
+    loop {
+        let wait = match round(&state).await {
+            Ok(()) => EVERY,
+            Err(problem) => {
+                tracing::warn!(problem.detail, "groups could not be seen to; trying again");
+                AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn round(state: &AppState) -> Result<(), Problem> {
+    let mut leads = false;
+    for stage in [Stage::Full, Stage::NotFull, Stage::Open] {
+        let mut after = None;
+        loop {
+            let subject = Some(stage.name().to_owned());
+            let query = RecordQuery { kind: KIND.to_owned(), subject, after, limit: PAGE };
+            let records = state.reader.records(&query, state.clock()).await?;
+            let more = records.len() as i64 == PAGE;
+            after = records.last().map(|record| record.id.clone());
+            for record in records {
+                let group: Group = record.read()?;
+                if !wants_something(state, &group) {
+                    continue;
+                }
+                // Few ask the writer for its lease when nothing waits.
+                leads = leads || state.engine.run(|store| store.lease(LEASE)).await?;
+                if !leads {
+                    return Ok(());
+                }
+                // One that cannot be seen to does not hold up the others.
+                if let Err(problem) = see_to(state, &record.id, group).await {
+                    tracing::warn!(problem.detail, "a group could not be seen to; trying again");
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wants_something(state: &AppState, group: &Group) -> bool {
+    let cut_off = cut_off(state, group).next().is_some();
+    let leaves = group.places.iter().any(|place| place.leaving);
+    cut_off || leaves || group.stage != Stage::Open || state.engine.now() >= group.ends_at
+}
+
+/// The places whose order nobody has come back with.
+fn cut_off<'a>(state: &AppState, group: &'a Group) -> impl Iterator<Item = &'a super::GroupPlace> {
+    let before = state.clock().plus_millis(-CUT_OFF_MS);
+    group.places.iter().filter(move |place| place.order.is_none() && place.since <= before)
+}
+
+async fn see_to(state: &AppState, code: &str, mut group: Group) -> Result<(), Problem> {
+    let missing: Vec<_> = cut_off(state, &group).map(|place| place.member).collect();
+    for member in missing {
+        // Found where it was made, made where it was not, and the place is free where it is refused.
+        if let Err(problem) = order(state, code, &group, member).await {
+            tracing::info!(problem.code, "a place in a group is free again");
+        }
+        group = change(state, code, |_| Ok(None)).await?;
+    }
+    if group.stage == Stage::Open {
+        group = free(state, code, &group).await?;
+    }
+    if group.stage == Stage::Open && state.engine.now() >= group.ends_at {
+        let ends = |mut group: Group| {
+            // Who was about to join may have ordered in time.
+            let settled = group.places.iter().all(|place| place.order.is_some() && !place.leaving);
+            if group.stage != Stage::Open || !settled {
+                return Ok(None);
+            }
+            group.settle_stage();
+            if group.stage == Stage::Open {
+                group.stage = Stage::NotFull;
+            }
+            Ok(Some(group))
+        };
+        group = change(state, code, ends).await?;
+    }
+    if group.stage != Stage::Open {
+        tell(state, code, &group).await?;
+    }
+    Ok(())
+}
+
+/// Tells the orders of a group how it ended: those of one that is full go on, those of one that is not are given back.
+pub(super) async fn tell(state: &AppState, code: &str, group: &Group) -> Result<(), Problem> {
+    let mut told = Vec::new();
+    for place in group.places.iter().filter(|place| !place.told) {
+        let Some(id) = place.order else { continue };
+        match group.stage {
+            Stage::Full => fill(state, id).await?,
+            Stage::NotFull => give_up(state, id).await?,
+            Stage::Open => continue,
+        }
+        told.push(place.place.clone());
+    }
+    let all_told = |mut group: Group| {
+        for place in group.places.iter_mut().filter(|place| told.contains(&place.place)) {
+            place.told = true;
+        }
+        Ok(Some(group))
+    };
+    change(state, code, all_told).await.map(drop)
+}
+
+/// Gives back the orders of those who leave, and frees their places.
+pub(super) async fn free(state: &AppState, code: &str, group: &Group) -> Result<Group, Problem> {
+    let mut left = Vec::new();
+    for place in group.places.iter().filter(|place| place.leaving) {
+        if let Some(id) = place.order {
+            give_back(state, id, LEFT).await?;
+        }
+        left.push(place.place.clone());
+    }
+    change(state, code, |mut group| {
+        let before = group.places.len();
+        group.places.retain(|place| !left.contains(&place.place));
+        Ok((group.places.len() != before).then_some(group))
+    })
+    .await
+}
+
+async fn fill(state: &AppState, id: OrderId) -> Result<(), Problem> {
+    let Some(order) = state.reader.order(id).await? else { return Ok(()) };
+    let member = mover(state, &order).await?;
+    done(state, Command::fill_group(member, state.engine.now(), &order)).await
+}
+
+async fn give_up(state: &AppState, id: OrderId) -> Result<(), Problem> {
+    let Some(order) = state.reader.order(id).await? else { return Ok(()) };
+    let member = mover(state, &order).await?;
+    done(state, Command::give_up_group(member, state.engine.now(), &order, NOT_FULL)).await
+}
+
+async fn give_back(state: &AppState, id: OrderId, reason: &str) -> Result<(), Problem> {
+    let Some(order) = state.reader.order(id).await? else { return Ok(()) };
+    let member = mover(state, &order).await?;
+    done(state, Command::leave_group(member, state.engine.now(), &order, reason)).await
+}
+
+/// An order that was rejected or has expired meanwhile stays so.
+async fn done(state: &AppState, command: Command) -> Result<(), Problem> {
+    match state.engine.submit_one(command).await {
+        Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::IllegalOrderMove => Ok(()),
+        outcome => Ok(outcome.map(drop)?),
+    }
+}
