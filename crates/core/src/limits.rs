@@ -136,6 +136,24 @@ pub const REWARD_TAGS: usize = 16;
 pub const REWARD_STORES: usize = 1_000;
 /// Variants of one reward, rewards of one bundle, channels of one reward.
 pub const REWARD_PARTS: usize = 50;
+/// Pools of one reward's stock.
+pub const POOLS: usize = 20;
+/// Characters of the id of a pool.
+pub const POOL_CHARS: usize = 32;
+/// Restocks that one reward plans.
+pub const RESTOCKS: usize = 50;
+/// Moments at which one planned restock is caught up with at once.
+pub const RESTOCK_MOMENTS: usize = 1_000;
+/// Hours before everybody that some may come, or for which something is kept for some.
+pub const EARLY_HOURS: i64 = 24 * 31;
+/// Refused orders after which something is kept for a member.
+pub const TRIES: i64 = 10;
+/// Members whom a waiting room lets in each second.
+pub const ADMITTED_PER_SECOND: i64 = 100_000;
+/// Leading zero bits of the puzzle of a waiting room.
+pub const PUZZLE_BITS: u32 = 24;
+/// Characters of the token of a place in a waiting room.
+pub const TICKET_CHARS: usize = 512;
 /// Days for which a coupon, privilege or trial is good.
 pub const REWARD_DAYS: i64 = 3_650;
 /// Major units of money of a market price or of a coupon.

@@ -284,8 +284,12 @@ fn filters_narrow_and_facets_count_what_each_would_give() {
 
 #[test]
 fn few_are_a_tenth_of_what_there_was() {
-    let level =
-        |initial, issued, reserved| StockLevel { initial, issued, reserved, on_hand: initial - issued, restocked: 0 };
+    let level = |initial, issued, reserved| StockLevel {
+        issued,
+        reserved,
+        on_hand: initial - issued,
+        ..StockLevel::new(initial)
+    };
     assert_eq!([level(100, 89, 0).few(), level(100, 89, 1).few(), level(100, 100, 0).few()], [None, Some(10), Some(0)]);
     assert_eq!(StockLevel { restocked: 100, on_hand: 20, ..level(100, 0, 0) }.few(), Some(20));
 }

@@ -292,10 +292,10 @@ proptest! {
     #[test]
     fn stock_changes_add_up(changes in prop::collection::vec((-5_i64..5, -5_i64..5), 0..20)) {
         let one_by_one = changes.iter().fold(StockLevel::new(100), |level, (reserved, issued)| {
-            level.plus(StockChange { reserved: *reserved, issued: *issued })
+            level.plus(StockChange { reserved: *reserved, issued: *issued, ..StockChange::default() })
         });
         let sum = changes.iter().fold(StockChange::default(), |sum, (reserved, issued)| {
-            sum.plus(StockChange { reserved: *reserved, issued: *issued })
+            sum.plus(StockChange { reserved: *reserved, issued: *issued, ..StockChange::default() })
         });
         prop_assert_eq!(one_by_one, StockLevel::new(100).plus(sum));
         prop_assert_eq!(one_by_one.on_hand, one_by_one.initial + one_by_one.restocked - one_by_one.issued);

@@ -20,6 +20,8 @@ use support::browser::{browser, enter, shown, size, whole_page};
 use support::person::Person;
 use support::{Server, guerdon};
 
+/// The account that gets the credit.
+const PHONE: &str = "13800138000";
 const PROGRAM: &str = include_str!("../../../programs/examples/fulfilment.toml");
 
 /// How the supplier answers one call.
@@ -148,7 +150,7 @@ impl Shop {
     }
 
     async fn order(&self, key: &str) -> String {
-        let body = json!({ "member_id": self.member, "reward_id": "top-up" });
+        let body = json!({ "member_id": self.member, "reward_id": "top-up", "account": PHONE });
         let (status, receipt) = self.server.post("/v1/orders", key, body).await;
         assert_eq!(status, 201, "{receipt}");
         receipt["order"]["id"].as_str().unwrap().to_owned()
@@ -226,7 +228,9 @@ async fn a_supplier_that_fails_lies_and_answers_twice_delivers_each_order_once()
         let seconds: i64 = headers["webhook-timestamp"].to_str().unwrap().parse().unwrap();
         let now = Timestamp::from_millis(seconds * 1_000);
         assert_eq!(webhook::verify(&shop.secret, headers, now, body.as_bytes()), Ok(plain.as_str()));
-        assert!(!body.contains(&shop.member), "it learns nothing of the member");
+        assert!(!body.contains(&shop.member), "it learns nothing of the member but where the credit goes");
+        let sent: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(sent["data"]["account"], PHONE, "{sent}");
 
         // It is silent, then broken, then there: asked under the same id each time.
         shop.partner.answers([Answer::Silent, Answer::Status(500), Answer::Deliver(vec!["CARD-0001"])]);
@@ -485,6 +489,7 @@ async fn suppliers_are_kept_with_care_and_carriers_tell_where_a_parcel_is() {
             open("/console/codes", "codes", &["cinema"]).await;
             open("/console/codes/cinema", "codes-add", &[]).await;
             open(&format!("/console/orders/{mug}"), "order-tracking", &["Hangzhou"]).await;
+            open(&format!("/console/orders/{lied}"), "order-supplier", &["phone-credit", "S-1"]).await;
         }
     }
     client.close().await.unwrap();

@@ -149,7 +149,8 @@ pub async fn close(state: &AppState, by: &By<'_>, member: MemberId) -> Result<Re
 }
 
 impl By<'_> {
-    fn event(&self, state: &AppState, action: &str, subject: &str) -> AuditEvent {
+    /// What the audit log is to say of it.
+    pub(crate) fn event(&self, state: &AppState, action: &str, subject: &str) -> AuditEvent {
         let mut event = self.actor.event(state.clock(), action, subject);
         self.reason.clone_into(&mut event.reason);
         event
@@ -164,7 +165,12 @@ async fn ask(state: &AppState, by: &By<'_>, act: Act, command: Command, event: A
 }
 
 /// Does it. Once it is done, the audit log says who did it, and names its transaction.
-async fn submit(state: &AppState, by: &By<'_>, command: Command, mut event: AuditEvent) -> Result<Reply, Problem> {
+pub(crate) async fn submit(
+    state: &AppState,
+    by: &By<'_>,
+    command: Command,
+    mut event: AuditEvent,
+) -> Result<Reply, Problem> {
     let outcome: Outcome = state.engine.submit_one(command.from_channel(by.channel).by(by.actor.name())).await;
     let reply = outcome?;
     if !reply.replayed {

@@ -29,6 +29,7 @@ mod portal;
 mod privacy;
 mod problem;
 mod ready;
+mod scarcity;
 mod sequencer;
 mod serve;
 mod state;

@@ -77,6 +77,7 @@ impl From<Refusal> for Problem {
             RefusalCode::UnknownMember
             | RefusalCode::UnknownReward
             | RefusalCode::UnknownOrder
+            | RefusalCode::UnknownPool
             | RefusalCode::UnknownPurchase => StatusCode::NOT_FOUND,
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
@@ -90,6 +91,9 @@ impl From<Refusal> for Problem {
             | RefusalCode::OutOfStock
             | RefusalCode::LimitReached
             | RefusalCode::SlotNotOffered
+            | RefusalCode::StockUnlimited
+            | RefusalCode::StockReserved
+            | RefusalCode::WaitingRoomRequired
             | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired

@@ -20,6 +20,7 @@ use crate::fulfilment::fulfilment_worker;
 use crate::imports::import_worker;
 use crate::order_ends::order_worker;
 use crate::privacy::{erasure, retention};
+use crate::scarcity::scarcity_worker;
 use crate::sequencer::sequencer;
 
 /// How often accounts are asked for what is due.
@@ -35,7 +36,8 @@ const PRIVACY_EVERY: Duration = Duration::from_secs(60);
 const PRIVACY_LEASE: &str = "job privacy";
 /// How long open requests may take after the signal to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
-/// How long the worker of backtests may take after that to give back the try of the one that it leaves.
+/// How long the worker of backtests may take after that to give back the try of the one that it leaves, and that of scarce
+/// rewards to write down what it gathered.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` says true, then lets open requests end. A node that holds the key of the log sequences.
@@ -53,6 +55,7 @@ pub async fn serve(
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
     let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
     let fulfilment = tokio::spawn(fulfilment_worker(state.clone(), stop.clone()));
+    let mut scarcity = tokio::spawn(scarcity_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
@@ -66,6 +69,9 @@ pub async fn serve(
     }
     if tokio::time::timeout(LEAVE_TIME, &mut backtests).await.is_err() {
         backtests.abort();
+    }
+    if tokio::time::timeout(LEAVE_TIME, &mut scarcity).await.is_err() {
+        scarcity.abort();
     }
     worker.abort();
     sweeper.abort();

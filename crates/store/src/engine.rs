@@ -509,7 +509,7 @@ impl Writer<'_> {
         let (outcomes, changes) =
             decided.map_err(|_| StoreError::Rejected("the kernel panicked; see the log".to_owned()))?;
         // Who was refused for want of stock or budget may have been so for the sake of a member who is then left out.
-        let sold_out = |outcome: &Outcome| matches!(outcome, Err(CommandError::Refused(refusal)) if matches!(refusal.code, RefusalCode::OutOfStock | RefusalCode::CapReached));
+        let sold_out = |outcome: &Outcome| matches!(outcome, Err(CommandError::Refused(refusal)) if matches!(refusal.code, RefusalCode::OutOfStock | RefusalCode::StockReserved | RefusalCode::CapReached));
         // A merge stands on two accounts, and neither may be left out without the other.
         let to_fulfil = fulfilled_here(&program, &changes);
         if changes.are_inseparable() || outcomes.iter().any(sold_out) {

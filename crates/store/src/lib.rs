@@ -9,6 +9,7 @@ mod log;
 mod plan;
 mod point_value;
 mod postgres;
+mod presale;
 mod privacy;
 mod publish;
 mod ram;
@@ -24,11 +25,14 @@ pub mod read_log;
 mod read_records;
 mod read_statement;
 mod record;
+mod restock;
 mod rotation;
 mod rows;
 mod search;
 mod sqlite;
 mod to_fulfil;
+mod tries;
+mod waiting;
 mod writer;
 
 pub use code::{Claimed, CodeClaim, CodeCounts, CodeFate, CodeOrigin, CodeUpload, CodesAdded, OrderCode, SealedCode};
@@ -39,6 +43,7 @@ pub use feed::{StoredEvent, ToldEvent};
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use point_value::publish_value;
 pub use postgres::{LEASE_TIME, PostgresStore, stays_here_or_says};
+pub use presale::{PresaleThreshold, thresholds};
 pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
     stored_keyring,
@@ -50,4 +55,5 @@ pub use rotation::{Rotated, begin_rotation, rotate};
 pub use search::{Found, SearchIndex, SearchText};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, create_private, rewind};
 pub use to_fulfil::ToFulfil;
+pub use tries::{RefusedTry, Tries};
 pub use writer::{Store, id_generator, load_program, verify, write_records};

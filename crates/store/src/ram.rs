@@ -122,8 +122,7 @@ impl RamStore {
             let opened = changes.opened.get(reward).map(|units| StockLevel::new(*units));
             let level = self.stock.get(reward).copied().or(opened);
             let level = level.ok_or_else(|| StoreError::Rejected(format!("no stock of {reward}")))?;
-            let after = level.plus(*change);
-            if after.reserved < 0 || after.reserved > after.on_hand {
+            if !level.bears(*change) {
                 return Err(StoreError::Conflict);
             }
         }

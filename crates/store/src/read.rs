@@ -225,6 +225,10 @@ impl Reader {
 
     /// The account of a member.
     pub async fn account(&self, id: MemberId) -> Read<Option<Account>> {
+        // That of the stock is nobody's.
+        if id == guerdon_core::kernel::STOCKROOM {
+            return Ok(None);
+        }
         let row = sqlx::query("SELECT version, state FROM account WHERE member_id = $1");
         let Some(row) = row.bind(id.0).fetch_optional(&self.pool).await.map_err(failed)? else { return Ok(None) };
         let state: Vec<u8> = row.try_get(1).map_err(failed)?;
@@ -263,11 +267,11 @@ impl Reader {
         rows.iter().map(transaction_row).collect()
     }
 
-    /// The latest transactions of all members that are not of kind `enrol`, newest first.
+    /// The latest transactions of all members that are not of kind `enrol`, newest first; those of the stock are no member's.
     pub async fn latest_transactions(&self, limit: i64) -> Read<Vec<TransactionRow>> {
         let rows = sqlx::query(
             "SELECT txn_id, member_id, kind, at, channel, reference, idempotency_key, receipt FROM txn
-             WHERE kind <> 1 ORDER BY txn_id DESC LIMIT $1",
+             WHERE kind NOT IN (1, 17) ORDER BY txn_id DESC LIMIT $1",
         );
         let rows = rows.bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(transaction_row).collect()
@@ -345,23 +349,21 @@ impl Reader {
 
     /// The stock of every limited reward.
     pub async fn stock(&self) -> Read<BTreeMap<String, StockLevel>> {
-        let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");
+        let rows = sqlx::query(AssertSqlSafe(format!("SELECT {} FROM stock", rows::STOCK_COLUMNS)));
         let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
     }
 
-    /// The stock of some rewards, those that are unlimited left out.
-    pub async fn stock_of(&self, rewards: &[&str]) -> Read<BTreeMap<String, StockLevel>> {
-        if rewards.is_empty() {
+    /// The stock under some keys, what is unlimited left out.
+    pub async fn stock_of<K: AsRef<str>>(&self, keys: &[K]) -> Read<BTreeMap<String, StockLevel>> {
+        if keys.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let places: Vec<String> = (1..=rewards.len()).map(|place| format!("${place}")).collect();
-        let sql = format!(
-            "SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock WHERE reward_id IN ({})",
-            places.join(", ")
-        );
+        let places: Vec<String> = (1..=keys.len()).map(|place| format!("${place}")).collect();
+        let columns = rows::STOCK_COLUMNS;
+        let sql = format!("SELECT {columns} FROM stock WHERE reward_id IN ({})", places.join(", "));
         let query = sqlx::query(AssertSqlSafe(sql));
-        let query = rewards.iter().fold(query, |query, reward| query.bind((*reward).to_owned()));
+        let query = keys.iter().fold(query, |query, key| query.bind(key.as_ref().to_owned()));
         let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| rows::stock(row).map_err(StoreError::Unusable)).collect()
     }

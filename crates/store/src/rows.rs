@@ -103,7 +103,7 @@ pub(crate) fn budget(row: &impl Cells) -> Cell<(BudgetKey, Tally)> {
     Ok((key, Tally { count: row.int(3)?, sum: row.int(4)? }))
 }
 
-pub(crate) const STOCK_COLUMNS: &str = "reward_id, initial, restocked, issued, on_hand, reserved";
+pub(crate) const STOCK_COLUMNS: &str = "reward_id, initial, restocked, issued, on_hand, reserved, restocked_at";
 
 pub(crate) fn stock(row: &impl Cells) -> Cell<(String, StockLevel)> {
     let level = StockLevel {
@@ -112,6 +112,7 @@ pub(crate) fn stock(row: &impl Cells) -> Cell<(String, StockLevel)> {
         issued: row.int(3)?,
         on_hand: row.int(4)?,
         reserved: row.int(5)?,
+        restocked_at: row.maybe_int(6)?.map(Timestamp::from_millis),
     };
     Ok((row.text(0)?, level))
 }

@@ -103,6 +103,8 @@ permissions! {
     VouchersRedeem = "vouchers:redeem",
     /// Let points pay at tills, with and without network.
     CheckoutsWrite = "checkouts:write",
+    /// Change the stock of rewards.
+    StockWrite = "stock:write",
 }
 
 impl fmt::Display for Permission {

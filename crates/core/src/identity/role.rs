@@ -77,6 +77,7 @@ impl RoleName {
                 CodesWrite,
                 SuppliersRead,
                 SuppliersWrite,
+                StockWrite,
             ]),
             Self::Service => set(&[
                 MembersRead,

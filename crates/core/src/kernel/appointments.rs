@@ -89,7 +89,7 @@ impl Draft<'_> {
         }
         let left = slot_key(&order.reward_id, &booked.slot);
         if loaded.stock.contains_key(&left) {
-            self.stock.push((left, StockChange { reserved: -order.quantity, issued: 0 }));
+            self.stock.push((left, StockChange { reserved: -order.quantity, ..StockChange::default() }));
         }
         self.take_parts(vec![slot_part(&order.reward_id, &slot, order.quantity)], false, loaded)?;
         let mut order = order.clone();

@@ -10,7 +10,7 @@ use super::decide::{Decision, NewProfile, decide};
 use super::refusal::{Refusal, RefusalCode};
 use crate::earning::{BudgetChange, BudgetKey, Budgets, PreparedActivity, shared_budgets};
 use crate::id::{IdGenerator, MemberId, OrderId};
-use crate::ledger::Account;
+use crate::ledger::{Account, TransactionKind};
 use crate::members::MemberRef;
 use crate::planted::{self, Bug};
 use crate::privacy::profile_version;
@@ -120,6 +120,8 @@ impl Changes {
         let frees_or_takes = |new: &NewProfile| !new.removed.is_empty() || !new.added.is_empty();
         self.decisions.iter().any(|decision| {
             decision.budget_reached
+                // Others may have been promised what came in.
+                || decision.transaction.kind == TransactionKind::Restock
                 || decision.has_counterpart
                 || decision.takes_references_of.is_some()
                 || decision.profile.as_ref().is_some_and(frees_or_takes)
@@ -193,6 +195,7 @@ impl Footprint {
                     footprint.keys.extend(activity.purchases().map(|key| (command.member_id, key.clone())));
                     footprint.add_activity(activity);
                 }
+                Action::Restock(wanted) => footprint.stock.push(wanted.0.reward_id.clone()),
                 Action::Unfit(_)
                 | Action::Adjust { .. }
                 | Action::Close { .. }
@@ -214,6 +217,7 @@ impl Footprint {
         let mut footprint = Self::of(commands.iter().copied());
         footprint.expect_tier_changes(program, commands.iter().copied());
         footprint.expect_parts(program, commands.iter().copied());
+        footprint.expect_pools(program, commands);
         let mut loaded = prefetch(&footprint)?;
         if let Some(more) = Self::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(prefetch(&more)?);

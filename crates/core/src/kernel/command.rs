@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::appointments::Rebooking;
 use super::checkouts::Checkout;
 use super::order_commands::{OrderChange, Redemption};
+use super::restock::Restocking;
 use super::tracking::Tracking;
 use super::vouchers::HandOut;
 use super::{Refusal, RefusalCode};
@@ -122,6 +123,8 @@ pub enum Action {
     HandOut(Box<HandOut>),
     /// Let points pay a part of a checkout.
     Checkout(Box<Checkout>),
+    /// Change the stock of a reward, and say why.
+    Restock(Box<(Restocking, Option<String>)>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -412,6 +415,11 @@ impl Command {
         }
     }
 
+    /// Whether it is about a member.
+    pub(super) fn names(&self, member: MemberId) -> bool {
+        self.member_id == member || matches!(self.action, Action::Merge { from, .. } if from == member)
+    }
+
     /// The same command with whoever sent it, whom the receipt names.
     pub fn by(mut self, actor: String) -> Self {
         self.actor = Some(actor);
@@ -463,7 +471,9 @@ pub(super) const FULFIL_PREFIX: &str = "fulfil:";
 pub(super) const CHECKOUT_PREFIX: &str = "checkout:";
 /// Keys of what tills do without network.
 pub(super) const ALLOWANCE_PREFIX: &str = "allowance:";
-const RESERVED: [&str; 9] = [
+/// Keys of units that come into stock by themselves; followed by the moment and the stock.
+pub(super) const RESTOCK_PREFIX: &str = "restock:";
+const RESERVED: [&str; 10] = [
     TICK_PREFIX,
     MERGE_PREFIX,
     ERASE_PREFIX,
@@ -473,6 +483,7 @@ const RESERVED: [&str; 9] = [
     FULFIL_PREFIX,
     CHECKOUT_PREFIX,
     ALLOWANCE_PREFIX,
+    RESTOCK_PREFIX,
 ];
 
 /// SHA-256 of a request as JSON.

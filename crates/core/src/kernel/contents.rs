@@ -116,8 +116,10 @@ impl Draft<'_> {
         let mut taken = Vec::with_capacity(parts.len());
         for part in parts.into_iter().filter(|part| limited(part).is_some()) {
             let Part { key, units, opens_with, .. } = part;
-            let one =
-                if capture { StockChange { reserved: 0, issued: 1 } } else { StockChange { reserved: 1, issued: 0 } };
+            let one = match capture {
+                true => StockChange { issued: 1, ..StockChange::default() },
+                false => StockChange { reserved: 1, ..StockChange::default() },
+            };
             self.stock.push((key.clone(), one.times(units)));
             let is_new = opens_with.filter(|_| !loaded.stock.contains_key(&key));
             self.opened.extend(is_new.map(|capacity| (key.clone(), capacity)));

@@ -11,6 +11,7 @@ use super::life;
 use super::receipt::{ActivityReceipt, Receipt};
 use super::referral;
 use super::refusal::{Refusal, RefusalCode};
+use super::restock::STOCKROOM;
 use crate::earning::{
     Act, BudgetChange, BudgetKey, Budgets, Earned, GrantedTier, Outcome, Parties, PreparedActivity, Settled, Shared,
     Spent, Tally, Unsettled, settle,
@@ -121,6 +122,8 @@ pub(super) fn decide(
         return Err(Refusal::clone(refusal));
     }
     let account = match (&command.action, loaded.accounts.get(&command.member_id)) {
+        (Action::Restock(_), account) => account.cloned().unwrap_or_default(),
+        _ if command.names(STOCKROOM) => return Err(unknown_member(STOCKROOM)),
         (Action::Enrol(_), None) => Account::default(),
         (Action::Enrol(_), Some(_)) => {
             return Err(Refusal::new(RefusalCode::AlreadyEnrolled, format!("{} is enrolled", command.member_id)));
@@ -139,7 +142,7 @@ pub(super) fn decide(
         return life::merge(program, command, (*from, reason), loaded, [id, TransactionId(ids.next(now))]);
     }
     let mut draft = Draft::new(program, command, account, id);
-    if !matches!(command.action, Action::Tick) {
+    if !matches!(command.action, Action::Tick | Action::Restock(_)) {
         draft.catch_up(loaded)?;
     }
     match &command.action {
@@ -151,6 +154,7 @@ pub(super) fn decide(
         Action::Track(tracking) => draft.track(tracking, loaded)?,
         Action::HandOut(wanted) => draft.hand_out(wanted, loaded)?,
         Action::Checkout(wanted) => draft.checkout(wanted, loaded, OrderId(ids.next(now)))?,
+        Action::Restock(wanted) => draft.restock(wanted, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
@@ -219,6 +223,7 @@ impl<'a> Draft<'a> {
             Action::Checkout(ref wanted) if wanted.begins() => TransactionKind::Redeem,
             Action::Checkout(_) => TransactionKind::Order,
             Action::Move(_) | Action::HandOut(_) | Action::Track(_) | Action::Rebook(_) => TransactionKind::Order,
+            Action::Restock(_) => TransactionKind::Restock,
             Action::Adjust { .. } => TransactionKind::Adjust,
             Action::Merge { .. } => TransactionKind::Merge,
             Action::Close { .. } => TransactionKind::Close,
@@ -249,6 +254,7 @@ impl<'a> Draft<'a> {
             fields: Vec::new(),
             activity: None,
             order: None,
+            restock: None,
             status: None,
             referrer: None,
             referrer_share: None,

@@ -21,8 +21,10 @@ mod receipt;
 mod referral;
 mod refusal;
 mod replay;
+mod restock;
 mod returns;
 mod reward_limits;
+mod scarcity;
 mod tiers;
 mod tracking;
 mod vouchers;
@@ -43,5 +45,6 @@ pub use receipt::{
 pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};
+pub use restock::{Restocking, STOCKROOM};
 pub use tracking::Tracking;
 pub use vouchers::HandOut;

@@ -7,7 +7,7 @@ use super::{Choice, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
 use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
-use crate::rewards::{DemandFigures, Opened, Promise, Quote};
+use crate::rewards::{DemandFigures, Opened, Promise, Quote, Rights};
 use crate::time::Timestamp;
 
 /// A move of an order.
@@ -49,6 +49,8 @@ pub struct Redemption {
     pub terms: Terms,
     /// What was chosen.
     pub choice: Choice,
+    /// What the member may besides, as the caller has looked it up; no part of the request.
+    pub rights: Rights,
 }
 
 impl Command {
@@ -65,8 +67,8 @@ impl Command {
         check_quantity(quantity)?;
         let request = ("redeem", reward_id, quantity, capture);
         let (reward_id, terms) = (reward_id.to_owned(), Terms::Now(None));
-        let choice = Choice::default();
-        let redemption = Redemption { reward_id, quantity, capture, risk: None, terms, choice };
+        let (choice, rights) = (Choice::default(), Rights::default());
+        let redemption = Redemption { reward_id, quantity, capture, risk: None, terms, choice, rights };
         Ok(Self::new(member_id, key, at, Action::Redeem(Box::new(redemption)), &request))
     }
 
@@ -88,9 +90,9 @@ impl Command {
         let Quote { member_id, reward_id, quantity, promise } = opened.claimed().clone();
         let action = match opened {
             Opened::Genuine(_) => {
-                let terms = Terms::Quoted(promise);
-                let choice = Choice::default();
-                Action::Redeem(Box::new(Redemption { reward_id, quantity, capture, risk: None, terms, choice }))
+                let (terms, choice, rights) = (Terms::Quoted(promise), Choice::default(), Rights::default());
+                let redemption = Redemption { reward_id, quantity, capture, risk: None, terms, choice, rights };
+                Action::Redeem(Box::new(redemption))
             }
             Opened::Altered(_) => {
                 let problem = "`quote` is not as it was answered; ask for a new one";
@@ -107,6 +109,14 @@ impl Command {
             redemption.risk = score;
         }
         Ok(self)
+    }
+
+    /// The same redemption with what the member may besides. A retry may bring other rights.
+    pub fn with_rights(mut self, rights: Rights) -> Self {
+        if let Action::Redeem(redemption) = &mut self.action {
+            redemption.rights = rights;
+        }
+        self
     }
 
     /// The same redemption with what was chosen. `said` is what the request says of it, as a digest of the program's keyring

@@ -24,15 +24,17 @@ pub(super) const PORTAL: &str = "portal";
 impl Draft<'_> {
     /// Makes an order: sets points and stock aside, or spends them at once.
     pub(super) fn redeem(&mut self, wanted: &Redemption, loaded: &Loaded, id: OrderId) -> Result<(), Refusal> {
-        let Redemption { reward_id, quantity, capture, risk: _, terms, choice } = wanted;
+        let Redemption { reward_id, quantity, capture, terms, choice, rights, .. } = wanted;
         let (quantity, capture) = (*quantity, *capture);
         let at = self.command.at;
-        let reward = self.program.reward_at(reward_id, at).ok_or_else(|| {
+        let offered = self.program.offered_at(reward_id, at).ok_or_else(|| {
             let shown: String = reward_id.chars().take(64).collect();
             Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`"))
         })?;
         self.check_order()?;
-        self.check_offered(reward_id)?;
+        let reward = &offered.reward;
+        self.check_offered(offered, rights)?;
+        self.check_room(offered, rights)?;
         let counted = self.check_limits(reward, quantity)?;
         let slot = self.check_choice(reward, wanted)?;
         let Promise { unit, points, currency, .. } = self.price(reward, quantity, terms)?;
@@ -42,19 +44,7 @@ impl Draft<'_> {
             return Err(Refusal::new(RefusalCode::InsufficientPoints, problem));
         }
         let (states, cooling_until) = self.first_states(wanted, currency, points)?;
-        if let Some(stock) = loaded.stock.get(reward_id) {
-            let taken = if planted::is(Bug::StockTakenBeforeCheck) { quantity } else { 0 };
-            if stock.free() - taken < quantity {
-                let problem = format!("{quantity} wanted, {} left", stock.free());
-                return Err(Refusal::new(RefusalCode::OutOfStock, problem));
-            }
-            let change = if capture {
-                StockChange { reserved: 0, issued: quantity }
-            } else {
-                StockChange { reserved: quantity, issued: 0 }
-            };
-            self.stock.push((reward_id.clone(), change));
-        }
+        let stock = self.take_units(offered, wanted, loaded)?;
         let parts = self.take_contents(reward, wanted, loaded)?;
         let holds = self.account.wallet_mut(currency).pick(points, at);
         self.transfer_portions(currency, &holds, (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld), None)?;
@@ -65,6 +55,7 @@ impl Draft<'_> {
         let mut order = self.new_order(id, (reward_id, quantity), (currency, points));
         order.holds = holds;
         order.details.cooling_until = cooling_until;
+        order.details.particulars.stock = stock;
         self.count_limits(&mut order, counted);
         self.put_contents(&mut order, reward, choice, (parts, slot));
         states.into_iter().for_each(|state| self.note(&mut order, state, None));
@@ -254,16 +245,16 @@ impl Draft<'_> {
             (Funds::Held, Funds::Spent) => {
                 let credit = LedgerAccount::Redemption;
                 self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-                (TransactionKind::Capture, StockChange { reserved: -1, issued: 1 })
+                (TransactionKind::Capture, StockChange { reserved: -1, issued: 1, ..StockChange::default() })
             }
             (Funds::Held, Funds::Returned) => {
                 let credit = LedgerAccount::MemberAvailable;
                 self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-                (TransactionKind::Release, StockChange { reserved: -1, issued: 0 })
+                (TransactionKind::Release, StockChange { reserved: -1, ..StockChange::default() })
             }
             (Funds::Spent | Funds::Returned, Funds::Returned) => {
                 self.give_back_refunded(order.currency, &order.holds)?;
-                (TransactionKind::Refund, StockChange { reserved: 0, issued: -1 })
+                (TransactionKind::Refund, StockChange { issued: -1, ..StockChange::default() })
             }
             _ => return Ok(()),
         };
@@ -296,7 +287,7 @@ impl Draft<'_> {
     /// Gives a reward for no points: an order that is captured as soon as it is made. There is stock for it.
     pub(super) fn issue(&mut self, reward_id: &str, quantity: i64, loaded: &Loaded, id: OrderId) {
         if loaded.stock.contains_key(reward_id) {
-            self.stock.push((reward_id.to_owned(), StockChange { reserved: 0, issued: quantity }));
+            self.stock.push((reward_id.to_owned(), StockChange { issued: quantity, ..StockChange::default() }));
         }
         let reward = self.program.reward_at(reward_id, self.command.at);
         let currency = reward.map_or(CurrencyId(1), |reward| reward.currency);

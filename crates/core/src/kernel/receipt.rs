@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Refusal, RefusalCode};
+use super::{Event, Refusal, RefusalCode, Restocking};
 use crate::earning::{Counted, Moments, Outcome, ReturnedPurchase, Spent};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{
@@ -209,6 +209,9 @@ pub struct Receipt {
     /// The order, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderReceipt>,
+    /// The units that came into stock or out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restock: Option<Restocking>,
     /// Where the account stands since, when that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<AccountStatus>,

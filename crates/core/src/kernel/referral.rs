@@ -9,6 +9,7 @@ use super::command::{Action, Command, REFERRAL_PREFIX};
 use super::decide::{Decision, Draft, activity_of, check_active};
 use super::receipt::{Cause, Receipt, ReferrerShare};
 use super::refusal::{Refusal, RefusalCode};
+use super::restock::STOCKROOM;
 use crate::earning::PreparedActivity;
 use crate::id::{MemberId, TransactionId};
 use crate::ledger::{Account, AccountStatus, TransactionKind};
@@ -103,7 +104,7 @@ fn referrer<'a>(
 
 /// The account that goes on after all merges.
 pub(crate) fn resolved(member: MemberId, loaded: &Loaded) -> Option<(MemberId, &Account)> {
-    let mut here = member;
+    let mut here = Some(member).filter(|member| *member != STOCKROOM)?;
     for _ in 0..=limits::MERGED_ACCOUNTS {
         let account = loaded.accounts.get(&here)?;
         match account.status {

@@ -52,6 +52,14 @@ pub enum RefusalCode {
     SlotNotOffered,
     /// The member has ordered as many of the reward as one may.
     LimitReached,
+    /// The reward has no such pool.
+    UnknownPool,
+    /// The reward is unlimited.
+    StockUnlimited,
+    /// Units that are promised to orders cannot be taken out of stock.
+    StockReserved,
+    /// The reward has a waiting room, and the order does not come through it.
+    WaitingRoomRequired,
     /// The idempotency key was used for another request.
     IdempotencyMismatch,
     /// A cap of a rule or of the program, which refuses what is beyond it, was reached.
@@ -117,6 +125,10 @@ impl RefusalCode {
             Self::ChoiceNeeded => "choice_needed",
             Self::SlotNotOffered => "slot_not_offered",
             Self::LimitReached => "limit_reached",
+            Self::UnknownPool => "unknown_pool",
+            Self::StockUnlimited => "stock_unlimited",
+            Self::StockReserved => "stock_reserved",
+            Self::WaitingRoomRequired => "waiting_room_required",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::CapReached => "cap_reached",
             Self::WalletLimit => "wallet_limit",

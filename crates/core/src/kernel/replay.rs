@@ -8,6 +8,7 @@ use super::refusal::Refusal;
 use crate::id::{IdGenerator, MemberId, TransactionId};
 use crate::ledger::{CurrencyId, LedgerAccount, Portion};
 use crate::program::Program;
+use crate::rewards::Rights;
 use crate::time::Timestamp;
 
 /// What became of a recorded order, without the reward and its stock: those stay as they were.
@@ -44,8 +45,8 @@ pub(crate) fn replay_order(
     ids: &mut IdGenerator,
 ) -> Result<(Decision, Vec<Portion>), Refusal> {
     let (reward_id, terms) = (String::new(), Terms::Now(None));
-    let choice = super::Choice::default();
-    let redemption = Redemption { reward_id, quantity: 1, capture: false, risk: None, terms, choice };
+    let (choice, rights) = (super::Choice::default(), Rights::default());
+    let redemption = Redemption { reward_id, quantity: 1, capture: false, risk: None, terms, choice, rights };
     let command = Command::replayed(member, at, Action::Redeem(Box::new(redemption)));
     let account = loaded.accounts.get(&member).ok_or_else(|| unknown_member(member))?.clone();
     let mut draft = Draft::new(program, &command, account, TransactionId(ids.next(at)));

@@ -114,6 +114,8 @@ pub enum TransactionKind {
     Extend = 15,
     /// An order moved on, and its points stayed where they were.
     Order = 16,
+    /// Units came into stock, or out of it.
+    Restock = 17,
 }
 
 impl TransactionKind {
@@ -135,6 +137,7 @@ impl TransactionKind {
             Self::Referral,
             Self::Extend,
             Self::Order,
+            Self::Restock,
         ]
         .into_iter()
         .find(|kind| *kind as i64 == code)
@@ -163,6 +166,7 @@ impl TransactionKind {
             Self::Referral => "referral",
             Self::Extend => "extend",
             Self::Order => "order",
+            Self::Restock => "restock",
         }
     }
 }

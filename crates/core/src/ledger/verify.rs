@@ -9,7 +9,7 @@ use crate::id::MemberId;
 use crate::kernel::Receipt;
 use crate::proofs::LogVerifier;
 use crate::redemption::{Funds, Order};
-use crate::rewards::StockLevel;
+use crate::rewards::{StockChange, StockLevel};
 use crate::tiers::Standing;
 use crate::time::Timestamp;
 
@@ -63,6 +63,8 @@ pub struct Verifier {
     merged: FxHashMap<CurrencyId, i64>,
     /// What the journal says was taken out of budgets.
     budgets: Budgets,
+    /// What the journal says came into stock, and when last.
+    restocked: FxHashMap<String, StockChange>,
     /// The log, which is checked against the journal.
     pub log: LogVerifier,
     chain: ChainVerifier,
@@ -124,12 +126,16 @@ impl Verifier {
                 TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral
             );
         let tells = |part: &str| transaction.receipt.contains(part);
-        if tells_more || tells("\"counted\":") || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{")
-        {
+        let tells_more = tells_more || transaction.kind == TransactionKind::Restock || tells("\"counted\":");
+        if tells_more || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{") {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
                     let receipt: Receipt = receipt;
                     account.follow_receipt(transaction, &receipt);
+                    if let Some(restock) = &receipt.restock {
+                        let sum = self.restocked.entry(restock.key()).or_default();
+                        *sum = sum.plus(restock.change(transaction.at));
+                    }
                     for Spent { key, count, points } in receipt.budgets {
                         let tally = self.budgets.entry(key).or_default();
                         *tally = tally.plus(Tally { count, sum: points });
@@ -246,6 +252,11 @@ impl Verifier {
         }
         if stock.reserved < 0 || stock.reserved > stock.on_hand {
             problems.push(format!("reserved {} is not between 0 and on_hand {}", stock.reserved, stock.on_hand));
+        }
+        let StockChange { restocked, restocked_at, .. } = self.restocked.remove(key).unwrap_or_default();
+        if (stock.restocked, stock.restocked_at) != (restocked, restocked_at) {
+            let told = stock.restocked;
+            problems.push(format!("restocked {told}, but the journal says {restocked}, or another time"));
         }
         if (stock.reserved, stock.issued) != (reserved, issued) {
             problems.push(format!(

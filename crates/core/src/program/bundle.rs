@@ -336,6 +336,10 @@ impl Bundle {
         }
     }
 
+    fn has_pools(&self, reward: &str) -> bool {
+        self.rewards.iter().any(|known| known.id == reward && !known.scarcity.pools.is_empty())
+    }
+
     /// Checks that what an effect names is there.
     fn check_named(&self, what: &str, effect: &Effect) -> Result<(), String> {
         match effect {
@@ -345,6 +349,9 @@ impl Bundle {
             Effect::IssueReward { reward, .. } if !self.rewards.iter().any(|known| known.id == *reward) => {
                 Err(format!("{what}: there is no reward `{reward}`"))
             }
+            Effect::IssueReward { reward, .. } if self.has_pools(reward) => Err(format!(
+                "{what}: the stock of `{reward}` is in pools, and a rule does not say which; issue another reward"
+            )),
             Effect::GrantTier { tier, .. } if !self.tiers.iter().any(|known| known.id == *tier) => {
                 Err(format!("{what}: there is no tier `{tier}`"))
             }
@@ -385,6 +392,7 @@ impl Bundle {
         let of_reward = |problem| format!("{what}: {problem}");
         validate_limits(&reward.limit).map_err(of_reward)?;
         reward.catalogue.validate().map_err(of_reward)?;
+        reward.scarcity.validate(reward).map_err(of_reward)?;
         reward.kind.as_ref().map_or(Ok(()), RewardKind::validate).map_err(of_reward)?;
         let fulfilment = reward.fulfilment.as_ref();
         fulfilment.map_or(Ok(()), |by| by.validate(reward.kind.as_ref())).map_err(of_reward)?;

@@ -257,6 +257,12 @@ fn sense(kind: &str, field: &str) -> Sense {
         }
         ("reward", "catalogue.listed.from") => Sense::Since,
         ("reward", "catalogue.listed.to") => Sense::Until,
+        ("reward", "scarcity") => Sense::Fields,
+        ("reward", "scarcity.pools" | "scarcity.restock") => Sense::Includes,
+        ("reward", "scarcity.waiting_room") => Sense::Part,
+        ("reward", "scarcity.waiting_room.admit_per_second" | "scarcity.waiting_room.admitted_minutes") => Sense::More,
+        ("reward", "scarcity.waiting_room.queue_minutes") => Sense::More,
+        ("reward", "scarcity.waiting_room.difficulty") => Sense::Less,
         ("category", "parent") => Sense::Same,
         ("currency", "per_money_unit") => Sense::Less,
         ("currency", "expiry.after") => Sense::More,

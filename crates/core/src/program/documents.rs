@@ -250,12 +250,15 @@ pub fn check_lasting(before: &Document, after: &Document) -> Result<(), String> 
         }
         "reward" => {
             let (was, is): (Reward, Reward) = (read(before)?, read(after)?);
+            if let Some(problem) = pools_changed(&was, &is) {
+                return Err(format!("reward `{}`: {problem}", after.id));
+            }
             let stocked =
                 |variant: &&Variant| is.variants().iter().any(|one| one.id == variant.id && one.stock != variant.stock);
             if let Some(variant) = was.variants().iter().find(stocked) {
                 return Err(format!(
                     "reward `{}`: the initial stock of its variant `{}` was published as {:?} and cannot be rewritten; \
-                     offer the new units as another variant",
+                     restock it instead",
                     after.id, variant.id, variant.stock
                 ));
             }
@@ -264,12 +267,24 @@ pub fn check_lasting(before: &Document, after: &Document) -> Result<(), String> 
             }
             Err(format!(
                 "reward `{}`: its initial stock was published as {:?} and cannot be rewritten to {:?}; \
-                 offer the new units as another reward",
+                 restock it instead",
                 after.id, was.stock, is.stock
             ))
         }
         _ => Ok(()),
     }
+}
+
+/// What is wrong where the pools of a reward are not as they were published: orders have taken from them.
+fn pools_changed(was: &Reward, is: &Reward) -> Option<String> {
+    was.scarcity.pools.iter().find_map(|before| match is.scarcity.pool(&before.id) {
+        None => Some(format!("its pool `{}` cannot be taken away; close it by its `open_to`", before.id)),
+        Some(after) if after.stock != before.stock => Some(format!(
+            "the initial stock of its pool `{}` was published as {} and cannot be rewritten to {}; restock it instead",
+            before.id, before.stock, after.stock
+        )),
+        Some(_) => None,
+    })
 }
 
 /// Checks that the documents fit each other, from `from` on: at that moment, and at each later one at which a version

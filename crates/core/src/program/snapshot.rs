@@ -315,6 +315,11 @@ impl Program {
         self.all_rewards.values().filter_map(|versions| versions.at(self.as_of))
     }
 
+    /// All versions of all rewards.
+    pub fn all_offered(&self) -> impl Iterator<Item = &Arc<CompiledReward>> {
+        self.all_rewards.values().flat_map(Versions::all)
+    }
+
     /// All categories that are shown, by id.
     pub fn categories(&self) -> impl Iterator<Item = &Category> {
         self.categories.values().filter_map(|versions| versions.at(self.as_of))
@@ -414,7 +419,7 @@ fn compiled_rewards(
 
 /// The audiences of all versions of all rewards.
 fn audiences(rewards: &BTreeMap<String, Versions<Arc<CompiledReward>>>) -> impl Iterator<Item = &Audience> {
-    rewards.values().flat_map(Versions::all).filter_map(|offered| offered.audience())
+    rewards.values().flat_map(Versions::all).flat_map(|offered| offered.audiences())
 }
 
 /// What the conditions of all versions, and extensions by spend, ask of histories: also of those that are to come, so that the counters are there.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Category, CompiledReward, StockLevel, Viewer, Zone, level_of};
+use super::{Category, CompiledReward, Left, StockLevel, Viewer, Zone, keys_of, level_of};
 use crate::limits;
 use crate::program::Program;
 
@@ -35,6 +35,19 @@ pub struct Figures {
     pub stock: Vec<Option<StockLevel>>,
     /// How many units of each were ordered.
     pub ordered: Vec<i64>,
+    /// The stock of rewards that are shared out, by its keys.
+    pub parts: BTreeMap<String, StockLevel>,
+}
+
+impl Figures {
+    /// What a viewer may have of the reward in a row; `None`: there is no limit.
+    pub fn left(&self, row: usize, offered: &CompiledReward, viewer: &Viewer<'_>) -> Option<Left> {
+        if !offered.reward.scarcity.is_empty() {
+            return viewer.left(offered, &self.parts, false);
+        }
+        let level = self.stock.get(row).copied().flatten();
+        level.map(|level| Left { units: level.free(), all: level.all() })
+    }
 }
 
 /// How rewards are sorted.
@@ -202,12 +215,14 @@ impl Shelf {
     /// What is known of stock and orders, by rows.
     pub fn figures(&self, stock: &BTreeMap<String, StockLevel>, ordered: &BTreeMap<String, i64>) -> Figures {
         let rewards = || self.rows.iter().map(|row| &row.offered.reward);
+        let scarce = rewards().filter(|reward| !reward.scarcity.is_empty());
         Figures {
             stock: rewards().map(|reward| level_of(reward, stock)).collect(),
             ordered: rewards()
                 .map(|reward| &reward.id)
                 .map(|id| ordered.get(id).copied().unwrap_or_default())
                 .collect(),
+            parts: scarce.flat_map(keys_of).filter_map(|key| Some((key.clone(), *stock.get(&key)?))).collect(),
         }
     }
 
@@ -267,11 +282,11 @@ impl Shelf {
     /// Whether a row is offered and fits everything but category and tags.
     fn fits(&self, viewer: &Viewer<'_>, figures: &Figures, wish: &Wish<'_>, (index, row): (usize, &Row)) -> bool {
         let reward = &row.offered.reward;
-        let free = figures.stock.get(index).copied().flatten().map(|level| level.free());
+        let has_left = || figures.left(index, &row.offered, viewer).is_none_or(|left| left.units > 0);
         wish.zone.is_none_or(|zone| reward.catalogue.zone == zone)
-            && (!wish.in_stock || free.is_none_or(|free| free > 0))
             && (!wish.affordable || viewer.price_of(reward) <= viewer.spendable(reward.currency))
             && viewer.sees(&row.offered).is_ok()
+            && (!wish.in_stock || has_left())
     }
 
     fn counted_categories(&self, counts: &FxHashMap<u32, usize>) -> Vec<(String, usize)> {

@@ -94,7 +94,7 @@ pub struct VisibleTo {
 }
 
 impl VisibleTo {
-    fn is_everyone(&self) -> bool {
+    pub(super) fn is_everyone(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -128,20 +128,25 @@ impl Catalogue {
         if let Some(description) = &self.description {
             description.validate_within("catalogue.description", limits::DESCRIPTION_CHARS)?;
         }
-        let VisibleTo { tiers, audience, stores, channels } = &self.visible_to;
         list("catalogue.categories", &self.categories, limits::REWARD_CATEGORIES)?;
         list("catalogue.tags", &self.tags, limits::REWARD_TAGS)?;
-        list("catalogue.visible_to.tiers", tiers, limits::TIERS)?;
-        list("catalogue.visible_to.stores", stores, limits::REWARD_STORES)?;
-        list("catalogue.visible_to.channels", channels, limits::REWARD_PARTS)?;
         self.market_price.map_or(Ok(()), |price| check_money("catalogue.market_price", price))?;
         if let (Some(from), Some(to)) = (self.listed.from, self.listed.to)
             && from >= to
         {
             return Err(format!("`catalogue.listed.to` {to} must be later than `catalogue.listed.from` {from}"));
         }
-        audience.as_deref().map_or(Ok(()), |text| Audience::validate("catalogue.visible_to.audience", text))
+        check_visible_to("catalogue.visible_to", &self.visible_to)
     }
+}
+
+/// Checks for whom something is, and where; `field` names it.
+pub(super) fn check_visible_to(field: &str, visible_to: &VisibleTo) -> Result<(), String> {
+    let VisibleTo { tiers, audience, stores, channels } = visible_to;
+    list(&format!("{field}.tiers"), tiers, limits::TIERS)?;
+    list(&format!("{field}.stores"), stores, limits::REWARD_STORES)?;
+    list(&format!("{field}.channels"), channels, limits::REWARD_PARTS)?;
+    audience.as_deref().map_or(Ok(()), |text| Audience::validate(&format!("{field}.audience"), text))
 }
 
 /// What a program has that rewards may name.
@@ -166,12 +171,8 @@ impl Named<'_> {
                 "`catalogue.zone`: no tier opens the zone `{name}`; name it in `benefits.zones` of one"
             ));
         }
-        if let Some(unknown) = visible_to.tiers.iter().find(|id| !self.tiers.contains(&id.as_str())) {
-            return Err(format!("`catalogue.visible_to.tiers`: there is no tier `{unknown}`"));
-        }
-        if let Some(text) = &visible_to.audience {
-            Audience::check_tiers("catalogue.visible_to.audience", text, &self.tiers)?;
-        }
+        self.check_visible_to("catalogue.visible_to", visible_to)?;
+        reward.scarcity.check_named(self)?;
         let contents = reward.kind.as_ref().map_or(&[][..], RewardKind::contents);
         contents.iter().try_for_each(|content| match self.rewards.get(content.reward.as_str()) {
             None => Err(format!("`kind.contents`: there is no reward `{}`", content.reward)),
@@ -183,6 +184,17 @@ impl Named<'_> {
     }
 }
 
+impl Named<'_> {
+    /// Checks that the tiers for which something is are there; `field` names it.
+    pub(super) fn check_visible_to(&self, field: &str, visible_to: &VisibleTo) -> Result<(), String> {
+        if let Some(unknown) = visible_to.tiers.iter().find(|id| !self.tiers.contains(&id.as_str())) {
+            return Err(format!("`{field}.tiers`: there is no tier `{unknown}`"));
+        }
+        let audience = visible_to.audience.as_deref();
+        audience.map_or(Ok(()), |text| Audience::check_tiers(&format!("{field}.audience"), text, &self.tiers))
+    }
+}
+
 /// Refuses a part of a bundle of which something must be chosen that the bundle does not say.
 fn check_part(part: &Reward, content: &Content) -> Result<(), String> {
     let (id, variants) = (&part.id, part.variants());
@@ -191,6 +203,9 @@ fn check_part(part: &Reward, content: &Content) -> Result<(), String> {
     }
     if matches!(part.kind, Some(RewardKind::TopUp { account: Some(_) })) {
         return Err(format!("`kind.contents`: `{id}` asks for an account, which a bundle cannot say"));
+    }
+    if !part.scarcity.pools.is_empty() {
+        return Err(format!("`kind.contents`: the stock of `{id}` is in pools, of which a bundle cannot say which"));
     }
     match &content.variant {
         Some(named) if !variants.iter().any(|known| known.id == *named) => {

@@ -19,8 +19,12 @@ mod fulfilment;
 mod kind;
 mod limit;
 mod parts;
+mod release;
+mod scarcity;
+mod scarcity_check;
 mod stock;
 mod visibility;
+mod waiting;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +41,13 @@ pub use fulfilment::{Fulfilment, check_supplier_name};
 pub use kind::{AccountForm, Content, RewardKind, Variant};
 pub(crate) use limit::validate as validate_limits;
 pub use limit::{CountedIn, Limit, LimitUse};
+pub(crate) use parts::parts_level;
 pub use parts::{Chosen, Part, keys_of, level_of, parts_of, slot_part, variant_key};
+pub use release::{Left, PresaleTime, Rights, Share, Shut};
+pub use scarcity::{Early, Every, Pool, Presale, PrivateWindow, Release, Restock, Scarcity, WaitingRoom};
 pub use stock::{StockChange, StockLevel, StockTaken, stock_key};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
+pub use waiting::{Line, Place as WaitingPlace, Puzzle, Room, Ticket, Waits};
 
 /// A reward as an operator writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +80,9 @@ pub struct Reward {
     /// How it stands in the catalogue.
     #[serde(default, skip_serializing_if = "Catalogue::is_empty")]
     pub catalogue: Catalogue,
+    /// How it is shared out where there is not enough for all.
+    #[serde(default, skip_serializing_if = "Scarcity::is_empty")]
+    pub scarcity: Scarcity,
 }
 
 fn first_currency() -> CurrencyId {

@@ -66,7 +66,12 @@ pub fn slot_part(reward_id: &str, slot: &Slot, units: i64) -> Part {
 /// What a reward says of its stock, as members are told: of what it takes for one unit that which there is least of. Of
 /// variants with stock of their own, all together. `None`: there is no end of it.
 pub fn level_of(reward: &Reward, stock: &BTreeMap<String, StockLevel>) -> Option<StockLevel> {
-    let own = stock.get(&reward.id).copied();
+    let own = own_keys(reward).filter_map(|key| stock.get(&key).copied()).reduce(|sum, level| sum.and(&level));
+    own.into_iter().chain(parts_level(reward, stock)).min_by_key(StockLevel::free)
+}
+
+/// The same of what it takes besides units of its own.
+pub(crate) fn parts_level(reward: &Reward, stock: &BTreeMap<String, StockLevel>) -> Option<StockLevel> {
     let contents = reward.kind.as_ref().map_or(&[][..], RewardKind::contents);
     let parts = contents.iter().flat_map(|content| {
         let in_variant = content.variant.as_deref().map(|id| variant_key(&content.reward, id));
@@ -79,7 +84,14 @@ pub fn level_of(reward: &Reward, stock: &BTreeMap<String, StockLevel>) -> Option
     let together = counted
         .filter(|levels| !levels.is_empty())
         .map(|levels| levels.into_iter().fold(StockLevel::default(), |sum, level| sum.and(level)));
-    own.into_iter().chain(parts).chain(together).min_by_key(StockLevel::free)
+    parts.chain(together).min_by_key(StockLevel::free)
+}
+
+/// The keys of its own units: one, or one for each of its pools.
+fn own_keys(reward: &Reward) -> impl Iterator<Item = String> {
+    let pools = &reward.scarcity.pools;
+    let whole = pools.is_empty().then(|| reward.id.clone());
+    whole.into_iter().chain(pools.iter().map(|pool| stock_key(&reward.id, Some(&pool.id))))
 }
 
 /// The keys of all that [`level_of`] looks at.
@@ -90,7 +102,7 @@ pub fn keys_of(reward: &Reward) -> Vec<String> {
         let in_variant = content.variant.as_deref().map(|id| variant_key(&content.reward, id));
         [Some(content.reward.clone()), in_variant].into_iter().flatten()
     });
-    std::iter::once(reward.id.clone()).chain(of_variants).chain(parts).collect()
+    own_keys(reward).chain(of_variants).chain(parts).collect()
 }
 
 impl Reward {
@@ -110,11 +122,12 @@ impl Reward {
         }
     }
 
-    /// The stock that it begins with: its own, and that of its variants.
+    /// The stock that it begins with: its own or that of its pools, and that of its variants.
     pub fn first_stock(&self) -> Vec<(String, i64)> {
         let own = self.stock.map(|stock| (self.id.clone(), stock));
         let of_variant = |variant: &Variant| Some((variant_key(&self.id, &variant.id), variant.stock?));
-        own.into_iter().chain(self.variants().iter().filter_map(of_variant)).collect()
+        let pools = self.scarcity.pools.iter().map(|pool| (stock_key(&self.id, Some(&pool.id)), pool.stock));
+        own.into_iter().chain(pools).chain(self.variants().iter().filter_map(of_variant)).collect()
     }
 
     /// Whether an order for it, or for a part of it, asks for an address to which it is sent.

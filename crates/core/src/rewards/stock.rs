@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::Timestamp;
+
 /// Stands between a reward and the part of its stock; no id has it in it.
 const PART: char = '#';
 
@@ -32,6 +34,8 @@ pub struct StockLevel {
     pub on_hand: i64,
     /// Units promised to orders that are not captured yet.
     pub reserved: i64,
+    /// When units were last added; `None`: never.
+    pub restocked_at: Option<Timestamp>,
 }
 
 impl StockLevel {
@@ -45,10 +49,21 @@ impl StockLevel {
         self.on_hand - self.reserved
     }
 
+    /// Units that there were in all, handed out or not.
+    pub fn all(&self) -> i64 {
+        self.initial.saturating_add(self.restocked)
+    }
+
     /// Units that can still be promised, when they are a tenth or less of what there was: what may be called few.
     pub fn few(&self) -> Option<i64> {
         let free = self.free();
-        (free.saturating_mul(10) <= self.initial.saturating_add(self.restocked)).then_some(free)
+        (free.saturating_mul(10) <= self.all()).then_some(free)
+    }
+
+    /// Whether a change can be made: nothing is promised that is not there, and what it relies upon is there.
+    pub fn bears(&self, change: StockChange) -> bool {
+        let after = self.plus(change);
+        after.reserved >= 0 && after.reserved <= after.on_hand && self.free() >= change.needs
     }
 
     /// The level of something of which each unit takes so many of this.
@@ -57,7 +72,7 @@ impl StockLevel {
         let whole = |units_here: i64| units_here.div_euclid(units);
         let (initial, restocked, issued) = (whole(self.initial), whole(self.restocked), whole(self.issued));
         let free = whole(self.free());
-        Self { initial, restocked, issued, on_hand: free, reserved: 0 }
+        Self { initial, restocked, issued, on_hand: free, reserved: 0, restocked_at: self.restocked_at }
     }
 
     /// Two levels together.
@@ -68,6 +83,7 @@ impl StockLevel {
             issued: self.issued.saturating_add(other.issued),
             on_hand: self.on_hand.saturating_add(other.on_hand),
             reserved: self.reserved.saturating_add(other.reserved),
+            restocked_at: self.restocked_at.max(other.restocked_at),
         }
     }
 
@@ -75,7 +91,9 @@ impl StockLevel {
     pub fn plus(mut self, change: StockChange) -> Self {
         self.reserved += change.reserved;
         self.issued += change.issued;
-        self.on_hand -= change.issued;
+        self.restocked += change.restocked;
+        self.on_hand += change.restocked - change.issued;
+        self.restocked_at = self.restocked_at.max(change.restocked_at);
         self
     }
 }
@@ -87,16 +105,39 @@ pub struct StockChange {
     pub reserved: i64,
     /// Change of `issued`; `on_hand` changes by its opposite.
     pub issued: i64,
+    /// Change of `restocked`, and of `on_hand`.
+    pub restocked: i64,
+    /// When units were added, where they were.
+    pub restocked_at: Option<Timestamp>,
+    /// Units that must be free before the change. A store looks at it when it writes: what was decided because so many were
+    /// left does not hold if another node was faster.
+    pub needs: i64,
 }
 
 impl StockChange {
     /// The change of one unit for so many.
     pub fn times(self, units: i64) -> Self {
-        Self { reserved: self.reserved * units, issued: self.issued * units }
+        Self { reserved: self.reserved * units, issued: self.issued * units, ..self }
     }
 
-    /// Both changes together.
+    /// The same change, that holds only where at least `kept` units are free after it.
+    pub fn leaving(self, kept: i64) -> Self {
+        Self { needs: self.needs.max(kept.saturating_sub(self.freed())), ..self }
+    }
+
+    /// By how much the units grow that can still be promised.
+    fn freed(self) -> i64 {
+        self.restocked - self.issued - self.reserved
+    }
+
+    /// Both changes together: the other one comes after this one.
     pub fn plus(self, other: Self) -> Self {
-        Self { reserved: self.reserved + other.reserved, issued: self.issued + other.issued }
+        Self {
+            reserved: self.reserved + other.reserved,
+            issued: self.issued + other.issued,
+            restocked: self.restocked + other.restocked,
+            restocked_at: self.restocked_at.max(other.restocked_at),
+            needs: self.needs.max(other.needs.saturating_sub(self.freed())),
+        }
     }
 }

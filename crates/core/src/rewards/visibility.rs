@@ -2,21 +2,20 @@
 //! kernel ask the same question here.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::release::{CompiledScarcity, HOUR_MS};
 use super::{Occasion, Reward, VisibleTo, Zone};
 use crate::earning::{Audience, Onlooker};
 use crate::ledger::{Account, CurrencyId};
 use crate::limits;
 use crate::program::Program;
-use crate::tiers::CompiledTier;
+use crate::tiers::{Benefits, CompiledTier};
 use crate::time::{Calendar, Timestamp};
-
-/// Milliseconds of an hour.
-const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// Where somebody stands who looks or orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +43,8 @@ pub struct CompiledReward {
     pub reward: Reward,
     /// For whom it is.
     audience: Option<Audience>,
+    /// How it is shared out.
+    pub(super) scarcity: CompiledScarcity,
     /// From when on it is listed.
     from: Option<Timestamp>,
     /// Until when.
@@ -67,7 +68,8 @@ impl CompiledReward {
             && to.is_none()
             && catalogue.zone == Zone::Base
             && catalogue.visible_to == VisibleTo::default();
-        Ok(Self { audience, from, to, unrestricted, newness: (from.unwrap_or(since), position), reward })
+        let scarcity = CompiledScarcity::compile(&reward, from, calendar)?;
+        Ok(Self { audience, scarcity, from, to, unrestricted, newness: (from.unwrap_or(since), position), reward })
     }
 
     /// Whether it is for everybody, everywhere and at all times.
@@ -75,9 +77,9 @@ impl CompiledReward {
         self.unrestricted
     }
 
-    /// What it asks of accounts.
-    pub fn audience(&self) -> Option<&Audience> {
-        self.audience.as_ref()
+    /// What it and its pools ask of accounts.
+    pub fn audiences(&self) -> impl Iterator<Item = &Audience> {
+        self.audience.iter().chain(self.pool_audiences())
     }
 
     /// From when on it is listed; `None`: from the beginning.
@@ -138,10 +140,12 @@ impl fmt::Display for Hidden {
 /// Who looks, where and when.
 pub struct Viewer<'a> {
     program: &'a Program,
-    account: Option<&'a Account>,
+    pub(super) account: Option<&'a Account>,
     place: &'a Place,
-    at: Timestamp,
+    pub(super) at: Timestamp,
     tier: Option<Arc<CompiledTier>>,
+    /// What must have been spent to take part in presales, by reward.
+    pub(super) thresholds: Option<&'a BTreeMap<String, i64>>,
     onlooker: OnceCell<Onlooker<'a>>,
 }
 
@@ -150,7 +154,23 @@ impl<'a> Viewer<'a> {
     pub fn new(program: &'a Program, account: Option<&'a Account>, place: &'a Place, at: Timestamp) -> Self {
         let tiers = program.tiers.at(at);
         let tier = account.and_then(|account| tiers.level_of(&account.standing)).cloned();
-        Self { program, account, place, at, tier, onlooker: OnceCell::new() }
+        Self { program, account, place, at, tier, thresholds: None, onlooker: OnceCell::new() }
+    }
+
+    /// The same viewer, who takes part in presales from these figures on: money spent, in minor units, by reward.
+    pub fn with_presale(self, thresholds: &'a BTreeMap<String, i64>) -> Self {
+        Self { thresholds: Some(thresholds), ..self }
+    }
+
+    pub(super) fn benefits(&self) -> Option<&Benefits> {
+        self.tier.as_ref().map(|tier| &tier.tier.benefits)
+    }
+
+    /// Whether the viewer's tier is this one or one above it.
+    pub(super) fn has_reached(&self, tier: &str) -> bool {
+        let levels = self.program.tiers.at(self.at).levels();
+        let named = levels.iter().find(|level| level.tier.id == tier);
+        named.zip(self.tier.as_ref()).is_some_and(|(named, own)| own.tier.rank >= named.tier.rank)
     }
 
     /// Points of a currency that can be spent.
@@ -172,10 +192,9 @@ impl<'a> Viewer<'a> {
             return Ok(());
         }
         let visible_to = &offered.reward.catalogue.visible_to;
-        let benefits = self.tier.as_ref().map(|tier| &tier.tier.benefits);
+        let benefits = self.benefits();
         if let Some(from) = offered.from {
-            let early = benefits.map_or(0, |benefits| i64::from(benefits.early_access_hours));
-            let from = from.plus_millis(-early * HOUR_MS);
+            let from = from.plus_millis(-self.early_hours(offered) * HOUR_MS);
             if self.at < from {
                 return Err(Hidden::NotYet(from));
             }
@@ -188,6 +207,16 @@ impl<'a> Viewer<'a> {
         if zone != Zone::Base && !opens(zone) {
             return Err(Hidden::Zone(zone));
         }
+        self.fits(visible_to, offered.audience.as_ref(), offered.reward.currency)
+    }
+
+    /// Whether something that is for some, in some places, is for the viewer.
+    pub(super) fn fits(
+        &self,
+        visible_to: &VisibleTo,
+        audience: Option<&Audience>,
+        currency: CurrencyId,
+    ) -> Result<(), Hidden> {
         if !visible_to.tiers.is_empty() {
             let own = self.tier.as_ref().map(|tier| &tier.tier.id);
             if !own.is_some_and(|own| visible_to.tiers.contains(own)) {
@@ -203,8 +232,8 @@ impl<'a> Viewer<'a> {
         if !among(&visible_to.channels, &self.place.channel) {
             return Err(Hidden::Channel);
         }
-        match &offered.audience {
-            Some(audience) if !self.belongs_to(audience, offered.reward.currency) => Err(Hidden::Audience),
+        match audience {
+            Some(audience) if !self.belongs_to(audience, currency) => Err(Hidden::Audience),
             _ => Ok(()),
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FACTOR_PREFIX;
 use super::level::{Period, Qualification, Span, Tier};
-use super::standing::{Figures, Held, Standing, month_of};
+use super::standing::{Figures, Held, Standing, month_number};
 use crate::earning::{Beneficiary, CompiledRule, Effect, History, Rule, Trigger};
 use crate::ledger::CurrencyId;
 use crate::time::{Calendar, Day, Timestamp};
@@ -98,7 +98,7 @@ impl Moment {
     /// By the program's calendar.
     pub fn new(calendar: &Calendar, at: Timestamp) -> Self {
         let day = calendar.day_of(at);
-        Self { at, day, month: month_of(day) }
+        Self { at, day, month: month_number(day) }
     }
 }
 

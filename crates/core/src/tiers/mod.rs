@@ -6,7 +6,7 @@ mod standing;
 
 pub use ladder::{CompiledTier, Ladder, Measure, Measured, Moment, Progress, Tiers};
 pub use level::{Benefits, Factor, Landing, Period, Qualification, Review, Span, Tier};
-pub use standing::{CountedFigures, Figures, Granted, Held, Standing, Step, TierReceipt, TierStep};
+pub use standing::{CountedFigures, Figures, Granted, Held, Standing, Step, TierReceipt, TierStep, month_number};
 
 pub(crate) use level::validate;
 

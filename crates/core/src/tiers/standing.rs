@@ -186,6 +186,12 @@ impl Standing {
         }
     }
 
+    /// Money spent in some local months, the first and the last included, less what was returned; in minor units. Months as
+    /// [`month_number`] counts them.
+    pub fn spend_between(&self, first: i32, last: i32) -> i64 {
+        self.months.between(first, last).spend
+    }
+
     /// When something happens to the tier by itself.
     pub fn due(&self) -> Timestamp {
         let held = self.held.as_ref().map_or(Timestamp::NEVER, Held::due);
@@ -204,7 +210,7 @@ impl Standing {
 
     /// Adds figures.
     pub fn count(&mut self, counted: &CountedFigures) {
-        self.months.add(month_of(counted.day), counted.figures, limits::TIER_MONTHS);
+        self.months.add(month_number(counted.day), counted.figures, limits::TIER_MONTHS);
         if counted.by_day {
             self.days.add(counted.day.0, counted.figures, limits::ROLLING_DAYS);
         }
@@ -238,7 +244,7 @@ impl Standing {
 }
 
 /// The local month of a day, counted from the year 0.
-pub(super) fn month_of(day: Day) -> i32 {
+pub fn month_number(day: Day) -> i32 {
     let date = day.date();
     i32::from(date.year()) * 12 + i32::from(date.month()) - 1
 }

@@ -13,7 +13,7 @@ use guerdon_core::members::Profile;
 use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM};
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::redemption::Order;
-use guerdon_core::rewards::StockLevel;
+use guerdon_core::rewards::{StockLevel, stock_key};
 use guerdon_core::time::{EARLIEST, Timestamp};
 use serde_json::Value;
 
@@ -36,7 +36,13 @@ impl Town {
         let bundle = Bundle::parse(program_file).unwrap();
         let mut documents = bundle.documents().unwrap();
         documents.iter_mut().for_each(|document| document.version = 1);
-        let stock = bundle.rewards.iter().filter_map(|one| Some((one.id.clone(), StockLevel::new(one.stock?))));
+        let whole = bundle.rewards.iter().filter_map(|one| Some((one.id.clone(), StockLevel::new(one.stock?))));
+        let pools = bundle.rewards.iter().flat_map(|one| {
+            let level =
+                |pool: &guerdon_core::rewards::Pool| (stock_key(&one.id, Some(&pool.id)), StockLevel::new(pool.stock));
+            one.scarcity.pools.iter().map(level)
+        });
+        let stock = whole.chain(pools);
         Self {
             program: Program::from_documents(&documents).unwrap(),
             accounts: BTreeMap::new(),
@@ -91,6 +97,7 @@ impl Town {
         self.orders.extend(changes.orders.into_iter().map(|(order, _)| ((order.member_id, order.id), order)));
         for (reward, change) in changes.stock {
             let level = self.stock.get_mut(&reward).unwrap();
+            assert!(level.bears(change));
             *level = level.plus(change);
             assert!(level.on_hand >= 0 && level.reserved >= 0);
         }
@@ -101,6 +108,20 @@ impl Town {
         }
         let read = |reply: guerdon_core::kernel::Reply| serde_json::from_str(&reply.receipt).unwrap();
         replies.into_iter().map(|reply| reply.map(read)).collect()
+    }
+
+    /// What commands would change in one batch.
+    pub fn changes_of(&mut self, commands: &[&Command]) -> guerdon_core::kernel::Changes {
+        let loaded =
+            Footprint::load(&self.program, commands, |footprint| Ok::<_, ()>(self.prefetch(footprint))).unwrap();
+        let mut batch = Batch::new(&self.program, loaded, &mut self.ids, commands[0].at);
+        commands.iter().for_each(|command| drop(batch.decide(command)));
+        batch.finish()
+    }
+
+    /// The journal of a member.
+    pub fn journal_of(&self, member: MemberId) -> impl Iterator<Item = &Transaction> {
+        self.journal.get(&member).into_iter().flatten()
     }
 
     pub fn at(&self, local: &str) -> Timestamp {

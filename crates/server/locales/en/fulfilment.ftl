@@ -99,3 +99,8 @@ difference-code_given_before = A code that was given before
 problem-invalid_supplier = This supplier cannot be kept as it is. The name has lower-case letters, digits and hyphens; the address is a public https address without a query; 100 to 15,000 milliseconds, 1 to 20 attempts.
 problem-supplier_unavailable = The supplier's list cannot be read at the moment.
 problem-unknown_difference = Somebody has settled this already.
+order-supplier = Supplier
+order-supplier-asked = { $count ->
+    [one] asked once
+   *[other] asked { $count } times
+}

@@ -93,6 +93,7 @@ permission-privacy-write = Keep registers, consent texts and retention
 permission-metrics-read = Read metrics
 permission-events-read = Follow the feed of events
 permission-tasks-write = Take and end tasks
+permission-stock-write = Change the stock of rewards
 
 permission-group-members = Members
 permission-group-orders = Orders and rewards

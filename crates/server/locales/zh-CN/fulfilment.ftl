@@ -96,3 +96,5 @@ difference-code_given_before = 兑换码曾发给其他订单
 problem-invalid_supplier = 供应商信息有误。名称仅限小写字母、数字和连字符；地址须为不带查询参数的公网 https 地址；100 至 15,000 毫秒，1 至 20 次尝试。
 problem-supplier_unavailable = 暂时无法读取供应商的清单。
 problem-unknown_difference = 该差异已由他人处理。
+order-supplier = 供应商
+order-supplier-asked = 已请求 { $count } 次

@@ -93,6 +93,7 @@ permission-privacy-write = 维护登记册、授权文本和保留期限
 permission-metrics-read = 读取指标
 permission-events-read = 订阅事件流
 permission-tasks-write = 领取和完成任务
+permission-stock-write = 调整奖励库存
 
 permission-group-members = 会员
 permission-group-orders = 订单与礼品

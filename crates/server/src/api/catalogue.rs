@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +11,7 @@ use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus};
 use guerdon_core::limits;
 use guerdon_core::program::{Program, Text};
-use guerdon_core::rewards::{CompiledReward, Cursor, Place, Sort, StockLevel, Viewer, Wish, Zone, keys_of, level_of};
+use guerdon_core::rewards::{CompiledReward, Cursor, Left, Place, Sort, Viewer, Wish, Zone, keys_of};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -65,6 +66,7 @@ struct CatalogueQuery {
 struct Onlooker {
     account: Option<Account>,
     place: Place,
+    thresholds: Arc<BTreeMap<String, i64>>,
 }
 
 impl Onlooker {
@@ -90,11 +92,11 @@ impl Onlooker {
                 Some(account).filter(|account| account.status == AccountStatus::Active)
             }
         };
-        Ok(Self { account, place })
+        Ok(Self { account, place, thresholds: state.catalogue.scarce.thresholds() })
     }
 
     fn viewer<'a>(&'a self, state: &AppState, program: &'a Program) -> Viewer<'a> {
-        Viewer::new(program, self.account.as_ref(), &self.place, state.engine.now())
+        Viewer::new(program, self.account.as_ref(), &self.place, state.engine.now()).with_presale(&self.thresholds)
     }
 }
 
@@ -142,11 +144,11 @@ impl OfferView {
     fn new(
         program: &Program,
         offered: &CompiledReward,
-        stock: &BTreeMap<String, StockLevel>,
+        left: Option<Left>,
         (price, affordable): (i64, Option<bool>),
     ) -> Self {
         let reward = &offered.reward;
-        let availability = Availability::of(level_of(reward, stock).as_ref());
+        let availability = Availability::of(left);
         Self {
             id: reward.id.clone(),
             name: reward.name.clone(),
@@ -291,9 +293,10 @@ async fn list(
         (answer, seen)
     };
     let keys: Vec<String> = seen.iter().flat_map(|(offered, _)| keys_of(&offered.reward)).collect();
-    let stock = state.reader.stock_of(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let stock = state.reader.stock_of(&keys).await?;
+    let viewer = onlooker.viewer(&state, &stand.program);
     let view = |(offered, priced): (&CompiledReward, (i64, Option<bool>))| {
-        OfferView::new(&stand.program, offered, &stock, priced)
+        OfferView::new(&stand.program, offered, viewer.left(offered, &stock, false), priced)
     };
     Ok(Json(CatalogueView {
         items: seen.into_iter().map(view).collect(),

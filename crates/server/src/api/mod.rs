@@ -33,12 +33,14 @@ mod profile;
 pub(crate) mod quotes;
 mod rewards;
 mod statements;
+mod stock;
 mod suppliers;
 mod tasks;
 mod tiers;
 mod tracking;
 mod views;
 pub(crate) mod vouchers;
+mod waiting_room;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -66,6 +68,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(tiers::router())
         .merge(rewards::router())
         .merge(catalogue::router())
+        .merge(stock::router())
+        .merge(waiting_room::router())
         .merge(currencies::router())
         .merge(orders::router())
         .merge(appointments::router())

@@ -28,6 +28,7 @@ use crate::identity::actor::Actor;
 use crate::order_choice::{self, Said};
 use crate::privacy::{invalid, reveal_delivery};
 use crate::problem::Problem;
+use crate::scarcity::{self, Entry};
 
 /// The move of an appointment.
 const REBOOK: &str = "rebook";
@@ -82,6 +83,8 @@ struct OrderRequest {
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
     channel: Option<String>,
+    /// The `ticket` of the member's place in the waiting room of the reward, where there is one.
+    waiting_ticket: Option<String>,
 }
 
 /// Create an order: set the points and the stock aside.
@@ -90,8 +93,8 @@ struct OrderRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
-        (status = 409, description = "`insufficient_points`, `out_of_stock`, `limit_reached`, `slot_not_offered` or \
-            `reward_not_offered`; `quote_expired` or `quote_altered`, with the \
+        (status = 409, description = "`insufficient_points`, `out_of_stock`, `limit_reached`, `slot_not_offered`, \
+            `reward_not_offered` or `waiting_room_required`; `quote_expired` or `quote_altered`, with the \
             price now as a new `quote`", body = Problem),
         (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing; not as asked for; or a card \
             that is not accepted", body = Problem)))]
@@ -112,11 +115,12 @@ async fn create(
         address_id: request.address_id.clone(),
         account: request.account.clone(),
     };
+    let ticket = request.waiting_ticket.as_deref();
     let named = (member_id.as_deref(), external_id.as_deref(), card.as_deref());
     let is_said_twice = named != (None, None, None) || quantity.is_some();
     match (quote, reward_id) {
         (Some(token), None) if !is_said_twice => {
-            at_quote(&state, &actor, (&key, token), request.capture, (said, shape)).await
+            at_quote(&state, &actor, (&key, token, ticket), request.capture, (said, shape)).await
         }
         (None, Some(reward)) => {
             let member = named_member(&state, named.0, named.1, named.2).await?;
@@ -127,7 +131,8 @@ async fn create(
                 None => None,
             };
             let command = order_choice::choose(&state, command.by_demand(figures), (member, reward), said).await?;
-            receipt(state.engine.submit_one(shape(command)?.by(actor.name())).await)
+            let command = shape(command)?.by(actor.name());
+            receipt(scarcity::submit(&state, command, Entry::Ticket(ticket)).await)
         }
         _ => {
             let detail = "give the `reward_id` and a member, or a `quote` and neither of `member_id`, `external_id`, `card`, \
@@ -141,7 +146,7 @@ async fn create(
 async fn at_quote(
     state: &AppState,
     actor: &Actor,
-    (key, token): (&str, &str),
+    (key, token, ticket): (&str, &str, Option<&str>),
     capture: bool,
     (said, shape): (Said, impl FnOnce(Command) -> Result<Command, Refusal>),
 ) -> Result<Response, Problem> {
@@ -153,7 +158,7 @@ async fn at_quote(
     let claimed = opened.claimed();
     let of = (claimed.member_id, claimed.reward_id.as_str());
     let command = order_choice::choose(state, command, of, said).await?;
-    match state.engine.submit_one(shape(command)?.by(actor.name())).await {
+    match scarcity::submit(state, shape(command)?.by(actor.name()), Entry::Ticket(ticket)).await {
         Err(CommandError::Refused(refusal))
             if matches!(refusal.code, RefusalCode::QuoteExpired | RefusalCode::QuoteAltered) =>
         {
@@ -197,7 +202,8 @@ async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MoveRequest {
-    /// `fulfil`, `ship`, `issue`, `complete` or `cancel`; `rebook` moves the appointment to another `slot`.
+    /// `fulfil`, `ship`, `issue`, `complete`, `cancel`, or `fail`: it cannot be fulfilled, and the member is told; `rebook` moves
+    /// the appointment to another `slot`.
     #[serde(rename = "move")]
     step: String,
     /// Why.

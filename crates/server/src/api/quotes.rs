@@ -167,7 +167,8 @@ pub(crate) async fn quote(
     let reward = program.reward_at(reward_id, at).ok_or_else(|| unknown_reward(reward_id))?;
     if let Some(offered) = program.offered_at(reward_id, at) {
         // Where the order will be made is told with it.
-        match Viewer::new(&program, Some(&account), &Place::default(), at).sees(offered) {
+        let thresholds = state.catalogue.scarce.thresholds();
+        match Viewer::new(&program, Some(&account), &Place::default(), at).with_presale(&thresholds).sees(offered) {
             Ok(()) | Err(Hidden::Store | Hidden::Channel) => {}
             Err(why) => {
                 let problem = format!("reward `{reward_id}` is not offered: {why}");

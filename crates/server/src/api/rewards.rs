@@ -23,7 +23,8 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
     let program = state.program();
     let now = state.engine.now();
     let mut views = Vec::new();
-    for reward in program.rewards() {
+    for offered in program.offered() {
+        let reward = &offered.reward;
         let figures = state.demand.figures(&state.reader, reward, now).await?;
         views.push(RewardView::new(&program, reward, &stock, now, figures));
     }
@@ -37,9 +38,7 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
 async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<RewardView>, Problem> {
     let program = state.program();
     let reward = program.reward(&id).ok_or_else(|| unknown_reward(&id))?;
-    let keys = keys_of(reward);
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let (stock, now) = (state.reader.stock_of(&keys).await?, state.engine.now());
+    let (stock, now) = (state.reader.stock_of(&keys_of(reward)).await?, state.engine.now());
     state.demand.seen(reward, now);
     let figures = state.demand.figures(&state.reader, reward, now).await?;
     Ok(Json(RewardView::new(&program, reward, &stock, now, figures)))

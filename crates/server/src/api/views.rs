@@ -9,7 +9,7 @@ use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
 use guerdon_core::redemption::{Benefit, Booked, Order, OrderMove, OrderStep, Shipment};
 use guerdon_core::rewards::{
-    Catalogue, Demand, DemandFigures, DemandStep, Limit, Occasion, Reward, RewardKind, StockLevel, level_of,
+    Catalogue, Demand, DemandFigures, DemandStep, Limit, Occasion, Reward, RewardKind, Scarcity, StockLevel, level_of,
     variant_key,
 };
 use guerdon_core::time::Timestamp;
@@ -342,6 +342,10 @@ pub struct RewardView {
     #[serde(skip_serializing_if = "Catalogue::is_empty")]
     #[schema(value_type = Object)]
     catalogue: Catalogue,
+    /// How it is shared out where there is not enough for all: pools, restocking, early access, waiting room.
+    #[serde(skip_serializing_if = "Scarcity::is_empty")]
+    #[schema(value_type = Object)]
+    scarcity: Scarcity,
 }
 
 impl RewardView {
@@ -370,6 +374,7 @@ impl RewardView {
             limit: reward.limit.clone(),
             kind: reward.kind.clone(),
             catalogue: reward.catalogue.clone(),
+            scarcity: reward.scarcity.clone(),
         }
     }
 }

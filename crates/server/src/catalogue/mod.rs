@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use guerdon_core::rewards::{Figures, StockLevel};
+use guerdon_core::rewards::{Figures, Left, StockLevel};
 use guerdon_store::StoreError;
 
 use crate::AppState;
+use crate::scarcity::Scarce;
 pub use stand::{Answer, Stand, Suggestions};
 
 /// For how long stock is taken as it was read, where rewards are narrowed and sorted by it. What a page shows of a reward is
@@ -33,12 +34,12 @@ pub enum Availability {
 }
 
 impl Availability {
-    /// From the stock; `None`: it is unlimited.
-    pub fn of(stock: Option<&StockLevel>) -> Self {
-        match stock {
-            Some(level) if level.free() <= 0 => Self::SoldOut,
-            Some(level) => level.few().map_or(Self::Available, Self::Few),
-            None => Self::Available,
+    /// From what somebody may have; `None`: there is no limit.
+    pub fn of(left: Option<Left>) -> Self {
+        match left {
+            Some(left) if left.units <= 0 => Self::SoldOut,
+            Some(left) if left.units.saturating_mul(10) <= left.all => Self::Few(left.units),
+            _ => Self::Available,
         }
     }
 
@@ -67,6 +68,8 @@ pub struct Desk {
     known: Mutex<Option<Known>>,
     reading: tokio::sync::Mutex<()>,
     counting: tokio::sync::Mutex<()>,
+    /// How scarce rewards are shared out.
+    pub scarce: Scarce,
 }
 
 #[derive(Clone)]
@@ -138,9 +141,9 @@ impl Desk {
     fn counted(&self, ordered: Arc<BTreeMap<String, i64>>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_mut() {
-            let stock = known.figures.stock.clone();
+            let Figures { stock, parts, .. } = Figures::clone(&known.figures);
             let Figures { ordered: rows, .. } = known.stand.shelf.figures(&BTreeMap::new(), &ordered);
-            known.figures = Arc::new(Figures { stock, ordered: rows });
+            known.figures = Arc::new(Figures { stock, ordered: rows, parts });
             (known.ordered, known.counted_at) = (ordered, Some(Instant::now()));
         }
     }

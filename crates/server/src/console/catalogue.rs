@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use guerdon_core::identity::Permission;
 use guerdon_core::limits;
-use guerdon_core::rewards::{CompiledReward, Occasion, StockLevel, Zone, keys_of, level_of};
+use guerdon_core::rewards::{CompiledReward, Occasion, StockLevel, VisibleTo, Zone, keys_of, level_of};
 use guerdon_core::time::Timestamp;
 use serde::Deserialize;
 
@@ -117,7 +117,6 @@ async fn page(
     let more = shown.len() > PAGE;
     shown.truncate(PAGE);
     let keys: Vec<String> = shown.iter().flat_map(|(_, offered, _)| keys_of(&offered.reward)).collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let stock = state.reader.stock_of(&keys).await.or_page(&frame)?;
     let line = |(row, offered, standing): (usize, &CompiledReward, Standing)| {
         let reward = &offered.reward;
@@ -131,7 +130,7 @@ async fn page(
             standing: standing.name(),
             listed: listed_words(&frame, offered, standing),
             audience: audience_words(&frame, offered),
-            stock: left_words(&frame, level_of(reward, &stock).as_ref()),
+            stock: left_words(&frame, level_of(reward, &stock)),
             ordered: format::number(figures.ordered.get(row).copied().unwrap_or_default()),
         }
     };
@@ -167,12 +166,21 @@ fn listed_words(frame: &Frame, offered: &CompiledReward, standing: Standing) -> 
 /// For whom, and where.
 fn audience_words(frame: &Frame, offered: &CompiledReward) -> String {
     let catalogue = &offered.reward.catalogue;
-    let visible_to = &catalogue.visible_to;
     let mut words = Vec::new();
     if catalogue.zone != Zone::Base {
         let zone = frame.t(&format!("zone-{}", catalogue.zone.name()));
         words.push(frame.say_text("catalogue-for-zone", "zone", &zone));
     }
+    words.extend(for_words(frame, &catalogue.visible_to));
+    match words.is_empty() {
+        true => frame.t("catalogue-for-everyone"),
+        false => words.join(" · "),
+    }
+}
+
+/// For whom something is, and where; empty: for everybody everywhere.
+pub(super) fn for_words(frame: &Frame, visible_to: &VisibleTo) -> Vec<String> {
+    let mut words = Vec::new();
     if !visible_to.tiers.is_empty() {
         words.push(frame.say_text("catalogue-for-tiers", "tiers", &visible_to.tiers.join(", ")));
     }
@@ -185,19 +193,15 @@ fn audience_words(frame: &Frame, offered: &CompiledReward) -> String {
     if !visible_to.channels.is_empty() {
         words.push(frame.say_text("catalogue-for-channels", "channels", &visible_to.channels.join(", ")));
     }
-    match words.is_empty() {
-        true => frame.t("catalogue-for-everyone"),
-        false => words.join(" · "),
-    }
+    words
 }
 
 /// What is left, in figures: operators see them all.
-fn left_words(frame: &Frame, stock: Option<&StockLevel>) -> String {
+fn left_words(frame: &Frame, stock: Option<StockLevel>) -> String {
     match stock {
         None => frame.t("catalogue-unlimited"),
         Some(level) => {
-            let all = level.initial.saturating_add(level.restocked);
-            let (free, all) = (format::number(level.free()), format::number(all));
+            let (free, all) = (format::number(level.free()), format::number(level.all()));
             frame.say("catalogue-left", [("free", free.into()), ("all", all.into())])
         }
     }

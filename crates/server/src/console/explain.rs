@@ -95,6 +95,7 @@ fn title(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> String {
         }
         TransactionKind::Tick => tick_title(frame, receipt, currency),
         TransactionKind::Extend => frame.t("title-extend"),
+        TransactionKind::Restock => frame.t("kind-restock"),
         TransactionKind::Enrol => frame.t("kind-enrol"),
         TransactionKind::Referral => frame.t("kind-referral"),
         TransactionKind::Close => frame.t("title-close"),

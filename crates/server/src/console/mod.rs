@@ -46,6 +46,7 @@ mod roles;
 mod sign_in;
 mod sso;
 mod statement;
+mod stock;
 mod summary;
 mod suppliers;
 mod tasks;
@@ -72,6 +73,7 @@ pub(crate) use account::device;
 pub(crate) use ahead::ahead;
 pub(crate) use answer::{go, refused, wait_words};
 pub(crate) use explain::explain as explain_row;
+pub(crate) use format::number as plain_number;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts, worth};
 pub(crate) use orders::{TrackingLine, tracking};
@@ -107,6 +109,7 @@ pub fn pages() -> Pages {
         .and(approvals::pages())
         .and(configuration::pages())
         .and(catalogue::pages())
+        .and(stock::pages())
         .and(drafts::pages())
         .and(draft_edit::pages())
         .and(dry_run::pages())

@@ -17,6 +17,8 @@ pub enum Place {
     Campaigns,
     /// Rewards, and what is left of them.
     Catalogue,
+    /// What is there of limited rewards.
+    Stock,
     /// The code vault.
     Codes,
     /// Partners that hand out.
@@ -70,6 +72,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Rules, "/console/rules", "nav-rules", Some(Permission::ProgramRead)),
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
             (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
+            (Place::Stock, "/console/stock", "nav-stock", Some(Permission::RewardsRead)),
             (Place::Codes, "/console/codes", "nav-codes", Some(Permission::RewardsRead)),
             (Place::Suppliers, "/console/suppliers", "nav-suppliers", Some(Permission::SuppliersRead)),
             (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),

@@ -21,6 +21,7 @@ use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::approvals::Act;
+use crate::fulfilment::supplier::{self, Attempted};
 use crate::identity::access::{Needs, Pages};
 use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name};
 use crate::privacy::reveal_delivery;
@@ -110,7 +111,8 @@ async fn show(
     let days = movable(&frame, state, order).await.or_page(&frame)?;
     let may_look = order.details.particulars.delivery.is_some() && frame.actor.may(Permission::MembersReveal);
     let history = history(&frame, state, order).await;
-    let facts = facts(&frame, state, order).await;
+    let mut facts = facts(&frame, state, order).await;
+    facts.extend(by_supplier(&frame, state, order).await?);
     let refundable = order.state.funds() == Funds::Spent && waiting.is_empty();
     let choices = choices(&frame, order.state, true);
     let may_ship = choices.iter().any(|choice| choice.step == OrderMove::Ship.name());
@@ -165,6 +167,16 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
         facts.push((frame.t("order-shipment"), format!("{carrier} {tracking_number}")));
     }
     facts
+}
+
+/// What is known of its delivery through a supplier.
+async fn by_supplier(frame: &Frame, state: &AppState, order: &Order) -> Result<Option<(String, String)>, PageError> {
+    let attempted = supplier::attempted(state, order.id).await.map_err(|problem| PageError::of(frame, &problem))?;
+    Ok(attempted.map(|Attempted { supplier, attempts, reference, trouble }| {
+        let asked = frame.say("order-supplier-asked", [("count", attempts.into())]);
+        let words: Vec<String> = [Some(supplier), Some(asked), reference, trouble].into_iter().flatten().collect();
+        (frame.t("order-supplier"), words.join(" · "))
+    }))
 }
 
 /// Its appointment, and what holds by it. Where it goes to is told to who says why they look.

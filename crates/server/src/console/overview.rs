@@ -6,7 +6,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use guerdon_core::rewards::Occasion;
+use guerdon_core::rewards::{Occasion, level_of};
 use guerdon_core::time::Timestamp;
 use serde_json::json;
 
@@ -191,11 +191,12 @@ fn rules(frame: &Frame, summary: &Summary) -> Vec<RuleRow> {
 }
 
 fn rewards(frame: &Frame, summary: &Summary, now: Timestamp) -> Vec<RewardRow> {
-    let rows = frame.program.rewards().map(|reward| {
-        let stock = summary.stock.get(&reward.id).map(|level| StockRow {
+    let rows = frame.program.offered().map(|offered| {
+        let reward = &offered.reward;
+        let stock = level_of(reward, &summary.stock).map(|level| StockRow {
             left: format::number(level.free()),
             free: level.free().max(0),
-            all: level.initial.saturating_add(level.restocked).max(1),
+            all: level.all().max(1),
             issued: format::number(level.issued),
         });
         // Without demand, which takes a query for each.

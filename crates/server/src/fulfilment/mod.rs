@@ -123,12 +123,25 @@ async fn take_up(shared: &Arc<Shared>, id: OrderId) {
     }
     let Ok(permit) = Arc::clone(&shared.together).acquire_owned().await else { return };
     let shared = Arc::clone(shared);
+    let at_it = AtIt { shared: Arc::clone(&shared), id };
     tokio::spawn(async move {
+        let _at_it = at_it;
         if let Err(problem) = go_on(&shared, id, permit).await {
             tracing::warn!(order = %id, problem.detail, "an order could not be fulfilled; it is tried again");
         }
-        shared.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     });
+}
+
+/// An order that this node is at, until this is dropped, also by a panic.
+struct AtIt {
+    shared: Arc<Shared>,
+    id: OrderId,
+}
+
+impl Drop for AtIt {
+    fn drop(&mut self) {
+        self.shared.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
 }
 
 async fn go_on(shared: &Shared, id: OrderId, permit: OwnedSemaphorePermit) -> Result<(), Problem> {

@@ -18,6 +18,7 @@ mod sign_in;
 mod sso;
 mod statement;
 mod trouble;
+mod waiting;
 
 use axum::middleware;
 use tower_http::compression::CompressionLayer;
@@ -37,6 +38,9 @@ pub fn pages() -> Pages {
         .get("/portal/rewards/suggestions", Needs::Member, rewards::suggestions)
         .get("/portal/rewards/{id}", Needs::Member, reward::page)
         .post("/portal/rewards/{id}", Needs::Member, reward::redeem)
+        .get("/portal/rewards/{id}/wait", Needs::Member, waiting::page)
+        .post("/portal/rewards/{id}/wait", Needs::Member, waiting::join)
+        .get("/portal/rewards/{id}/wait/turn", Needs::Member, waiting::turn)
         .get("/portal/orders", Needs::Member, orders::list)
         .get("/portal/orders/{id}", Needs::Member, orders::page)
         .get("/portal/orders/{id}/voucher", Needs::Member, orders::voucher)

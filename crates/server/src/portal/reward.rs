@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode};
 use guerdon_core::members::Profile;
 use guerdon_core::rewards::{
-    CompiledReward, LimitUse, Quote, Reward, RewardKind, Sort, StockLevel, Viewer, Wish, keys_of, level_of,
+    CompiledReward, LimitUse, Quote, Reward, RewardKind, Sort, StockLevel, Viewer, Wish, keys_of,
 };
 use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
@@ -20,12 +20,13 @@ use super::choice::{Asked, ChoiceForm};
 use super::own::{Own, own};
 use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
+use super::waiting::must_wait;
 use crate::AppState;
 use crate::api::quote;
 use crate::catalogue::{Availability, Stand};
 use crate::console::{Frame, form_key, render};
-use crate::fulfilment;
-use crate::order_choice;
+use crate::scarcity::{self, Entry, may_private};
+use crate::{fulfilment, order_choice};
 
 /// How many rewards are proposed in the place of one that cannot be had.
 const PROPOSALS: usize = 3;
@@ -54,6 +55,8 @@ struct RewardPage {
     key: String,
     /// What promises the price to the member.
     quote: String,
+    /// Whether the waiting room comes first.
+    waiting: bool,
     /// What there is to choose before.
     asked: Asked,
     proposals: Vec<Line>,
@@ -96,7 +99,7 @@ pub async fn redeem(
     };
     let chosen = order_choice::choose(&state, command, (own.id, &id), form.choice.said()).await;
     let command = chosen.map_err(|problem| problem.detail).or_trouble(&frame)?;
-    match state.engine.submit_one(command).await {
+    match scarcity::submit(&state, command, Entry::Own).await {
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt).or_trouble(&frame)?;
             let order = receipt.order.ok_or("a redemption without an order").or_trouble(&frame)?;
@@ -137,6 +140,7 @@ async fn refused(
             Some(frame.t("reward-slot-gone"))
         }
         RefusalCode::OutOfStock => Some(frame.t("reward-gone")),
+        RefusalCode::WaitingRoomRequired => Some(frame.t("reward-waiting")),
         RefusalCode::ChoiceNeeded => Some(frame.t("reward-choose")),
         RefusalCode::InvalidRequest => Some(frame.t("reward-choice-wrong")),
         _ => Some(frame.t("reward-not-now")),
@@ -155,17 +159,16 @@ async fn show(
 ) -> Result<Response, PortalError> {
     let stand = state.catalogue.stand(state).await.or_trouble(&frame)?;
     let figures = state.catalogue.figures(state, &stand).await.or_trouble(&frame)?;
-    let now = state.engine.now();
+    let (thresholds, now) = (state.catalogue.scarce.thresholds(), state.engine.now());
     let here = here();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, now);
+    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, now).with_presale(&thresholds);
     let row = stand.shelf.row_of(id).ok_or_else(|| PortalError::not_found(&frame))?;
     let offered = stand.shelf.reward(row).filter(|offered| viewer.sees(offered).is_ok());
     let offered = offered.ok_or_else(|| PortalError::not_found(&frame))?;
     let reward = &offered.reward;
-    let keys = keys_of(reward);
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let stock = state.reader.stock_of(&keys).await.or_trouble(&frame)?;
-    let availability = Availability::of(level_of(reward, &stock).as_ref());
+    let stock = state.reader.stock_of(&keys_of(reward)).await.or_trouble(&frame)?;
+    let private = may_private(state, own.id, offered).await.or_trouble(&frame)?;
+    let availability = Availability::of(viewer.left(offered, &stock, private));
     let available = viewer.spendable(reward.currency);
     let quote = quote(state, own.id, id, 1).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let missing = quote.points.saturating_sub(available);
@@ -176,13 +179,14 @@ async fn show(
         _ if missing > 0 => Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing))),
         words => words,
     };
+    let waiting = must_wait(state, own, offered).await.or_trouble(&frame)? && availability != Availability::SoldOut;
     let asked = asked(&frame, state, (reward, now), own, &stock, form).await?;
     let no_slot = asked.by_appointment && asked.days.is_empty();
     let trouble = if no_slot { Some(frame.t("reward-no-slot")) } else { trouble };
-    let can = missing <= 0 && availability != Availability::SoldOut && !used_up && !no_slot;
+    let can = missing <= 0 && availability != Availability::SoldOut && !used_up && !no_slot && !waiting;
     let limit = limit.filter(|_| !used_up);
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
-    let proposals = match can {
+    let proposals = match can || waiting {
         true => Vec::new(),
         false => {
             let rows = similar(&stand, &figures, &viewer, row).or_trouble(&frame)?;
@@ -209,6 +213,7 @@ async fn show(
         price,
         key: form_key(),
         quote: quote.quote,
+        waiting,
         proposals,
         frame,
     };

@@ -133,7 +133,8 @@ pub async fn page(
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
     let figures = state.catalogue.figures(&state, &stand).await.or_trouble(&frame)?;
     let here = here();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now());
+    let thresholds = state.catalogue.scarce.thresholds();
+    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now()).with_presale(&thresholds);
     let answer = stand.browse(&viewer, &figures, &browse.wish(), browse.text()).or_trouble(&frame)?;
     let remark = match (&answer.corrected, answer.loose) {
         (Some(words), _) => Some(frame.say("rewards-corrected", [("words", words.as_str().into())])),
@@ -181,7 +182,8 @@ pub async fn suggestions(
     let own = own(&state, &frame).await?;
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
     let here = here();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now());
+    let thresholds = state.catalogue.scarce.thresholds();
+    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now()).with_presale(&thresholds);
     let mut words = Vec::new();
     if let Some(text) = browse.text() {
         let found = stand.suggest(&viewer, text).or_trouble(&frame)?;
@@ -234,8 +236,7 @@ pub fn lines(
 ) -> Vec<Line> {
     let line = |row: usize| {
         let offered = stand.shelf.reward(row)?;
-        let stock = figures.stock.get(row).copied().flatten();
-        Some(line(frame, viewer, offered, Availability::of(stock.as_ref())))
+        Some(line(frame, viewer, offered, Availability::of(figures.left(row, offered, viewer))))
     };
     rows.filter_map(line).collect()
 }

@@ -3,6 +3,7 @@
 use guerdon_core::earning::BudgetChange;
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{AccountChange, Changes};
+use guerdon_core::rewards::StockChange;
 use guerdon_core::time::Timestamp;
 use rustc_hash::FxHashSet;
 use sqlx::postgres::{PgArguments, PgConnection, Postgres};
@@ -272,14 +273,22 @@ async fn stock(connection: &mut PgConnection, changes: &Changes) -> Done {
         let query = sqlx::query(sql).bind(keys.map(String::as_str).collect::<Vec<_>>()).bind(units.collect::<Vec<_>>());
         query.execute(&mut *connection).await.map_err(store_error)?;
     }
-    let sql = "UPDATE stock s SET issued = s.issued + u.issued, on_hand = s.on_hand - u.issued,
-                   reserved = s.reserved + u.reserved
-               FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS u (reward_id, issued, reserved)
+    let sql = "UPDATE stock s SET issued = s.issued + u.issued, reserved = s.reserved + u.reserved,
+                   restocked = s.restocked + u.restocked, on_hand = s.on_hand - u.issued + u.restocked,
+                   restocked_at = GREATEST(s.restocked_at, u.restocked_at)
+               FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+                   AS u (reward_id, issued, reserved, restocked, restocked_at, needs)
                WHERE s.reward_id = u.reward_id AND s.reserved + u.reserved >= 0
-                   AND s.reserved + u.reserved <= s.on_hand - u.issued";
+                   AND s.reserved + u.reserved <= s.on_hand - u.issued + u.restocked
+                   AND s.on_hand - s.reserved >= u.needs";
+    let values = |read: fn(&StockChange) -> i64| changes.stock.values().map(read).collect::<Vec<_>>();
+    let restocked_at = changes.stock.values().map(|change| change.restocked_at.map(Timestamp::as_millis));
     let query = sqlx::query(sql)
         .bind(changes.stock.keys().map(String::as_str).collect::<Vec<_>>())
-        .bind(changes.stock.values().map(|change| change.issued).collect::<Vec<_>>())
-        .bind(changes.stock.values().map(|change| change.reserved).collect::<Vec<_>>());
+        .bind(values(|change| change.issued))
+        .bind(values(|change| change.reserved))
+        .bind(values(|change| change.restocked))
+        .bind(restocked_at.collect::<Vec<_>>())
+        .bind(values(|change| change.needs));
     run(connection, query, changes.stock.len()).await
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId, first_id_at};
-use guerdon_core::kernel::Receipt;
+use guerdon_core::kernel::{Receipt, STOCKROOM};
 use guerdon_core::ledger::{Account, TransactionKind};
 use guerdon_core::redemption::{Funds, OrderState};
 use guerdon_core::rewards::StockChange;
@@ -16,6 +16,7 @@ use super::directory::DataDir;
 use super::store::{foreign, last_id, load_transactions};
 use super::{budget, merge, record, store_error};
 use crate::engine::system_now;
+use crate::restock::RESTOCKED_UNTIL;
 use crate::{StoreError, rows};
 
 /// What a return to an earlier moment took away.
@@ -93,6 +94,7 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     }
     merge::lead_references_on(connection)?;
     recount_stock(connection)?;
+    restock_again(connection, until)?;
     budget::recount(connection)?;
     let records: i64 = connection.query_row("SELECT COUNT(*) FROM record", [], |row| row.get(0))?;
     Ok(Rewound { transactions, members, profiles, records })
@@ -172,8 +174,8 @@ fn recount_stock(connection: &Connection) -> rusqlite::Result<()> {
     for order in orders.query_map([], |row| rows::order(row).map_err(foreign))? {
         let order = order?;
         let one = match order.state.funds() {
-            Funds::Held => StockChange { reserved: 1, issued: 0 },
-            Funds::Spent => StockChange { reserved: 0, issued: 1 },
+            Funds::Held => StockChange { reserved: 1, ..StockChange::default() },
+            Funds::Spent => StockChange { issued: 1, ..StockChange::default() },
             Funds::Returned => continue,
         };
         for (key, taken) in order.stock() {
@@ -181,12 +183,34 @@ fn recount_stock(connection: &Connection) -> rusqlite::Result<()> {
             *sum = sum.plus(one.times(taken));
         }
     }
-    connection.execute("UPDATE stock SET issued = 0, reserved = 0, on_hand = initial + restocked", [])?;
-    let sql = "UPDATE stock SET issued = ?2, reserved = ?3, on_hand = on_hand - ?2 WHERE reward_id = ?1";
+    let mut journal = connection.prepare("SELECT receipt FROM txn WHERE member_id = ?1 AND kind = ?2")?;
+    let kind = TransactionKind::Restock as i64;
+    for receipt in journal.query_map([STOCKROOM.0, kind], |row| row.get::<_, String>(0))? {
+        let receipt: Receipt = serde_json::from_str(&receipt?).map_err(|error| foreign(error.to_string()))?;
+        if let Some(restock) = &receipt.restock {
+            let sum = units.entry(restock.key()).or_default();
+            *sum = sum.plus(restock.change(receipt.at));
+        }
+    }
+    connection.execute(
+        "UPDATE stock SET issued = 0, reserved = 0, restocked = 0, on_hand = initial, restocked_at = NULL",
+        [],
+    )?;
+    let sql =
+        "UPDATE stock SET issued = ?2, reserved = ?3, restocked = ?4, on_hand = on_hand + ?4 - ?2, restocked_at = ?5
+               WHERE reward_id = ?1";
     let mut write = connection.prepare(sql)?;
-    units
-        .into_iter()
-        .try_for_each(|(key, StockChange { reserved, issued })| write.execute(params![key, issued, reserved]).map(drop))
+    units.into_iter().try_for_each(|(key, change)| {
+        let StockChange { reserved, issued, restocked, restocked_at, .. } = change;
+        let restocked_at = restocked_at.map(Timestamp::as_millis);
+        write.execute(params![key, issued, reserved, restocked, restocked_at]).map(drop)
+    })
+}
+
+/// What came into stock by itself since is to come in again when its moment does.
+fn restock_again(connection: &Connection, until: Timestamp) -> rusqlite::Result<()> {
+    let sql = "UPDATE meta SET value = CAST(?2 AS TEXT) WHERE key = ?1 AND CAST(value AS INTEGER) > ?2";
+    connection.execute(sql, params![RESTOCKED_UNTIL, until.as_millis()]).map(drop)
 }
 
 /// The log is made anew from what is left, in the same order: heads that were signed before the moment stay true, and

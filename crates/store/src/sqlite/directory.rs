@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("code.sql"),
     include_str!("benefit.sql"),
     include_str!("checkout.sql"),
+    include_str!("scarcity.sql"),
 ];
 
 /// A data directory that this process alone writes to, until it is dropped.

@@ -309,11 +309,15 @@ fn open_stock(connection: &Connection, key: &str, units: i64) -> rusqlite::Resul
 fn write_stock(connection: &Connection, reward: &str, change: StockChange) -> Result<(), StoreError> {
     let mut update = connection
         .prepare_cached(
-            "UPDATE stock SET issued = issued + ?2, on_hand = on_hand - ?2, reserved = reserved + ?3
-             WHERE reward_id = ?1 AND reserved + ?3 >= 0 AND reserved + ?3 <= on_hand - ?2",
+            "UPDATE stock SET issued = issued + ?2, reserved = reserved + ?3, restocked = restocked + ?4,
+                 on_hand = on_hand - ?2 + ?4, restocked_at = COALESCE(MAX(restocked_at, ?5), ?5, restocked_at)
+             WHERE reward_id = ?1 AND reserved + ?3 >= 0 AND reserved + ?3 <= on_hand - ?2 + ?4
+                 AND on_hand - reserved >= ?6",
         )
         .map_err(store_error)?;
-    match update.execute(params![reward, change.issued, change.reserved]).map_err(store_error)? {
+    let StockChange { reserved, issued, restocked, restocked_at, needs } = change;
+    let restocked_at = restocked_at.map(Timestamp::as_millis);
+    match update.execute(params![reward, issued, reserved, restocked, restocked_at, needs]).map_err(store_error)? {
         1 => Ok(()),
         _ => Err(StoreError::Conflict),
     }

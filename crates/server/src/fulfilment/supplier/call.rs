@@ -9,6 +9,7 @@ use serde_json::json;
 use super::answer::{Said, Unbelievable, read, short};
 use super::{Supplier, secret, webhook};
 use crate::AppState;
+use crate::order_choice;
 use crate::problem::Problem;
 
 /// Largest answer about one order, in bytes; of its codes there are few.
@@ -33,11 +34,19 @@ pub(super) async fn deliver(
     order: &Order,
 ) -> Result<Called, Problem> {
     let id = order.id.to_string();
-    let body = json!({
-        "type": "order.deliver",
-        "timestamp": state.clock().to_string(),
-        "data": { "order_id": id, "reward_id": order.reward_id, "quantity": order.quantity },
-    });
+    let mut data = json!({ "order_id": id, "reward_id": order.reward_id, "quantity": order.quantity });
+    if let Some(fields) = data.as_object_mut() {
+        // Of the member nothing but where it goes to, and only where the order says it.
+        let delivery = order_choice::open(state, order).await?.unwrap_or_default();
+        let variant = order.details.particulars.variant.as_ref().map(|variant| json!(variant));
+        let parts = [
+            ("variant", variant),
+            ("account", delivery.account.map(|account| json!(account))),
+            ("address", delivery.address.map(|address| json!(address))),
+        ];
+        fields.extend(parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    let body = json!({ "type": "order.deliver", "timestamp": state.clock().to_string(), "data": data });
     let answered =
         send(state, (name, supplier), Method::POST, &supplier.url, (&id, body.to_string().into_bytes())).await?;
     let (status, bytes) = match answered {

@@ -76,6 +76,28 @@ pub(super) async fn read(state: &AppState, order: OrderId) -> Result<Option<(Rec
     record.map(|record| Ok((record.clone(), record.read()?))).transpose()
 }
 
+/// What people are told of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempted {
+    /// The supplier.
+    pub supplier: String,
+    /// How often it was asked.
+    pub attempts: u32,
+    /// The supplier's own number.
+    pub reference: Option<String>,
+    /// What was wrong last, or why it was refused, in words.
+    pub trouble: Option<String>,
+}
+
+/// What is known of the delivery of an order. `None`: no supplier was asked.
+pub async fn attempted(state: &AppState, order: OrderId) -> Result<Option<Attempted>, Problem> {
+    let found = read(state, order).await?;
+    Ok(found.map(|(_, delivery)| {
+        let Delivery { supplier, attempts, reference, trouble, .. } = delivery;
+        Attempted { supplier, attempts, reference, trouble }
+    }))
+}
+
 /// Writes where a delivery stands. `None`: somebody else has moved it on meanwhile.
 pub(super) async fn write(
     state: &AppState,

@@ -25,6 +25,7 @@ use crate::problem::Problem;
 
 pub use breaker::{Breaker, Circuit, circuit};
 pub(super) use delivery::HttpSupplier;
+pub use delivery::{Attempted, attempted};
 
 /// The kind of their records; the id is the name.
 const SUPPLIER: &str = "supplier";
