@@ -45,6 +45,12 @@ pub fn example(description: &Value, name: &str, schema: &Value) -> Value {
                 // One of the three says who is meant.
                 fields.retain(|name, _| !["external_id", "card"].contains(&name.as_str()));
             }
+            if fields.contains_key("points") {
+                // The one follows from the other.
+                fields.remove("money");
+            }
+            // Left out, it is now.
+            fields.retain(|name, _| !["occurred_at", "handed_out_at"].contains(&name.as_str()));
             // What has no fields is a text by language.
             if fields.is_empty() { json!({ "en": "News", "zh": "资讯" }) } else { Value::Object(fields) }
         }

@@ -122,7 +122,7 @@ async fn fetch(
         let command = Command::grant_allowance(member, state.engine.now(), wanted)?.by(actor.name());
         match state.engine.submit_one(command).await {
             // Another terminal was faster with this number.
-            Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::IdempotencyMismatch => {
+            Err(CommandError::Refused(refusal)) if matches!(refusal.code, RefusalCode::IdempotencyMismatch) => {
                 overtaken = refusal;
             }
             outcome => {
