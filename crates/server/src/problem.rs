@@ -82,6 +82,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired
+            | RefusalCode::DisputeClosed
             | RefusalCode::CoolingOff
             | RefusalCode::InReview
             | RefusalCode::TooRisky

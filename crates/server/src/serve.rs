@@ -18,6 +18,7 @@ use crate::edge::{self, Edge};
 use crate::events::events_worker;
 use crate::imports::import_worker;
 use crate::order_ends::order_worker;
+use crate::pictures::picture_worker;
 use crate::privacy::{erasure, retention};
 use crate::sequencer::sequencer;
 
@@ -51,6 +52,7 @@ pub async fn serve(
     let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
     let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
+    let pictures = tokio::spawn(picture_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
@@ -70,6 +72,7 @@ pub async fn serve(
     events.abort();
     birthdays.abort();
     orders.abort();
+    pictures.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

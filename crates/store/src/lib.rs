@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod feed;
 mod log;
+mod pictures;
 mod plan;
 mod point_value;
 mod postgres;
@@ -31,6 +32,7 @@ pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
 pub use feed::{StoredEvent, ToldEvent};
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
+pub use pictures::{PICTURE, StoredPicture, named_pictures};
 pub use point_value::publish_value;
 pub use postgres::{LEASE_TIME, PostgresStore, stays_here_or_says};
 pub use privacy::{

@@ -64,10 +64,19 @@ impl RoleName {
         use Permission::*;
         match self {
             Self::Owner | Self::Administrator => Permissions::all(),
-            Self::Marketing => {
-                set(&[ReportsRead, MembersRead, RewardsRead, ProgramRead, ProgramWrite, ApprovalsRead, ApprovalsDecide])
+            Self::Marketing => set(&[
+                ReportsRead,
+                MembersRead,
+                RewardsRead,
+                ProgramRead,
+                ProgramWrite,
+                ApprovalsRead,
+                ApprovalsDecide,
+                ReviewsModerate,
+            ]),
+            Self::Catalogue => {
+                set(&[ReportsRead, RewardsRead, ProgramRead, ProgramWrite, OrdersRead, ApprovalsRead, ReviewsModerate])
             }
-            Self::Catalogue => set(&[ReportsRead, RewardsRead, ProgramRead, ProgramWrite, OrdersRead, ApprovalsRead]),
             Self::Service => set(&[
                 MembersRead,
                 MembersWrite,
@@ -86,6 +95,7 @@ impl RoleName {
                 RewardsRead,
                 ApprovalsRead,
                 TasksWrite,
+                ReviewsModerate,
             ]),
             Self::Finance => set(&[
                 ReportsRead,

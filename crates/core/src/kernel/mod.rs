@@ -3,6 +3,7 @@
 mod batch;
 mod command;
 mod decide;
+mod disputes;
 mod due;
 mod event;
 mod extension;

@@ -191,7 +191,9 @@ impl Draft<'_> {
             OrderMove::Ship => order.details.shipment.clone_from(&change.shipment),
             _ => {}
         }
+        self.mark_dispute(&mut order, change.step);
         self.set_order(order);
+        self.tell_dispute(change.step);
         self.receipt.reason.clone_from(&change.reason);
         Ok(())
     }
@@ -221,6 +223,7 @@ impl Draft<'_> {
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
         self.check_review(order, step)?;
+        self.check_dispute(order, step)?;
         Ok(next)
     }
 
@@ -280,6 +283,7 @@ impl Draft<'_> {
             state: order.state,
             unit_price: None,
             quoted: false,
+            disputed: None,
         });
         self.orders.push(order);
     }

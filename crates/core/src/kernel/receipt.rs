@@ -47,6 +47,9 @@ pub struct OrderReceipt {
     /// Whether it was made at the price of a quote.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quoted: bool,
+    /// Whether it was disputed by this, or the dispute declined; left out: neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<bool>,
 }
 
 /// What whoever referred the member got by the same command, or lost; on the receipt of the member.

@@ -14,7 +14,9 @@ use crate::earning::{ActivityKind, Bodies, Campaign, Cap, Effect, ProgramCap, Ru
 use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::redemption::OrderPolicy;
-use crate::rewards::{Category, Named, PriceSurroundings, Reward, RewardKind, check_margin, validate_categories};
+use crate::rewards::{
+    Category, Named, PriceSurroundings, ReviewPolicy, Reward, RewardKind, check_margin, validate_categories,
+};
 use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
 
@@ -87,6 +89,9 @@ pub struct ProgramSettings {
     /// How orders are reviewed, and when they end by themselves.
     #[serde(default, skip_serializing_if = "OrderPolicy::is_empty")]
     pub orders: OrderPolicy,
+    /// How members review what they have redeemed; left out: they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviews: Option<ReviewPolicy>,
     /// Per cent that come on top of what a reward costs the program, where its price says no `margin` of its own.
     #[serde(default, skip_serializing_if = "Decimal::is_zero")]
     pub reward_margin: Decimal,
@@ -238,6 +243,8 @@ impl Bundle {
         self.validate_catalogue()?;
         self.validate_caps()?;
         self.program.orders.validate().map_err(|problem| format!("program.orders: {problem}"))?;
+        let reviews = self.program.reviews.as_ref().map_or(Ok(()), ReviewPolicy::validate);
+        reviews.map_err(|problem| format!("program.reviews: {problem}"))?;
         self.validate_rules()
     }
 

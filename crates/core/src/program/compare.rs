@@ -245,6 +245,7 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("reward", "catalogue.description" | "catalogue.categories" | "catalogue.tags" | "catalogue.market_price") => {
             Sense::Same
         }
+        ("reward", "catalogue.pictures") => Sense::Same,
         ("reward", "catalogue.zone" | "catalogue.visible_to.audience") => Sense::Narrows,
         ("reward", "catalogue.visible_to.tiers" | "catalogue.visible_to.stores" | "catalogue.visible_to.channels") => {
             Sense::Among
@@ -269,6 +270,9 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("program", "orders.review.above_risk" | "orders.review.refuse_above_risk") => Sense::Limit,
         ("program", "orders.expire_after_hours") => Sense::Limit,
         ("program", "orders.complete_after_hours") => Sense::Same,
+        ("program", "orders.dispute_hours") => Sense::More,
+        // Who says what of a reward gives and takes nothing.
+        ("program", "reviews") => Sense::Same,
         ("program", "reward_margin") => Sense::Less,
         ("tier", "benefits" | "review") => Sense::Part,
         ("tier", "benefits.early_access_hours" | "review.grace_days") => Sense::More,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::dispute::Disputed;
 use super::state::OrderState;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
@@ -60,7 +61,11 @@ pub struct OrderDetails {
 /// What few orders say besides. Stored as JSON, so that more can be said later, and only where there is something.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Particulars {}
+pub struct Particulars {
+    /// That it was disputed, and how that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dispute: Option<Disputed>,
+}
 
 /// One step in the life of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +139,7 @@ impl Order {
         // A state that an order had when its history began came by an entry that may be taken back as well.
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
-        let OrderDetails { history, claimed_by, shipment, .. } = &mut self.details;
+        let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
         // Whoever takes a review on leaves a second step in it.
@@ -143,6 +148,10 @@ impl Order {
         *claimed_by = if claimed && last.state == OrderState::InReview { last.actor.clone() } else { None };
         if !history.iter().any(|step| step.state == OrderState::Shipped) {
             *shipment = None;
+        }
+        particulars.dispute.take_if(|dispute| dispute.transaction_id >= from);
+        if let Some(dispute) = &mut particulars.dispute {
+            dispute.ended.take_if(|end| end.transaction_id >= from);
         }
         true
     }

@@ -15,6 +15,8 @@ mod browse;
 mod catalogue;
 mod category;
 mod kind;
+mod picture;
+mod reviews;
 mod visibility;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,8 @@ pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
 pub use category::Category;
 pub(crate) use category::validate_categories;
 pub use kind::{Content, RewardKind, Variant};
+pub use picture::{Picture, is_picture_digest};
+pub use reviews::{Moderation, Rating, ReviewPolicy, check_review};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
 
 /// A reward as an operator writes it.

@@ -12,6 +12,7 @@ mod catalogue;
 mod clients;
 mod configuration;
 mod currencies;
+mod disputes;
 mod drafts;
 mod events;
 mod extensions;
@@ -23,9 +24,11 @@ mod members;
 mod oauth;
 mod operators;
 mod orders;
+mod pictures;
 mod privacy;
 mod profile;
 pub(crate) mod quotes;
+mod reviews;
 mod rewards;
 mod statements;
 mod tasks;
@@ -57,8 +60,11 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(tiers::router())
         .merge(rewards::router())
         .merge(catalogue::router())
+        .merge(pictures::router())
+        .merge(reviews::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(disputes::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

@@ -390,6 +390,9 @@ pub struct OrderView {
     /// How it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     shipment: Option<ShipmentView>,
+    /// How its dispute stands: `open`, `refunded` or `declined`; left out: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dispute: Option<&'static str>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
 }
@@ -451,6 +454,11 @@ impl From<Order> for OrderView {
             shipment: order.details.shipment.map(|sent| {
                 let Shipment { carrier, tracking_number } = sent;
                 ShipmentView { carrier, tracking_number }
+            }),
+            dispute: order.details.particulars.dispute.as_ref().map(|disputed| match &disputed.ended {
+                None => "open",
+                Some(end) if end.refunded => "refunded",
+                Some(_) => "declined",
             }),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }

@@ -17,6 +17,8 @@ pub enum Place {
     Campaigns,
     /// Rewards, and what is left of them.
     Catalogue,
+    /// What rewards look like.
+    Pictures,
     /// Every other document.
     Configuration,
     /// Changes on their way.
@@ -27,6 +29,10 @@ pub enum Place {
     Approvals,
     /// Orders to be reviewed and fulfilled.
     Orders,
+    /// What members dispute.
+    Disputes,
+    /// What members say of rewards.
+    Reviews,
     /// What rules ask operators to do.
     Tasks,
     /// The audit log.
@@ -64,6 +70,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Rules, "/console/rules", "nav-rules", Some(Permission::ProgramRead)),
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
             (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
+            (Place::Pictures, "/console/pictures", "nav-pictures", Some(Permission::ProgramRead)),
             (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),
             (Place::DryRun, "/console/dry-run", "nav-dry-run", Some(Permission::ProgramRead)),
             (Place::Configuration, "/console/configuration", "nav-configuration", Some(Permission::ProgramRead)),
@@ -74,6 +81,8 @@ const SETTINGS: &[(&str, &[Page])] = &[
         &[
             (Place::Approvals, "/console/approvals", "nav-approvals", Some(Permission::ApprovalsRead)),
             (Place::Orders, "/console/orders", "nav-orders", Some(Permission::OrdersRead)),
+            (Place::Disputes, "/console/disputes", "nav-disputes", Some(Permission::OrdersReview)),
+            (Place::Reviews, "/console/reviews", "nav-reviews", Some(Permission::ReviewsModerate)),
             (Place::Tasks, "/console/tasks", "nav-tasks", Some(Permission::TasksWrite)),
             (Place::Audit, "/console/audit", "nav-audit", Some(Permission::AuditRead)),
             (Place::Proofs, "/console/proofs", "nav-proofs", None),

@@ -5,10 +5,11 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
-use guerdon_core::redemption::{Funds, Order, OrderMove, Shipment};
+use guerdon_core::redemption::{Funds, Grievance, Order, OrderMove, Shipment};
 use serde::Deserialize;
 
 use super::approvals::{Waiting, waiting};
+use super::disputes;
 use super::format;
 use super::frame::{Frame, render};
 use super::member::{self, Subject};
@@ -21,6 +22,7 @@ use crate::AppState;
 use crate::acts::{self, By};
 use crate::approvals::Act;
 use crate::identity::access::{Needs, Pages};
+use crate::picture::svg_qr;
 
 /// The pages of orders.
 pub fn pages() -> Pages {
@@ -50,6 +52,8 @@ struct OrderPage {
     key: String,
     reason: String,
     trouble: Option<String>,
+    dispute: Option<disputes::Part>,
+    qr: String,
 }
 
 /// One step in the life of the order.
@@ -60,7 +64,7 @@ struct HistoryLine {
     reason: Option<String>,
 }
 
-async fn find(frame: &Frame, state: &AppState, text: &str) -> Result<Order, PageError> {
+pub(super) async fn find(frame: &Frame, state: &AppState, text: &str) -> Result<Order, PageError> {
     let id: OrderId = text.parse().map_err(|_| PageError::not_found(frame))?;
     state.reader.order(id).await.or_page(frame)?.ok_or_else(|| PageError::not_found(frame))
 }
@@ -79,6 +83,8 @@ async fn show(
     let history = history(&frame, state, order).await;
     let facts = facts(&frame, state, order).await;
     let refundable = order.state.funds() == Funds::Spent && waiting.is_empty();
+    let dispute = disputes::part(&frame, state, order).await?;
+    let qr = svg_qr(&order.id.to_string(), &frame.t("order-qr")).unwrap_or_default();
     let choices = choices(&frame, order.state, true);
     let may_ship = choices.iter().any(|choice| choice.step == OrderMove::Ship.name());
     Ok(render(&OrderPage {
@@ -95,8 +101,21 @@ async fn show(
         key: typed.key,
         reason: typed.reason,
         trouble,
+        dispute,
+        qr,
         frame,
     }))
+}
+
+/// The page of an order again, with what was wrong in a form on it.
+pub(super) async fn show_again(
+    frame: Frame,
+    state: &AppState,
+    order: &Order,
+    trouble: String,
+) -> Result<Response, PageError> {
+    let typed = OrderForm { key: prove::form_key(), ..OrderForm::default() };
+    Ok(unprocessable(show(frame, state, order, typed, Some(trouble)).await?))
 }
 
 async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, String)> {
@@ -130,7 +149,14 @@ async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryL
             None => None,
         };
         let words = frame.t(&format!("order-{}", step.state.name()));
-        lines.push(HistoryLine { state: words, when: frame.time(step.at), who, reason: step.reason.clone() });
+        let disputed = order.details.particulars.dispute.as_ref();
+        let opened = disputed.is_some_and(|disputed| disputed.transaction_id == step.transaction_id);
+        let kind = step.reason.as_deref().and_then(Grievance::from_name).filter(|_| opened);
+        let (words, reason) = match kind {
+            Some(kind) => (frame.t("dispute-title"), Some(disputes::kind_words(frame, kind))),
+            None => (words, step.reason.clone()),
+        };
+        lines.push(HistoryLine { state: words, when: frame.time(step.at), who, reason });
     }
     lines
 }

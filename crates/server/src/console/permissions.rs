@@ -31,7 +31,7 @@ fn group(permission: Permission) -> &'static str {
     match permission {
         MembersRead | MembersWrite | MembersAdjust | MembersMerge | MembersClose | CardsVerify | ActivitiesWrite
         | TasksWrite => "members",
-        OrdersRead | OrdersWrite | OrdersReview | OrdersRefund | RewardsRead => "orders",
+        OrdersRead | OrdersWrite | OrdersReview | OrdersRefund | RewardsRead | ReviewsModerate => "orders",
         ReportsRead | ProgramRead | ProgramWrite | ImportsWrite | MetricsRead | EventsRead => "program",
         ApprovalsRead | ApprovalsDecide | AuditRead | AuditExport => "control",
         OperatorsRead | OperatorsWrite | ClientsRead | ClientsWrite => "access",

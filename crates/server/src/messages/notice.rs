@@ -89,6 +89,13 @@ pub enum Notice<'a> {
         /// Where to call it off.
         link: &'a str,
     },
+    /// Something has happened in the dispute of an order.
+    Dispute {
+        /// What: `answered`, `refunded` or `declined`.
+        news: &'a str,
+        /// Where it stands.
+        link: &'a str,
+    },
 }
 
 /// The parts of which every message is made.
@@ -133,6 +140,7 @@ impl Notice<'_> {
             Self::SignInAlert { .. } => "alert",
             Self::AddressChanged { .. } => "address",
             Self::ErasureScheduled { .. } => "erasure",
+            Self::Dispute { .. } => "dispute",
         }
     }
 
@@ -171,6 +179,7 @@ impl Notice<'_> {
             }
             Self::Reset { link, until } => words.say_with(key, [("link", link.into()), ("until", until.into())]),
             Self::ErasureScheduled { at, link } => words.say_with(key, [("at", at.into()), ("link", link.into())]),
+            Self::Dispute { news, link } => words.say_with(key, [("news", news.into()), ("link", link.into())]),
         }
     }
 
@@ -214,6 +223,13 @@ impl Notice<'_> {
                 link: linked(link),
                 after: Vec::new(),
             },
+            Self::Dispute { link, .. } => Parts {
+                title,
+                before: all(&["message-dispute-text"]),
+                code: None,
+                link: linked(link),
+                after: Vec::new(),
+            },
             Self::ErasureScheduled { link, .. } => Parts {
                 title,
                 before: all(&["message-erasure-text", "message-erasure-other"]),
@@ -238,6 +254,9 @@ impl Notice<'_> {
             Notice::SignInAlert { time: "2026-03-10 09:30", device: "Firefox, Android", address: "203.0.113.7", link },
             Notice::AddressChanged { field: "phone", time: "2026-03-10 09:30", link },
             Notice::ErasureScheduled { at: "2026-04-09 09:30", link },
+            Notice::Dispute { news: "answered", link },
+            Notice::Dispute { news: "refunded", link },
+            Notice::Dispute { news: "declined", link },
         ]
     }
 }

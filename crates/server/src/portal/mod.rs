@@ -2,6 +2,7 @@
 
 mod address;
 mod card;
+mod disputes;
 mod join;
 mod links;
 mod orders;
@@ -9,6 +10,7 @@ mod own;
 mod points;
 mod privacy;
 mod profile;
+mod reviews;
 mod reward;
 mod rewards;
 mod sign_in;
@@ -32,9 +34,12 @@ pub fn pages() -> Pages {
         .get("/portal/rewards/suggestions", Needs::Member, rewards::suggestions)
         .get("/portal/rewards/{id}", Needs::Member, reward::page)
         .post("/portal/rewards/{id}", Needs::Member, reward::redeem)
+        .get("/portal/rewards/{id}/reviews", Needs::Member, reviews::page)
         .get("/portal/orders", Needs::Member, orders::list)
         .get("/portal/orders/{id}", Needs::Member, orders::page)
         .post("/portal/orders/{id}/cancel", Needs::Member, orders::cancel)
+        .post("/portal/orders/{id}/review", Needs::Member, reviews::write)
+        .post("/portal/orders/{id}/dispute", Needs::Member, disputes::write)
         .get("/portal/statements", Needs::Member, statement::latest)
         .get("/portal/statements/{month}", Needs::Member, statement::page)
         .get("/portal/card", Needs::Member, card::page)

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::own::{Own, own};
 use super::trouble::{OrTrouble, PortalError};
+use super::{disputes, reviews};
 use crate::AppState;
 use crate::console::{Frame, render};
 use crate::picture::svg_qr;
@@ -54,6 +55,18 @@ struct OrderPage {
     /// Until when at least, where it was dear.
     cooling: Option<String>,
     trouble: Option<String>,
+    review: Option<reviews::ReviewForm>,
+    dispute: Option<disputes::Part>,
+}
+
+/// A receipt that is shown again, because something in one of its forms was wrong.
+pub struct Again {
+    /// What, in words.
+    pub trouble: String,
+    /// What was typed as a review.
+    pub review: Option<reviews::Typed>,
+    /// What was typed as a dispute.
+    pub dispute: Option<disputes::Typed>,
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
@@ -114,7 +127,7 @@ pub async fn page(
     Path(text): Path<String>,
 ) -> Result<Response, PortalError> {
     let (own, order) = find(&state, &frame, &text).await?;
-    show(frame, &state, &own, &order, None)
+    show(frame, &state, &own, &order, None).await
 }
 
 /// Calls an order off, as long as nobody has begun to fulfil it; the points come back.
@@ -132,17 +145,15 @@ pub async fn cancel(
     match state.engine.submit_one(command.from_channel("portal").by(frame.actor.name())).await {
         Ok(_) => Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response()),
         Err(CommandError::Refused(_)) => {
-            let trouble = Some(frame.t("order-cancel-too-late"));
-            let mut response = show(frame, &state, &own, &order, trouble)?;
-            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            let trouble = frame.t("order-cancel-too-late");
+            refused(frame, &state, &own, &order, Again { trouble, review: None, dispute: None }).await
         }
         Err(error) => Err(error).or_trouble(&frame),
     }
 }
 
 /// An order of the member, or of an account that was merged into the member's.
-async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order), PortalError> {
+pub(super) async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order), PortalError> {
     let own = own(state, frame).await?;
     let id: OrderId = text.parse().map_err(|_| PortalError::not_found(frame))?;
     let order = state.reader.order(id).await.or_trouble(frame)?;
@@ -151,13 +162,32 @@ async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order
     Ok((own, order))
 }
 
-fn show(
+/// The receipt again, with what was wrong in one of its forms.
+pub(super) async fn refused(
     frame: Frame,
     state: &AppState,
     own: &Own,
     order: &Order,
-    trouble: Option<String>,
+    again: Again,
 ) -> Result<Response, PortalError> {
+    let mut response = show(frame, state, own, order, Some(again)).await?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+async fn show(
+    frame: Frame,
+    state: &AppState,
+    own: &Own,
+    order: &Order,
+    again: Option<Again>,
+) -> Result<Response, PortalError> {
+    let typed = again.as_ref();
+    let review = reviews::form(state, &frame, own, order, typed.and_then(|again| again.review.as_ref())).await;
+    let review = review.map_err(reviews::detail).or_trouble(&frame)?;
+    let dispute = disputes::part(state, &frame, order, typed.and_then(|again| again.dispute.as_ref())).await;
+    let dispute = dispute.map_err(reviews::detail).or_trouble(&frame)?;
+    let trouble = again.map(|again| again.trouble);
     let now = state.engine.now();
     let held = order.state.funds() == Funds::Held && !order.is_due(now);
     let may_cancel = held && order.state != OrderState::Fulfilling;
@@ -168,5 +198,5 @@ fn show(
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
     let order = view(&frame, order);
     let qr = svg_qr(&order.id, &frame.t("order-qr")).unwrap_or_default();
-    Ok(render(&OrderPage { place: "orders", qr, balance, may_cancel, cooling, trouble, order, frame }))
+    Ok(render(&OrderPage { place: "orders", qr, balance, may_cancel, cooling, trouble, review, dispute, order, frame }))
 }

@@ -12,12 +12,14 @@ use guerdon_store::CommandError;
 use serde::Deserialize;
 
 use super::own::{Own, own};
+use super::reviews;
 use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::api::quote;
 use crate::catalogue::{Availability, Stand};
 use crate::console::{Frame, form_key, render};
+use crate::pictures::Thumb;
 
 /// How many rewards are proposed in the place of one that cannot be had.
 const PROPOSALS: usize = 3;
@@ -47,6 +49,10 @@ struct RewardPage {
     /// What promises the price to the member.
     quote: String,
     proposals: Vec<Line>,
+    /// Whether one of the proposals has a picture.
+    pictured: bool,
+    pictures: Vec<Thumb>,
+    reviews: Option<reviews::Part>,
 }
 
 /// `/portal/rewards/{id}`
@@ -160,7 +166,9 @@ async fn show(
     let language = frame.language.tag();
     let description = reward.catalogue.description.as_ref().map_or("", |text| text.get(language));
     let price = frame.points(reward.currency, quote.points);
+    let reviews = reviews::part(state, &frame, id).await.map_err(reviews::detail).or_trouble(&frame)?;
     let page = RewardPage {
+        reviews,
         place: "rewards",
         address: format!("/portal/rewards/{}", reward.id),
         name: reward.name.get(language).to_owned(),
@@ -176,7 +184,9 @@ async fn show(
         price,
         key: form_key(),
         quote: quote.quote,
+        pictured: proposals.iter().any(|line| line.picture.is_some()),
         proposals,
+        pictures: reward.catalogue.pictures.iter().map(|picture| Thumb::of(picture, language)).collect(),
         frame,
     };
     Ok(render(&page))
