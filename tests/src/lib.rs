@@ -164,7 +164,7 @@ impl<B: Backend> House<B> {
 
     /// The receipt, as bytes, of a command that must be accepted.
     pub fn receipt(&self, command: &Command) -> String {
-        self.one(command).unwrap_or_else(|error| panic!("{command:?} was not accepted: {error}")).receipt
+        self.one(command).unwrap_or_else(|error| panic!("{command:?} was not accepted: {error}")).into_text()
     }
 
     /// The receipt of a command that must be accepted.
@@ -285,7 +285,7 @@ impl<B: Backend> House<B> {
 
     /// The stock of a reward as stored.
     pub fn stock(&mut self, reward: &str) -> StockLevel {
-        let footprint = Footprint { rewards: vec![reward.to_owned()], ..Footprint::default() };
+        let footprint = Footprint { stock: vec![reward.to_owned()], ..Footprint::default() };
         self.look(|store| store.prefetch(&footprint).expect("loaded").stock.remove(reward)).expect("limited")
     }
 

@@ -351,7 +351,7 @@ fn one_member_with_whom_another_node_was_faster_does_not_hold_up_the_others() {
     let balance = |store: &mut PostgresStore, member| stored_account(store, member).unwrap().available();
     assert_eq!((balance(&mut store, members[0]), balance(&mut store, members[1])), (500, 500));
     // Stock was taken for those two alone; journal, orders and log say the same.
-    let stock = store.prefetch(&Footprint { rewards: vec![VOUCHER.to_owned()], ..Footprint::default() }).unwrap();
+    let stock = store.prefetch(&Footprint { stock: vec![VOUCHER.to_owned()], ..Footprint::default() }).unwrap();
     assert_eq!(stock.stock[VOUCHER].issued, 2);
     drop(store);
     clean(&url);

@@ -50,6 +50,7 @@ fn seeds_keep_every_invariant() {
     assert!(summary.crashes > SEEDS && summary.sold_out > SEEDS / 4, "{summary:?}");
     assert!(summary.conflicts > SEEDS && summary.ghosts > SEEDS / 10 && summary.logged > 10 * SEEDS, "{summary:?}");
     assert!(summary.merged > SEEDS / 4 && summary.closed > SEEDS / 10 && summary.refunded > SEEDS / 4, "{summary:?}");
+    assert!(summary.fulfilled > SEEDS / 20 && summary.failed > SEEDS / 20, "{summary:?}");
     assert!(summary.renumbered > SEEDS / 4 && summary.expired > 0 && summary.forgiven > 0, "{summary:?}");
     assert!(summary.decayed > 0 && summary.repaid > 0 && summary.reminded > SEEDS / 4, "{summary:?}");
 }
@@ -115,6 +116,7 @@ impl Store for Faulty {
             accounts: changes.accounts.clone(),
             orders: changes.orders.clone(),
             stock: changes.stock.clone(),
+            opened: changes.opened.clone(),
             budgets: changes.budgets.clone(),
         };
         match self.defect {
@@ -137,7 +139,7 @@ impl Store for Faulty {
             Defect::ForgetsACommit if self.commits == 9 => return Ok(()),
             Defect::ChangesAReceipt if self.commits == 9 => {
                 if let Some(decision) = changes.decisions.first_mut() {
-                    decision.transaction.receipt.push(' ');
+                    std::sync::Arc::make_mut(&mut decision.transaction.receipt).push(' ');
                 }
             }
             Defect::LosesAPoint if self.commits == 9 => {

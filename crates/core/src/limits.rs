@@ -50,6 +50,22 @@ pub const POINT_VALUE: i64 = 1_000_000;
 pub const ORDER_QUANTITY: i64 = 1_000;
 /// Steps in the history of an order from which on nobody takes its review on any more.
 pub const ORDER_STEPS: usize = 100;
+/// Characters of a code that is handed out: from, to.
+pub const CODE_CHARS: [usize; 2] = [4, 200];
+/// Codes of one upload.
+pub const CODE_UPLOAD: usize = 5_000;
+/// Codes of one reward, those that were handed out among them.
+pub const REWARD_CODES: i64 = 5_000_000;
+/// Characters of the name of a supplier.
+pub const SUPPLIER_NAME_CHARS: usize = 64;
+/// Suppliers that are kept.
+pub const SUPPLIERS: i64 = 200;
+/// Longest time that a supplier may be given for one answer, in milliseconds.
+pub const SUPPLIER_CALL_MS: i64 = 15_000;
+/// Events that the tracking of one order keeps, the latest of them.
+pub const TRACKING_EVENTS: usize = 50;
+/// Tracking events of one request.
+pub const TRACKING_UPLOAD: usize = 20;
 /// Seasons, offers, steps of demand or of the curve of one price.
 pub const PRICE_PARTS: usize = 32;
 /// Per cent that come on top of what a reward costs the program, at the most.
@@ -150,6 +166,12 @@ pub const DISPUTE_MESSAGES: usize = 50;
 pub const DISPUTE_CHARS: usize = 1_000;
 /// Disputes that are open at once and shown in the queue.
 pub const DISPUTES: usize = 5_000;
+/// Units for which there is room in one slot of a service.
+pub const SLOT_CAPACITY: i64 = 10_000;
+/// Days from now within which an appointment lies.
+pub const APPOINTMENT_DAYS: i64 = 366;
+/// Addresses in the book of one member.
+pub const ADDRESSES: usize = 10;
 /// Characters of what is searched for.
 pub const SEARCH_CHARS: usize = 100;
 /// Rewards of one page of the catalogue.

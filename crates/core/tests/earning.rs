@@ -118,7 +118,7 @@ fn the_order_of_evaluation_is_by_priority() {
     let rules = fixed("low", 9, group) + &fixed("high", 1, &format!("{group}\npriority = 5")) + &fixed("free", 2, "");
     let mut club = Club::of(&file("", &rules));
     let receipt = club.record("k", NOON, json!({"kind": "purchase", "amount": 1})).unwrap();
-    let told: Vec<(&str, i64)> = receipt.explanation.iter().map(|one| (one.rule.as_str(), one.points)).collect();
+    let told: Vec<(&str, i64)> = receipt.explanation.iter().map(|one| (&*one.rule, one.points)).collect();
     assert_eq!(told, [("high", 1), ("low", 0), ("free", 2)]);
     // A rule that loses its group stops nobody.
     let stopper = fixed("stopper", 1, "exclusive = { group = \"h\" }\nstop = true");

@@ -289,7 +289,7 @@ fn a_merge_is_refused_where_it_would_lose_something() {
     let mut ids = IdGenerator::new(1);
     let mut batch = Batch::new(&program, loaded, &mut ids, now());
     let mut refused = |command: &Command| {
-        batch.decide(command).map(|reply| reply.receipt).map_err(|refusal| (refusal.code, refusal.message))
+        batch.decide(command).map(|reply| reply.receipt.to_string()).map_err(|refusal| (refusal.code, refusal.message))
     };
     let code = |result: &Result<String, (RefusalCode, String)>| result.as_ref().unwrap_err().0;
     assert_eq!(code(&refused(&merge(ANN, ANN))), RefusalCode::InvalidRequest);

@@ -134,7 +134,7 @@ proptest! {
         let base = (i128::from(amount) * i128::from(rate)).div_euclid(100 * 1_000_000);
         let share = (base * i128::from(percent)).div_euclid(100 * 1_000_000);
         let points = |rule: &str| {
-            i128::from(outcomes.iter().filter(|outcome| outcome.rule == rule).map(|outcome| outcome.points).sum::<i64>())
+            i128::from(outcomes.iter().filter(|outcome| &*outcome.rule == rule).map(|outcome| outcome.points).sum::<i64>())
         };
         prop_assert_eq!((points("base"), points("share")), (base, share));
         prop_assert!(outcomes.iter().all(|outcome| outcome.points != 0));

@@ -66,7 +66,7 @@ fn decide(program: &Program, account: Account, command: &Command) -> Result<Rece
 }
 
 fn rules_of(receipt: &Receipt) -> Vec<(String, i64, i64)> {
-    receipt.explanation.iter().map(|outcome| (outcome.rule.clone(), outcome.version, outcome.points)).collect()
+    receipt.explanation.iter().map(|outcome| (outcome.rule.to_string(), outcome.version, outcome.points)).collect()
 }
 
 #[test]

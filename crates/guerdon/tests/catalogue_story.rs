@@ -194,6 +194,9 @@ async fn a_member_finds_redeems_and_keeps_the_receipt_on_a_small_phone() {
         let page = shown(&client, &[words[1]]).await;
         assert!(page.contains(words[1]), "{page}");
         shot("reward").await;
+        if reward == "coffee-cup" {
+            click(&client, "input[name=variant][value=blue]").await;
+        }
         click(&client, "form.confirm button").await;
         let page = shown(&client, &["ord_", words[2]]).await;
         assert!(page.contains("ord_") && page.contains(words[2]), "{page}");

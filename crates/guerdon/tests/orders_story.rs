@@ -76,7 +76,7 @@ async fn an_order_is_reviewed_shipped_and_told_in_full() {
     assert_eq!(queue["items"].as_array().unwrap().len(), 1, "{queue}");
     assert_eq!(
         (&queue["items"][0]["id"], &queue["items"][0]["moves"]),
-        (&json!(large), &json!(["claim", "approve", "reject", "cancel"]))
+        (&json!(large), &json!(["claim", "approve", "reject", "cancel", "fail"]))
     );
     let (status, problem) = shop.server.get("/v1/orders?state=lost").await;
     assert!(status == 400 && problem["detail"].as_str().unwrap().contains("placed, in_review"), "{problem}");
@@ -86,7 +86,8 @@ async fn an_order_is_reviewed_shipped_and_told_in_full() {
     );
     let (status, problem) = shop.step(&large, "moves", json!({ "move": "approve" })).await;
     assert!(
-        status == 422 && problem["detail"] == "`move` must be one of fulfil, ship, issue, complete, cancel",
+        status == 422
+            && problem["detail"] == "`move` must be one of fulfil, ship, issue, complete, cancel, fail, rebook",
         "{problem}"
     );
     assert_eq!(shop.step(&large, "review", json!({ "step": "claim" })).await.0, 201);

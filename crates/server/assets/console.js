@@ -105,6 +105,24 @@
     }
   }
 
+  // A code is copied by its button, which is there where the browser can.
+  function offerCopies(within) {
+    if (!navigator.clipboard) return;
+    for (const button of within.querySelectorAll("[data-copy]")) button.hidden = false;
+  }
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    if (!button) return;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+      return;
+    }
+    button.textContent = button.dataset.copied;
+  });
+  document.addEventListener("DOMContentLoaded", () => offerCopies(document));
+  document.addEventListener("htmx:load", (event) => offerCopies(event.target));
+
   // An open menu closes with Escape, or when something else is clicked.
   function closeMenus(except) {
     for (const menu of document.querySelectorAll("details.menu[open]")) {

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
-use guerdon_core::kernel::{Command, OrderChange, Reply};
+use guerdon_core::kernel::{Command, OrderChange, Rebooking, Reply};
 use guerdon_core::redemption::{Order, OrderMove, Shipment};
 use guerdon_store::Outcome;
 use serde_json::{Value, json};
@@ -94,6 +94,15 @@ pub async fn move_order(
     submit(state, by, command, event).await.map(Done::Now)
 }
 
+/// Moves the appointment of an order to another slot.
+pub async fn rebook(state: &AppState, by: &By<'_>, order: &Order, slot: &str) -> Result<Done, Problem> {
+    let reason = Some(by.reason.to_owned()).filter(|reason| !reason.is_empty());
+    let rebooking = Rebooking { order: order.id, owner: order.member_id, slot: slot.to_owned(), reason };
+    let member = mover(state, order).await?;
+    let command = Command::rebook(member, by.key, state.engine.now(), rebooking)?;
+    submit(state, by, command, by.event(state, "order.rebook", &order.id.to_string())).await.map(Done::Now)
+}
+
 /// The account that moves an order: its own, or the one that goes on.
 pub async fn mover(state: &AppState, order: &Order) -> Result<MemberId, Problem> {
     Ok(state.reader.resolve(order.member_id).await?.map_or(order.member_id, |(member, _)| member))
@@ -103,9 +112,12 @@ pub async fn mover(state: &AppState, order: &Order) -> Result<MemberId, Problem>
 pub fn permission_of(step: OrderMove) -> Option<Permission> {
     match step {
         OrderMove::Claim | OrderMove::Review | OrderMove::Approve | OrderMove::Reject => Some(Permission::OrdersReview),
-        OrderMove::Fulfil | OrderMove::Ship | OrderMove::Issue | OrderMove::Complete | OrderMove::Cancel => {
-            Some(Permission::OrdersWrite)
-        }
+        OrderMove::Fulfil
+        | OrderMove::Ship
+        | OrderMove::Issue
+        | OrderMove::Complete
+        | OrderMove::Cancel
+        | OrderMove::Fail => Some(Permission::OrdersWrite),
         OrderMove::Refund => Some(Permission::OrdersRefund),
         // Disputes are opened and declined by operations of their own.
         OrderMove::Expire | OrderMove::Dispute | OrderMove::Decline => None,

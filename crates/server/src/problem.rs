@@ -73,12 +73,15 @@ impl From<Refusal> for Problem {
             RefusalCode::InvalidRequest
             | RefusalCode::InvalidAmount
             | RefusalCode::InvalidBody
+            | RefusalCode::ChoiceNeeded
             | RefusalCode::UnknownCurrency
             | RefusalCode::OccurredInFuture
             | RefusalCode::OccurredTooLongAgo
             | RefusalCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             RefusalCode::InsufficientPoints
             | RefusalCode::OutOfStock
+            | RefusalCode::LimitReached
+            | RefusalCode::SlotNotOffered
             | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired

@@ -16,6 +16,7 @@ use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
+use crate::fulfilment::fulfilment_worker;
 use crate::imports::import_worker;
 use crate::order_ends::order_worker;
 use crate::pictures::picture_worker;
@@ -53,6 +54,7 @@ pub async fn serve(
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
     let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
     let pictures = tokio::spawn(picture_worker(state.clone(), stop.clone()));
+    let fulfilment = tokio::spawn(fulfilment_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
     let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
     let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
@@ -73,6 +75,7 @@ pub async fn serve(
     birthdays.abort();
     orders.abort();
     pictures.abort();
+    fulfilment.abort();
     privacy.abort();
     importer.abort();
     sequencer.inspect(tokio::task::JoinHandle::abort);

@@ -6,6 +6,7 @@
 pub mod fixtures;
 mod life;
 mod model;
+mod orders;
 mod wishes;
 mod world;
 

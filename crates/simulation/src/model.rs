@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Event, Receipt, Refusal, Reply};
+use guerdon_core::redemption::OrderMove;
 
 use crate::fixtures::{TEA, VOUCHER};
+use crate::orders::{Order, Where, place};
 use crate::wishes::{Want, What};
 use crate::world::{DAY, HOUR, SKEW, Summary, VOUCHERS};
 
@@ -74,16 +76,6 @@ impl Status {
             Self::Merged(_) => "merged",
         }
     }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Order {
-    pub(crate) member: i64,
-    pub(crate) reward: String,
-    pub(crate) quantity: i64,
-    pub(crate) points: i64,
-    holds: Vec<(i64, i64)>,
-    pub(crate) state: &'static str,
 }
 
 /// What an accepted command must say.
@@ -191,7 +183,7 @@ impl Model {
                 _ if !answer.request.is_the_same_request(&want.what) => {
                     refused(outcome, "idempotency_mismatch", summary)
                 }
-                Ok(reply) if reply.replayed && reply.receipt == answer.receipt => {
+                Ok(reply) if reply.replayed && *reply.receipt == answer.receipt => {
                     summary.replayed += 1;
                     Ok(())
                 }
@@ -208,7 +200,7 @@ impl Model {
         };
         let reply = outcome.as_ref().map_err(|refusal| format!("refused as {:?}: {refusal}", refusal.code))?;
         let receipt: Receipt = serde_json::from_str(&reply.receipt).map_err(|error| error.to_string())?;
-        let rules: Vec<(&str, i64)> = receipt.explanation.iter().map(|o| (o.rule.as_str(), o.points)).collect();
+        let rules: Vec<(&str, i64)> = receipt.explanation.iter().map(|o| (&*o.rule, o.points)).collect();
         let heard = Said {
             points: receipt.points,
             forgiven: receipt.forgiven,
@@ -246,13 +238,15 @@ impl Model {
         summary.merged += u64::from(matches!(want.what, What::Merge { .. }));
         summary.closed += u64::from(want.what == What::Close);
         summary.renumbered += u64::from(matches!(want.what, What::Renumber { .. }));
-        summary.refunded += u64::from(matches!(want.what, What::Refund(_)));
+        summary.refunded += u64::from(matches!(want.what, What::Move(_, OrderMove::Refund)));
+        summary.fulfilled += u64::from(matches!(want.what, What::Fulfil(_, OrderMove::Complete)));
+        summary.failed += u64::from(matches!(want.what, What::Fulfil(_, OrderMove::Fail)));
         summary.expired += said.expired;
         summary.forgiven += said.forgiven;
         summary.decayed += said.decayed;
         summary.repaid += said.repaid;
         summary.reminded += said.reminded.len() as u64;
-        let answer = Answer { request: want.what.clone(), receipt: reply.receipt.clone() };
+        let answer = Answer { request: want.what.clone(), receipt: reply.receipt.to_string() };
         after.answers.insert((want.member, want.key.clone()), answer);
         *self = after;
         Ok(())
@@ -364,7 +358,7 @@ impl Model {
         }
         let led: Vec<String> = self.led_to(want.member);
         let Some(member) = self.members.get_mut(&want.member) else { return Err("unknown_member") };
-        if !matches!(want.what, What::Capture(_) | What::Release(_) | What::Refund(_) | What::Tick) {
+        if !matches!(want.what, What::Move(..) | What::Fulfil(..) | What::Tick) {
             member.must_be_active()?;
         }
         let mut said = Said::default();
@@ -429,7 +423,7 @@ impl Model {
                 let promised: i64 = self
                     .orders
                     .values()
-                    .filter(|order| order.reward == VOUCHER && ["placed", "completed"].contains(&order.state))
+                    .filter(|order| order.reward == VOUCHER && place(order.state) != Where::Back)
                     .map(|order| order.quantity)
                     .sum();
                 if reward == VOUCHER && !self.stock_is_open && promised + quantity > VOUCHERS {
@@ -449,46 +443,13 @@ impl Model {
                 self.orders.insert(NEW_ORDER, order);
                 said.points -= points;
             }
-            What::Capture(id) | What::Release(id) => {
-                if let Status::Merged(_) = member.status {
-                    return Err("member_merged");
-                }
-                let order = self.orders.get_mut(id).filter(|order| order.member == want.member);
-                let Some(order) = order else { return Err("unknown_order") };
-                if order.state != "placed" {
-                    return Err("illegal_order_move");
-                }
-                let capture = matches!(want.what, What::Capture(_));
-                for (expires, part) in &order.holds {
-                    let (free, held) = member.active.entry(*expires).or_default();
-                    *held -= part;
-                    if !capture {
-                        *free += part;
-                    }
-                }
-                if capture {
-                    member.lifetime[1] += order.points;
-                } else {
-                    said.points += order.points;
-                }
-                order.state = if capture { "completed" } else { "cancelled" };
-            }
-            What::Refund(id) => {
+            What::Move(id, step) | What::Fulfil(id, step) => {
                 if let Status::Merged(_) = member.status {
                     return Err("member_merged");
                 }
                 let mine = |owner: i64| owner == want.member || member.merged_from.contains(&owner);
                 let order = self.orders.get_mut(id).filter(|order| mine(order.member));
-                let Some(order) = order else { return Err("unknown_order") };
-                if order.state != "completed" {
-                    return Err("illegal_order_move");
-                }
-                for (expires, part) in &order.holds {
-                    member.give(month_end(want.at + 7 * DAY, 0).max(*expires), *part);
-                }
-                member.lifetime[1] -= order.points;
-                said.points += order.points;
-                order.state = "refunded";
+                order.ok_or("unknown_order")?.follow(*step, member, want.at, &mut said)?;
             }
             What::Renumber { read, external } => {
                 if member.external != *read {
@@ -606,7 +567,7 @@ fn expiry(at: i64) -> i64 {
 }
 
 /// The end of the local month that lies some years after.
-fn month_end(at: i64, years: i64) -> i64 {
+pub(crate) fn month_end(at: i64, years: i64) -> i64 {
     let today = local_day(at);
     let (mut year, mut month) = (2020, 1);
     let next = |year: i64, month: i64| if month == 12 { (year + 1, 1) } else { (year, month + 1) };

@@ -1,12 +1,14 @@
 //! What clients wish for: random commands that collide, are repeated, duplicated and mixed up.
 
 use guerdon_core::earning::Activity;
-use guerdon_core::id::{MemberId, OrderId};
+use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Command, Refusal};
+use guerdon_core::redemption::OrderMove;
 use guerdon_core::time::{EARLIEST, Timestamp};
 use guerdon_store::Store;
 
 use crate::fixtures::{POINTS, TEA, VOUCHER, basket, custom, enrol, paid, profile, renumber};
+use crate::orders::{self, Where, place};
 use crate::world::{DAY, MEMBERS, World};
 
 /// SplitMix64: a seed must replay the same for ever, so no generator of a library that may change.
@@ -57,9 +59,10 @@ pub(crate) enum What {
         quantity: i64,
         capture: bool,
     },
-    Capture(i64),
-    Release(i64),
-    Refund(i64),
+    /// A move of an order by people.
+    Move(i64, OrderMove),
+    /// A step of the program's own in the fulfilment of an order.
+    Fulfil(i64, OrderMove),
     Adjust(i64),
     Merge {
         from: i64,
@@ -120,7 +123,8 @@ impl<S: Store> World<S> {
                     let other = self.sent[index].clone();
                     let mut want = self.wish();
                     // The clock's own keys are not for clients, and the clock uses no other.
-                    if other.key.starts_with("tick:") || matches!(want.what, What::Tick) {
+                    let own = |what: &What| matches!(what, What::Tick | What::Fulfil(..));
+                    if own(&other.what) || own(&want.what) {
                         wants.push(self.address(want));
                         continue;
                     }
@@ -179,45 +183,22 @@ impl<S: Store> World<S> {
             }
             22..30 => What::Return { amount: self.dice.between(0, 30_000), at },
             30..38 => What::CheckIn { at },
-            38..62 => {
+            38..58 => {
                 let reward = if self.dice.percent(60) { VOUCHER } else { TEA };
                 let reward = if self.dice.percent(2) { "yacht" } else { reward };
                 let capture = self.dice.percent(40);
                 let quantity = if self.dice.percent(80) { 1 } else { self.dice.between(2, 3) };
                 What::Redeem { reward: reward.to_owned(), quantity, capture }
             }
-            62..76 => {
-                // Mostly one that is still open.
+            58..76 => {
+                // Mostly one that is not at its end.
                 let open = self.dice.percent(85);
-                let orders = self.model.orders.iter().filter(|(_, order)| !open || order.state == "placed");
-                let orders: Vec<i64> = orders.map(|(id, _)| *id).collect();
-                let order = if orders.is_empty() || self.dice.percent(4) {
-                    7
-                } else {
-                    orders[self.dice.below(orders.len() as u64) as usize]
-                };
-                // Mostly the owner, sometimes a stranger.
-                let owner = self.model.orders.get(&order).map_or(member, |order| order.member);
-                let member = if self.dice.percent(95) { owner } else { member };
-                let what = if self.dice.percent(50) { What::Capture(order) } else { What::Release(order) };
-                return Want { member, key, at: self.now, what, dry: false };
+                let orders = self.model.orders.iter().filter(|(_, order)| !open || order.is_open());
+                return self.order_wish(orders.map(|(id, _)| *id).collect(), member, key);
             }
-            76..80 if self.model.orders.values().any(|order| order.state == "completed") => {
-                let captured = self.dice.percent(85);
-                let orders = self.model.orders.iter().filter(|(_, order)| !captured || order.state == "completed");
-                let orders: Vec<(i64, i64)> = orders.map(|(id, order)| (*id, order.member)).collect();
-                let (order, owner) = if self.dice.percent(4) {
-                    (7, member)
-                } else {
-                    orders[self.dice.below(orders.len() as u64) as usize]
-                };
-                // Mostly whoever goes on for the owner, sometimes the owner, sometimes a stranger.
-                let member = match self.dice.below(100) {
-                    0..90 => self.model.survivor(owner),
-                    90..95 => owner,
-                    _ => member,
-                };
-                return Want { member, key, at: self.now, what: What::Refund(order), dry: false };
+            76..80 if self.model.orders.values().any(|order| place(order.state) == Where::Spent) => {
+                let orders = self.model.orders.iter().filter(|(_, order)| place(order.state) == Where::Spent);
+                return self.order_wish(orders.map(|(id, _)| *id).collect(), member, key);
             }
             80..82 => {
                 let from = known[self.dice.below(known.len() as u64) as usize];
@@ -245,6 +226,25 @@ impl<S: Store> World<S> {
         Want { member, key, at: self.now, what, dry: false }
     }
 
+    /// A move of one of some orders; now and then of one that is not there, or by a stranger.
+    fn order_wish(&mut self, orders: Vec<i64>, stranger: i64, key: String) -> Want {
+        let at = self.now;
+        if orders.is_empty() || self.dice.percent(4) {
+            return Want { member: stranger, key, at, what: What::Move(7, OrderMove::Complete), dry: false };
+        }
+        let id = orders[self.dice.below(orders.len() as u64) as usize];
+        let order = self.model.orders[&id].clone();
+        let (key, what) = order.wish(id, &key, &mut self.dice);
+        // Mostly whoever goes on for the owner, sometimes the owner, sometimes a stranger.
+        let member = match self.dice.below(100) {
+            _ if matches!(what, What::Fulfil(..)) => self.model.survivor(order.member),
+            0..90 => self.model.survivor(order.member),
+            90..95 => order.member,
+            _ => stranger,
+        };
+        Want { member, key, at, what, dry: false }
+    }
+
     pub(crate) fn command(&self, want: &Want) -> Result<Command, Refusal> {
         let (member, key, at) = (MemberId(want.member), want.key.as_str(), Timestamp::from_millis(want.at));
         let record = |activity: Activity| Command::record(&self.program, member, key, &activity, at, EARLIEST);
@@ -263,11 +263,13 @@ impl<S: Store> World<S> {
             What::Redeem { reward, quantity, capture } => {
                 Command::redeem(member, key, at, reward, *quantity, *capture)?
             }
-            What::Capture(order) => Command::capture(member, key, at, OrderId(*order))?,
-            What::Release(order) => Command::release(member, key, at, OrderId(*order))?,
-            What::Refund(order) => {
+            What::Move(order, step) => {
                 let owner = self.model.orders.get(order).map_or(want.member, |order| order.member);
-                Command::refund(member, MemberId(owner), key, at, OrderId(*order), "for the simulation")?
+                orders::step(want, *order, *step, owner)?
+            }
+            What::Fulfil(order, step) => {
+                let owner = self.model.orders.get(order).map_or(want.member, |order| order.member);
+                orders::fulfilment_step(*order, owner, want.at, want.member, *step)
             }
             What::Merge { from } => Command::merge(MemberId(*from), member, key, at, "for the simulation")?,
             What::Renumber { read, external } => renumber(member, key, at, read, external)?,

@@ -17,6 +17,7 @@ use guerdon_store::{RamStore, Store, StoreError, load_program, publish, sequence
 use crate::fixtures::{POINTS, PROGRAM, TIERS, VOUCHER, sealed, stored_account, test_keyring};
 use crate::life::LIFE;
 use crate::model::{Model, Row};
+use crate::orders::{Where, place};
 use crate::wishes::{Dice, Want};
 
 const STEPS: u64 = 50;
@@ -59,6 +60,10 @@ pub struct Summary {
     pub renumbered: u64,
     /// Orders that were refunded.
     pub refunded: u64,
+    /// Orders that the program fulfilled by itself, step by step.
+    pub fulfilled: u64,
+    /// Orders that it could not fulfil.
+    pub failed: u64,
     /// Points that expired.
     pub expired: i64,
     /// Points that a return could not take back.
@@ -87,6 +92,8 @@ impl Summary {
             closed: self.closed + other.closed,
             renumbered: self.renumbered + other.renumbered,
             refunded: self.refunded + other.refunded,
+            fulfilled: self.fulfilled + other.fulfilled,
+            failed: self.failed + other.failed,
             expired: self.expired + other.expired,
             forgiven: self.forgiven + other.forgiven,
             decayed: self.decayed + other.decayed,
@@ -371,14 +378,15 @@ impl<S: Store> World<S> {
 
     fn compare_stock_and_orders(&mut self) -> Result<(), String> {
         let orders = self.model.orders.iter().map(|(id, order)| (MemberId(order.member), OrderId(*id))).collect();
-        let footprint = Footprint { rewards: vec![VOUCHER.to_owned()], orders, ..Footprint::default() };
+        let footprint = Footprint { stock: vec![VOUCHER.to_owned()], orders, ..Footprint::default() };
         let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
         let stock = loaded.stock.get(VOUCHER).ok_or("the stock is gone")?;
-        let sum = |state| -> i64 {
-            let vouchers = self.model.orders.values().filter(|order| order.reward == VOUCHER && order.state == state);
+        let sum = |of| -> i64 {
+            let vouchers =
+                self.model.orders.values().filter(|order| order.reward == VOUCHER && place(order.state) == of);
             vouchers.map(|order| order.quantity).sum()
         };
-        let (reserved, issued) = (sum("placed"), sum("completed"));
+        let (reserved, issued) = (sum(Where::Held), sum(Where::Spent));
         if (stock.reserved, stock.issued, stock.on_hand) != (reserved, issued, VOUCHERS - issued) {
             return Err(format!("{stock:?}, but {reserved} are reserved and {issued} issued"));
         }
@@ -449,7 +457,7 @@ impl<S: Store> World<S> {
         let loaded = self.store.prefetch(&footprint).map_err(|error| error.to_string())?;
         for ((member, key), answer) in &self.model.answers {
             let stored = loaded.committed.get(&(MemberId(*member), key.clone()));
-            if stored.is_none_or(|stored| stored.receipt != answer.receipt) {
+            if stored.is_none_or(|stored| *stored.receipt != answer.receipt) {
                 return Err(format!("{key} was acknowledged as {}, but the store says {stored:?}", answer.receipt));
             }
         }

@@ -13,6 +13,7 @@ use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::to_fulfil::{ToFulfil, fulfilled_here};
 use crate::{Store, StoreError, id_generator, load_program};
 
 /// Jobs that may wait before callers are told to come back.
@@ -68,6 +69,7 @@ pub struct EngineHandle {
     program: Arc<RwLock<Arc<Program>>>,
     clock_offset: Arc<AtomicI64>,
     member_ids: Arc<Mutex<IdGenerator>>,
+    to_fulfil: Arc<ToFulfil>,
 }
 
 /// The writer threads and their stores.
@@ -99,13 +101,14 @@ impl<S: Store + 'static> Engine<S> {
         let program = Arc::new(RwLock::new(Arc::new(load_program(first)?)));
         let member_ids = id_generator(first)?;
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
+        let to_fulfil = Arc::<ToFulfil>::default();
         for (number, mut store) in stores.into_iter().enumerate() {
             let (queue, inbox) = mpsc::channel(QUEUE_JOBS);
             queues.push(queue);
             let ids = id_generator(&mut store)?;
-            let program = Arc::clone(&program);
+            let (program, to_fulfil) = (Arc::clone(&program), Arc::clone(&to_fulfil));
             let spawned = std::thread::Builder::new().name(format!("writer {number}")).spawn(move || {
-                Writer { store: &mut store, program, revision, ids }.run(inbox);
+                Writer { store: &mut store, program, revision, ids, to_fulfil }.run(inbox);
                 store
             });
             threads.push(spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?);
@@ -115,6 +118,7 @@ impl<S: Store + 'static> Engine<S> {
             program,
             clock_offset: Arc::new(AtomicI64::new(0)),
             member_ids: Arc::new(Mutex::new(member_ids)),
+            to_fulfil,
         };
         Ok(Self { handle, threads })
     }
@@ -195,6 +199,11 @@ impl EngineHandle {
     /// Sets the offset of the program's clock, in milliseconds.
     pub fn set_clock_offset(&self, millis: i64) {
         self.clock_offset.store(millis, Ordering::Relaxed);
+    }
+
+    /// Orders that this node has just committed and that the program itself fulfils.
+    pub fn to_fulfil(&self) -> &ToFulfil {
+        &self.to_fulfil
     }
 
     /// A fresh id for a member to be enrolled.
@@ -359,6 +368,7 @@ struct Writer<'a> {
     /// The revision of the store that the program was compiled from.
     revision: i64,
     ids: IdGenerator,
+    to_fulfil: Arc<ToFulfil>,
 }
 
 impl Writer<'_> {
@@ -501,11 +511,14 @@ impl Writer<'_> {
         // Who was refused for want of stock or budget may have been so for the sake of a member who is then left out.
         let sold_out = |outcome: &Outcome| matches!(outcome, Err(CommandError::Refused(refusal)) if matches!(refusal.code, RefusalCode::OutOfStock | RefusalCode::CapReached));
         // A merge stands on two accounts, and neither may be left out without the other.
+        let to_fulfil = fulfilled_here(&program, &changes);
         if changes.are_inseparable() || outcomes.iter().any(sold_out) {
             self.store.commit(&changes)?;
+            self.to_fulfil.add(to_fulfil);
             return Ok((outcomes, Vec::new()));
         }
         let stale = self.store.commit_what_fits(changes)?;
+        self.to_fulfil.add(to_fulfil);
         Ok((outcomes, stale))
     }
 }

@@ -1,5 +1,6 @@
 //! The memory of Guerdon: one trait for every store, the batch writer in front of it, and the readers beside it.
 
+mod code;
 mod dry_run;
 mod engine;
 mod error;
@@ -12,8 +13,10 @@ mod postgres;
 mod privacy;
 mod publish;
 mod ram;
+mod ram_codes;
 pub mod read;
 pub mod read_activities;
+mod read_codes;
 mod read_demand;
 mod read_history;
 mod read_life;
@@ -25,8 +28,10 @@ mod rotation;
 mod rows;
 mod search;
 mod sqlite;
+mod to_fulfil;
 mod writer;
 
+pub use code::{Claimed, CodeClaim, CodeCounts, CodeFate, CodeOrigin, CodeUpload, CodesAdded, OrderCode, SealedCode};
 pub use dry_run::DryRunStore;
 pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
@@ -45,4 +50,5 @@ pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use rotation::{Rotated, begin_rotation, rotate};
 pub use search::{Found, SearchIndex, SearchText};
 pub use sqlite::{BareEngine, DataDir, Rewound, SqliteStore, backup, create_private, rewind};
+pub use to_fulfil::ToFulfil;
 pub use writer::{Store, id_generator, load_program, verify, write_records};

@@ -77,8 +77,7 @@ fn publish_with(
             added.push(Document { version, effective_from: now, state, ..before.clone() });
         }
     }
-    let stock: Vec<(String, i64)> =
-        bundle.rewards.iter().filter_map(|reward| Some((reward.id.clone(), reward.stock?))).collect();
+    let stock: Vec<(String, i64)> = bundle.rewards.iter().flat_map(Reward::first_stock).collect();
     let Published { added: versions, retired } = &published;
     let after = serde_json::json!({ "added": versions, "retired": retired });
     let event = event.filter(|_| !added.is_empty()).map(|event| AuditEvent { after, ..event });
@@ -162,8 +161,8 @@ fn is_published(existing: &[Document], newest: &Document, change: &DocumentChang
 /// The first stock of new rewards.
 fn stock_of(added: &[Document]) -> Vec<(String, i64)> {
     let rewards = added.iter().filter(|document| document.kind == "reward" && document.state == "active");
-    let stock = |document: &Document| serde_json::from_str::<Reward>(&document.body).ok()?.stock;
-    rewards.filter_map(|document| Some((document.id.clone(), stock(document)?))).collect()
+    let read = |document: &Document| serde_json::from_str::<Reward>(&document.body).ok();
+    rewards.filter_map(read).flat_map(|reward| reward.first_stock()).collect()
 }
 
 /// Takes back versions that take effect after `now`: by newer ones that hold from the same moments on and say what held

@@ -15,9 +15,11 @@ use guerdon_core::redemption::Order;
 use guerdon_core::rewards::StockLevel;
 use guerdon_core::time::Timestamp;
 
+use crate::code::{Claimed, CodeClaim, CodeFate, CodeUpload, CodesAdded};
 use crate::feed::{StoredEvent, ToldEvent, events};
 use crate::log::{Leaf, LogBatch, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{KEYRING, StoredMember, check_wrapped};
+use crate::ram_codes::Codes;
 use crate::record::{ChainedEvent, audit_leaves, chain};
 use crate::{Record, RecordChange, Store, StoreError};
 
@@ -43,6 +45,7 @@ pub struct RamStore {
     log_tiles: BTreeMap<TileId, Vec<u8>>,
     log_batches: Vec<LogBatch>,
     records: BTreeMap<(String, String), Record>,
+    codes: Codes,
     audit: Vec<(AuditEntry, AuditColumns)>,
 }
 
@@ -116,7 +119,9 @@ impl RamStore {
         let sealed = changes.decisions.iter().filter_map(|decision| Some(&decision.member.as_ref()?.sealed));
         check_wrapped(self.meta.get(KEYRING).map(String::as_str), sealed.map(|sealed| sealed.key_id.as_str()))?;
         for (reward, change) in &changes.stock {
-            let level = self.stock.get(reward).ok_or_else(|| StoreError::Rejected(format!("no stock of {reward}")))?;
+            let opened = changes.opened.get(reward).map(|units| StockLevel::new(*units));
+            let level = self.stock.get(reward).copied().or(opened);
+            let level = level.ok_or_else(|| StoreError::Rejected(format!("no stock of {reward}")))?;
             let after = level.plus(*change);
             if after.reserved < 0 || after.reserved > after.on_hand {
                 return Err(StoreError::Conflict);
@@ -169,7 +174,7 @@ impl Store for RamStore {
                 loaded.orders.insert((*member, *id), order.clone());
             }
         }
-        for reward in &footprint.rewards {
+        for reward in &footprint.stock {
             if let Some(level) = self.stock.get(reward) {
                 loaded.stock.insert(reward.clone(), *level);
             }
@@ -219,6 +224,7 @@ impl Store for RamStore {
             for erased in &decision.erased {
                 self.members.insert(*erased, StoredMember { sealed: None, erased_at: Some(transaction.at) });
                 self.references.retain(|_, led| led != erased);
+                self.codes.erase(*erased);
             }
             if let Some((id, kind, body)) = &decision.activity {
                 self.activities.insert(*id, (member, kind.clone(), body.clone()));
@@ -229,6 +235,9 @@ impl Store for RamStore {
         }
         for (order, _) in &changes.orders {
             self.orders.insert(order.id, order.clone());
+        }
+        for (key, units) in &changes.opened {
+            self.stock.entry(key.clone()).or_insert_with(|| StockLevel::new(*units));
         }
         for (reward, change) in &changes.stock {
             if let Some(level) = self.stock.get_mut(reward) {
@@ -416,6 +425,29 @@ impl Store for RamStore {
             }
         });
         Ok(before - self.records.len())
+    }
+
+    fn add_codes(
+        &mut self,
+        upload: &CodeUpload,
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<CodesAdded, StoreError> {
+        let checked = self.codes.check(upload);
+        if checked == CodesAdded::Added {
+            self.append(events, ids)?;
+            self.codes.add(upload);
+        }
+        Ok(checked)
+    }
+
+    fn claim_codes(&mut self, claim: &CodeClaim) -> Result<Claimed, StoreError> {
+        Ok(self.codes.claim(claim))
+    }
+
+    fn settle_codes(&mut self, reward_id: &str, order: OrderId, fate: CodeFate) -> Result<(), StoreError> {
+        self.codes.settle(reward_id, order, fate);
+        Ok(())
     }
 
     fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {

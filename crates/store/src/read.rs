@@ -323,6 +323,25 @@ impl Reader {
         rows.iter().map(read).collect()
     }
 
+    /// Orders by which something holds at `at` for a member, or for one who was merged into the member; those first that hold
+    /// longest, 200 at most.
+    pub async fn orders_good(&self, members: &[MemberId], at: Timestamp) -> Read<Vec<Order>> {
+        let places: Vec<String> = (2..members.len().saturating_add(2)).map(|place| format!("${place}")).collect();
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (columns, places) = (rows::ORDER_COLUMNS, places.join(", "));
+        let sql = format!(
+            "SELECT {columns} FROM orders WHERE good_until IS NOT NULL AND good_until > $1 AND member_id IN ({places})
+             ORDER BY good_until DESC, order_id LIMIT {}",
+            guerdon_core::limits::PAGE
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(at.as_millis());
+        let query = members.iter().fold(query, |query, member| query.bind(member.0));
+        let found = query.fetch_all(&self.pool).await.map_err(failed)?;
+        found.iter().map(|row| rows::order(row).map_err(StoreError::Unusable)).collect()
+    }
+
     /// The stock of every limited reward.
     pub async fn stock(&self) -> Read<BTreeMap<String, StockLevel>> {
         let rows = sqlx::query("SELECT reward_id, initial, restocked, issued, on_hand, reserved FROM stock");

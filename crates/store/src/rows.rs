@@ -128,7 +128,7 @@ pub(crate) fn transaction(row: &impl Cells) -> Cell<(Transaction, Vec<u8>)> {
         request_digest: row.digest(6)?,
         channel: row.text(7)?,
         reference: row.maybe_text(8)?,
-        receipt: row.text(9)?,
+        receipt: row.text(9)?.into(),
         transfers: Vec::new(),
     };
     Ok((transaction, row.bytes(10)?))
@@ -151,7 +151,7 @@ pub(crate) fn transfer(row: &impl Cells) -> Cell<(TransactionId, Transfer)> {
         currency: CurrencyId(row.small(3)?),
         amount: row.int(4)?,
         lot: LotKey { expires_at: row.millis(5)?, funding: FundingId(row.small(6)?), active_at: row.millis(7)? },
-        rule: row.maybe_text(8)?.zip(row.maybe_int(9)?),
+        rule: row.maybe_text(8)?.map(Into::into).zip(row.maybe_int(9)?),
     };
     Ok((TransactionId(row.int(0)?), transfer))
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use guerdon_core::audit::{AuditEntry, AuditEvent};
-use guerdon_core::id::{IdGenerator, MemberId};
+use guerdon_core::id::{IdGenerator, MemberId, OrderId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::{Verifier, VerifyReport};
 use guerdon_core::program::{Document, Program};
 use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::time::Timestamp;
 
+use crate::code::{Claimed, CodeClaim, CodeFate, CodeUpload, CodesAdded, no_codes};
 use crate::log::{LogGrowth, LogHead, OutboxBatch};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::{Record, RecordChange, StoreError, ToldEvent};
@@ -147,6 +148,26 @@ pub trait Store: Send {
         no_records()
     }
 
+    /// Puts codes into the vault of a reward, with the audit events of it, in one durable transaction; all or nothing.
+    fn add_codes(
+        &mut self,
+        _upload: &CodeUpload,
+        _events: &[AuditEvent],
+        _ids: &mut IdGenerator,
+    ) -> Result<CodesAdded, StoreError> {
+        no_codes()
+    }
+
+    /// Sets codes aside for an order: all that it wants or none, each for one order, and the same however often it is asked.
+    fn claim_codes(&mut self, _claim: &CodeClaim) -> Result<Claimed, StoreError> {
+        no_codes()
+    }
+
+    /// Says what became of the codes of an order that were set aside. Those that were handed over stay so.
+    fn settle_codes(&mut self, _reward_id: &str, _order: OrderId, _fate: CodeFate) -> Result<(), StoreError> {
+        no_codes()
+    }
+
     /// The last entry of the audit log.
     fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
         no_records()
@@ -252,6 +273,20 @@ impl Store for Box<dyn Store> {
     }
     fn sweep_records(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         (**self).sweep_records(now, limit)
+    }
+    fn add_codes(
+        &mut self,
+        upload: &CodeUpload,
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<CodesAdded, StoreError> {
+        (**self).add_codes(upload, events, ids)
+    }
+    fn claim_codes(&mut self, claim: &CodeClaim) -> Result<Claimed, StoreError> {
+        (**self).claim_codes(claim)
+    }
+    fn settle_codes(&mut self, reward_id: &str, order: OrderId, fate: CodeFate) -> Result<(), StoreError> {
+        (**self).settle_codes(reward_id, order, fate)
     }
     fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {
         (**self).audit_head()

@@ -3,9 +3,12 @@
 //! Activities may arrive late and in any order. A counter tells its latest windows apart; all earlier ones together count
 //! as one window that holds as much as the fullest of them, so that a cap holds however late an activity comes.
 
+use std::sync::Arc;
+
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::evaluate::{Moments, write_field};
 use super::window::Window;
 use crate::ledger::CurrencyId;
 use crate::limits;
@@ -16,15 +19,17 @@ use crate::time::Timestamp;
 #[serde(rename_all = "snake_case")]
 pub enum CounterOf {
     /// What a rule gave: activities and points.
-    Rule(String),
+    Rule(Arc<str>),
     /// What all rules gave of a currency: activities and points.
     Currency(CurrencyId),
     /// Activities of a kind, and their money in minor units.
-    Kind(String),
+    Kind(Arc<str>),
     /// What the rules of a campaign gave: activities and points.
-    Campaign(String),
+    Campaign(Arc<str>),
     /// Activities of a kind, and their money in minor units, of members whom this one has referred.
-    Referred(String),
+    Referred(Arc<str>),
+    /// Orders of a reward that has limits, and their units.
+    Reward(Arc<str>),
 }
 
 /// The same for looking one up.
@@ -40,6 +45,8 @@ pub enum CounterName<'a> {
     Campaign(&'a str),
     /// [`CounterOf::Referred`].
     Referred(&'a str),
+    /// [`CounterOf::Reward`].
+    Reward(&'a str),
 }
 
 impl CounterName<'_> {
@@ -49,7 +56,8 @@ impl CounterName<'_> {
             (Self::Rule(name), CounterOf::Rule(known))
             | (Self::Kind(name), CounterOf::Kind(known))
             | (Self::Campaign(name), CounterOf::Campaign(known))
-            | (Self::Referred(name), CounterOf::Referred(known)) => name == known,
+            | (Self::Referred(name), CounterOf::Referred(known))
+            | (Self::Reward(name), CounterOf::Reward(known)) => *name == **known,
             (Self::Currency(currency), CounterOf::Currency(known)) => currency == *known,
             _ => false,
         }
@@ -59,11 +67,12 @@ impl CounterName<'_> {
 impl From<CounterName<'_>> for CounterOf {
     fn from(name: CounterName<'_>) -> Self {
         match name {
-            CounterName::Rule(name) => Self::Rule(name.to_owned()),
+            CounterName::Rule(name) => Self::Rule(name.into()),
             CounterName::Currency(currency) => Self::Currency(currency),
-            CounterName::Kind(name) => Self::Kind(name.to_owned()),
-            CounterName::Campaign(name) => Self::Campaign(name.to_owned()),
-            CounterName::Referred(name) => Self::Referred(name.to_owned()),
+            CounterName::Kind(name) => Self::Kind(name.into()),
+            CounterName::Campaign(name) => Self::Campaign(name.into()),
+            CounterName::Referred(name) => Self::Referred(name.into()),
+            CounterName::Reward(name) => Self::Reward(name.into()),
         }
     }
 }
@@ -115,6 +124,7 @@ impl Serialize for Counted {
             CounterOf::Kind(kind) => fields.serialize_field("kind", kind),
             CounterOf::Campaign(id) => fields.serialize_field("campaign", id),
             CounterOf::Referred(kind) => fields.serialize_field("referred", kind),
+            CounterOf::Reward(id) => fields.serialize_field("reward", id),
         }?;
         fields.serialize_field("window", &self.window)?;
         fields.serialize_field("ends_at", &self.ends_at)?;
@@ -125,6 +135,24 @@ impl Serialize for Counted {
 }
 
 impl Counted {
+    /// Appends the JSON that `Serialize` makes, as [`Outcome::write_json`](super::Outcome::write_json) does.
+    pub(crate) fn write_json(&self, json: &mut Vec<u8>, moments: &mut Moments) -> serde_json::Result<()> {
+        match &self.of {
+            CounterOf::Rule(id) => write_field(json, br#"{"rule":"#, &**id),
+            CounterOf::Currency(currency) => write_field(json, br#"{"currency":"#, currency),
+            CounterOf::Kind(kind) => write_field(json, br#"{"kind":"#, &**kind),
+            CounterOf::Campaign(id) => write_field(json, br#"{"campaign":"#, &**id),
+            CounterOf::Referred(kind) => write_field(json, br#"{"referred":"#, &**kind),
+            CounterOf::Reward(id) => write_field(json, br#"{"reward":"#, &**id),
+        }?;
+        write_field(json, br#","window":"#, &self.window)?;
+        moments.write_field(json, br#","ends_at":"#, self.ends_at)?;
+        write_field(json, br#","count":"#, &self.count)?;
+        write_field(json, br#","sum":"#, &self.sum)?;
+        json.push(b'}');
+        Ok(())
+    }
+
     /// As a tally.
     pub fn tally(&self) -> Tally {
         Tally { count: self.count, sum: self.sum }
@@ -169,7 +197,10 @@ impl Counter {
 
     fn put(&mut self, ends_at: Timestamp, more: Tally) {
         if ends_at <= self.closed_until {
-            self.closed = self.closed.plus(more);
+            // What is given back belongs to one of those windows: another may still hold as much.
+            if more.sum >= 0 {
+                self.closed = self.closed.plus(more);
+            }
             return;
         }
         match self.open.binary_search_by_key(&ends_at, |(end, _)| *end) {
@@ -219,7 +250,7 @@ mod tests {
     const HOUR_MS: i64 = 60 * 60 * 1000;
 
     fn counter(added: &[(i64, i64)]) -> Counter {
-        let mut counter = Counter::new(CounterOf::Rule("r".to_owned()), Window::Hour);
+        let mut counter = Counter::new(CounterOf::Rule("r".into()), Window::Hour);
         added.iter().for_each(|(hour, sum)| counter.add(end(*hour), Tally { count: 1, sum: *sum }));
         counter
     }
@@ -230,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_read_as_it_was_written() {
-        let name = || "tea".to_owned();
+        let name = || "tea".into();
         for (of, written) in [
             (CounterOf::Rule(name()), r#"{"rule":"tea","window":"hour","#),
             (CounterOf::Currency(CurrencyId(2)), r#"{"currency":2,"window":"hour","#),

@@ -1,6 +1,7 @@
 //! What each rule gives, as receipts tell it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The rule.
-    pub rule: String,
+    pub rule: Arc<str>,
     /// Its version.
     pub version: i64,
     /// Points; negative when taken back.
@@ -85,6 +86,41 @@ fn is_program(funding: &FundingId) -> bool {
     *funding == FundingId::default()
 }
 
+/// Appends a field: its name with all that stands around it, and its value.
+pub(super) fn write_field(
+    json: &mut Vec<u8>,
+    name: &[u8],
+    value: &(impl Serialize + ?Sized),
+) -> serde_json::Result<()> {
+    json.extend_from_slice(name);
+    serde_json::to_writer(json, value)
+}
+
+/// The moment that was written last: most outcomes of an activity name the same.
+#[derive(Default)]
+pub(crate) struct Moments {
+    last: Option<Timestamp>,
+    written: Vec<u8>,
+}
+
+impl Moments {
+    /// As [`write_field`].
+    pub(super) fn write_field(&mut self, json: &mut Vec<u8>, name: &[u8], moment: Timestamp) -> serde_json::Result<()> {
+        if self.last != Some(moment) {
+            self.written.clear();
+            serde_json::to_writer(&mut self.written, &moment)?;
+            self.last = Some(moment);
+        }
+        json.extend_from_slice(name);
+        json.extend_from_slice(&self.written);
+        Ok(())
+    }
+}
+
+fn write_optional(json: &mut Vec<u8>, name: &[u8], value: Option<&impl Serialize>) -> serde_json::Result<()> {
+    value.map_or(Ok(()), |value| write_field(json, name, value))
+}
+
 impl Outcome {
     /// Whether what it does besides giving points was done.
     pub fn is_done(&self) -> bool {
@@ -96,8 +132,34 @@ impl Outcome {
         }
     }
 
+    /// Appends the JSON that `Serialize` makes, without the detour over names that must be escaped: receipts are full of
+    /// outcomes, and are written while others wait.
+    pub(crate) fn write_json(&self, json: &mut Vec<u8>, moments: &mut Moments) -> serde_json::Result<()> {
+        write_field(json, br#"{"rule":"#, &*self.rule)?;
+        write_field(json, br#","version":"#, &self.version)?;
+        write_field(json, br#","points":"#, &self.points)?;
+        write_field(json, br#","currency":"#, &self.currency)?;
+        write_optional(json, br#","amount":"#, self.amount.as_ref())?;
+        write_optional(json, br#","rate":"#, self.rate.as_ref())?;
+        write_optional(json, br#","step":"#, self.step.as_ref())?;
+        write_optional(json, br#","factor":"#, self.factor.as_ref())?;
+        write_optional(json, br#","of_rule":"#, self.of_rule.as_ref())?;
+        write_optional(json, br#","act":"#, self.act.as_ref())?;
+        write_optional(json, br#","facts":"#, Some(&self.facts).filter(|facts| !facts.is_empty()))?;
+        write_optional(json, br#","trimmed":"#, self.trimmed.as_ref())?;
+        write_optional(json, br#","lost_to":"#, self.lost_to.as_ref())?;
+        write_optional(json, br#","stopped_by":"#, self.stopped_by.as_ref())?;
+        self.active_at.map_or(Ok(()), |at| moments.write_field(json, br#","active_at":"#, at))?;
+        self.expires_at.map_or(Ok(()), |at| moments.write_field(json, br#","expires_at":"#, at))?;
+        write_optional(json, br#","until_final":"#, Some(&true).filter(|_| self.until_final))?;
+        write_optional(json, br#","repaid":"#, Some(&self.repaid).filter(|repaid| !is_zero(repaid)))?;
+        write_optional(json, br#","funding":"#, Some(&self.funding).filter(|funding| !is_program(funding)))?;
+        json.push(b'}');
+        Ok(())
+    }
+
     /// Points that no activity gave: of a rule that is not one of the program's, of version 0.
-    pub(crate) fn plain(rule: String, points: i64, currency: CurrencyId) -> Self {
+    pub(crate) fn plain(rule: Arc<str>, points: i64, currency: CurrencyId) -> Self {
         Self {
             rule,
             version: 0,
@@ -137,7 +199,7 @@ impl Outcome {
         };
         let gives = points > 0;
         Self {
-            rule: rule.id.clone(),
+            rule: Arc::clone(&candidate.rule.id),
             version: candidate.rule.version,
             points,
             currency: rule.currency,

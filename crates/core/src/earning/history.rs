@@ -113,15 +113,41 @@ impl History {
     pub fn tally(&self, of: CounterName<'_>, window: Window, ends_at: Timestamp) -> Option<Tally> {
         match self.counters.iter().find(|counter| counter.window == window && of.names(&counter.of)) {
             Some(counter) => Some(counter.tally(ends_at)),
-            None => (self.counters.len() < limits::COUNTERS).then(Tally::default),
+            None => {
+                let has_room =
+                    !self.is_full() || (matches!(of, CounterName::Reward(_)) && self.ended(window, ends_at).is_some());
+                has_room.then(Tally::default)
+            }
         }
     }
 
     /// Adds to a counter.
     pub fn count(&mut self, counted: &Counted) {
+        let is_known = |counter: &Counter| counter.window == counted.window && counter.of == counted.of;
+        if matches!(counted.of, CounterOf::Reward(_)) && !self.counters.iter().any(is_known) {
+            if counted.sum < 0 {
+                return;
+            }
+            if let Some(ended) = self.ended(counted.window, counted.ends_at).filter(|_| self.is_full()) {
+                self.counters.remove(ended);
+            }
+        }
         if let Some(counter) = self.counter(&counted.of, counted.window) {
             counter.add(counted.ends_at, counted.tally());
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.counters.len() >= limits::COUNTERS
+    }
+
+    /// A counter for the limit of a reward of which all windows are over in that which ends at `ends_at`: another may take
+    /// its place.
+    fn ended(&self, window: Window, ends_at: Timestamp) -> Option<usize> {
+        self.counters.iter().position(|counter| {
+            let is_over = counter.open.last().is_none_or(|(end, _)| *end < ends_at);
+            matches!(counter.of, CounterOf::Reward(_)) && counter.window == window && is_over
+        })
     }
 
     fn counter(&mut self, of: &CounterOf, window: Window) -> Option<&mut Counter> {

@@ -35,6 +35,7 @@ pub use budget::{BudgetChange, BudgetKey, Budgets, Per, Spent};
 pub use campaign::{Arm, Campaign, CompiledCampaign, Release, Schedule};
 pub use caps::{Cap, CapScope, Over, ProgramCap, Trim};
 pub use counter::{Counted, Counter, CounterName, CounterOf, Tally};
+pub(crate) use evaluate::Moments;
 pub use evaluate::{Outcome, evaluate};
 pub use history::{History, KindHistory, NEVER_DAYS, ReturnedPurchase};
 pub use known::Parties;

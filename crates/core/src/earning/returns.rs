@@ -39,12 +39,12 @@ impl PreparedReturn {
     /// Which part of the money that counted for an outcome comes back.
     fn share(&self, outcome: &Outcome, bought: i64, outcomes: &[Outcome], shares: &[Share]) -> Share {
         let of_lines =
-            self.counted.iter().find(|((rule, version), _)| *rule == outcome.rule && *version == outcome.version);
+            self.counted.iter().find(|((rule, version), _)| **rule == *outcome.rule && *version == outcome.version);
         if let (Some((_, amount)), Some(counted)) = (of_lines, outcome.amount) {
             return (*amount, counted);
         }
         // A share of another rule goes with what that rule counted.
-        let base = outcome.of_rule.as_ref().and_then(|of| outcomes.iter().position(|base| base.rule == *of));
+        let base = outcome.of_rule.as_ref().and_then(|of| outcomes.iter().position(|base| *base.rule == **of));
         base.and_then(|base| shares.get(base)).copied().unwrap_or((self.amount, bought))
     }
 }

@@ -1,6 +1,7 @@
 //! Earning rules: when this activity, if this condition, then this effect, within these caps.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -407,6 +408,8 @@ impl Rule {
 pub struct CompiledRule {
     /// As written.
     pub rule: Rule,
+    /// Its id, which everything that it gives names.
+    pub id: Arc<str>,
     /// Which version.
     pub version: i64,
     /// From when it holds.
@@ -427,7 +430,8 @@ impl CompiledRule {
         let condition = rule.condition.as_deref().map(|text| Expression::compile("condition", text, &on_activity));
         let line_filter = rule.effect.lines().map(|text| Expression::compile("lines", text, &on_line));
         let (condition, line_filter) = (condition.transpose()?, line_filter.transpose()?);
-        Ok(Self { condition, line_filter, rule, version, effective_from, active, position: 0 })
+        let id = rule.id.as_str().into();
+        Ok(Self { condition, line_filter, rule, id, version, effective_from, active, position: 0 })
     }
 
     /// What its condition asks of the account.

@@ -18,7 +18,7 @@ use super::window::Window;
 use crate::kernel::Event;
 use crate::limits;
 use crate::program::Program;
-use crate::rewards::StockLevel;
+use crate::rewards::{Chosen, StockLevel, parts_of};
 use crate::time::Timestamp;
 
 /// What an activity earns on one account.
@@ -97,7 +97,7 @@ pub fn settle(
     let given = Vec::with_capacity(offers.len());
     let (issued, mut settled) = (Vec::new(), Settled::default());
     settled.member.outcomes.reserve(offers.len());
-    let mut settling = Settling { prepared, parties, shared, given, as_offered: true, issued, settled };
+    let mut settling = Settling { program, at, prepared, parties, shared, given, as_offered: true, issued, settled };
     let mut caps: Vec<(CapScope, Cap)> = Vec::new();
     for (offer, passed) in offers.iter().zip(passed_over(&offers)) {
         caps.clear();
@@ -194,6 +194,8 @@ fn points_of<'a>(candidate: &Candidate, earlier: impl Iterator<Item = (&'a Candi
 }
 
 struct Settling<'a> {
+    program: &'a Program,
+    at: Timestamp,
     prepared: &'a PreparedActivity,
     parties: Parties<'a>,
     shared: Shared<'a>,
@@ -201,8 +203,8 @@ struct Settling<'a> {
     given: Vec<(&'a Candidate, i64)>,
     /// Whether that is what all of them offered.
     as_offered: bool,
-    /// Units of rewards that rules issued so far.
-    issued: Vec<(&'a str, i64)>,
+    /// What rewards that rules issued so far take out of stock.
+    issued: Vec<(String, i64)>,
     settled: Settled,
 }
 
@@ -244,10 +246,9 @@ impl<'a> Settling<'a> {
         if let Some(Act::Reward { reward, quantity, out_of_stock, .. }) = &mut outcome.act
             && left > 0
         {
-            if self.has_left(reward, *quantity) {
-                self.issued.extend(rule.effect.reward());
-            } else {
-                (left, *out_of_stock, self.settled.budget_reached) = (0, true, true);
+            match self.all_left(reward, *quantity) {
+                Some(taken) => self.issued.extend(taken),
+                None => (left, *out_of_stock, self.settled.budget_reached) = (0, true, true),
             }
         }
         self.as_offered &= points == offer.points;
@@ -275,10 +276,18 @@ impl<'a> Settling<'a> {
         }
     }
 
-    /// Whether there are so many units of a reward beside those that were issued already.
-    fn has_left(&self, reward: &str, quantity: i64) -> bool {
-        let issued: i64 = self.issued.iter().filter(|(known, _)| *known == reward).map(|(_, quantity)| quantity).sum();
-        self.shared.stock.get(reward).is_none_or(|level| level.free() - issued >= quantity)
+    /// What so many units of a reward take out of stock, when all of it is there beside what was issued already.
+    fn all_left(&self, reward: &str, quantity: i64) -> Option<Vec<(String, i64)>> {
+        let own = (reward.to_owned(), quantity);
+        let offered = self.program.reward_at(reward, self.at);
+        let parts = offered.map(|offered| parts_of(self.program, offered, quantity, Chosen::default(), self.at));
+        let parts = parts.into_iter().flatten().map(|part| (part.key, part.units));
+        let taken: Vec<(String, i64)> = std::iter::once(own).chain(parts).collect();
+        let is_left = |(key, units): &(String, i64)| {
+            let issued: i64 = self.issued.iter().filter(|(known, _)| known == key).map(|(_, units)| units).sum();
+            self.shared.stock.get(key).is_none_or(|level| level.free() - issued >= *units)
+        };
+        taken.iter().all(is_left).then_some(taken)
     }
 
     /// How many of `points` the caps of the rule, its campaign and the program leave.

@@ -93,6 +93,14 @@ permissions! {
     TasksWrite = "tasks:write",
     /// Decide which reviews of rewards others may read.
     ReviewsModerate = "reviews:moderate",
+    /// Put codes into the vault.
+    CodesWrite = "codes:write",
+    /// See the codes that orders were given.
+    CodesRead = "codes:read",
+    /// See suppliers, and what they and we know of orders differently.
+    SuppliersRead = "suppliers:read",
+    /// Keep suppliers.
+    SuppliersWrite = "suppliers:write",
 }
 
 impl fmt::Display for Permission {

@@ -74,9 +74,18 @@ impl RoleName {
                 ApprovalsDecide,
                 ReviewsModerate,
             ]),
-            Self::Catalogue => {
-                set(&[ReportsRead, RewardsRead, ProgramRead, ProgramWrite, OrdersRead, ApprovalsRead, ReviewsModerate])
-            }
+            Self::Catalogue => set(&[
+                ReportsRead,
+                RewardsRead,
+                ProgramRead,
+                ProgramWrite,
+                OrdersRead,
+                ApprovalsRead,
+                CodesWrite,
+                SuppliersRead,
+                SuppliersWrite,
+                ReviewsModerate,
+            ]),
             Self::Service => set(&[
                 MembersRead,
                 MembersWrite,
@@ -95,6 +104,8 @@ impl RoleName {
                 RewardsRead,
                 ApprovalsRead,
                 TasksWrite,
+                CodesRead,
+                SuppliersRead,
                 ReviewsModerate,
             ]),
             Self::Finance => set(&[
@@ -123,6 +134,7 @@ impl RoleName {
                 PrivacyRead,
                 MetricsRead,
                 EventsRead,
+                SuppliersRead,
             ]),
             Self::Developer => {
                 set(&[ReportsRead, RewardsRead, ProgramRead, ClientsRead, ClientsWrite, MetricsRead, EventsRead])

@@ -1,6 +1,7 @@
 //! A batch: what to load for it, the decisions one after the other, and the changes to commit together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -15,7 +16,7 @@ use crate::planted::{self, Bug};
 use crate::privacy::profile_version;
 use crate::program::Program;
 use crate::redemption::Order;
-use crate::rewards::{StockChange, StockLevel};
+use crate::rewards::{StockChange, StockLevel, slot_key};
 use crate::tiers::TIER_CHANGED;
 use crate::time::Timestamp;
 
@@ -28,8 +29,8 @@ pub struct Footprint {
     pub keys: Vec<(MemberId, String)>,
     /// Orders.
     pub orders: Vec<(MemberId, OrderId)>,
-    /// Stock by reward.
-    pub rewards: Vec<String>,
+    /// Stock by its keys.
+    pub stock: Vec<String>,
     /// References to members.
     pub references: Vec<MemberRef>,
     /// Profiles, of which the version is looked at.
@@ -44,7 +45,7 @@ pub struct Committed {
     /// SHA-256 of the request it answered.
     pub request_digest: [u8; 32],
     /// The receipt, as answered.
-    pub receipt: String,
+    pub receipt: Arc<String>,
 }
 
 /// The rows as loaded, and as changed by the decisions of the batch so far.
@@ -56,7 +57,7 @@ pub struct Loaded {
     pub committed: FxHashMap<(MemberId, String), Committed>,
     /// Orders that exist.
     pub orders: FxHashMap<(MemberId, OrderId), Order>,
-    /// Stock of rewards that are limited.
+    /// Stock that is limited, by its keys.
     pub stock: FxHashMap<String, StockLevel>,
     /// References that are taken.
     pub references: FxHashMap<MemberRef, MemberId>,
@@ -70,9 +71,16 @@ pub struct Loaded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The receipt, JSON; the same bytes however often the command is repeated.
-    pub receipt: String,
+    pub receipt: Arc<String>,
     /// Whether the command had been committed before.
     pub replayed: bool,
+}
+
+impl Reply {
+    /// The receipt; copied only while somebody else holds it.
+    pub fn into_text(self) -> String {
+        Arc::unwrap_or_clone(self.receipt)
+    }
 }
 
 /// An account to write.
@@ -98,8 +106,10 @@ pub struct Changes {
     pub accounts: Vec<AccountChange>,
     /// Orders, each once, and whether it is new.
     pub orders: Vec<(Order, bool)>,
-    /// Changes of stock, each reward once, in the order of their ids.
+    /// Changes of stock, each key once, in their order.
     pub stock: BTreeMap<String, StockChange>,
+    /// Stock that is there from now on, unless it is there already, and with how many units it begins.
+    pub opened: BTreeMap<String, i64>,
     /// Changes of budgets, each once, in order.
     pub budgets: BTreeMap<BudgetKey, BudgetChange>,
 }
@@ -162,10 +172,12 @@ impl Footprint {
                 }
                 Action::Redeem(redemption) => {
                     if rewards.insert(redemption.reward_id.as_str()) {
-                        footprint.rewards.push(redemption.reward_id.clone());
+                        footprint.stock.push(redemption.reward_id.clone());
                     }
                 }
                 Action::Move(change) => footprint.orders.push((change.owner, change.order)),
+                Action::Track(tracking) => footprint.orders.push((tracking.owner, tracking.order)),
+                Action::Rebook(change) => footprint.orders.push((change.owner, change.order)),
                 Action::Merge { from, .. } => {
                     if members.insert(*from) {
                         footprint.members.push(*from);
@@ -195,6 +207,7 @@ impl Footprint {
     ) -> Result<Loaded, E> {
         let mut footprint = Self::of(commands.iter().copied());
         footprint.expect_tier_changes(program, commands.iter().copied());
+        footprint.expect_parts(program, commands.iter().copied());
         let mut loaded = prefetch(&footprint)?;
         if let Some(more) = Self::follow_up(commands.iter().copied(), &loaded) {
             loaded.merge(prefetch(&more)?);
@@ -209,8 +222,8 @@ impl Footprint {
     fn add_activity(&mut self, activity: &PreparedActivity) {
         self.budgets.extend(activity.budgets());
         for reward in activity.rewards() {
-            if !self.rewards.iter().any(|known| known == reward) {
-                self.rewards.push(reward.to_owned());
+            if !self.stock.iter().any(|known| known == reward) {
+                self.stock.push(reward.to_owned());
             }
         }
     }
@@ -255,16 +268,22 @@ impl Footprint {
                     footprint.keys.extend(activity.purchases().map(|key| (*older, key.clone())));
                 }
             }
-            if let Action::Move(change) = &command.action
-                && let Some(order) = loaded.orders.get(&(change.owner, change.order))
-                && !loaded.stock.contains_key(&order.reward_id)
+            let moved = match &command.action {
+                Action::Move(change) => Some(((change.owner, change.order), None)),
+                Action::Rebook(change) => Some(((change.owner, change.order), Some(&change.slot))),
+                _ => None,
+            };
+            if let Some((key, slot)) = moved
+                && let Some(order) = loaded.orders.get(&key)
             {
-                footprint.rewards.push(order.reward_id.clone());
+                footprint.stock.extend(slot.map(|slot| slot_key(&order.reward_id, slot)));
+                let missing = order.stock().filter(|(key, _)| !loaded.stock.contains_key(*key));
+                footprint.stock.extend(missing.map(|(key, _)| key.to_owned()));
             }
         }
-        footprint.rewards.sort();
-        footprint.rewards.dedup();
-        (!footprint.keys.is_empty() || !footprint.rewards.is_empty()).then_some(footprint)
+        footprint.stock.sort();
+        footprint.stock.dedup();
+        (!footprint.keys.is_empty() || !footprint.stock.is_empty()).then_some(footprint)
     }
 }
 
@@ -305,6 +324,7 @@ pub struct Batch<'a> {
     touched_orders: FxHashMap<(MemberId, OrderId), bool>,
     decisions: Vec<Decision>,
     stock: BTreeMap<String, StockChange>,
+    opened: BTreeMap<String, i64>,
     budgets: BTreeMap<BudgetKey, BudgetChange>,
 }
 
@@ -312,6 +332,7 @@ impl<'a> Batch<'a> {
     /// A batch over loaded rows. Its ids are above those of every transaction that it builds upon, whichever node gave
     /// them: sorted by their first ids, batches are in an order in which they can have happened.
     pub fn new(program: &'a Program, loaded: Loaded, ids: &'a mut IdGenerator, now: Timestamp) -> Self {
+        let accounts = loaded.accounts.len();
         loaded.accounts.values().for_each(|account| ids.rise_above(account.last_transaction_id));
         Self {
             program,
@@ -320,8 +341,9 @@ impl<'a> Batch<'a> {
             now,
             read: FxHashMap::default(),
             touched_orders: FxHashMap::default(),
-            decisions: Vec::new(),
+            decisions: Vec::with_capacity(accounts),
             stock: BTreeMap::new(),
+            opened: BTreeMap::new(),
             budgets: BTreeMap::new(),
         }
     }
@@ -335,7 +357,7 @@ impl<'a> Batch<'a> {
             return Ok(reply);
         }
         let decision = decide(self.program, command, &self.loaded, self.ids, self.now)?;
-        let reply = Reply { receipt: decision.transaction.receipt.clone(), replayed: false };
+        let reply = Reply { receipt: Arc::clone(&decision.transaction.receipt), replayed: false };
         if !command.dry_run {
             self.accept(decision);
         }
@@ -359,7 +381,7 @@ impl<'a> Batch<'a> {
             let problem = "this idempotency key was used for another request; use a new key for a new request";
             return Err(Refusal::new(RefusalCode::IdempotencyMismatch, problem));
         }
-        Ok(Some(Reply { receipt: committed.receipt.clone(), replayed: true }))
+        Ok(Some(Reply { receipt: Arc::clone(&committed.receipt), replayed: true }))
     }
 
     fn accept(&mut self, mut decision: Decision) {
@@ -371,7 +393,7 @@ impl<'a> Batch<'a> {
         let member = transaction.member_id;
         self.loaded.committed.insert(
             (member, transaction.idempotency_key.clone()),
-            Committed { request_digest: transaction.request_digest, receipt: transaction.receipt.clone() },
+            Committed { request_digest: transaction.request_digest, receipt: Arc::clone(&transaction.receipt) },
         );
         let before = self.loaded.accounts.insert(member, std::mem::take(&mut decision.account));
         self.read.entry(member).or_insert_with(|| {
@@ -400,6 +422,10 @@ impl<'a> Batch<'a> {
             let key = (order.member_id, order.id);
             let before = self.loaded.orders.insert(key, order.clone());
             self.touched_orders.entry(key).or_insert(before.is_none());
+        }
+        for (key, capacity) in &decision.opened {
+            self.loaded.stock.entry(key.clone()).or_insert_with(|| StockLevel::new(*capacity));
+            self.opened.entry(key.clone()).or_insert(*capacity);
         }
         for (reward, change) in &decision.stock {
             if let Some(level) = self.loaded.stock.get_mut(reward) {
@@ -434,6 +460,7 @@ impl<'a> Batch<'a> {
             }
         }
         orders.sort_by_key(|(order, _)| order.id);
-        Changes { decisions: self.decisions, accounts, orders, stock: self.stock, budgets: self.budgets }
+        let (stock, opened, budgets) = (self.stock, self.opened, self.budgets);
+        Changes { decisions: self.decisions, accounts, orders, stock, opened, budgets }
     }
 }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::appointments::Rebooking;
 use super::order_commands::{OrderChange, Redemption};
+use super::tracking::Tracking;
 use super::{Refusal, RefusalCode};
 use crate::earning::{Activity, PreparedActivity, prepare};
 use crate::id::MemberId;
@@ -110,6 +112,10 @@ pub enum Action {
     Redeem(Box<Redemption>),
     /// Move an order on.
     Move(Box<OrderChange>),
+    /// Note what happened to an order on its way.
+    Track(Box<Tracking>),
+    /// Move the appointment of an order to another slot.
+    Rebook(Box<Rebooking>),
     /// Correct a balance by hand.
     Adjust {
         /// Of which currency.
@@ -308,6 +314,12 @@ impl Command {
         Ok(command.from_channel("system"))
     }
 
+    /// The same command, refused for what cannot be done about it unless its key was used for it before.
+    pub fn unfit(mut self, refusal: Refusal) -> Self {
+        self.action = Action::Unfit(Box::new(refusal));
+        self
+    }
+
     /// The same command given in a place. The place belongs to the request: the same key with another one is refused.
     pub fn in_place(mut self, place: Place) -> Result<Self, Refusal> {
         place.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
@@ -439,7 +451,10 @@ pub(super) const REFERRAL_PREFIX: &str = "referral:";
 const BIRTHDAY_PREFIX: &str = "birthday:";
 /// Keys of what becomes of orders by itself; followed by the move and the order.
 pub(super) const ORDER_PREFIX: &str = "order-end:";
-const RESERVED: [&str; 6] = [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX];
+/// Keys of what the program itself does to fulfil an order; followed by the move and the order.
+pub(super) const FULFIL_PREFIX: &str = "fulfil:";
+const RESERVED: [&str; 7] =
+    [TICK_PREFIX, MERGE_PREFIX, ERASE_PREFIX, REFERRAL_PREFIX, BIRTHDAY_PREFIX, ORDER_PREFIX, FULFIL_PREFIX];
 
 /// SHA-256 of a request as JSON.
 pub(super) fn digest_of(request: &impl Serialize) -> [u8; 32] {

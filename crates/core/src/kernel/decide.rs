@@ -1,6 +1,7 @@
 //! Decides one command over loaded rows: pure, and the only place that knows what a command may do.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::batch::Loaded;
 use super::command::{Action, Command, Enrolment};
@@ -65,6 +66,8 @@ pub struct Decision {
     pub orders: Vec<Order>,
     /// Changes of stock.
     pub stock: Vec<(String, StockChange)>,
+    /// Stock that begins with it, and with how many units.
+    pub opened: Vec<(String, i64)>,
     /// What it takes out of budgets that members share.
     pub budgets: Vec<(BudgetKey, BudgetChange)>,
     /// Whether such a budget had no room for all of it.
@@ -96,6 +99,7 @@ pub(super) struct Draft<'a> {
     activity: Option<(ActivityId, String, String)>,
     pub(super) orders: Vec<Order>,
     pub(super) stock: Vec<(String, StockChange)>,
+    pub(super) opened: Vec<(String, i64)>,
     budgets: Vec<(BudgetKey, BudgetChange)>,
     /// What the command has taken out of budgets on another account.
     budgets_besides: Vec<(BudgetKey, BudgetChange)>,
@@ -143,6 +147,8 @@ pub(super) fn decide(
         Action::ChangeProfile(change) => draft.change_profile(change, loaded)?,
         Action::Redeem(redemption) => draft.redeem(redemption, loaded, OrderId(ids.next(now)))?,
         Action::Move(change) => draft.move_order(change, loaded)?,
+        Action::Track(tracking) => draft.track(tracking, loaded)?,
+        Action::Rebook(change) => draft.rebook(change, loaded)?,
         Action::Adjust { currency, points, reason } => draft.adjust(*currency, *points, reason, loaded)?,
         Action::Close { reason } => draft.close(reason)?,
         Action::Extend { currency, payment } => draft.extend(*currency, *payment)?,
@@ -208,7 +214,7 @@ impl<'a> Draft<'a> {
             Action::ChangeProfile(_) => TransactionKind::Profile,
             Action::Record(_) | Action::Unfit(_) => TransactionKind::Activity,
             Action::Redeem(_) => TransactionKind::Redeem,
-            Action::Move(_) => TransactionKind::Order,
+            Action::Move(_) | Action::Track(_) | Action::Rebook(_) => TransactionKind::Order,
             Action::Adjust { .. } => TransactionKind::Adjust,
             Action::Merge { .. } => TransactionKind::Merge,
             Action::Close { .. } => TransactionKind::Close,
@@ -266,6 +272,7 @@ impl<'a> Draft<'a> {
             activity: None,
             orders: Vec::new(),
             stock: Vec::new(),
+            opened: Vec::new(),
             budgets: Vec::new(),
             budgets_besides: Vec::new(),
             budget_reached: false,
@@ -308,7 +315,7 @@ impl<'a> Draft<'a> {
         currency: CurrencyId,
         portions: &[Portion],
         (debit, credit): (LedgerAccount, LedgerAccount),
-        rule: Option<&(String, i64)>,
+        rule: Option<&(Arc<str>, i64)>,
     ) -> Result<(), Refusal> {
         portions.iter().try_for_each(|portion| {
             let rule = rule.cloned();
@@ -433,7 +440,7 @@ impl<'a> Draft<'a> {
     fn earn(&mut self, mut earned: Earned, loaded: &Loaded, next_id: &mut dyn FnMut() -> i64) -> Result<(), Refusal> {
         self.transfers.reserve(earned.outcomes.len());
         for outcome in &mut earned.outcomes {
-            let rule = (outcome.rule.clone(), outcome.version);
+            let rule = (Arc::clone(&outcome.rule), outcome.version);
             if outcome.points > 0 {
                 outcome.repaid = self.credit(outcome, rule)?;
             } else if outcome.points < 0 {
@@ -460,7 +467,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Credits what a rule gave, and takes out of it what the member owes. Returns how much that is.
-    pub(super) fn credit(&mut self, outcome: &Outcome, rule: (String, i64)) -> Result<i64, Refusal> {
+    pub(super) fn credit(&mut self, outcome: &Outcome, rule: (Arc<str>, i64)) -> Result<i64, Refusal> {
         let pending = outcome.active_at.filter(|active_at| *active_at > self.command.at);
         let lot = LotKey {
             expires_at: outcome.expires_at.unwrap_or(Timestamp::NEVER),
@@ -487,7 +494,7 @@ impl<'a> Draft<'a> {
         &mut self,
         currency: CurrencyId,
         points: i64,
-        rule: &(String, i64),
+        rule: &(Arc<str>, i64),
     ) -> Result<i64, Refusal> {
         let portions = self.account.wallet_mut(currency).pick(points, self.command.at);
         let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Revocation);
@@ -555,7 +562,7 @@ impl<'a> Draft<'a> {
             request_digest: command.request_digest,
             channel: command.channel.clone(),
             reference: command.reference.clone(),
-            receipt,
+            receipt: Arc::new(receipt),
             transfers: self.transfers,
         };
         Ok(Decision {
@@ -566,6 +573,7 @@ impl<'a> Draft<'a> {
             activity: self.activity,
             orders: self.orders,
             stock: self.stock,
+            opened: self.opened,
             budgets: self.budgets,
             budget_reached: self.budget_reached,
             events: self.receipt.events,

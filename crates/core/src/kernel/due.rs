@@ -190,7 +190,7 @@ impl Draft<'_> {
         let lost = wallet.pick(percent_of(wallet.spendable(moment), decay.percent), moment);
         self.receipt.decayed += self.money_in(currency.id, &lost);
         let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Breakage);
-        self.transfer_portions(currency.id, &lost, ways, Some(&(format!("decay:{}", currency.code), 0)))
+        self.transfer_portions(currency.id, &lost, ways, Some(&(format!("decay:{}", currency.code).into(), 0)))
     }
 
     /// Credits interest on the fewest points that lay there since it was paid last.
@@ -209,7 +209,7 @@ impl Draft<'_> {
         let mut outcome = Outcome {
             rate: Some(interest.percent),
             expires_at: Some(self.program.expires_at(currency.id, moment)),
-            ..Outcome::plain(format!("interest:{}", currency.code), points, currency.id)
+            ..Outcome::plain(format!("interest:{}", currency.code).into(), points, currency.id)
         };
         outcome.repaid = self.credit(&outcome, (outcome.rule.clone(), 0))?;
         self.receipt.explanation.push(outcome);

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::OrderId;
 use crate::ledger::CurrencyId;
 use crate::program::Text;
 use crate::time::Timestamp;
@@ -35,6 +36,21 @@ pub enum Event {
         tier: String,
         /// Until when.
         until: Timestamp,
+    },
+    /// An order could not be fulfilled, was not in time, or was refunded: its points are back, good for a while at the least.
+    OrderGivenBack {
+        /// The order.
+        order: OrderId,
+        /// What was redeemed.
+        reward: String,
+        /// How many.
+        quantity: i64,
+        /// Points that were given back.
+        points: i64,
+        /// Their currency.
+        currency: CurrencyId,
+        /// Why.
+        reason: String,
     },
     /// Somebody is to do something.
     Task {

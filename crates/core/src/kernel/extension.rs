@@ -88,7 +88,7 @@ impl Draft<'_> {
         }
         let portions = self.account.wallet_mut(currency).pick(points, self.command.at);
         let ways = (LedgerAccount::MemberAvailable, LedgerAccount::Redemption);
-        self.transfer_portions(currency, &portions, ways, Some(&(what, 0)))
+        self.transfer_portions(currency, &portions, ways, Some(&(what.into(), 0)))
     }
 
     /// Moves every lot that has not expired. Returns how many points live longer.

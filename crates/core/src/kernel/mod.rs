@@ -1,13 +1,16 @@
 //! The kernel: command in, receipt or refusal out. The only place where points and stock change.
 
+mod appointments;
 mod batch;
 mod command;
+mod contents;
 mod decide;
 mod disputes;
 mod due;
 mod event;
 mod extension;
 mod finals;
+mod fulfilment;
 mod life;
 mod offers;
 mod order_commands;
@@ -18,10 +21,14 @@ mod referral;
 mod refusal;
 mod replay;
 mod returns;
+mod reward_limits;
 mod tiers;
+mod tracking;
 
+pub use appointments::Rebooking;
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
+pub use contents::Choice;
 pub use decide::{Decision, NewMember, NewProfile, check_active};
 pub use event::Event;
 pub(crate) use extension::SPENDING;
@@ -30,3 +37,4 @@ pub use receipt::{ActivityReceipt, Cause, OrderReceipt, Receipt, ReferrerShare};
 pub(crate) use referral::resolved;
 pub use refusal::{Refusal, RefusalCode};
 pub(crate) use replay::{OrderStep, replay, replay_order};
+pub use tracking::Tracking;

@@ -1,7 +1,9 @@
 //! Commands of orders: redeem, and move an order on.
 
+use sha2::{Digest, Sha256};
+
 use super::command::{Action, Command, ORDER_PREFIX, check_key, check_reason, digest_of};
-use super::{Refusal, RefusalCode};
+use super::{Choice, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
 use crate::redemption::{Funds, Order, OrderMove, Shipment, check_risk};
@@ -45,6 +47,8 @@ pub struct Redemption {
     pub risk: Option<i64>,
     /// At which price.
     pub terms: Terms,
+    /// What was chosen.
+    pub choice: Choice,
 }
 
 impl Command {
@@ -61,7 +65,8 @@ impl Command {
         check_quantity(quantity)?;
         let request = ("redeem", reward_id, quantity, capture);
         let (reward_id, terms) = (reward_id.to_owned(), Terms::Now(None));
-        let redemption = Redemption { reward_id, quantity, capture, risk: None, terms };
+        let choice = Choice::default();
+        let redemption = Redemption { reward_id, quantity, capture, risk: None, terms, choice };
         Ok(Self::new(member_id, key, at, Action::Redeem(Box::new(redemption)), &request))
     }
 
@@ -84,7 +89,8 @@ impl Command {
         let action = match opened {
             Opened::Genuine(_) => {
                 let terms = Terms::Quoted(promise);
-                Action::Redeem(Box::new(Redemption { reward_id, quantity, capture, risk: None, terms }))
+                let choice = Choice::default();
+                Action::Redeem(Box::new(Redemption { reward_id, quantity, capture, risk: None, terms, choice }))
             }
             Opened::Altered(_) => {
                 let problem = "`quote` is not as it was answered; ask for a new one";
@@ -99,6 +105,23 @@ impl Command {
         check_risk(score).map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
         if let Action::Redeem(redemption) = &mut self.action {
             redemption.risk = score;
+        }
+        Ok(self)
+    }
+
+    /// The same redemption with what was chosen. `said` is what the request says of it, as a digest of the program's keyring
+    /// where it says anything: the same key with another choice is refused, and nobody guesses an address from a digest.
+    pub fn choosing(mut self, choice: Choice, said: Option<[u8; 32]>) -> Result<Self, Refusal> {
+        let check = |field: &str, text: &Option<String>| {
+            text.as_deref().map_or(Ok(()), |text| limits::check_text(field, text, limits::KEY_CHARS))
+        };
+        let checked = check("variant", &choice.variant).and_then(|()| check("slot", &choice.slot));
+        checked.map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        if let Some(said) = said {
+            self.request_digest = Sha256::digest([self.request_digest, said].concat()).into();
+        }
+        if let Action::Redeem(redemption) = &mut self.action {
+            redemption.choice = choice;
         }
         Ok(self)
     }

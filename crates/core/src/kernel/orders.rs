@@ -7,8 +7,8 @@ use super::decide::{Draft, check_active};
 use super::order_commands::{OrderChange, Redemption, Terms};
 use super::receipt::OrderReceipt;
 use super::refusal::{Refusal, RefusalCode};
-use crate::id::OrderId;
-use crate::ledger::{AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
+use crate::id::{MemberId, OrderId};
+use crate::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
 use crate::limits;
 use crate::planted::{self, Bug};
 use crate::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, OrderStep, Verdict};
@@ -16,15 +16,15 @@ use crate::rewards::{Occasion, Priced, Promise, Reward, StockChange};
 use crate::time::Timestamp;
 
 /// Refunded points are good for so long at the least, in milliseconds (7 days): whoever gets them back can spend them.
-const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+pub(super) const REFUND_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The channel by which members act for themselves.
-const PORTAL: &str = "portal";
+pub(super) const PORTAL: &str = "portal";
 
 impl Draft<'_> {
     /// Makes an order: sets points and stock aside, or spends them at once.
     pub(super) fn redeem(&mut self, wanted: &Redemption, loaded: &Loaded, id: OrderId) -> Result<(), Refusal> {
-        let Redemption { reward_id, quantity, capture, risk: _, terms } = wanted;
+        let Redemption { reward_id, quantity, capture, risk: _, terms, choice } = wanted;
         let (quantity, capture) = (*quantity, *capture);
         let at = self.command.at;
         let reward = self.program.reward_at(reward_id, at).ok_or_else(|| {
@@ -33,6 +33,8 @@ impl Draft<'_> {
         })?;
         self.check_order()?;
         self.check_offered(reward_id)?;
+        let counted = self.check_limits(reward, quantity)?;
+        let slot = self.check_choice(reward, wanted)?;
         let Promise { unit, points, currency, .. } = self.price(reward, quantity, terms)?;
         let spendable = self.spendable(currency);
         if spendable < points {
@@ -53,6 +55,7 @@ impl Draft<'_> {
             };
             self.stock.push((reward_id.clone(), change));
         }
+        let parts = self.take_contents(reward, wanted, loaded)?;
         let holds = self.account.wallet_mut(currency).pick(points, at);
         self.transfer_portions(currency, &holds, (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld), None)?;
         if capture {
@@ -62,6 +65,8 @@ impl Draft<'_> {
         let mut order = self.new_order(id, (reward_id, quantity), (currency, points));
         order.holds = holds;
         order.details.cooling_until = cooling_until;
+        self.count_limits(&mut order, counted);
+        self.put_contents(&mut order, reward, choice, (parts, slot));
         states.into_iter().for_each(|state| self.note(&mut order, state, None));
         self.set_order(order);
         if let Some(order) = &mut self.receipt.order {
@@ -156,17 +161,18 @@ impl Draft<'_> {
     }
 
     /// Notes that an order has come to a state, and when it moves on from there by itself.
-    fn note(&self, order: &mut Order, state: OrderState, reason: Option<&String>) {
+    pub(super) fn note(&self, order: &mut Order, state: OrderState, reason: Option<&String>) {
         let at = self.command.at;
         let policy = &self.program.settings_at(at).orders;
         let due_at = match (state.funds(), state) {
             // Taking a review on is no new state: else it would hold points for ever.
             _ if state == order.state && !order.details.history.is_empty() => order.due_at,
-            (Funds::Held, _) => policy.expires_at(at, order.details.cooling_until),
+            (Funds::Held, _) => policy.expires_at(at, order.waits_until()),
             (Funds::Spent, OrderState::Completed) | (Funds::Returned, _) => None,
             (Funds::Spent, _) => policy.completes_at(at),
         };
         let (transaction_id, actor) = (self.receipt.transaction_id, self.command.actor.clone());
+        self.begin_benefits(order, state.funds());
         order.note(OrderStep { state, at, transaction_id, actor, reason: reason.cloned(), due_at });
     }
 
@@ -177,13 +183,11 @@ impl Draft<'_> {
         if let AccountStatus::Merged { .. } = self.account.status {
             check_active(member, self.account.status)?;
         }
-        let owned = change.owner == member || self.account.merged_from.contains(&change.owner);
-        let order = loaded.orders.get(&(change.owner, change.order)).filter(|_| owned).ok_or_else(|| {
-            let problem = format!("member {member} has no order {}", change.order);
-            Refusal::new(RefusalCode::UnknownOrder, problem)
-        })?;
+        let order = owned_order(member, &self.account, (change.owner, change.order), loaded)?;
         let state = self.check_move(order, change)?;
         self.move_funds(order, state.funds(), loaded)?;
+        self.make_good(order, change)?;
+        self.uncount_limits(order, state.funds());
         let mut order = order.clone();
         self.note(&mut order, state, change.reason.as_ref());
         match change.step {
@@ -248,32 +252,30 @@ impl Draft<'_> {
 
     /// Moves the points and the units of an order from where they are to where they belong.
     fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
-        let quantity = order.quantity;
         let (kind, change) = match (order.state.funds(), to) {
             (Funds::Held, Funds::Spent) => {
                 let credit = LedgerAccount::Redemption;
                 self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-                (TransactionKind::Capture, StockChange { reserved: -quantity, issued: quantity })
+                (TransactionKind::Capture, StockChange { reserved: -1, issued: 1 })
             }
             (Funds::Held, Funds::Returned) => {
                 let credit = LedgerAccount::MemberAvailable;
                 self.transfer_portions(order.currency, &order.holds, (LedgerAccount::MemberHeld, credit), None)?;
-                (TransactionKind::Release, StockChange { reserved: -quantity, issued: 0 })
+                (TransactionKind::Release, StockChange { reserved: -1, issued: 0 })
             }
             (Funds::Spent | Funds::Returned, Funds::Returned) => {
                 self.give_back_refunded(order.currency, &order.holds)?;
-                (TransactionKind::Refund, StockChange { reserved: 0, issued: -quantity })
+                (TransactionKind::Refund, StockChange { reserved: 0, issued: -1 })
             }
             _ => return Ok(()),
         };
         (self.kind, self.receipt.kind) = (kind, kind);
-        if loaded.stock.contains_key(&order.reward_id) {
-            self.stock.push((order.reward_id.clone(), change));
-        }
+        let limited = order.stock().filter(|(key, _)| loaded.stock.contains_key(*key));
+        self.stock.extend(limited.map(|(key, units)| (key.to_owned(), change.times(units))));
         Ok(())
     }
 
-    fn set_order(&mut self, order: Order) {
+    pub(super) fn set_order(&mut self, order: Order) {
         self.receipt.order = Some(OrderReceipt {
             id: order.id,
             reward_id: order.reward_id.clone(),
@@ -284,6 +286,8 @@ impl Draft<'_> {
             unit_price: None,
             quoted: false,
             disputed: None,
+            variant: order.details.particulars.variant.clone(),
+            slot: order.details.particulars.booked().map(|booked| booked.slot.clone()),
         });
         self.orders.push(order);
     }
@@ -296,6 +300,7 @@ impl Draft<'_> {
         let reward = self.program.reward_at(reward_id, self.command.at);
         let currency = reward.map_or(CurrencyId(1), |reward| reward.currency);
         let mut order = self.new_order(id, (reward_id, quantity), (currency, 0));
+        self.give_contents(&mut order, reward, loaded);
         self.note(&mut order, OrderState::Completed, None);
         self.orders.push(order);
     }
@@ -311,6 +316,21 @@ impl Draft<'_> {
             self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot, rule: None })
         })
     }
+}
+
+/// An order of a member, or of an account that was merged into the member's.
+pub(super) fn owned_order<'l>(
+    member: MemberId,
+    account: &Account,
+    (owner, id): (MemberId, OrderId),
+    loaded: &'l Loaded,
+) -> Result<&'l Order, Refusal> {
+    let owned = owner == member || account.merged_from.contains(&owner);
+    loaded
+        .orders
+        .get(&(owner, id))
+        .filter(|_| owned)
+        .ok_or_else(|| Refusal::new(RefusalCode::UnknownOrder, format!("member {member} has no order {id}")))
 }
 
 /// The refusal of a move that is not possible, with those that are.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Refusal, RefusalCode};
-use crate::earning::{Counted, Outcome, ReturnedPurchase, Spent};
+use crate::earning::{Counted, Moments, Outcome, ReturnedPurchase, Spent};
 use crate::id::{ActivityId, MemberId, OrderId, TransactionId};
 use crate::ledger::{
     AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
@@ -50,6 +50,12 @@ pub struct OrderReceipt {
     /// Whether it was disputed by this, or the dispute declined; left out: neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disputed: Option<bool>,
+    /// The variant that was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The slot of its appointment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
 }
 
 /// What whoever referred the member got by the same command, or lost; on the receipt of the member.
@@ -178,14 +184,99 @@ fn is_zero(value: &i64) -> bool {
     *value == 0
 }
 
+/// What stands in a receipt before its outcomes.
+#[derive(Serialize)]
+struct Head<'a> {
+    transaction_id: TransactionId,
+    member_id: MemberId,
+    kind: TransactionKind,
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
+    points: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    growth: i64,
+}
+
 impl Receipt {
-    /// As JSON, as it is answered and stored.
-    pub(super) fn written(&self) -> Result<String, Refusal> {
+    /// As JSON, as it is answered and stored: the same bytes that `Serialize` makes. Outcomes and counters are nearly all of it,
+    /// and are put between what serde writes of the rest.
+    pub(super) fn written(&mut self) -> Result<String, Refusal> {
+        let unwritten = |problem: String| Refusal::new(RefusalCode::InvalidRequest, problem);
+        let (explanation, counted) = (std::mem::take(&mut self.explanation), std::mem::take(&mut self.counted));
+        let json = self.with(&explanation, &counted).map_err(|error| unwritten(error.to_string()));
+        (self.explanation, self.counted) = (explanation, counted);
+        String::from_utf8(json?).map_err(|error| unwritten(error.to_string()))
+    }
+
+    /// The JSON of this receipt, which has neither, with outcomes and counters.
+    fn with(&self, explanation: &[Outcome], counted: &[Counted]) -> serde_json::Result<Vec<u8>> {
         // Room for all of it: a text that grows is copied again and again.
-        let room = 768 + 128 * self.explanation.len() + 112 * self.counted.len();
-        let mut json = Vec::with_capacity(room);
-        let written = serde_json::to_writer(&mut json, self).map_err(|error| error.to_string());
-        let text = written.and_then(|()| String::from_utf8(json).map_err(|error| error.to_string()));
-        text.map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))
+        let mut json = Vec::with_capacity(768 + 160 * explanation.len() + 112 * counted.len());
+        let Self { transaction_id, member_id, kind, at, points, growth, .. } = *self;
+        let actor = self.actor.as_deref();
+        serde_json::to_writer(&mut json, &Head { transaction_id, member_id, kind, at, actor, points, growth })?;
+        // Without the bracket that ends the head: the rest begins where it stood.
+        json.pop();
+        let place = json.len();
+        write_list(&mut json, br#","explanation":["#, explanation, Outcome::write_json)?;
+        write_list(&mut json, br#","counted":["#, counted, Counted::write_json)?;
+        let whole = serde_json::to_vec(self)?;
+        json.extend_from_slice(whole.get(place..).unwrap_or_default());
+        Ok(json)
+    }
+}
+
+fn write_list<T>(
+    json: &mut Vec<u8>,
+    name: &[u8],
+    items: &[T],
+    write: impl Fn(&T, &mut Vec<u8>, &mut Moments) -> serde_json::Result<()>,
+) -> serde_json::Result<()> {
+    let mut moments = Moments::default();
+    for (index, item) in items.iter().enumerate() {
+        json.extend_from_slice(if index == 0 { name } else { b"," });
+        write(item, json, &mut moments)?;
+    }
+    if !items.is_empty() {
+        json.push(b']');
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that outcomes and counters may say, with texts that must be escaped.
+    const FULL: &str = r#"{"transaction_id":"txn_0000000000001","member_id":"mem_0000000000001","kind":"activity",
+        "at":"2026-03-07T11:00:00.123Z","actor":"a \"b\"","points":3,"growth":4,"explanation":[
+            {"rule":"a\\\"\n\u0001é","version":2,"points":-3,"currency":1,"amount":5,"rate":"1.50","step":"10","factor":"2",
+             "of_rule":"b\t","act":{"type":"message","template":"\"t\""},"facts":{"history.\"x\"":-1,"y":2},
+             "trimmed":{"offered":9,"cap":"rule","window":"day","points":3,"count":1},"lost_to":"c","stopped_by":"d",
+             "active_at":"2026-03-08T00:00:00Z","expires_at":"2027-03-01T00:00:00.5Z","until_final":true,"repaid":1,
+             "funding":7},
+            {"rule":"plain","version":1,"points":0,"currency":2,"expires_at":"2027-03-01T00:00:00.5Z"}],
+        "counted":[{"rule":"\"","window":"day","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":2},
+            {"currency":1,"window":"month","ends_at":"2026-04-01T00:00:00Z","count":1,"sum":-2},
+            {"kind":"k","window":"year","ends_at":"2026-04-01T00:00:00Z","count":1,"sum":0},
+            {"campaign":"c","window":"hour","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":0},
+            {"reward":"mug","window":"month","ends_at":"2026-03-08T00:00:00Z","count":-1,"sum":-2},
+            {"referred":"r","window":"week","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":0}],
+        "forgiven":1,"reason":"r","balances":[]}"#;
+
+    #[test]
+    fn it_is_written_as_serde_writes_it() {
+        let full: Receipt = serde_json::from_str(FULL).unwrap();
+        let outcome = &full.explanation[0];
+        assert!(outcome.act.is_some() && outcome.trimmed.is_some() && outcome.until_final && outcome.repaid == 1);
+        let only_outcomes = Receipt { counted: Vec::new(), growth: 0, actor: None, ..full.clone() };
+        let only_counters = Receipt { explanation: Vec::new(), ..full.clone() };
+        let neither = Receipt { counted: Vec::new(), ..only_counters.clone() };
+        for mut receipt in [full, only_outcomes, only_counters, neither] {
+            let before = receipt.clone();
+            assert_eq!(receipt.written().unwrap(), serde_json::to_string(&before).unwrap());
+            assert_eq!(receipt, before);
+        }
     }
 }

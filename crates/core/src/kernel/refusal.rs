@@ -48,6 +48,12 @@ pub enum RefusalCode {
     InsufficientPoints,
     /// Fewer units than wanted.
     OutOfStock,
+    /// The order does not say what its reward asks for: a variant, a slot, an address, an account.
+    ChoiceNeeded,
+    /// There is no such slot, or none that can be ordered any more.
+    SlotNotOffered,
+    /// The member has ordered as many of the reward as one may.
+    LimitReached,
     /// The idempotency key was used for another request.
     IdempotencyMismatch,
     /// A cap of a rule or of the program, which refuses what is beyond it, was reached.
@@ -105,6 +111,9 @@ impl RefusalCode {
             Self::TooRisky => "too_risky",
             Self::InsufficientPoints => "insufficient_points",
             Self::OutOfStock => "out_of_stock",
+            Self::ChoiceNeeded => "choice_needed",
+            Self::SlotNotOffered => "slot_not_offered",
+            Self::LimitReached => "limit_reached",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::CapReached => "cap_reached",
             Self::WalletLimit => "wallet_limit",

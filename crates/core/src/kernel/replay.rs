@@ -44,7 +44,8 @@ pub(crate) fn replay_order(
     ids: &mut IdGenerator,
 ) -> Result<(Decision, Vec<Portion>), Refusal> {
     let (reward_id, terms) = (String::new(), Terms::Now(None));
-    let redemption = Redemption { reward_id, quantity: 1, capture: false, risk: None, terms };
+    let choice = super::Choice::default();
+    let redemption = Redemption { reward_id, quantity: 1, capture: false, risk: None, terms, choice };
     let command = Command::replayed(member, at, Action::Redeem(Box::new(redemption)));
     let account = loaded.accounts.get(&member).ok_or_else(|| unknown_member(member))?.clone();
     let mut draft = Draft::new(program, &command, account, TransactionId(ids.next(at)));

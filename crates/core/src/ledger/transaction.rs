@@ -1,5 +1,7 @@
 //! Transactions and the transfers of which they consist.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -74,7 +76,7 @@ pub struct Transfer {
     /// The lot whose points move.
     pub lot: LotKey,
     /// The earning rule and its version, on points that a rule gave or took back.
-    pub rule: Option<(String, i64)>,
+    pub rule: Option<(Arc<str>, i64)>,
 }
 
 /// What a transaction is about.
@@ -189,7 +191,7 @@ pub struct Transaction {
     /// The caller's own number for it, such as an invoice number.
     pub reference: Option<String>,
     /// The receipt as it was answered, JSON.
-    pub receipt: String,
+    pub receipt: Arc<String>,
     /// The transfers, in order.
     pub transfers: Vec<Transfer>,
 }

@@ -124,7 +124,8 @@ impl Verifier {
                 TransactionKind::Activity | TransactionKind::Enrol | TransactionKind::Referral
             );
         let tells = |part: &str| transaction.receipt.contains(part);
-        if tells_more || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{") {
+        if tells_more || tells("\"counted\":") || tells("\"agenda\":") || tells("\"extended\":") || tells("\"tier\":{")
+        {
             match serde_json::from_str(&transaction.receipt) {
                 Ok(receipt) => {
                     let receipt: Receipt = receipt;
@@ -154,13 +155,16 @@ impl Verifier {
             let problem = format!("is {}, but its history ends with {}", order.state.name(), last.state.name());
             self.wrong(format!("order {}", order.id), problem);
         }
-        match order.state.funds() {
+        let units = match order.state.funds() {
             Funds::Held => {
-                *self.orders.reserved.entry(order.reward_id.clone()).or_default() += order.quantity;
                 *self.orders.held.entry(order.member_id).or_default() += order.points;
+                &mut self.orders.reserved
             }
-            Funds::Spent => *self.orders.issued.entry(order.reward_id.clone()).or_default() += order.quantity,
-            Funds::Returned => {}
+            Funds::Spent => &mut self.orders.issued,
+            Funds::Returned => return,
+        };
+        for (key, taken) in order.stock() {
+            *units.entry(key.to_owned()).or_default() += taken;
         }
     }
 
@@ -232,10 +236,10 @@ impl Verifier {
     }
 
     /// One stock row. Call after all orders.
-    pub fn stock(&mut self, reward_id: &str, stock: &StockLevel) {
+    pub fn stock(&mut self, key: &str, stock: &StockLevel) {
         self.report.stocks += 1;
-        let reserved = self.orders.reserved.remove(reward_id).unwrap_or_default();
-        let issued = self.orders.issued.remove(reward_id).unwrap_or_default();
+        let reserved = self.orders.reserved.remove(key).unwrap_or_default();
+        let issued = self.orders.issued.remove(key).unwrap_or_default();
         let mut problems = Vec::new();
         if stock.on_hand != stock.initial + stock.restocked - stock.issued {
             problems.push(format!("on_hand {} is not initial + restocked − issued", stock.on_hand));
@@ -250,7 +254,7 @@ impl Verifier {
             ));
         }
         for problem in problems {
-            self.wrong(format!("stock {reward_id}"), problem);
+            self.wrong(format!("stock {key}"), problem);
         }
     }
 

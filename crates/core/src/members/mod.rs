@@ -1,10 +1,12 @@
 //! Members: the profile, and the references by which the world outside knows them.
 
+mod address;
 mod birthday;
 mod card;
 mod card_number;
 mod patch;
 
+pub use address::{Address, KnownAddress, find as find_address};
 pub use birthday::has_birthday;
 pub use card::{CardError, CardKey, CardPublicKey, STEP_SECONDS, verify_card};
 pub use card_number::{card_number, grouped_card_number, parse_card_number};
@@ -40,6 +42,9 @@ pub struct Profile {
     /// Country, by name or ISO 3166 code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    /// The address book: where things are sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<KnownAddress>,
     /// Anything else the brand keeps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -75,6 +80,7 @@ impl Profile {
             date.parse::<jiff::civil::Date>()
                 .map_err(|_| "`birth_date` is not a date such as 1990-05-17".to_owned())?;
         }
+        address::validate(&self.addresses)?;
         check_attributes(&self.attributes)
     }
 

@@ -33,8 +33,8 @@ impl Profile {
 
     /// The names of the fields in which two profiles differ, in their order.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
-        const NAMES: [&str; 8] =
-            ["external_id", "name", "email", "phone", "birth_date", "language", "country", "attributes"];
+        const NAMES: [&str; 9] =
+            ["external_id", "name", "email", "phone", "birth_date", "language", "country", "addresses", "attributes"];
         let (ours, theirs) = (self.fields(), other.fields());
         NAMES.into_iter().filter(|name| ours.get(*name) != theirs.get(*name)).collect()
     }
@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn every_field_is_among_the_names() {
         let full = json!({ "external_id": "1", "name": "1", "email": "1", "phone": "1", "birth_date": "1",
-            "language": "1", "country": "1", "attributes": { "a": "1" } });
+            "language": "1", "country": "1", "attributes": { "a": "1" },
+            "addresses": [{ "id": "home", "recipient": "A", "street": "1", "city": "B" }] });
         let full: Profile = serde_json::from_value(full).unwrap();
         assert_eq!(Profile::default().differences(&full).len(), full.fields().len());
     }

@@ -162,6 +162,32 @@ impl Keyring {
         serde_json::from_slice(&plain).map_err(|_| PrivacyError::Damaged(PROFILE))
     }
 
+    /// Seals something that is kept beside a profile under the key that the member has: what it is, and its purpose, which
+    /// keeps things of one kind from being taken for another.
+    pub fn seal_beside(
+        &self,
+        (what, purpose): (&'static str, &str),
+        member: MemberId,
+        profile: &SealedProfile,
+        plain: &[u8],
+        nonce: [u8; NONCE],
+    ) -> Result<Vec<u8>, PrivacyError> {
+        let key = self.member_key(member, &profile.key_id, &profile.wrapped_key)?;
+        cipher::seal(what, &key, nonce, &context(purpose, member), plain)
+    }
+
+    /// Opens what [`Keyring::seal_beside`] has sealed.
+    pub fn open_beside(
+        &self,
+        (what, purpose): (&'static str, &str),
+        member: MemberId,
+        profile: &SealedProfile,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, PrivacyError> {
+        let key = self.member_key(member, &profile.key_id, &profile.wrapped_key)?;
+        cipher::open(what, &key, &context(purpose, member), sealed)
+    }
+
     /// Wraps a member's key under the master key in use.
     pub fn rewrap(
         &self,

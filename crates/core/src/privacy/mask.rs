@@ -1,7 +1,7 @@
 //! Masks: how much of a personal field is shown to who may not see it in full. Enough to tell two members apart on the phone,
 //! too little to reach or name one.
 
-use crate::members::Profile;
+use crate::members::{Address, KnownAddress, Profile};
 
 /// What stands for hidden characters.
 const HIDDEN: &str = "****";
@@ -41,6 +41,25 @@ pub fn birth_date(date: &str) -> String {
     format!("{year}-**-**")
 }
 
+/// An address by its city and country: the rest is hidden.
+pub fn address(known: &Address) -> Address {
+    let Address { city, region, country, .. } = known.clone();
+    Address {
+        recipient: name(&known.recipient),
+        phone: known.phone.as_deref().map(phone),
+        street: HIDDEN.to_owned(),
+        district: known.district.as_ref().map(|_| HIDDEN.to_owned()),
+        postcode: known.postcode.as_ref().map(|_| HIDDEN.to_owned()),
+        city,
+        region,
+        country,
+    }
+}
+
+fn known_address(known: &KnownAddress) -> KnownAddress {
+    KnownAddress { address: address(&known.address), ..known.clone() }
+}
+
 /// A profile as shown to who may not see it in full. The brand's own number, language and country stay; what the brand
 /// keeps beside them is hidden whole, because nobody knows what it is.
 pub fn profile(profile: &Profile) -> Profile {
@@ -50,6 +69,7 @@ pub fn profile(profile: &Profile) -> Profile {
         email: hide(&profile.email, email),
         phone: hide(&profile.phone, phone),
         birth_date: hide(&profile.birth_date, birth_date),
+        addresses: profile.addresses.iter().map(known_address).collect(),
         attributes: profile.attributes.keys().map(|name| (name.clone(), HIDDEN.to_owned())).collect(),
         ..profile.clone()
     }

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::redemption::OrderPolicy;
 use crate::rewards::{
     Category, Named, PriceSurroundings, ReviewPolicy, Reward, RewardKind, check_margin, validate_categories,
+    validate_limits,
 };
 use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
@@ -370,8 +371,11 @@ impl Bundle {
             return Err(format!("{what}: stock must be 0 to {}", limits::AMOUNT));
         }
         let of_reward = |problem| format!("{what}: {problem}");
+        validate_limits(&reward.limit).map_err(of_reward)?;
         reward.catalogue.validate().map_err(of_reward)?;
         reward.kind.as_ref().map_or(Ok(()), RewardKind::validate).map_err(of_reward)?;
+        let fulfilment = reward.fulfilment.as_ref();
+        fulfilment.map_or(Ok(()), |by| by.validate(reward.kind.as_ref())).map_err(of_reward)?;
         self.check_currency(&what, reward.currency)?;
         let spent = self.currencies.iter().find(|currency| currency.id == reward.currency);
         if let Some(currency) = spent.filter(|currency| !currency.spendable) {

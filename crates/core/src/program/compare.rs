@@ -233,7 +233,8 @@ fn sense(kind: &str, field: &str) -> Sense {
             2 => Sense::Gives,
             _ => Sense::LessIfSaid,
         },
-        ("reward", "stock") => Sense::Same,
+        ("reward", "stock" | "fulfilment") => Sense::Same,
+        ("reward", "limit") => Sense::Caps,
         ("reward", "kind" | "catalogue" | "catalogue.visible_to" | "catalogue.listed") => Sense::Fields,
         ("reward", "kind.type") => Sense::Said,
         ("reward", "kind.value" | "kind.days") => Sense::More,
@@ -242,6 +243,11 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("reward", "kind.scope") => Sense::Narrows,
         ("reward", "kind.variants") => Sense::Includes,
         ("reward", "kind.weight_grams") => Sense::Same,
+        ("reward", "kind.needs_address") => Sense::Bars,
+        ("reward", "kind.appointments") => Sense::Part,
+        ("reward", "kind.appointments.until") => Sense::Until,
+        ("reward", "kind.appointments.notice_hours") => Sense::Less,
+        ("reward", "kind.account") => Sense::Narrows,
         ("reward", "catalogue.description" | "catalogue.categories" | "catalogue.tags" | "catalogue.market_price") => {
             Sense::Same
         }
@@ -417,7 +423,7 @@ impl Comparison<'_> {
                 ([], is) => self.found(path, Value::Null, Value::from(is.to_vec()), Verdict::Worse),
                 (was, []) => self.found(path, Value::from(was.to_vec()), Value::Null, Verdict::Better),
                 ([was], [is]) => {
-                    for limit in ["points", "count", "cost"] {
+                    for limit in ["points", "count", "cost", "quantity"] {
                         let of = |cap: &Value| cap.get(limit).cloned().unwrap_or_default();
                         let (was, is) = (of(was), of(is));
                         if was != is && !same_number(&was, &is) {

@@ -11,7 +11,7 @@ use super::position::{json_problem, toml_problem};
 use super::template::Template;
 use crate::earning::{ActivityKind, Campaign, Rule};
 use crate::limits;
-use crate::rewards::{Category, Reward};
+use crate::rewards::{Category, Reward, Variant};
 use crate::tiers::Tier;
 use crate::time::Timestamp;
 
@@ -250,6 +250,15 @@ pub fn check_lasting(before: &Document, after: &Document) -> Result<(), String> 
         }
         "reward" => {
             let (was, is): (Reward, Reward) = (read(before)?, read(after)?);
+            let stocked =
+                |variant: &&Variant| is.variants().iter().any(|one| one.id == variant.id && one.stock != variant.stock);
+            if let Some(variant) = was.variants().iter().find(stocked) {
+                return Err(format!(
+                    "reward `{}`: the initial stock of its variant `{}` was published as {:?} and cannot be rewritten; \
+                     offer the new units as another variant",
+                    after.id, variant.id, variant.stock
+                ));
+            }
             if was.stock == is.stock {
                 return Ok(());
             }

@@ -300,6 +300,11 @@ impl Program {
         self.templates.get(id)?.at(self.as_of)
     }
 
+    /// Whether any version of a reward says how the program itself fulfils its orders.
+    pub fn has_automatic_rewards(&self) -> bool {
+        self.all_rewards.values().flat_map(Versions::all).any(|offered| offered.reward.fulfilment.is_some())
+    }
+
     /// All rewards that are shown, by id.
     pub fn rewards(&self) -> impl Iterator<Item = &Reward> {
         self.offered().map(|offered| &offered.reward)

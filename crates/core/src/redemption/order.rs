@@ -2,11 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::{Benefit, Booked};
+use super::delivery::SealedDelivery;
 use super::dispute::Disputed;
 use super::state::OrderState;
+use super::tracking::TrackingEvent;
 use crate::id::{MemberId, OrderId, TransactionId};
 use crate::ledger::{CurrencyId, Portion};
 use crate::limits;
+use crate::rewards::{CountedIn, StockTaken};
 use crate::time::Timestamp;
 
 /// How the details of an order are stored, as their first byte: without particulars, and with some of them behind.
@@ -65,6 +69,27 @@ pub struct Particulars {
     /// That it was disputed, and how that ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dispute: Option<Disputed>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<TrackingEvent>,
+    /// The windows in which its units were counted, of limits that its reward had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<CountedIn>,
+    /// Which variant was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Where it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<SealedDelivery>,
+    /// Its appointments, the one that holds last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<Booked>,
+    /// The privileges and trials that come with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub benefits: Vec<Benefit>,
+    /// What it takes out of stock, where that is not just as many units of its reward.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stock: Vec<StockTaken>,
 }
 
 /// One step in the life of an order.
@@ -113,6 +138,13 @@ impl Order {
         postcard::from_bytes(bytes).map_err(|error| format!("order holds: {error}"))
     }
 
+    /// What it takes out of stock: units by [`stock_key`](crate::rewards::stock_key). What is not limited is named as well.
+    pub fn stock(&self) -> impl Iterator<Item = (&str, i64)> {
+        let parts = &self.details.particulars.stock;
+        let whole = parts.is_empty().then_some((self.reward_id.as_str(), self.quantity));
+        whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
+    }
+
     /// Whether its time has run out at `at`.
     pub fn is_due(&self, at: Timestamp) -> bool {
         self.due_at.is_some_and(|due| due <= at)
@@ -140,6 +172,7 @@ impl Order {
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
         let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
+        particulars.tracking.retain(|event| event.transaction_id < from);
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
         // Whoever takes a review on leaves a second step in it.
@@ -153,6 +186,7 @@ impl Order {
         if let Some(dispute) = &mut particulars.dispute {
             dispute.ended.take_if(|end| end.transaction_id >= from);
         }
+        self.rewind_contents(from);
         true
     }
 }
@@ -181,5 +215,23 @@ impl OrderDetails {
             }
             Some((other, _)) => Err(format!("order details: format {other} is not known")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_orders_say_costs_others_nothing_and_is_read_back() {
+        let plain = OrderDetails { claimed_by: Some("opr_1".to_owned()), ..OrderDetails::default() };
+        assert_eq!(plain.encode().first(), Some(&PLAIN));
+        let stock = vec![StockTaken { key: "mug#blue".to_owned(), units: 2 }];
+        let more = OrderDetails { particulars: Particulars { stock, ..Particulars::default() }, ..plain.clone() };
+        for details in [plain, more] {
+            assert_eq!(OrderDetails::decode(&details.encode()), Ok(details));
+        }
+        assert!(OrderDetails::decode(&[WITH_PARTICULARS, 0, 0, 0, 0, b'x']).is_err());
+        assert_eq!(OrderDetails::decode(&[9]), Err("order details: format 9 is not known".to_owned()));
     }
 }

@@ -67,6 +67,8 @@ pub enum OrderMove {
     Complete,
     /// It is called off.
     Cancel,
+    /// It cannot be fulfilled: what it took is given back, good for a while yet.
+    Fail,
     /// What was spent is given back.
     Refund,
     /// Its time has run out.
@@ -143,7 +145,7 @@ impl OrderState {
             OrderMove::Fulfil => matches!(self, Placed | Approved),
             OrderMove::Ship | OrderMove::Issue => matches!(self, Placed | Approved | Fulfilling),
             OrderMove::Complete => matches!(self, Placed | Approved | Fulfilling | Shipped | Issued),
-            OrderMove::Cancel | OrderMove::Expire => self.funds() == Funds::Held,
+            OrderMove::Cancel | OrderMove::Fail | OrderMove::Expire => self.funds() == Funds::Held,
             OrderMove::Refund | OrderMove::Dispute | OrderMove::Decline => self.funds() == Funds::Spent,
         };
         may.then_some(step.leads_to().unwrap_or(self))
@@ -157,7 +159,7 @@ impl OrderState {
 
 impl OrderMove {
     /// Every move.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Claim,
         Self::Review,
         Self::Approve,
@@ -167,6 +169,7 @@ impl OrderMove {
         Self::Issue,
         Self::Complete,
         Self::Cancel,
+        Self::Fail,
         Self::Refund,
         Self::Expire,
         Self::Dispute,
@@ -185,6 +188,7 @@ impl OrderMove {
             Self::Issue => "issue",
             Self::Complete => "complete",
             Self::Cancel => "cancel",
+            Self::Fail => "fail",
             Self::Refund => "refund",
             Self::Expire => "expire",
             Self::Dispute => "dispute",
@@ -202,7 +206,7 @@ impl OrderMove {
             Self::Ship => OrderState::Shipped,
             Self::Issue => OrderState::Issued,
             Self::Complete => OrderState::Completed,
-            Self::Cancel => OrderState::Cancelled,
+            Self::Cancel | Self::Fail => OrderState::Cancelled,
             Self::Refund => OrderState::Refunded,
             Self::Expire => OrderState::Expired,
             Self::Dispute | Self::Decline => return None,
@@ -211,7 +215,7 @@ impl OrderMove {
 
     /// Whether a word must say why.
     pub fn needs_reason(self) -> bool {
-        matches!(self, Self::Reject | Self::Refund | Self::Dispute | Self::Decline)
+        matches!(self, Self::Reject | Self::Fail | Self::Refund | Self::Dispute | Self::Decline)
     }
 }
 

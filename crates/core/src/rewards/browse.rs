@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Category, CompiledReward, Rating, StockLevel, Viewer, Zone};
+use super::{Category, CompiledReward, Rating, StockLevel, Viewer, Zone, level_of};
 use crate::limits;
 use crate::program::Program;
 
@@ -206,10 +206,13 @@ impl Shelf {
 
     /// What is known of stock and orders, by rows.
     pub fn figures(&self, stock: &BTreeMap<String, StockLevel>, ordered: &BTreeMap<String, i64>) -> Figures {
-        let ids = || self.rows.iter().map(|row| &row.offered.reward.id);
+        let rewards = || self.rows.iter().map(|row| &row.offered.reward);
         Figures {
-            stock: ids().map(|id| stock.get(id).copied()).collect(),
-            ordered: ids().map(|id| ordered.get(id).copied().unwrap_or_default()).collect(),
+            stock: rewards().map(|reward| level_of(reward, stock)).collect(),
+            ordered: rewards()
+                .map(|reward| &reward.id)
+                .map(|id| ordered.get(id).copied().unwrap_or_default())
+                .collect(),
             ratings: Vec::new(),
         }
     }

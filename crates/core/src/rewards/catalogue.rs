@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Reward;
-use super::kind::{RewardKind, check_money};
+use super::kind::{Content, RewardKind, check_money};
 use super::picture::{Picture, validate_pictures};
 use crate::earning::Audience;
 use crate::limits;
@@ -183,8 +183,28 @@ impl Named<'_> {
             Some(part) if matches!(part.kind, Some(RewardKind::Bundle { .. })) => {
                 Err(format!("`kind.contents`: `{}` is a bundle itself", content.reward))
             }
-            Some(_) => Ok(()),
+            Some(part) => check_part(part, content),
         })
+    }
+}
+
+/// Refuses a part of a bundle of which something must be chosen that the bundle does not say.
+fn check_part(part: &Reward, content: &Content) -> Result<(), String> {
+    let (id, variants) = (&part.id, part.variants());
+    if part.appointments().is_some() {
+        return Err(format!("`kind.contents`: `{id}` is had by appointment, which a bundle cannot make"));
+    }
+    if matches!(part.kind, Some(RewardKind::TopUp { account: Some(_) })) {
+        return Err(format!("`kind.contents`: `{id}` asks for an account, which a bundle cannot say"));
+    }
+    match &content.variant {
+        Some(named) if !variants.iter().any(|known| known.id == *named) => {
+            Err(format!("`kind.contents`: `{id}` has no variant `{named}`"))
+        }
+        None if variants.iter().any(|known| known.stock.is_some()) => {
+            Err(format!("`kind.contents`: variants of `{id}` have stock of their own; say which `variant`"))
+        }
+        _ => Ok(()),
     }
 }
 

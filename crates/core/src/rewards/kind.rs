@@ -1,13 +1,14 @@
 //! What a reward is, and what each kind needs to be handed out.
 
+use regex::{Regex, RegexBuilder};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::Appointments;
 use crate::limits;
 use crate::program::Text;
 
-/// What a reward is. Most of it is a description, for members and for whoever hands it out: an order names neither a variant
-/// nor an appointment, and a bundle has stock of its own.
+/// What a reward is, and what an order for it must say: which variant, where to, when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RewardKind {
@@ -19,11 +20,18 @@ pub enum RewardKind {
         /// What one unit weighs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         weight_grams: Option<i64>,
+        /// Whether it is sent, so that an order needs an address.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        needs_address: bool,
     },
     /// A code that is sent.
     VirtualCode {},
     /// Something that is done for the member.
-    Service {},
+    Service {
+        /// When it can be had; left out: that is not chosen with the order.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        appointments: Option<Appointments>,
+    },
     /// Money off a purchase.
     Coupon {
         /// How much, in major units of the program's money.
@@ -52,7 +60,11 @@ pub enum RewardKind {
         days: i64,
     },
     /// Credit with a partner.
-    TopUp {},
+    TopUp {
+        /// Which account of the member's gets it; left out: an order does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountForm>,
+    },
     /// A gift to a good cause.
     Charity {},
     /// Several rewards together.
@@ -70,6 +82,19 @@ pub struct Variant {
     pub id: String,
     /// What people call it.
     pub name: Text,
+    /// Units to begin with. Left out: as many as the reward has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<i64>,
+}
+
+/// What an order must say of the account to which credit goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountForm {
+    /// What people call it: "phone number".
+    pub name: Text,
+    /// A regular expression that all of it matches: `1[3-9][0-9]{9}`.
+    pub pattern: String,
 }
 
 /// A part of a bundle.
@@ -81,6 +106,9 @@ pub struct Content {
     /// How many units of it.
     #[serde(default = "one")]
     pub quantity: i64,
+    /// In which variant; left out: whoever hands it out asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
 }
 
 fn trial_days() -> i64 {
@@ -97,12 +125,12 @@ impl RewardKind {
         match self {
             Self::Physical { .. } => "physical",
             Self::VirtualCode {} => "virtual_code",
-            Self::Service {} => "service",
+            Self::Service { .. } => "service",
             Self::Coupon { .. } => "coupon",
             Self::Privilege { .. } => "privilege",
             Self::Experience {} => "experience",
             Self::Trial { .. } => "trial",
-            Self::TopUp {} => "top_up",
+            Self::TopUp { .. } => "top_up",
             Self::Charity {} => "charity",
             Self::Bundle { .. } => "bundle",
         }
@@ -111,7 +139,9 @@ impl RewardKind {
     /// Checks every field by itself; the message names it.
     pub(crate) fn validate(&self) -> Result<(), String> {
         match self {
-            Self::Physical { variants, weight_grams } => {
+            Self::Service { appointments: Some(appointments) } => appointments.validate(),
+            Self::TopUp { account: Some(account) } => account.validate(),
+            Self::Physical { variants, weight_grams, .. } => {
                 validate_variants(variants)?;
                 weight_grams.map_or(Ok(()), |grams| within("kind.weight_grams", grams, 1_000_000))
             }
@@ -132,6 +162,29 @@ impl RewardKind {
         match self {
             Self::Bundle { contents } => contents,
             _ => &[],
+        }
+    }
+}
+
+impl AccountForm {
+    fn validate(&self) -> Result<(), String> {
+        self.name.validate("kind.account.name")?;
+        limits::check_text("kind.account.pattern", &self.pattern, limits::TEXT_CHARS)?;
+        self.compiled().map(drop)
+    }
+
+    fn compiled(&self) -> Result<Regex, String> {
+        let all = format!("^(?:{})$", self.pattern);
+        let compiled = RegexBuilder::new(&all).size_limit(limits::PATTERN_BYTES).build();
+        compiled.map_err(|error| format!("`kind.account.pattern`: {error}"))
+    }
+
+    /// Checks an account as it was given; the message says what is wrong, and not what was given.
+    pub fn check(&self, account: &str) -> Result<(), String> {
+        limits::check_text("account", account, limits::KEY_CHARS)?;
+        match self.compiled()?.is_match(account) {
+            true => Ok(()),
+            false => Err(format!("`account` does not match the pattern {}", self.pattern)),
         }
     }
 }
@@ -158,6 +211,9 @@ fn validate_variants(variants: &[Variant]) -> Result<(), String> {
     for (index, variant) in variants.iter().enumerate() {
         limits::check_text("kind.variants.id", &variant.id, 64)?;
         variant.name.validate("kind.variants.name")?;
+        if variant.stock.is_some_and(|stock| !(0..=limits::AMOUNT).contains(&stock)) {
+            return Err(format!("`kind.variants.stock` must be 0 to {}", limits::AMOUNT));
+        }
         if variants.iter().take(index).any(|other| other.id == variant.id) {
             return Err(format!("`kind.variants`: `{}` is there twice", variant.id));
         }

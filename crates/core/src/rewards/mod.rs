@@ -11,12 +11,17 @@ pub use quote::{Opened, Promise, Quote};
 
 pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};
 
+mod appointments;
 mod browse;
 mod catalogue;
 mod category;
+mod fulfilment;
 mod kind;
+mod limit;
+mod parts;
 mod picture;
 mod reviews;
+mod stock;
 mod visibility;
 
 use serde::{Deserialize, Serialize};
@@ -24,14 +29,20 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::CurrencyId;
 use crate::program::Text;
 
+pub use appointments::{Appointments, Slot, WeeklySlots, free_places, slot_key};
 pub use browse::{Cursor, Figures, Listing, Shelf, Sort, Wish};
 pub(crate) use catalogue::Named;
 pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
 pub use category::Category;
 pub(crate) use category::validate_categories;
-pub use kind::{Content, RewardKind, Variant};
+pub use fulfilment::{Fulfilment, check_supplier_name};
+pub use kind::{AccountForm, Content, RewardKind, Variant};
+pub(crate) use limit::validate as validate_limits;
+pub use limit::{CountedIn, Limit, LimitUse};
+pub use parts::{Chosen, Part, keys_of, level_of, parts_of, slot_part, variant_key};
 pub use picture::{Picture, is_picture_digest};
 pub use reviews::{Moderation, Rating, ReviewPolicy, check_review};
+pub use stock::{StockChange, StockLevel, StockTaken, stock_key};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
 
 /// A reward as an operator writes it.
@@ -50,9 +61,15 @@ pub struct Reward {
     /// Units to begin with. Left out: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock: Option<i64>,
+    /// How many units each member may order; empty: as many as there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limit: Vec<Limit>,
     /// What it is; left out: it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<RewardKind>,
+    /// Who or what hands it out; left out: people do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fulfilment: Option<Fulfilment>,
     /// How it stands in the catalogue.
     #[serde(default, skip_serializing_if = "Catalogue::is_empty")]
     pub catalogue: Catalogue,
@@ -60,61 +77,4 @@ pub struct Reward {
 
 fn first_currency() -> CurrencyId {
     CurrencyId(1)
-}
-
-/// The units of a reward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct StockLevel {
-    /// Units to begin with.
-    pub initial: i64,
-    /// Units added since.
-    pub restocked: i64,
-    /// Units handed out.
-    pub issued: i64,
-    /// Units there, promised or not: `initial + restocked − issued`.
-    pub on_hand: i64,
-    /// Units promised to orders that are not captured yet.
-    pub reserved: i64,
-}
-
-impl StockLevel {
-    /// Stock at the beginning.
-    pub fn new(initial: i64) -> Self {
-        Self { initial, on_hand: initial, ..Self::default() }
-    }
-
-    /// Units that can still be promised.
-    pub fn free(&self) -> i64 {
-        self.on_hand - self.reserved
-    }
-
-    /// Units that can still be promised, when they are a tenth or less of what there was: what may be called few.
-    pub fn few(&self) -> Option<i64> {
-        let free = self.free();
-        (free.saturating_mul(10) <= self.initial.saturating_add(self.restocked)).then_some(free)
-    }
-
-    /// This level after a change.
-    pub fn plus(mut self, change: StockChange) -> Self {
-        self.reserved += change.reserved;
-        self.issued += change.issued;
-        self.on_hand -= change.issued;
-        self
-    }
-}
-
-/// A relative change of stock; changes of one batch are added up and written once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StockChange {
-    /// Change of `reserved`.
-    pub reserved: i64,
-    /// Change of `issued`; `on_hand` changes by its opposite.
-    pub issued: i64,
-}
-
-impl StockChange {
-    /// Both changes together.
-    pub fn plus(self, other: Self) -> Self {
-        Self { reserved: self.reserved + other.reserved, issued: self.issued + other.issued }
-    }
 }

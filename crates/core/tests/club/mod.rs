@@ -64,7 +64,9 @@ impl Club {
         for change in changes.accounts {
             self.account = change.account;
         }
-        Ok(serde_json::from_str(&reply.receipt).unwrap())
+        let receipt: Receipt = serde_json::from_str(&reply.receipt).unwrap();
+        assert_eq!(serde_json::to_string(&receipt).unwrap(), *reply.receipt, "written as serde writes it");
+        Ok(receipt)
     }
 
     /// Records an activity at a local time, under a key.
@@ -128,7 +130,7 @@ impl Club {
 }
 
 pub fn points(receipt: &Receipt) -> BTreeMap<String, i64> {
-    receipt.explanation.iter().map(|outcome| (outcome.rule.clone(), outcome.points)).collect()
+    receipt.explanation.iter().map(|outcome| (outcome.rule.to_string(), outcome.points)).collect()
 }
 
 /// The rules and their points, as written in a test.

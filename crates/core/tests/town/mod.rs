@@ -58,7 +58,7 @@ impl Town {
         loaded.accounts.extend(accounts);
         let committed = footprint.keys.iter().filter_map(|key| Some((key.clone(), self.committed.get(key)?.clone())));
         loaded.committed.extend(committed);
-        let stock = footprint.rewards.iter().filter_map(|reward| Some((reward.clone(), *self.stock.get(reward)?)));
+        let stock = footprint.stock.iter().filter_map(|reward| Some((reward.clone(), *self.stock.get(reward)?)));
         loaded.stock.extend(stock);
         let orders = footprint.orders.iter().filter_map(|key| Some((*key, self.orders.get(key)?.clone())));
         loaded.orders.extend(orders);
@@ -172,13 +172,13 @@ impl Town {
 }
 
 pub fn points(receipt: &Receipt) -> BTreeMap<String, i64> {
-    receipt.explanation.iter().map(|outcome| (outcome.rule.clone(), outcome.points)).collect()
+    receipt.explanation.iter().map(|outcome| (outcome.rule.to_string(), outcome.points)).collect()
 }
 
 /// What the referrer got.
 pub fn shared(receipt: &Receipt) -> BTreeMap<String, i64> {
     let share = receipt.referrer_share.iter().flat_map(|share| &share.explanation);
-    share.map(|outcome| (outcome.rule.clone(), outcome.points)).collect()
+    share.map(|outcome| (outcome.rule.to_string(), outcome.points)).collect()
 }
 
 /// The rules and their points, as written in a test.

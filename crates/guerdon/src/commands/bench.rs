@@ -30,8 +30,8 @@ use serde::Serialize;
 
 use super::init::GIFT_CLUB;
 use super::{
-    bench_auth, bench_backtest, bench_catalogue, bench_flash_sale, bench_http, bench_log, bench_postgres,
-    bench_privacy, bench_replay, bench_rules, bench_tick,
+    bench_auth, bench_backtest, bench_catalogue, bench_flash_sale, bench_fulfilment, bench_http, bench_log,
+    bench_postgres, bench_privacy, bench_replay, bench_rules, bench_tick,
 };
 use crate::open::system_now;
 use crate::progress::bar;
@@ -105,6 +105,9 @@ pub struct BenchArgs {
     /// Measure pages of a catalogue of 10,000 rewards, with search, instead of redemptions.
     #[arg(long, group = "instead", conflicts_with_all = ["http", "store", "log", "tick"])]
     catalogue: bool,
+    /// Measure the way from the quote to the completed order of a code reward, instead of redemptions.
+    #[arg(long, group = "instead", conflicts_with_all = ["http", "store", "log", "tick"])]
+    fulfilment: bool,
     /// Where to put the temporary data; left out: the system's folder for it.
     #[arg(long)]
     folder: Option<std::path::PathBuf>,
@@ -229,6 +232,11 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
     if args.catalogue {
         let few = BenchArgs { members: args.members.min(bench_catalogue::MEMBERS), ..args.clone() };
         bench_catalogue::print(&bench_catalogue::measure(folder.path(), &few)?, args.json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.fulfilment {
+        let few = BenchArgs { members: args.members.min(bench_fulfilment::MEMBERS), ..args.clone() };
+        bench_fulfilment::print(&bench_fulfilment::measure(folder.path(), &few)?, args.json);
         return Ok(ExitCode::SUCCESS);
     }
     let bundle = bench_program(args.rewards)?;

@@ -10,6 +10,7 @@ mod bench_auth;
 mod bench_backtest;
 mod bench_catalogue;
 mod bench_flash_sale;
+mod bench_fulfilment;
 mod bench_http;
 mod bench_log;
 mod bench_postgres;

@@ -51,14 +51,14 @@ fn transaction() -> Transaction {
         request_digest: [3; 32],
         channel: "api".to_owned(),
         reference: Some("536365".to_owned()),
-        receipt: "{}".to_owned(),
+        receipt: "{}".to_owned().into(),
         transfers: vec![Transfer {
             debit: LedgerAccount::Issuance,
             credit: LedgerAccount::MemberAvailable,
             currency: CurrencyId(1),
             amount: 15,
             lot,
-            rule: Some(("base".to_owned(), 1)),
+            rule: Some(("base".into(), 1)),
         }],
     }
 }

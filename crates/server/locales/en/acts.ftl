@@ -87,6 +87,11 @@ waits-look = Look at the queue
 
 problem-insufficient_points = The account does not have so many points.
 problem-reward_not_offered = This reward is not offered to the member, or not there, or not now.
+problem-choice_needed = The order lacks something: which variant, when, where to, or which account.
+problem-slot_not_offered = This time is not offered, or not any more.
+problem-no_delivery = Nothing is known of where this order goes.
+problem-no_appointments = This reward is had without an appointment.
+problem-limit_reached = The member has ordered as many of this reward as one may; orders that are given back count no more.
 problem-wallet_limit = The wallet would hold more points than is allowed.
 problem-invalid_amount = That is no possible number of points.
 problem-member_closed = This account is closed.

@@ -41,7 +41,6 @@ reward-kind-charity = Donation
 reward-kind-bundle = Set
 
 reward-market = In shops { $money }
-reward-variants = Comes as: { $names }
 reward-coupon-value = { $money } off
 reward-coupon-minimum = For purchases of { $money } or more
 reward-coupon-scope = For: { $scope }

@@ -84,6 +84,11 @@ waits-look = 查看审批
 
 problem-insufficient_points = 账户积分不足。
 problem-reward_not_offered = 该礼品目前不向这位会员提供，或不在此处、此时提供。
+problem-choice_needed = 订单缺少信息：款式、时间、收货地址或账户。
+problem-slot_not_offered = 该时间不可预约，或已不可预约。
+problem-no_delivery = 没有该订单的收货信息。
+problem-no_appointments = 该礼品无需预约。
+problem-limit_reached = 该会员兑换此礼品已达上限；退回的订单不再计入。
 problem-wallet_limit = 钱包积分将超出上限。
 problem-invalid_amount = 积分数无效。
 problem-member_closed = 此账户已注销。

@@ -35,7 +35,6 @@ reward-kind-charity = 公益捐赠
 reward-kind-bundle = 组合
 
 reward-market = 市场价 { $money }
-reward-variants = 可选：{ $names }
 reward-coupon-value = 抵扣 { $money }
 reward-coupon-minimum = 满 { $money } 可用
 reward-coupon-scope = 适用范围：{ $scope }

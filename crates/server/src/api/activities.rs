@@ -121,7 +121,7 @@ async fn record(
     let command = prepare(&state, &actor, &key, request).await?;
     if params.dry_run {
         let reply = state.engine.submit_one(command.dry()).await?;
-        return Ok((StatusCode::OK, [("content-type", "application/json")], reply.receipt).into_response());
+        return Ok((StatusCode::OK, [("content-type", "application/json")], reply.into_text()).into_response());
     }
     receipt(state.engine.submit_one(command).await)
 }
@@ -223,7 +223,8 @@ fn refused(problem: Problem) -> BatchResult {
 fn batch_result(outcome: guerdon_store::Outcome) -> BatchResult {
     match outcome {
         Ok(reply) => {
-            BatchResult { receipt: RawValue::from_string(reply.receipt).ok(), problem: None, replayed: reply.replayed }
+            let replayed = reply.replayed;
+            BatchResult { receipt: RawValue::from_string(reply.into_text()).ok(), problem: None, replayed }
         }
         Err(error) => refused(error.into()),
     }

@@ -10,7 +10,9 @@ use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus};
 use guerdon_core::limits;
 use guerdon_core::program::{Program, Text};
-use guerdon_core::rewards::{CompiledReward, Cursor, Picture, Place, Rating, Sort, StockLevel, Viewer, Wish, Zone};
+use guerdon_core::rewards::{
+    CompiledReward, Cursor, Picture, Place, Rating, Sort, StockLevel, Viewer, Wish, Zone, keys_of, level_of,
+};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -171,12 +173,12 @@ impl OfferView {
     fn new(
         program: &Program,
         offered: &CompiledReward,
-        stock: Option<&StockLevel>,
+        stock: &BTreeMap<String, StockLevel>,
         rating: Option<&Rating>,
         (price, affordable): (i64, Option<bool>),
     ) -> Self {
         let reward = &offered.reward;
-        let availability = Availability::of(stock);
+        let availability = Availability::of(level_of(reward, stock).as_ref());
         Self {
             id: reward.id.clone(),
             name: reward.name.clone(),
@@ -322,12 +324,12 @@ async fn list(
             rows.map(|offered| (offered, priced(offered))).collect();
         (answer, seen)
     };
+    let keys: Vec<String> = seen.iter().flat_map(|(offered, _)| keys_of(&offered.reward)).collect();
+    let stock = state.reader.stock_of(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     let ids: Vec<&str> = seen.iter().map(|(offered, _)| offered.reward.id.as_str()).collect();
-    let stock = state.reader.stock_of(&ids).await?;
     let ratings = reviews::ratings(&state, &ids).await?;
     let view = |(offered, priced): (&CompiledReward, (i64, Option<bool>))| {
-        let id = &offered.reward.id;
-        OfferView::new(&stand.program, offered, stock.get(id), ratings.get(id), priced)
+        OfferView::new(&stand.program, offered, &stock, ratings.get(&offered.reward.id), priced)
     };
     Ok(Json(CatalogueView {
         items: seen.into_iter().map(view).collect(),

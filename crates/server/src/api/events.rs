@@ -44,7 +44,7 @@ struct CloudEvent {
     /// The program.
     #[schema(example = "/programs/gift-club")]
     source: String,
-    /// `guerdon.points_expiring`, `guerdon.tier_changed`, `guerdon.task` or `guerdon.message`.
+    /// `guerdon.points_expiring`, `guerdon.tier_changed`, `guerdon.order_given_back`, `guerdon.task` or `guerdon.message`.
     #[serde(rename = "type")]
     #[schema(example = "guerdon.task")]
     kind: String,

@@ -150,9 +150,9 @@ pub fn receipt(outcome: Outcome) -> Result<Response, Problem> {
     let reply = outcome?;
     let json = [("content-type", "application/json")];
     if reply.replayed {
-        return Ok((StatusCode::OK, json, [("idempotent-replayed", "true")], reply.receipt).into_response());
+        return Ok((StatusCode::OK, json, [("idempotent-replayed", "true")], reply.into_text()).into_response());
     }
-    Ok((StatusCode::CREATED, json, reply.receipt).into_response())
+    Ok((StatusCode::CREATED, json, reply.into_text()).into_response())
 }
 
 /// The same for an act that may wait for another operator: 202, and where to look.

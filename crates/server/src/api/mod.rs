@@ -3,13 +3,16 @@
 mod accounts;
 mod activities;
 mod api_keys;
+mod appointments;
 mod approvals;
 mod audit;
 mod backtests;
+mod benefits;
 mod campaigns;
 mod cards;
 mod catalogue;
 mod clients;
+mod codes;
 mod configuration;
 mod currencies;
 mod disputes;
@@ -31,14 +34,17 @@ pub(crate) mod quotes;
 mod reviews;
 mod rewards;
 mod statements;
+mod suppliers;
 mod tasks;
 mod tiers;
+mod tracking;
 mod views;
 
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::AppState;
 
+pub(crate) use appointments::free_slots;
 pub(crate) use privacy::member_archive;
 pub(crate) use quotes::quote;
 pub(crate) use views::wallets;
@@ -65,6 +71,11 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(currencies::router())
         .merge(orders::router())
         .merge(disputes::router())
+        .merge(codes::router())
+        .merge(tracking::router())
+        .merge(suppliers::router())
+        .merge(appointments::router())
+        .merge(benefits::router())
         .merge(quotes::router())
         .merge(extensions::router())
         .merge(cards::router())

@@ -7,7 +7,8 @@ use axum::response::Response;
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
 use guerdon_core::kernel::{Command, OrderChange, Refusal, RefusalCode};
-use guerdon_core::redemption::{Order, OrderMove, OrderState, Shipment};
+use guerdon_core::members::Address;
+use guerdon_core::redemption::{Delivery, Order, OrderMove, OrderState, Shipment};
 use guerdon_core::rewards::{Place, Quote};
 use guerdon_store::CommandError;
 use serde::Deserialize;
@@ -24,7 +25,12 @@ use super::views::{OrderView, Page};
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::actor::Actor;
+use crate::order_choice::{self, Said};
+use crate::privacy::{invalid, reveal_delivery};
 use crate::problem::Problem;
+
+/// The move of an appointment.
+const REBOOK: &str = "rebook";
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -35,6 +41,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(capture))
         .routes(routes!(release))
         .routes(routes!(refund))
+        .routes(routes!(reveal))
 }
 
 /// A redemption.
@@ -58,6 +65,19 @@ struct OrderRequest {
     capture: bool,
     /// What a risk engine makes of it, 0 to 100: above the limits of the program it is reviewed first, or refused.
     risk_score: Option<i64>,
+    /// Which variant, of a reward that has some.
+    variant: Option<String>,
+    /// Which slot, of a service that is had by appointment: one of `GET /v1/rewards/{reward_id}/slots`.
+    #[schema(example = "2026-12-01T10:00@bund")]
+    slot: Option<String>,
+    /// Where to send it: `recipient`, `phone`, `street`, `district`, `city`, `region`, `postcode`, `country`. Left out: the
+    /// default of the member's `addresses`.
+    #[schema(value_type = Option<Object>)]
+    address: Option<Address>,
+    /// The `id` of one of the member's `addresses`, in its place.
+    address_id: Option<String>,
+    /// Which account gets the credit, of a top-up that asks for it.
+    account: Option<String>,
     /// The store, for rewards that are offered in some stores only.
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
@@ -70,9 +90,11 @@ struct OrderRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; `order` is the new order", body = Object),
         (status = 404, body = Problem),
-        (status = 409, description = "`insufficient_points`, `out_of_stock` or `reward_not_offered`; `quote_expired` or `quote_altered`, with the \
+        (status = 409, description = "`insufficient_points`, `out_of_stock`, `limit_reached`, `slot_not_offered` or \
+            `reward_not_offered`; `quote_expired` or `quote_altered`, with the \
             price now as a new `quote`", body = Problem),
-        (status = 422, description = "Not as asked for, or a card that is not accepted", body = Problem)))]
+        (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing; not as asked for; or a card \
+            that is not accepted", body = Problem)))]
 async fn create(
     State(state): State<AppState>,
     actor: Actor,
@@ -83,10 +105,19 @@ async fn create(
     let place = Place { store: request.store.clone(), channel: request.channel.clone() };
     let shape =
         |command: Command| -> Result<Command, Refusal> { command.with_risk(request.risk_score)?.in_place(place) };
+    let said = Said {
+        variant: request.variant.clone(),
+        slot: request.slot.clone(),
+        address: request.address.clone(),
+        address_id: request.address_id.clone(),
+        account: request.account.clone(),
+    };
     let named = (member_id.as_deref(), external_id.as_deref(), card.as_deref());
     let is_said_twice = named != (None, None, None) || quantity.is_some();
     match (quote, reward_id) {
-        (Some(token), None) if !is_said_twice => at_quote(&state, &actor, (&key, token), request.capture, shape).await,
+        (Some(token), None) if !is_said_twice => {
+            at_quote(&state, &actor, (&key, token), request.capture, (said, shape)).await
+        }
         (None, Some(reward)) => {
             let member = named_member(&state, named.0, named.1, named.2).await?;
             let now = state.engine.now();
@@ -95,7 +126,8 @@ async fn create(
                 Some(reward) => state.demand.figures(&state.reader, reward, now).await?,
                 None => None,
             };
-            receipt(state.engine.submit_one(shape(command.by_demand(figures))?.by(actor.name())).await)
+            let command = order_choice::choose(&state, command.by_demand(figures), (member, reward), said).await?;
+            receipt(state.engine.submit_one(shape(command)?.by(actor.name())).await)
         }
         _ => {
             let detail = "give the `reward_id` and a member, or a `quote` and neither of `member_id`, `external_id`, `card`, \
@@ -111,18 +143,20 @@ async fn at_quote(
     actor: &Actor,
     (key, token): (&str, &str),
     capture: bool,
-    shape: impl FnOnce(Command) -> Result<Command, Refusal>,
+    (said, shape): (Said, impl FnOnce(Command) -> Result<Command, Refusal>),
 ) -> Result<Response, Problem> {
     let opened = Quote::open(&state.keys(), token).ok_or_else(|| {
         let problem = "`quote` is not one that `POST /v1/quotes` has answered; give it as it was answered";
         Refusal::new(RefusalCode::QuoteAltered, problem)
     })?;
     let command = Command::redeem_at(&opened, token, key, state.engine.now(), capture)?;
+    let claimed = opened.claimed();
+    let of = (claimed.member_id, claimed.reward_id.as_str());
+    let command = order_choice::choose(state, command, of, said).await?;
     match state.engine.submit_one(shape(command)?.by(actor.name())).await {
         Err(CommandError::Refused(refusal))
             if matches!(refusal.code, RefusalCode::QuoteExpired | RefusalCode::QuoteAltered) =>
         {
-            let claimed = opened.claimed();
             let renewed = quote(state, claimed.member_id, &claimed.reward_id, claimed.quantity).await;
             Err(Problem { quote: renewed.ok().map(Box::new), ..refusal.into() })
         }
@@ -163,13 +197,15 @@ async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MoveRequest {
-    /// `fulfil`, `ship`, `issue`, `complete` or `cancel`.
+    /// `fulfil`, `ship`, `issue`, `complete` or `cancel`; `rebook` moves the appointment to another `slot`.
     #[serde(rename = "move")]
     step: String,
     /// Why.
     reason: Option<String>,
     /// How it was sent, with `ship`.
     shipment: Option<ShipmentRequest>,
+    /// Which slot, with `rebook`.
+    slot: Option<String>,
 }
 
 /// How an order was sent.
@@ -187,7 +223,8 @@ struct ShipmentRequest {
     security(("key" = ["orders:write"])), request_body = MoveRequest,
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
-        (status = 409, description = "`illegal_order_move`, `order_expired` or `cooling_off`", body = Problem),
+        (status = 409, description = "`illegal_order_move`, `order_expired` or `cooling_off`; of `rebook` `slot_not_offered` or \
+            `out_of_stock`", body = Problem),
         (status = 422, body = Problem)))]
 async fn step(
     State(state): State<AppState>,
@@ -196,9 +233,17 @@ async fn step(
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<MoveRequest>,
 ) -> Result<Response, Problem> {
+    let by = By { actor: &actor, key: &key, channel: "api", reason: request.reason.as_deref().unwrap_or_default() };
+    match (&request.slot, request.step == REBOOK) {
+        (Some(slot), true) => {
+            let order = find(&state, &text).await?;
+            return done(&state, acts::rebook(&state, &by, &order, slot).await?).await;
+        }
+        (None, false) => {}
+        _ => return Err(invalid("`slot` is for the move `rebook`, which needs it")),
+    }
     let step = named("move", &request.step, Permission::OrdersWrite)?;
     let order = find(&state, &text).await?;
-    let by = By { actor: &actor, key: &key, channel: "api", reason: request.reason.as_deref().unwrap_or_default() };
     let shipment = request.shipment.map(|sent| {
         let ShipmentRequest { carrier, tracking_number } = sent;
         Shipment { carrier, tracking_number }
@@ -240,10 +285,37 @@ async fn review(
 /// The move of a name, among those that a permission is for.
 fn named(field: &str, name: &str, permission: Permission) -> Result<OrderMove, Problem> {
     acts::move_named(name, permission).ok_or_else(|| {
-        let known: Vec<&str> = acts::moves_for(permission).map(OrderMove::name).collect();
+        let rebook = (permission == Permission::OrdersWrite).then_some(REBOOK);
+        let known: Vec<&str> = acts::moves_for(permission).map(OrderMove::name).chain(rebook).collect();
         let detail = format!("`{field}` must be one of {}", known.join(", "));
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
     })
+}
+
+/// Why somebody looks.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LookReason {
+    /// The audit log keeps it.
+    reason: String,
+}
+
+/// See where an order goes to: the address or the account. Every look is in the audit log.
+#[utoipa::path(post, path = "/v1/orders/{order_id}/reveal", tag = "privacy",
+    security(("key" = ["members:reveal"])), params(("order_id" = String, Path)), request_body = LookReason,
+    responses((status = 200, description = "`address` and `account`, what there is of them", body = Object),
+        (status = 404, description = "`unknown_order`, or `no_delivery`: it goes nowhere, or its member was erased", body = Problem),
+        (status = 422, body = Problem), (status = 429, description = "`too_many_looks`", body = Problem)))]
+async fn reveal(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(text): Path<String>,
+    Body(request): Body<LookReason>,
+) -> Result<Json<Delivery>, Problem> {
+    let order = find(&state, &text).await?;
+    let delivery = reveal_delivery(&state, &actor, &order, &request.reason).await?;
+    let nowhere = || Problem::not_found("no_delivery", format!("nothing is known of where order {} goes", order.id));
+    delivery.map(Json).ok_or_else(nowhere)
 }
 
 async fn find(state: &AppState, text: &str) -> Result<Order, Problem> {

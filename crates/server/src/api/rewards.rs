@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use guerdon_core::rewards::keys_of;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,7 +25,7 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
     let mut views = Vec::new();
     for reward in program.rewards() {
         let figures = state.demand.figures(&state.reader, reward, now).await?;
-        views.push(RewardView::new(&program, reward, stock.get(&reward.id), now, figures));
+        views.push(RewardView::new(&program, reward, &stock, now, figures));
     }
     Ok(Json(views))
 }
@@ -36,10 +37,12 @@ async fn list(State(state): State<AppState>) -> Result<Json<Vec<RewardView>>, Pr
 async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<RewardView>, Problem> {
     let program = state.program();
     let reward = program.reward(&id).ok_or_else(|| unknown_reward(&id))?;
-    let (stock, now) = (state.reader.stock_of(&[id.as_str()]).await?, state.engine.now());
+    let keys = keys_of(reward);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (stock, now) = (state.reader.stock_of(&keys).await?, state.engine.now());
     state.demand.seen(reward, now);
     let figures = state.demand.figures(&state.reader, reward, now).await?;
-    Ok(Json(RewardView::new(&program, reward, stock.get(&id), now, figures)))
+    Ok(Json(RewardView::new(&program, reward, &stock, now, figures)))
 }
 
 pub(super) fn unknown_reward(id: &str) -> Problem {

@@ -1,12 +1,17 @@
 //! The shapes that the API answers with.
 
+use std::collections::BTreeMap;
+
 use guerdon_core::id::MemberId;
 use guerdon_core::ledger::{Account, AccountStatus, Lot, Wallet};
 use guerdon_core::members::Profile;
 use guerdon_core::privacy::mask;
 use guerdon_core::program::Program;
-use guerdon_core::redemption::{Order, OrderMove, OrderStep, Shipment};
-use guerdon_core::rewards::{Catalogue, Demand, DemandFigures, DemandStep, Occasion, Reward, RewardKind, StockLevel};
+use guerdon_core::redemption::{Benefit, Booked, Order, OrderMove, OrderStep, Shipment};
+use guerdon_core::rewards::{
+    Catalogue, Demand, DemandFigures, DemandStep, Limit, Occasion, Reward, RewardKind, StockLevel, level_of,
+    variant_key,
+};
 use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
 use guerdon_store::read::{MemberRow, TransactionRow};
@@ -318,9 +323,16 @@ pub struct RewardView {
     demand: Option<DemandView>,
     /// The currency's code.
     currency: String,
-    /// Units that can still be ordered; left out: unlimited.
+    /// Units that can still be ordered; left out: unlimited. Of a bundle, as many as there is everything for.
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<i64>,
+    /// That of variants with stock of their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    variants_left: BTreeMap<String, i64>,
+    /// How many each member may order: `quantity`, `per` `day`, `week`, `month`, `year` or `lifetime`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    limit: Vec<Limit>,
     /// What it is, and what that needs; left out: it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -332,16 +344,19 @@ pub struct RewardView {
 }
 
 impl RewardView {
-    /// A reward with its stock, as it is at `at`.
+    /// A reward with its stock by keys, as it is at `at`.
     pub fn new(
         program: &Program,
         reward: &Reward,
-        stock: Option<&StockLevel>,
+        stock: &BTreeMap<String, StockLevel>,
         at: Timestamp,
         figures: Option<DemandFigures>,
     ) -> Self {
         let priced = program.price(reward, Occasion { at, tier: None, figures, quantity: 1 }).ok();
         let base_price = program.base_price(reward, at);
+        let in_variant = |id: &str| stock.get(&variant_key(&reward.id, id)).map(StockLevel::free);
+        let variants = reward.variants().iter().filter(|variant| variant.stock.is_some());
+        let variants_left = variants.filter_map(|one| Some((one.id.clone(), in_variant(&one.id)?))).collect();
         Self {
             id: reward.id.clone(),
             name: reward.name.clone(),
@@ -349,7 +364,9 @@ impl RewardView {
             base_price,
             demand: reward.price.demand.as_ref().map(|demand| DemandView::new(demand, base_price)),
             currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
-            left: stock.map(StockLevel::free),
+            left: level_of(reward, stock).map(|level| level.free().max(0)),
+            variants_left,
+            limit: reward.limit.clone(),
             kind: reward.kind.clone(),
             catalogue: reward.catalogue.clone(),
         }
@@ -393,8 +410,75 @@ pub struct OrderView {
     /// How its dispute stands: `open`, `refunded` or `declined`; left out: there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     dispute: Option<&'static str>,
+    /// What carriers told of it on its way, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracking: Vec<super::tracking::TrackingView>,
+    /// The variant that was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
+    /// Its appointment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    appointment: Option<AppointmentView>,
+    /// Whether an address or an account was given to which it goes: see `/reveal`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    has_delivery: bool,
+    /// The privileges and trials that came with it, since they were handed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    benefits: Vec<BenefitView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
+}
+
+/// An appointment.
+#[derive(Serialize, ToSchema)]
+pub struct AppointmentView {
+    /// The slot, as the free slots name it.
+    #[schema(example = "2026-12-01T10:00@bund")]
+    slot: String,
+    /// RFC 3339.
+    starts_at: String,
+    /// RFC 3339, exclusive.
+    ends_at: String,
+    /// Where; left out: there is only one place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
+}
+
+impl From<&Booked> for AppointmentView {
+    fn from(booked: &Booked) -> Self {
+        Self {
+            slot: booked.slot.clone(),
+            starts_at: booked.starts_at.to_string(),
+            ends_at: booked.ends_at.to_string(),
+            store: booked.store.clone(),
+        }
+    }
+}
+
+/// A privilege or trial that holds by an order.
+#[derive(Serialize, ToSchema)]
+pub struct BenefitView {
+    /// The reward.
+    reward_id: String,
+    /// The order by which it holds.
+    order_id: String,
+    /// Since when, RFC 3339.
+    from: String,
+    /// Until when, RFC 3339, exclusive: the end of its last day.
+    until: String,
+}
+
+impl BenefitView {
+    /// What holds by an order at `at`, or later.
+    pub fn of(order: &Order, at: Timestamp) -> Vec<Self> {
+        let view = |(benefit, from, until): (&Benefit, Timestamp, Timestamp)| Self {
+            reward_id: benefit.reward.clone(),
+            order_id: order.id.to_string(),
+            from: from.to_string(),
+            until: until.to_string(),
+        };
+        order.benefits().filter(|(_, _, until)| *until > at).map(view).collect()
+    }
 }
 
 /// How an order was sent.
@@ -441,7 +525,7 @@ impl From<Order> for OrderView {
         Self {
             id: order.id.to_string(),
             member_id: order.member_id.to_string(),
-            reward_id: order.reward_id,
+            reward_id: order.reward_id.clone(),
             quantity: order.quantity,
             points: order.points,
             state: order.state.name(),
@@ -450,6 +534,10 @@ impl From<Order> for OrderView {
             updated_at: order.updated_at.to_string(),
             due_at: order.due_at.map(|at| at.to_string()),
             cooling_until: order.details.cooling_until.map(|at| at.to_string()),
+            variant: order.details.particulars.variant.clone(),
+            appointment: order.details.particulars.booked().map(AppointmentView::from),
+            has_delivery: order.details.particulars.delivery.is_some(),
+            benefits: BenefitView::of(&order, Timestamp::ZERO),
             claimed_by: order.details.claimed_by,
             shipment: order.details.shipment.map(|sent| {
                 let Shipment { carrier, tracking_number } = sent;
@@ -460,6 +548,7 @@ impl From<Order> for OrderView {
                 Some(end) if end.refunded => "refunded",
                 Some(_) => "declined",
             }),
+            tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use guerdon_core::identity::Permission;
 use guerdon_core::limits;
-use guerdon_core::rewards::{CompiledReward, Occasion, StockLevel, Zone};
+use guerdon_core::rewards::{CompiledReward, Occasion, StockLevel, Zone, keys_of, level_of};
 use guerdon_core::time::Timestamp;
 use serde::Deserialize;
 
@@ -120,8 +120,9 @@ async fn page(
     let mut shown: Vec<_> = rows.into_iter().filter_map(fits).skip(begin).take(PAGE + 1).collect();
     let more = shown.len() > PAGE;
     shown.truncate(PAGE);
-    let ids: Vec<&str> = shown.iter().map(|(_, offered, _)| offered.reward.id.as_str()).collect();
-    let stock = state.reader.stock_of(&ids).await.or_page(&frame)?;
+    let keys: Vec<String> = shown.iter().flat_map(|(_, offered, _)| keys_of(&offered.reward)).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let stock = state.reader.stock_of(&keys).await.or_page(&frame)?;
     let line = |(row, offered, standing): (usize, &CompiledReward, Standing)| {
         let reward = &offered.reward;
         // Without demand, which takes a query for each.
@@ -135,7 +136,7 @@ async fn page(
             standing: standing.name(),
             listed: listed_words(&frame, offered, standing),
             audience: audience_words(&frame, offered),
-            stock: left_words(&frame, stock.get(&reward.id)),
+            stock: left_words(&frame, level_of(reward, &stock).as_ref()),
             ordered: format::number(figures.ordered.get(row).copied().unwrap_or_default()),
         }
     };

@@ -270,7 +270,8 @@ pub(crate) fn facts(frame: &Frame, profile: &Profile) -> Vec<(String, String)> {
         ("fact-country", &profile.country),
     ];
     let known = known.into_iter().filter_map(|(key, value)| Some((frame.t(key), value.clone()?)));
-    known.chain(profile.attributes.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
+    let addresses = profile.addresses.iter().map(|known| (frame.t("fact-address"), known.address.lines().join(", ")));
+    known.chain(addresses).chain(profile.attributes.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
 }
 
 fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {

@@ -9,6 +9,7 @@ mod audit;
 mod backtest;
 mod catalogue;
 mod changes;
+mod codes;
 mod configuration;
 mod consents;
 mod disputes;
@@ -31,6 +32,7 @@ mod members;
 mod merge;
 mod nav;
 mod operators;
+mod order_codes;
 mod order_queue;
 mod orders;
 mod overview;
@@ -47,6 +49,7 @@ mod sign_in;
 mod sso;
 mod statement;
 mod summary;
+mod suppliers;
 mod tasks;
 mod tier;
 mod trouble;
@@ -74,6 +77,7 @@ pub(crate) use disputes::kind_words as grievance_words;
 pub(crate) use explain::explain as explain_row;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts, worth};
+pub(crate) use orders::{TrackingLine, tracking};
 pub(crate) use prove::form_key;
 pub(crate) use reviews::stars;
 pub use sign_in::home;
@@ -115,6 +119,9 @@ pub fn pages() -> Pages {
         .and(dry_run::pages())
         .and(backtest::pages())
         .and(order_queue::pages())
+        .and(order_codes::pages())
+        .and(codes::pages())
+        .and(suppliers::pages())
         .and(tasks::pages())
         .and(imports::pages())
         .and(audit::pages())

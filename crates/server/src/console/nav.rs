@@ -19,6 +19,10 @@ pub enum Place {
     Catalogue,
     /// What rewards look like.
     Pictures,
+    /// The code vault.
+    Codes,
+    /// Partners that hand out.
+    Suppliers,
     /// Every other document.
     Configuration,
     /// Changes on their way.
@@ -71,6 +75,8 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
             (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
             (Place::Pictures, "/console/pictures", "nav-pictures", Some(Permission::ProgramRead)),
+            (Place::Codes, "/console/codes", "nav-codes", Some(Permission::RewardsRead)),
+            (Place::Suppliers, "/console/suppliers", "nav-suppliers", Some(Permission::SuppliersRead)),
             (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),
             (Place::DryRun, "/console/dry-run", "nav-dry-run", Some(Permission::ProgramRead)),
             (Place::Configuration, "/console/configuration", "nav-configuration", Some(Permission::ProgramRead)),

@@ -84,7 +84,7 @@ pub(super) fn choices(frame: &Frame, state: OrderState, one: bool) -> Vec<Choice
         step: step.name(),
         words: frame.t(&format!("order-do-{}", step.name())),
         address: if permission_of(step) == Some(Permission::OrdersReview) { "review" } else { "moves" },
-        grave: matches!(step, OrderMove::Reject | OrderMove::Cancel),
+        grave: matches!(step, OrderMove::Reject | OrderMove::Cancel | OrderMove::Fail),
     };
     state.moves().filter(shown).map(choice).collect()
 }

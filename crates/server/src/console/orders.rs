@@ -5,7 +5,8 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
-use guerdon_core::redemption::{Funds, Grievance, Order, OrderMove, Shipment};
+use guerdon_core::redemption::{Delivery, Funds, Grievance, Order, OrderMove, OrderState, Shipment, TrackingEvent};
+use guerdon_store::StoreError;
 use serde::Deserialize;
 
 use super::approvals::{Waiting, waiting};
@@ -23,12 +24,16 @@ use crate::acts::{self, By};
 use crate::approvals::Act;
 use crate::identity::access::{Needs, Pages};
 use crate::picture::svg_qr;
+use crate::portal::{DayOfSlots, benefit_words, days_of_slots};
+use crate::privacy::reveal_delivery;
 
 /// The pages of orders.
 pub fn pages() -> Pages {
     Pages::default()
         .get("/console/orders/{id}", Needs::Permission(Permission::OrdersRead), page)
         .post("/console/orders/{id}/moves", Needs::Permission(Permission::OrdersWrite), fulfil)
+        .post("/console/orders/{id}/rebook", Needs::Permission(Permission::OrdersWrite), rebook)
+        .post("/console/orders/{id}/reveal", Needs::Permission(Permission::MembersReveal), reveal)
         .post("/console/orders/{id}/review", Needs::Permission(Permission::OrdersReview), review)
         .post("/console/orders/{id}/refund", Needs::Permission(Permission::OrdersRefund), refund)
 }
@@ -42,18 +47,44 @@ struct OrderPage {
     state: String,
     facts: Vec<(String, String)>,
     member: Subject,
+    tracking: Vec<TrackingLine>,
     history: Vec<HistoryLine>,
     waiting: Vec<Waiting>,
     choices: Vec<Choice>,
+    /// Whether who looks may see its codes, and it may have some.
+    may_see_codes: bool,
     /// Whether it can be sent from here.
     may_ship: bool,
     /// Whether who looks may refund it, and it can be refunded.
     may_refund: bool,
+    /// Where it goes to, once somebody has said why they look.
+    delivery: Vec<(String, Vec<String>)>,
+    /// Whether that can be looked at.
+    may_reveal: bool,
+    /// The slots to which its appointment can be moved.
+    days: Vec<DayOfSlots>,
     key: String,
     reason: String,
     trouble: Option<String>,
     dispute: Option<disputes::Part>,
     qr: String,
+}
+
+/// What a carrier told.
+pub(crate) struct TrackingLine {
+    pub(crate) words: String,
+    pub(crate) place: String,
+    pub(crate) when: String,
+}
+
+/// What carriers told of an order, the latest first.
+pub(crate) fn tracking(frame: &Frame, order: &Order) -> Vec<TrackingLine> {
+    let line = |event: &TrackingEvent| TrackingLine {
+        words: frame.t(&format!("tracking-{}", event.status.name())),
+        place: [&event.place, &event.text].into_iter().flatten().cloned().collect::<Vec<_>>().join(" · "),
+        when: frame.time(event.at),
+    };
+    order.details.particulars.tracking.iter().rev().map(line).collect()
 }
 
 /// One step in the life of the order.
@@ -79,7 +110,9 @@ async fn show(
     let frame = frame.at(Place::Orders);
     let member = member::find(state, &frame, &order.member_id.to_string()).await?;
     let waiting = waiting(&frame, state, |act| matches!(act, Act::Refund { order: of, .. } if *of == order.id)).await?;
-    let title = format!("{} × {}", format::number(order.quantity), frame.reward_name(&order.reward_id));
+    let title = format!("{} × {}", format::number(order.quantity), what(&frame, order));
+    let days = movable(&frame, state, order).await.or_page(&frame)?;
+    let may_look = order.details.particulars.delivery.is_some() && frame.actor.may(Permission::MembersReveal);
     let history = history(&frame, state, order).await;
     let facts = facts(&frame, state, order).await;
     let refundable = order.state.funds() == Funds::Spent && waiting.is_empty();
@@ -93,11 +126,18 @@ async fn show(
         state: frame.t(&format!("order-{}", order.state.name())),
         facts,
         member,
+        tracking: tracking(&frame, order),
         history,
         waiting,
         choices,
+        may_see_codes: order.state.funds() == Funds::Spent
+            && frame.actor.may(Permission::CodesRead)
+            && state.program().fulfilment_of(order).is_some(),
         may_ship,
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
+        may_reveal: may_look && typed.delivery.is_none(),
+        delivery: typed.delivery.as_ref().map(|delivery| delivery_lines(&frame, delivery)).unwrap_or_default(),
+        days,
         key: typed.key,
         reason: typed.reason,
         trouble,
@@ -132,6 +172,7 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
         let ends = if order.state.funds() == Funds::Spent { "order-completes" } else { "order-expires" };
         facts.push((frame.t(ends), frame.time(due)));
     }
+    facts.extend(contents(frame, order));
     if let Some(who) = &details.claimed_by {
         facts.push((frame.t("order-claimed"), operators::name(state, frame, who).await));
     }
@@ -139,6 +180,48 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
         facts.push((frame.t("order-shipment"), format!("{carrier} {tracking_number}")));
     }
     facts
+}
+
+/// What was redeemed, in which variant.
+fn what(frame: &Frame, order: &Order) -> String {
+    let name = frame.reward_name(&order.reward_id);
+    let Some(id) = &order.details.particulars.variant else { return name };
+    let reward = frame.program.reward(&order.reward_id);
+    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == *id));
+    let variant = variant.map_or(id.as_str(), |variant| variant.name.get(frame.language.tag()));
+    frame.say("order-in-variant", [("name", name.into()), ("variant", variant.into())])
+}
+
+/// Its appointment, and what holds by it. Where it goes to is told to who says why they look.
+fn contents(frame: &Frame, order: &Order) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    if let Some(booked) = order.details.particulars.booked() {
+        let when = frame.time(booked.starts_at);
+        let words = booked.store.as_ref().map_or_else(|| when.clone(), |store| format!("{when} · {store}"));
+        facts.push((frame.t("order-appointment"), words));
+    }
+    if order.details.particulars.delivery.is_some() {
+        facts.push((frame.t("order-delivery"), frame.t("order-delivery-hidden")));
+    }
+    let held = order.benefits().map(|benefit| (frame.t("order-benefits"), benefit_words(frame, benefit)));
+    facts.extend(held);
+    facts
+}
+
+fn delivery_lines(frame: &Frame, delivery: &Delivery) -> Vec<(String, Vec<String>)> {
+    let address = delivery.address.as_ref().map(|address| (frame.t("order-address"), address.lines()));
+    let account = delivery.account.clone().map(|account| (frame.t("order-account"), vec![account]));
+    address.into_iter().chain(account).collect()
+}
+
+/// The slots to which the appointment of an order can be moved, for who may move it.
+async fn movable(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<DayOfSlots>, StoreError> {
+    let stands = matches!(order.state, OrderState::Placed | OrderState::Approved | OrderState::Fulfilling);
+    let booked = order.details.particulars.booked().is_some() && frame.actor.may(Permission::OrdersWrite);
+    match frame.program.reward(&order.reward_id) {
+        Some(reward) if stands && booked => days_of_slots(frame, state, (reward, state.engine.now()), "").await,
+        _ => Ok(Vec::new()),
+    }
 }
 
 async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryLine> {
@@ -152,9 +235,11 @@ async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryL
         let disputed = order.details.particulars.dispute.as_ref();
         let opened = disputed.is_some_and(|disputed| disputed.transaction_id == step.transaction_id);
         let kind = step.reason.as_deref().and_then(Grievance::from_name).filter(|_| opened);
+        // Those that the program itself gives are codes.
+        let known = |reason: &String| frame.language.say_if_known(&format!("order-reason-{reason}"));
         let (words, reason) = match kind {
             Some(kind) => (frame.t("dispute-title"), Some(disputes::kind_words(frame, kind))),
-            None => (words, step.reason.clone()),
+            None => (words, step.reason.as_ref().map(|reason| known(reason).unwrap_or_else(|| reason.clone()))),
         };
         lines.push(HistoryLine { state: words, when: frame.time(step.at), who, reason });
     }
@@ -175,6 +260,10 @@ struct OrderForm {
     step: String,
     carrier: String,
     tracking_number: String,
+    slot: String,
+    /// What was revealed; no form brings it.
+    #[serde(skip)]
+    delivery: Option<Delivery>,
 }
 
 async fn fulfil(
@@ -215,6 +304,45 @@ async fn step(
     let by = By { actor: &frame.actor, key: &form.key, channel: "console", reason: form.reason.trim() };
     match acts::move_order(&state, &by, &order, step, shipment).await {
         Ok(_) => Ok(Redirect::to(&format!("/console/orders/{}", order.id)).into_response()),
+        Err(problem) => {
+            let trouble = Some(frame.trouble(&problem)?);
+            Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))
+        }
+    }
+}
+
+/// Moves the appointment of the order to another slot.
+async fn rebook(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Form(form): Form<OrderForm>,
+) -> Result<Response, PageError> {
+    let order = find(&frame, &state, &text).await?;
+    let by = By { actor: &frame.actor, key: &form.key, channel: "console", reason: form.reason.trim() };
+    match acts::rebook(&state, &by, &order, form.slot.trim()).await {
+        Ok(_) => Ok(Redirect::to(&format!("/console/orders/{}", order.id)).into_response()),
+        Err(problem) => {
+            let trouble = Some(frame.trouble(&problem)?);
+            Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))
+        }
+    }
+}
+
+/// Shows where the order goes to, for a reason that the audit log keeps.
+async fn reveal(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Form(form): Form<OrderForm>,
+) -> Result<Response, PageError> {
+    let order = find(&frame, &state, &text).await?;
+    match reveal_delivery(&state, &frame.actor, &order, form.reason.trim()).await {
+        Ok(delivery) => {
+            let delivery = Some(delivery.unwrap_or_default());
+            let typed = OrderForm { key: prove::form_key(), delivery, ..OrderForm::default() };
+            show(frame, &state, &order, typed, None).await
+        }
         Err(problem) => {
             let trouble = Some(frame.trouble(&problem)?);
             Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))

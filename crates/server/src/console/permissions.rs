@@ -31,7 +31,8 @@ fn group(permission: Permission) -> &'static str {
     match permission {
         MembersRead | MembersWrite | MembersAdjust | MembersMerge | MembersClose | CardsVerify | ActivitiesWrite
         | TasksWrite => "members",
-        OrdersRead | OrdersWrite | OrdersReview | OrdersRefund | RewardsRead | ReviewsModerate => "orders",
+        OrdersRead | OrdersWrite | OrdersReview | OrdersRefund | RewardsRead | CodesWrite | CodesRead
+        | SuppliersRead | SuppliersWrite | ReviewsModerate => "orders",
         ReportsRead | ProgramRead | ProgramWrite | ImportsWrite | MetricsRead | EventsRead => "program",
         ApprovalsRead | ApprovalsDecide | AuditRead | AuditExport => "control",
         OperatorsRead | OperatorsWrite | ClientsRead | ClientsWrite => "access",

@@ -94,7 +94,7 @@ fn by_rate(
             frame.say(key, [("points", points), ("rule", rule), ("rate", each), ("unit", unit), ("amount", amount)])
         }
         (Some(percent), None, Some(other)) => {
-            let base = all.iter().filter(|base| base.rule == *other).map(|base| base.points).sum();
+            let base = all.iter().filter(|base| *base.rule == **other).map(|base| base.points).sum();
             let (base, other) = (frame.points(outcome.currency, base).into(), frame.rule_name(other).into());
             let percent = percent.into();
             frame.say(

@@ -9,7 +9,7 @@ use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Event;
 use guerdon_core::ledger::AccountStatus;
 use guerdon_core::members::Profile;
-use guerdon_core::program::Template;
+use guerdon_core::program::{Program, Template};
 use guerdon_core::time::Timestamp;
 use guerdon_store::{Record, RecordChange, RecordQuery, StoredEvent};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::AppState;
 use crate::language::Language;
-use crate::messages::{Address, Channel, Message};
+use crate::messages::{Address, Channel, Message, Notice};
 use crate::privacy::consent;
 use crate::problem::Problem;
 
@@ -25,6 +25,9 @@ use crate::problem::Problem;
 const LETTER: &str = "letter";
 /// The purpose that a member must have agreed to.
 pub const PURPOSE: &str = "marketing";
+/// The template of what a member is told of an order that was given back. It is no advertisement: it asks for no consent, and
+/// is sent in the server's own words where the program has none.
+pub(super) const ORDER_GIVEN_BACK: &str = "order_given_back";
 /// Letters of one round.
 const ROUND: i64 = 50;
 /// How long what became of a letter is kept, in milliseconds (90 days).
@@ -90,6 +93,11 @@ pub(super) fn of(state: &AppState, stored: &StoredEvent, template: &str) -> Resu
         Event::PointsExpiring { points, expires_at, .. } => {
             values.insert("points".to_owned(), points.to_string());
             values.insert("date".to_owned(), state.program().calendar.last_day_before(*expires_at));
+        }
+        Event::OrderGivenBack { reward, points, reason, .. } => {
+            values.insert("reward".to_owned(), reward.clone());
+            values.insert("points".to_owned(), points.to_string());
+            values.insert("reason".to_owned(), reason.clone());
         }
         Event::TierAtRisk { tier, .. } => drop(values.insert("tier".to_owned(), tier.clone())),
         Event::TierChanged { to: Some(to), .. } => drop(values.insert("tier".to_owned(), to.clone())),
@@ -167,22 +175,45 @@ async fn compose(state: &AppState, letter: &Letter) -> Result<Result<Message, St
     let Some(profile) = profile.filter(|_| account.status == AccountStatus::Active) else {
         return Ok(Err(Stage::MemberGone));
     };
-    if !consent::allows(state, member, PURPOSE).await? {
+    let is_service = letter.template == ORDER_GIVEN_BACK;
+    if !is_service && !consent::allows(state, member, PURPOSE).await? {
         return Ok(Err(Stage::NotAgreed));
     }
     let Some(to) = address(state, &profile) else { return Ok(Err(Stage::NoAddress)) };
     let program = state.program();
-    let Some(template) = program.template(&letter.template) else { return Ok(Err(Stage::NoTemplate)) };
     let language = profile.language.as_deref().and_then(Language::from_tag).unwrap_or(Language::English);
     let tag = language.tag();
+    let Some(template) = program.template(&letter.template) else {
+        let own = is_service.then(|| given_back(&program, letter, language, to)).flatten();
+        return Ok(own.ok_or(Stage::NoTemplate));
+    };
     let known = |place: &str| match place {
         "program" => Some(program.settings.name.get(tag).to_owned()),
         "name" => profile.name.clone(),
+        "reward" => letter.values.get(place).map(|id| reward_name(&program, id, language)),
+        "reason" => letter.values.get(place).map(|reason| said_reason(reason, language)),
         place => letter.values.get(place).cloned(),
     };
     let filled = |text: &str| Template::filled(text, known);
     let (subject, text) = (filled(template.subject.get(tag)), filled(template.text.get(tag)));
     Ok(Ok(Message { kind: "letter", to, subject, text, html: None }))
+}
+
+/// What is said of an order that was given back, where the program has no words of its own.
+fn given_back(program: &Program, letter: &Letter, language: Language, to: Address) -> Option<Message> {
+    let value = |name: &str| letter.values.get(name).cloned().unwrap_or_default();
+    let (reward, reason) = (reward_name(program, &value("reward"), language), said_reason(&value("reason"), language));
+    let notice = Notice::OrderGivenBack { reward: &reward, points: &value("points"), reason: &reason };
+    notice.compose(language, program.settings.name.get(language.tag()), to).ok()
+}
+
+fn reward_name(program: &Program, id: &str, language: Language) -> String {
+    program.reward(id).map_or(id, |reward| reward.name.get(language.tag())).to_owned()
+}
+
+/// A reason in words: those that the program itself gives are codes.
+fn said_reason(reason: &str, language: Language) -> String {
+    language.say_if_known(&format!("order-reason-{reason}")).unwrap_or_else(|| reason.to_owned())
 }
 
 /// Where the member can be written to: by mail, else by text message.

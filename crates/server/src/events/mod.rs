@@ -91,5 +91,7 @@ fn made_of(state: &AppState, told: &ToldEvent) -> Result<Option<Record>, Problem
         Event::PointsExpiring { .. } => letters::of_known(state, stored, "points_expiring")?,
         Event::TierChanged { .. } => letters::of_known(state, stored, "tier_changed")?,
         Event::TierAtRisk { .. } => letters::of_known(state, stored, "tier_at_risk")?,
+        // What becomes of an order is told whether or not the program has words of its own for it.
+        Event::OrderGivenBack { .. } => Some(letters::of(state, stored, letters::ORDER_GIVEN_BACK)?),
     })
 }

@@ -82,6 +82,15 @@ pub enum Notice<'a> {
         /// Where it stands now.
         link: &'a str,
     },
+    /// An order could not be fulfilled, or was refunded: its points are back.
+    OrderGivenBack {
+        /// What was redeemed.
+        reward: &'a str,
+        /// How many points.
+        points: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
     /// The data of a member will be erased.
     ErasureScheduled {
         /// When.
@@ -139,6 +148,7 @@ impl Notice<'_> {
             Self::Reset { .. } => "reset",
             Self::SignInAlert { .. } => "alert",
             Self::AddressChanged { .. } => "address",
+            Self::OrderGivenBack { .. } => "given-back",
             Self::ErasureScheduled { .. } => "erasure",
             Self::Dispute { .. } => "dispute",
         }
@@ -178,6 +188,9 @@ impl Notice<'_> {
                 words.say_with(key, [("field", field.into()), ("time", time.into()), ("link", link.into())])
             }
             Self::Reset { link, until } => words.say_with(key, [("link", link.into()), ("until", until.into())]),
+            Self::OrderGivenBack { reward, points, reason } => {
+                words.say_with(key, [("reward", reward.into()), ("points", points.into()), ("reason", reason.into())])
+            }
             Self::ErasureScheduled { at, link } => words.say_with(key, [("at", at.into()), ("link", link.into())]),
             Self::Dispute { news, link } => words.say_with(key, [("news", news.into()), ("link", link.into())]),
         }
@@ -230,6 +243,13 @@ impl Notice<'_> {
                 link: linked(link),
                 after: Vec::new(),
             },
+            Self::OrderGivenBack { .. } => Parts {
+                title,
+                before: all(&["message-given-back-text", "message-given-back-reason"]),
+                code: None,
+                link: None,
+                after: all(&["message-given-back-other"]),
+            },
             Self::ErasureScheduled { link, .. } => Parts {
                 title,
                 before: all(&["message-erasure-text", "message-erasure-other"]),
@@ -253,6 +273,7 @@ impl Notice<'_> {
             Notice::Reset { link, until: "2026-03-17 09:30" },
             Notice::SignInAlert { time: "2026-03-10 09:30", device: "Firefox, Android", address: "203.0.113.7", link },
             Notice::AddressChanged { field: "phone", time: "2026-03-10 09:30", link },
+            Notice::OrderGivenBack { reward: "Cinema ticket", points: "1,200", reason: "There are no codes left." },
             Notice::ErasureScheduled { at: "2026-04-09 09:30", link },
             Notice::Dispute { news: "answered", link },
             Notice::Dispute { news: "refunded", link },

@@ -102,6 +102,11 @@ impl Outbound {
         Self { client, guard }
     }
 
+    /// Whether an address may be called, as far as it can be told before it is connected to.
+    pub fn check(&self, url: &Url) -> Result<(), Forbidden> {
+        self.guard.check(url)
+    }
+
     /// Makes a call and reads the answer in full.
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OutboundError> {
         let (parts, body) = request.into_parts();

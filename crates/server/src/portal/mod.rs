@@ -1,10 +1,13 @@
 //! The member portal: points, rewards, card and privacy, for members themselves, on their phones.
 
 mod address;
+mod book;
 mod card;
+mod choice;
 mod disputes;
 mod join;
 mod links;
+mod order_codes;
 mod orders;
 mod own;
 mod points;
@@ -23,6 +26,8 @@ use tower_http::compression::CompressionLayer;
 
 use crate::console::{Frame, remember_language};
 use crate::identity::access::{Needs, Pages};
+pub(crate) use choice::{DayOfSlots, days_of_slots};
+pub(crate) use orders::benefit_words;
 use trouble::PortalError;
 
 /// The pages of the portal.
@@ -40,6 +45,7 @@ pub fn pages() -> Pages {
         .post("/portal/orders/{id}/cancel", Needs::Member, orders::cancel)
         .post("/portal/orders/{id}/review", Needs::Member, reviews::write)
         .post("/portal/orders/{id}/dispute", Needs::Member, disputes::write)
+        .post("/portal/orders/{id}/rebook", Needs::Member, orders::rebook)
         .get("/portal/statements", Needs::Member, statement::latest)
         .get("/portal/statements/{month}", Needs::Member, statement::page)
         .get("/portal/card", Needs::Member, card::page)
@@ -51,6 +57,7 @@ pub fn pages() -> Pages {
         .and(join::pages())
         .and(profile::pages())
         .and(address::pages())
+        .and(book::pages())
         .and(privacy::pages())
         .around(|router| router.layer(middleware::from_fn(remember_language)).layer(CompressionLayer::new()))
 }

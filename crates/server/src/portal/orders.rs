@@ -2,20 +2,27 @@
 //! whoever hands it out finds it.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{OrderId, TransactionId};
-use guerdon_core::kernel::{Command, OrderChange, Receipt};
-use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState};
+use guerdon_core::kernel::{Command, OrderChange, Rebooking, Receipt};
+use guerdon_core::privacy::mask;
+use guerdon_core::redemption::{Benefit, Funds, Order, OrderMove, OrderState};
+use guerdon_core::rewards::Fulfilment;
+use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
-use super::own::{Own, own};
+use super::choice::{DayOfSlots, days_of_slots};
+use super::order_codes::{self, CodeLine};
+use super::own::{Own, is_fresh, own};
 use super::trouble::{OrTrouble, PortalError};
 use super::{disputes, reviews};
 use crate::AppState;
-use crate::console::{Frame, render};
+use crate::console::{Frame, TrackingLine, render, tracking};
+use crate::fulfilment::{REASONS, is_coming};
+use crate::order_choice;
 use crate::picture::svg_qr;
 
 /// Orders of one page.
@@ -54,9 +61,25 @@ struct OrderPage {
     may_cancel: bool,
     /// Until when at least, where it was dear.
     cooling: Option<String>,
+    /// Its appointment, where it goes to, and what holds by it: pairs of a label and lines.
+    contents: Vec<(String, Vec<String>)>,
+    /// The slots to which the appointment can be moved.
+    days: Vec<DayOfSlots>,
     trouble: Option<String>,
     review: Option<reviews::ReviewForm>,
     dispute: Option<disputes::Part>,
+    /// Who carries it, and under which number.
+    shipment: Option<String>,
+    /// What carriers told of it.
+    tracking: Vec<TrackingLine>,
+    /// What was handed out.
+    codes: Vec<CodeLine>,
+    /// Whether what is handed out is on its way.
+    coming: bool,
+    /// After how many seconds the page looks again.
+    again: u32,
+    /// That the points are back, and why.
+    given_back: Option<(String, String)>,
 }
 
 /// A receipt that is shown again, because something in one of its forms was wrong.
@@ -70,7 +93,7 @@ pub struct Again {
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
-    let name = frame.reward_name(&order.reward_id);
+    let name = what(frame, order);
     OrderView {
         id: order.id.to_string(),
         what: match order.quantity {
@@ -83,6 +106,50 @@ fn view(frame: &Frame, order: &Order) -> OrderView {
         state: frame.order_state(order.state),
         state_name: order.state.name(),
     }
+}
+
+/// What was redeemed, in which variant.
+fn what(frame: &Frame, order: &Order) -> String {
+    let name = frame.reward_name(&order.reward_id);
+    let Some(id) = &order.details.particulars.variant else { return name };
+    let reward = frame.program.reward(&order.reward_id);
+    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == *id));
+    let variant = variant.map_or(id.as_str(), |variant| variant.name.get(frame.language.tag()));
+    frame.say("order-in-variant", [("name", name.into()), ("variant", variant.into())])
+}
+
+/// What else there is to say of an order. Where it goes to is masked, unless the member has proved a moment ago who they are.
+async fn contents(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<(String, Vec<String>)>, PortalError> {
+    let mut lines = Vec::new();
+    if let Some(booked) = order.details.particulars.booked() {
+        let when = frame.time(booked.starts_at);
+        lines.push((frame.t("order-appointment"), [Some(when), booked.store.clone()].into_iter().flatten().collect()));
+    }
+    if let Some(delivery) = order_choice::open(state, order).await.or_trouble(frame)? {
+        let fresh = is_fresh(state, &frame.actor).await.or_trouble(frame)?;
+        if let Some(address) = delivery.address {
+            let shown = if fresh { address } else { mask::address(&address) };
+            lines.push((frame.t("order-address"), shown.lines()));
+        }
+        if let Some(account) = delivery.account {
+            let shown = if fresh { account } else { mask::phone(&account) };
+            lines.push((frame.t("order-account"), vec![shown]));
+        }
+    }
+    let held: Vec<String> = order.benefits().map(|benefit| benefit_words(frame, benefit)).collect();
+    if !held.is_empty() {
+        lines.push((frame.t("order-benefits"), held));
+    }
+    Ok(lines)
+}
+
+/// A privilege or trial, and from when until when it holds.
+pub(crate) fn benefit_words(frame: &Frame, (benefit, from, until): (&Benefit, Timestamp, Timestamp)) -> String {
+    let calendar = &frame.program.calendar;
+    let first = calendar.local(from).date().to_string();
+    let last = calendar.local(until.plus_millis(-1)).date().to_string();
+    let name = frame.reward_name(&benefit.reward);
+    frame.say("benefit-holds", [("name", name.into()), ("from", first.into()), ("until", last.into())])
 }
 
 /// Where a page begins.
@@ -152,6 +219,38 @@ pub async fn cancel(
     }
 }
 
+/// To which slot an appointment is to be moved.
+#[derive(Deserialize)]
+pub struct RebookForm {
+    #[serde(default)]
+    slot: String,
+}
+
+/// Moves the appointment of an order to another free slot.
+pub async fn rebook(
+    frame: Frame,
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Form(form): Form<RebookForm>,
+) -> Result<Response, PortalError> {
+    let (own, order) = find(&state, &frame, &text).await?;
+    // The steps are in the key: the same form sent twice moves once, and back again is another move.
+    let key = format!("portal rebook {} {} {}", order.id, order.details.history.len(), form.slot);
+    let rebooking = Rebooking { order: order.id, owner: order.member_id, slot: form.slot, reason: None };
+    let moved = match Command::rebook(own.id, &key, state.engine.now(), rebooking) {
+        Ok(command) => state.engine.submit_one(command.from_channel("portal").by(frame.actor.name())).await,
+        Err(refusal) => Err(CommandError::Refused(refusal)),
+    };
+    match moved {
+        Ok(_) => Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response()),
+        Err(CommandError::Refused(_)) => {
+            let trouble = frame.t("reward-slot-gone");
+            refused(frame, &state, &own, &order, Again { trouble, review: None, dispute: None }).await
+        }
+        Err(error) => Err(error).or_trouble(&frame),
+    }
+}
+
 /// An order of the member, or of an account that was merged into the member's.
 pub(super) async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order), PortalError> {
     let own = own(state, frame).await?;
@@ -196,7 +295,68 @@ async fn show(
     let wallet = own.account.wallet(order.currency);
     let available = wallet.map_or(0, |wallet| wallet.spendable(now));
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
+    let codes = order_codes::lines(&frame, state, order).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
+    let coming = order.state.funds() == Funds::Held && is_coming(state, order);
+    // A partner may take its time.
+    let by_partner = matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { .. }));
+    let given_back = given_back(&frame, order);
+    let shipment = order.details.shipment.as_ref();
+    let shipment = shipment.map(|sent| format!("{} {}", sent.carrier, sent.tracking_number));
+    let tracking = tracking(&frame, order);
+    let contents = contents(&frame, state, order).await?;
+    let days = match frame.program.reward(&order.reward_id) {
+        Some(reward) if may_rebook(order, now) => {
+            days_of_slots(&frame, state, (reward, now), "").await.or_trouble(&frame)?
+        }
+        _ => Vec::new(),
+    };
     let order = view(&frame, order);
-    let qr = svg_qr(&order.id, &frame.t("order-qr")).unwrap_or_default();
-    Ok(render(&OrderPage { place: "orders", qr, balance, may_cancel, cooling, trouble, review, dispute, order, frame }))
+    // Whoever hands it out finds the order by its code; a code that was handed out has one of its own.
+    let qr = if codes.is_empty() && !coming && given_back.is_none() {
+        svg_qr(&order.id, &frame.t("order-qr"))
+    } else {
+        None
+    };
+    let page = OrderPage {
+        place: "orders",
+        qr: qr.unwrap_or_default(),
+        balance,
+        may_cancel,
+        cooling,
+        contents,
+        days,
+        trouble,
+        review,
+        dispute,
+        shipment,
+        tracking,
+        codes,
+        coming,
+        again: if by_partner { 5 } else { 1 },
+        given_back,
+        order,
+        frame,
+    };
+    let mut response = render(&page);
+    // Codes are worth money: no browser keeps them.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// That an order could not be fulfilled, and why; of one that was called off or refused, its reason alone.
+fn given_back(frame: &Frame, order: &Order) -> Option<(String, String)> {
+    let last = order.details.history.last().filter(|last| last.state.funds() == Funds::Returned)?;
+    let expired = (last.state == OrderState::Expired).then(|| "expired".to_owned());
+    let reason = last.reason.clone().or(expired)?;
+    let said = frame.language.say_if_known(&format!("order-reason-{reason}")).unwrap_or_else(|| reason.clone());
+    let is_made_good =
+        matches!(last.state, OrderState::Refunded | OrderState::Expired) || REASONS.contains(&reason.as_str());
+    let words = if is_made_good { frame.t("order-given-back") } else { String::new() };
+    Some((words, said))
+}
+
+/// Whether the member may move the appointment of an order now.
+fn may_rebook(order: &Order, now: Timestamp) -> bool {
+    let booked = order.details.particulars.booked().filter(|booked| booked.starts_at > now);
+    booked.is_some() && matches!(order.state, OrderState::Placed | OrderState::Approved) && !order.is_due(now)
 }

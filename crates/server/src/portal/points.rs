@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guerdon_core::id::TransactionId;
+use guerdon_core::id::{MemberId, TransactionId};
 use guerdon_core::kernel::{Command, Payment, RefusalCode};
 use guerdon_core::ledger::{Account, Wallet};
 use guerdon_core::time::Timestamp;
@@ -12,7 +12,8 @@ use guerdon_store::CommandError;
 use guerdon_store::read::TransactionRow;
 use serde::Deserialize;
 
-use super::own::own;
+use super::orders::benefit_words;
+use super::own::{Own, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::{Frame, TierView, ahead, expires_next, explain_row, render, tier_view, worth};
@@ -52,6 +53,8 @@ struct PointsPage {
     seen: i64,
     wallets: Vec<WalletView>,
     tier: Option<TierView>,
+    /// The privileges and trials that hold now.
+    benefits: Vec<String>,
     entries: Vec<Entry>,
     /// Where the next page begins.
     next: Option<String>,
@@ -131,12 +134,21 @@ async fn show(
         seen: own.account.version,
         wallets: money.map(|wallet| wallet_view(&frame, &own.account, wallet, now)).collect(),
         tier: tier_view(&frame, &own.account, now),
+        benefits: benefits(&frame, state, &own, now).await?,
         entries: rows.iter().map(|row| entry(&frame, row)).collect(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
         later: before.is_some(),
         frame,
     };
     Ok(render(&page))
+}
+
+/// The privileges and trials that hold now, in words.
+async fn benefits(frame: &Frame, state: &AppState, own: &Own, now: Timestamp) -> Result<Vec<String>, PortalError> {
+    let accounts: Vec<MemberId> = own.account.merged_from.iter().copied().chain([own.id]).collect();
+    let orders = state.reader.orders_good(&accounts, now).await.or_trouble(frame)?;
+    let held = orders.iter().flat_map(|order| order.benefits().filter(|(_, _, until)| *until > now));
+    Ok(held.map(|benefit| benefit_words(frame, benefit)).collect())
 }
 
 fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {

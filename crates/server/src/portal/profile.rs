@@ -159,7 +159,8 @@ async fn show(frame: Frame, state: &AppState, wrong: Wrong, saved: bool) -> Resu
 
 fn masked(frame: &Frame, profile: &Profile) -> Vec<(String, String)> {
     // What the brand keeps beside the member's own fields is under “Download my data”.
-    let shown = Profile { external_id: None, attributes: Default::default(), ..mask::profile(profile) };
+    let shown =
+        Profile { external_id: None, addresses: Vec::new(), attributes: Default::default(), ..mask::profile(profile) };
     let name = shown.name.clone().map(|name| (frame.t("field-name"), name));
     name.into_iter().chain(facts(frame, &shown)).collect()
 }

@@ -1,5 +1,6 @@
 //! One reward: what it is, what it costs, and its redemption by one tap.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -7,10 +8,15 @@ use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode};
-use guerdon_core::rewards::{CompiledReward, Quote, RewardKind, Sort, Viewer, Wish};
+use guerdon_core::members::Profile;
+use guerdon_core::rewards::{
+    CompiledReward, LimitUse, Quote, Reward, RewardKind, Sort, StockLevel, Viewer, Wish, keys_of, level_of,
+};
+use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
+use super::choice::{Asked, ChoiceForm};
 use super::own::{Own, own};
 use super::reviews;
 use super::rewards::{Line, here, lines, market_price, stock_words};
@@ -20,6 +26,7 @@ use crate::api::quote;
 use crate::catalogue::{Availability, Stand};
 use crate::console::{Frame, form_key, render};
 use crate::pictures::Thumb;
+use crate::{fulfilment, order_choice};
 
 /// How many rewards are proposed in the place of one that cannot be had.
 const PROPOSALS: usize = 3;
@@ -48,6 +55,8 @@ struct RewardPage {
     key: String,
     /// What promises the price to the member.
     quote: String,
+    /// What there is to choose before.
+    asked: Asked,
     proposals: Vec<Line>,
     /// Whether one of the proposals has a picture.
     pictured: bool,
@@ -62,7 +71,7 @@ pub async fn page(
     Path(id): Path<String>,
 ) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
-    show(frame, &state, &own, &id, None).await
+    show(frame, &state, &own, &id, (None, &ChoiceForm::default())).await
 }
 
 /// The form of one redemption.
@@ -72,6 +81,8 @@ pub struct RedeemForm {
     key: String,
     #[serde(default)]
     quote: String,
+    #[serde(flatten)]
+    choice: ChoiceForm,
 }
 
 /// Redeems one unit at the price that was shown, and leads to the receipt.
@@ -86,15 +97,21 @@ pub async fn redeem(
     let key = format!("portal redeem {}", form.key);
     let command = match at_quote(&state, &own, &key, (&id, &form.quote)) {
         Ok(command) => command.from_channel("portal").by(frame.actor.name()),
-        Err(refusal) => return refused(frame, &state, &own, &id, &refusal).await,
+        Err(refusal) => return refused(frame, &state, &own, &id, (&refusal, &form.choice)).await,
     };
+    let chosen = order_choice::choose(&state, command, (own.id, &id), form.choice.said()).await;
+    let command = chosen.map_err(|problem| problem.detail).or_trouble(&frame)?;
     match state.engine.submit_one(command).await {
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt).or_trouble(&frame)?;
             let order = receipt.order.ok_or("a redemption without an order").or_trouble(&frame)?;
+            if state.program().reward(&id).is_some_and(|reward| reward.fulfilment.is_some()) {
+                // What comes at once is there when the receipt is; where it fails, the receipt says so later.
+                drop(fulfilment::settled(&state, order.id).await);
+            }
             Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response())
         }
-        Err(CommandError::Refused(refusal)) => refused(frame, &state, &own, &id, &refusal).await,
+        Err(CommandError::Refused(refusal)) => refused(frame, &state, &own, &id, (&refusal, &form.choice)).await,
         Err(error) => Err(error).or_trouble(&frame),
     }
 }
@@ -115,16 +132,21 @@ async fn refused(
     state: &AppState,
     own: &Own,
     id: &str,
-    refusal: &Refusal,
+    (refusal, form): (&Refusal, &ChoiceForm),
 ) -> Result<Response, PortalError> {
     let words = match refusal.code {
         // What is missing is told by the page itself.
-        RefusalCode::InsufficientPoints => None,
+        RefusalCode::InsufficientPoints | RefusalCode::LimitReached => None,
         RefusalCode::QuoteExpired | RefusalCode::QuoteAltered => Some(frame.t("reward-price-anew")),
+        RefusalCode::OutOfStock | RefusalCode::SlotNotOffered if !form.slot.is_empty() => {
+            Some(frame.t("reward-slot-gone"))
+        }
         RefusalCode::OutOfStock => Some(frame.t("reward-gone")),
+        RefusalCode::ChoiceNeeded => Some(frame.t("reward-choose")),
+        RefusalCode::InvalidRequest => Some(frame.t("reward-choice-wrong")),
         _ => Some(frame.t("reward-not-now")),
     };
-    let mut response = show(frame, state, own, id, words).await?;
+    let mut response = show(frame, state, own, id, (words, form)).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
@@ -134,27 +156,36 @@ async fn show(
     state: &AppState,
     own: &Own,
     id: &str,
-    trouble: Option<String>,
+    (trouble, form): (Option<String>, &ChoiceForm),
 ) -> Result<Response, PortalError> {
     let stand = state.catalogue.stand(state).await.or_trouble(&frame)?;
     let figures = state.catalogue.figures(state, &stand).await.or_trouble(&frame)?;
-    let stock = state.reader.stock_of(&[id]).await.or_trouble(&frame)?;
+    let now = state.engine.now();
     let here = here();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now());
+    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, now);
     let row = stand.shelf.row_of(id).ok_or_else(|| PortalError::not_found(&frame))?;
     let offered = stand.shelf.reward(row).filter(|offered| viewer.sees(offered).is_ok());
     let offered = offered.ok_or_else(|| PortalError::not_found(&frame))?;
     let reward = &offered.reward;
-    let availability = Availability::of(stock.get(id));
+    let keys = keys_of(reward);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let stock = state.reader.stock_of(&keys).await.or_trouble(&frame)?;
+    let availability = Availability::of(level_of(reward, &stock).as_ref());
     let available = viewer.spendable(reward.currency);
     let quote = quote(state, own.id, id, 1).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let missing = quote.points.saturating_sub(available);
+    let (limit, used_up) = limit_words(&frame, reward, own, now);
     let trouble = match trouble {
         _ if availability == Availability::SoldOut => Some(frame.t("reward-gone")),
+        _ if used_up => limit.clone(),
         _ if missing > 0 => Some(frame.say_text("reward-missing", "points", &frame.points(reward.currency, missing))),
         words => words,
     };
-    let can = missing <= 0 && availability != Availability::SoldOut;
+    let asked = asked(&frame, state, (reward, now), own, &stock, form).await?;
+    let no_slot = asked.by_appointment && asked.days.is_empty();
+    let trouble = if no_slot { Some(frame.t("reward-no-slot")) } else { trouble };
+    let can = missing <= 0 && availability != Availability::SoldOut && !used_up && !no_slot;
+    let limit = limit.filter(|_| !used_up);
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
     let proposals = match can {
         true => Vec::new(),
@@ -176,7 +207,8 @@ async fn show(
         description: description.to_owned(),
         market: market_price(&frame, offered).map(|money| frame.say_text("reward-market", "money", &money)),
         stock: stock_words(&frame, availability).filter(|_| availability != Availability::SoldOut),
-        facts: facts(&frame, offered),
+        facts: facts(&frame, offered).into_iter().chain(limit).collect(),
+        asked,
         available: frame.say_text("rewards-available", "points", &frame.points(reward.currency, available)),
         trouble,
         afterwards: can.then(|| frame.say_text("reward-afterwards", "points", &afterwards)),
@@ -220,16 +252,52 @@ fn similar(
     Ok(found)
 }
 
+/// What there is to choose; the address book is read only where something is sent.
+async fn asked(
+    frame: &Frame,
+    state: &AppState,
+    (reward, now): (&Reward, Timestamp),
+    own: &Own,
+    stock: &BTreeMap<String, StockLevel>,
+    form: &ChoiceForm,
+) -> Result<Asked, PortalError> {
+    let profile = match reward.needs_address(&frame.program, now) {
+        true => {
+            let row = state.reader.member(own.id).await.or_trouble(frame)?;
+            let profile = row.map(|row| state.profile(&row)).transpose().or_trouble(frame)?;
+            profile.flatten().unwrap_or_default()
+        }
+        false => Profile::default(),
+    };
+    Asked::of(frame, state, (reward, now), &profile, stock, form).await.or_trouble(frame)
+}
+
+/// How many of it the member may still have, in words, and whether that is none.
+fn limit_words(frame: &Frame, reward: &Reward, own: &Own, now: Timestamp) -> (Option<String>, bool) {
+    let uses = reward.limit_uses(&frame.program.calendar, &own.account, now);
+    let Some(narrowest) = uses.min_by_key(LimitUse::left) else { return (None, false) };
+    let LimitUse { limit, ends_at, .. } = narrowest;
+    let per = frame.t(&format!("limit-per-{}", limit.per.name()));
+    let rule = frame.say("reward-limit", [("quantity", limit.quantity.into()), ("per", per.into())]);
+    if narrowest.left() > 0 {
+        return (
+            Some(frame.say("reward-limit-left", [("limit", rule.into()), ("left", narrowest.left().into())])),
+            false,
+        );
+    }
+    let again = match ends_at {
+        Timestamp::NEVER => frame.say_text("reward-limit-over", "limit", &rule),
+        at => frame.say("reward-limit-until", [("limit", rule.into()), ("time", frame.time(at).into())]),
+    };
+    (Some(again), true)
+}
+
 /// What the kind of a reward says, in words.
 fn facts(frame: &Frame, offered: &CompiledReward) -> Vec<String> {
     let language = frame.language.tag();
     let money = |major| frame.major_money(major).unwrap_or_default();
     let days = |key: &str, days: i64| frame.say(key, [("count", days.into())]);
     match &offered.reward.kind {
-        Some(RewardKind::Physical { variants, .. }) if !variants.is_empty() => {
-            let names = variants.iter().map(|variant| variant.name.get(language)).collect::<Vec<_>>().join(", ");
-            vec![frame.say_text("reward-variants", "names", &names)]
-        }
         Some(RewardKind::Coupon { value, minimum, valid_days, scope }) => {
             let value = frame.say_text("reward-coupon-value", "money", &money(*value));
             let minimum = minimum.map(|minimum| frame.say_text("reward-coupon-minimum", "money", &money(minimum)));

@@ -17,6 +17,7 @@ use crate::AppState;
 use crate::api::wallets;
 use crate::console::{Frame, explain_row};
 use crate::identity::{session, sso};
+use crate::order_choice;
 use crate::problem::Problem;
 use crate::{disputes, reviews};
 
@@ -48,8 +49,11 @@ pub async fn data(state: &AppState, id: MemberId) -> Result<Value, Problem> {
                 && let Some(order) = receipt.as_ref().and_then(|receipt| receipt.order.as_ref())
                 && let Some(found) = state.reader.order(order.id).await?
             {
+                let kept = &found.details.particulars;
                 orders.push(json!({ "id": found.id, "reward_id": found.reward_id, "quantity": found.quantity,
-                    "points": found.points, "state": found.state, "created_at": found.created_at }));
+                    "points": found.points, "state": found.state, "created_at": found.created_at,
+                    "variant": kept.variant, "appointment": kept.booked().map(|booked| &booked.slot),
+                    "benefits": kept.benefits, "delivery": order_choice::open(state, &found).await? }));
             }
             let receipt: Value = serde_json::from_str(&row.receipt).unwrap_or_default();
             transactions.push(json!({ "id": row.id, "kind": row.kind, "at": row.at, "channel": row.channel,

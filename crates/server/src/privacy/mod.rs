@@ -13,12 +13,14 @@ use guerdon_core::id::MemberId;
 use guerdon_core::limits;
 use guerdon_core::members::Profile;
 use guerdon_core::privacy::mask;
+use guerdon_core::redemption::{Delivery, Order};
 use guerdon_store::read::MemberRow;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::AppState;
 use crate::approvals;
 use crate::identity::actor::Actor;
+use crate::order_choice;
 use crate::problem::Problem;
 
 /// Exports at once: each is put together in memory.
@@ -45,6 +47,22 @@ pub async fn member(state: &AppState, id: MemberId) -> Result<MemberRow, Problem
 /// The profile of a member, masked. `None`: it was erased.
 pub fn masked(state: &AppState, row: &MemberRow) -> Result<Option<Profile>, Problem> {
     Ok(state.profile(row)?.map(|profile| mask::profile(&profile)))
+}
+
+/// Where an order goes to, in full, for a reason that the audit log keeps. `None`: nowhere, or it was erased.
+pub async fn reveal_delivery(
+    state: &AppState,
+    actor: &Actor,
+    order: &Order,
+    reason: &str,
+) -> Result<Option<Delivery>, Problem> {
+    limits::check_text("reason", reason, limits::TEXT_CHARS).map_err(invalid)?;
+    approvals::check_looks(state, actor).await?;
+    let mut event = actor.event(state.clock(), "order.reveal", &order.id.to_string());
+    reason.clone_into(&mut event.reason);
+    // Written before anything is shown, as of a profile.
+    state.engine.write_records(Vec::new(), vec![event]).await?;
+    Ok(order_choice::open(state, order).await?)
 }
 
 /// The profile of a member in full, for a reason that the audit log keeps.

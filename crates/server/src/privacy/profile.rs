@@ -100,6 +100,10 @@ fn refuse_masks(patch: &Map<String, Value>) -> Result<(), Problem> {
         let masked = match value {
             Value::String(text) => mask::is_masked(text),
             Value::Object(fields) => fields.values().filter_map(Value::as_str).any(mask::is_masked),
+            Value::Array(all) => {
+                let fields = all.iter().filter_map(Value::as_object).flat_map(Map::values);
+                fields.filter_map(Value::as_str).any(mask::is_masked)
+            }
             _ => false,
         };
         if masked {

@@ -20,6 +20,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("event.sql"),
     include_str!("order.sql"),
     include_str!("demand.sql"),
+    include_str!("code.sql"),
+    include_str!("benefit.sql"),
 ];
 /// The advisory lock under which one node at a time migrates; any number that nothing else uses.
 const MIGRATION_LOCK: i64 = 0x6775_6572_646f_6e00;

@@ -20,6 +20,7 @@ const DISTRIBUTED: &[(&str, &str, &str)] = &[
     ("feed", "number", "none"),
     ("member_ref", "digest", "none"),
     ("stock", "reward_id", "none"),
+    ("code", "reward_id", "stock"),
     ("budget", "name", "none"),
     ("record", "id", "none"),
     ("audit", "number", "none"),

@@ -7,8 +7,8 @@ use guerdon_core::privacy::SealedProfile;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 
-use super::store_error;
 use super::write::run;
+use super::{code, store_error};
 use crate::StoreError;
 use crate::privacy::{KEYRING, NowSealed, PlainMember, check_wrapped};
 use crate::rows::Cells;
@@ -72,6 +72,7 @@ async fn erase(connection: &mut PgConnection, decision: &Decision) -> Done {
                WHERE member_id = ANY($1)";
     let query = sqlx::query(sql).bind(&members).bind(decision.transaction.at.as_millis());
     query.execute(&mut *connection).await.map_err(store_error)?;
+    code::erase(connection, &members).await?;
     let query = sqlx::query("DELETE FROM member_ref WHERE member_id = ANY($1)").bind(&members);
     query.execute(&mut *connection).await.map(drop).map_err(store_error)
 }

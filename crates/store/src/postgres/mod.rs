@@ -1,6 +1,7 @@
 //! The store of many nodes: PostgreSQL and what speaks its protocol, set-based and optimistic.
 
 mod audit;
+mod code;
 mod connection;
 mod distribute;
 mod feed;

@@ -56,7 +56,7 @@ async fn keys(connection: &mut PgConnection, footprint: &Footprint, loaded: &mut
                JOIN txn t ON t.member_id = k.member_id AND t.idempotency_key = k.idempotency_key";
     let rows = sqlx::query(sql).bind(members).bind(keys).fetch_all(connection).await.map_err(store_error)?;
     each(rows, |row| {
-        let committed = Committed { request_digest: row.digest(2)?, receipt: row.text(3)? };
+        let committed = Committed { request_digest: row.digest(2)?, receipt: row.text(3)?.into() };
         loaded.committed.insert((MemberId(row.int(0)?), row.text(1)?), committed);
         Ok(())
     })
@@ -82,11 +82,11 @@ async fn orders(connection: &mut PgConnection, footprint: &Footprint, loaded: &m
 }
 
 async fn stock(connection: &mut PgConnection, footprint: &Footprint, loaded: &mut Loaded) -> Done {
-    if footprint.rewards.is_empty() {
+    if footprint.stock.is_empty() {
         return Ok(());
     }
     let sql = format!("SELECT {} FROM stock WHERE reward_id = ANY($1)", rows::STOCK_COLUMNS);
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&footprint.rewards);
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&footprint.stock);
     each(query.fetch_all(connection).await.map_err(store_error)?, |row| {
         let (reward, level) = rows::stock(row)?;
         loaded.stock.insert(reward, level);

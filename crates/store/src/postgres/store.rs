@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use guerdon_core::audit::{AuditEntry, AuditEvent};
-use guerdon_core::id::{IdGenerator, MemberId};
+use guerdon_core::id::{IdGenerator, MemberId, OrderId};
 use guerdon_core::kernel::{Changes, Footprint, Loaded};
 use guerdon_core::ledger::Verifier;
 use guerdon_core::program::Document;
@@ -15,9 +15,11 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Row};
 use tokio::runtime::Runtime;
 
+use super::code::Added;
 use super::connection::{self, LEASE_TIME};
 use super::record::Appended;
-use super::{audit, distribute, feed, log, members, prefetch, record, store_error, write};
+use super::{audit, code, distribute, feed, log, members, prefetch, record, store_error, write};
+use crate::code::{Claimed, CodeClaim, CodeFate, CodeUpload, CodesAdded};
 use crate::log::{LogGrowth, LogHead, OutboxBatch, log_keys};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cells};
@@ -373,6 +375,33 @@ impl Store for PostgresStore {
             return Ok(0);
         }
         self.run(async |connection| record::sweep(connection, now, limit).await)
+    }
+
+    fn add_codes(
+        &mut self,
+        upload: &CodeUpload,
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<CodesAdded, StoreError> {
+        let mut done = CodesAdded::Added;
+        self.append(events, async |connection| {
+            Ok(match code::add(connection, upload, events, ids).await? {
+                Added::Raced => Appended::Raced,
+                Added::Done(added) => {
+                    done = added;
+                    Appended::Done
+                }
+            })
+        })?;
+        Ok(done)
+    }
+
+    fn claim_codes(&mut self, claim: &CodeClaim) -> Result<Claimed, StoreError> {
+        self.run(async |connection| code::claim(connection, claim).await)
+    }
+
+    fn settle_codes(&mut self, reward_id: &str, order: OrderId, fate: CodeFate) -> Result<(), StoreError> {
+        self.run(async |connection| code::settle(connection, reward_id, order, fate).await)
     }
 
     fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {

@@ -157,7 +157,7 @@ async fn transfers(connection: &mut PgConnection, changes: &Changes) -> Done {
         .bind(all.iter().map(|(_, _, one)| one.lot.expires_at.as_millis()).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, _, one)| i64::from(one.lot.funding.0)).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, _, one)| one.lot.active_at.as_millis()).collect::<Vec<_>>())
-        .bind(all.iter().map(|(_, _, one)| one.rule.as_ref().map(|(rule, _)| rule.as_str())).collect::<Vec<_>>())
+        .bind(all.iter().map(|(_, _, one)| one.rule.as_ref().map(|(rule, _)| &**rule)).collect::<Vec<_>>())
         .bind(all.iter().map(|(_, _, one)| one.rule.as_ref().map(|(_, version)| *version)).collect::<Vec<_>>());
     run(connection, query, all.len()).await
 }
@@ -188,10 +188,10 @@ async fn orders(connection: &mut PgConnection, changes: &Changes) -> Done {
     if !new.is_empty() {
         let all: Vec<_> = new.iter().map(|(order, _)| order).collect();
         let sql = "INSERT INTO orders (order_id, member_id, reward_id, quantity, points, currency, state, holds,
-                       created_at, updated_at, due_at, details)
+                       created_at, updated_at, due_at, details, good_until)
                    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
                        $6::bigint[], $7::bigint[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[],
-                       $12::bytea[])";
+                       $12::bytea[], $13::bigint[])";
         let query = sqlx::query(sql)
             .bind(all.iter().map(|one| one.id.0).collect::<Vec<_>>())
             .bind(all.iter().map(|one| one.member_id.0).collect::<Vec<_>>())
@@ -204,15 +204,17 @@ async fn orders(connection: &mut PgConnection, changes: &Changes) -> Done {
             .bind(all.iter().map(|one| one.created_at.as_millis()).collect::<Vec<_>>())
             .bind(all.iter().map(|one| one.updated_at.as_millis()).collect::<Vec<_>>())
             .bind(all.iter().map(|one| one.due_at.map(Timestamp::as_millis)).collect::<Vec<_>>())
-            .bind(all.iter().map(|one| one.details.encode()).collect::<Vec<_>>());
+            .bind(all.iter().map(|one| one.details.encode()).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.good_until().map(Timestamp::as_millis)).collect::<Vec<_>>());
         run(connection, query, all.len()).await?;
     }
     if !changed.is_empty() {
         let all: Vec<_> = changed.iter().map(|(order, _)| order).collect();
         let sql = "UPDATE orders o
-                   SET state = u.state, updated_at = u.updated_at, due_at = u.due_at, details = u.details
-                   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
-                       AS u (member_id, order_id, state, updated_at, due_at, details)
+                   SET state = u.state, updated_at = u.updated_at, due_at = u.due_at, details = u.details,
+                       good_until = u.good_until
+                   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[],
+                       $7::bigint[]) AS u (member_id, order_id, state, updated_at, due_at, details, good_until)
                    WHERE o.member_id = u.member_id AND o.order_id = u.order_id";
         let query = sqlx::query(sql)
             .bind(all.iter().map(|one| one.member_id.0).collect::<Vec<_>>())
@@ -220,7 +222,8 @@ async fn orders(connection: &mut PgConnection, changes: &Changes) -> Done {
             .bind(all.iter().map(|one| one.state as i64).collect::<Vec<_>>())
             .bind(all.iter().map(|one| one.updated_at.as_millis()).collect::<Vec<_>>())
             .bind(all.iter().map(|one| one.due_at.map(Timestamp::as_millis)).collect::<Vec<_>>())
-            .bind(all.iter().map(|one| one.details.encode()).collect::<Vec<_>>());
+            .bind(all.iter().map(|one| one.details.encode()).collect::<Vec<_>>())
+            .bind(all.iter().map(|one| one.good_until().map(Timestamp::as_millis)).collect::<Vec<_>>());
         run(connection, query, all.len()).await?;
     }
     Ok(())
@@ -260,6 +263,14 @@ async fn budgets(connection: &mut PgConnection, changes: &Changes) -> Done {
 async fn stock(connection: &mut PgConnection, changes: &Changes) -> Done {
     if changes.stock.is_empty() {
         return Ok(());
+    }
+    if !changes.opened.is_empty() {
+        let sql = "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
+                   SELECT u.key, u.units, 0, 0, u.units, 0 FROM unnest($1::text[], $2::bigint[]) AS u (key, units)
+                   ON CONFLICT DO NOTHING";
+        let (keys, units) = (changes.opened.keys(), changes.opened.values().copied());
+        let query = sqlx::query(sql).bind(keys.map(String::as_str).collect::<Vec<_>>()).bind(units.collect::<Vec<_>>());
+        query.execute(&mut *connection).await.map_err(store_error)?;
     }
     let sql = "UPDATE stock s SET issued = s.issued + u.issued, on_hand = s.on_hand - u.issued,
                    reserved = s.reserved + u.reserved

@@ -1,5 +1,6 @@
 //! Backups of a data directory while it is served, and the way back to an earlier moment.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use guerdon_core::audit::AuditEvent;
@@ -7,6 +8,7 @@ use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId, first_id_a
 use guerdon_core::kernel::Receipt;
 use guerdon_core::ledger::{Account, TransactionKind};
 use guerdon_core::redemption::{Funds, OrderState};
+use guerdon_core::rewards::StockChange;
 use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -114,7 +116,8 @@ fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqli
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
     })?;
     let mut find = connection.prepare(&format!("SELECT {} FROM orders WHERE order_id = ?1", rows::ORDER_COLUMNS))?;
-    let sql = "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5 WHERE order_id = ?1";
+    let sql =
+        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5, good_until = ?6 WHERE order_id = ?1";
     let mut reopen = connection.prepare(sql)?;
     for settled in receipts {
         let (kind, receipt) = settled?;
@@ -131,7 +134,8 @@ fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqli
         }
         let (id, state, updated_at) = (order.id.0, order.state as i64, order.updated_at.as_millis());
         let due_at = order.due_at.map(Timestamp::as_millis);
-        reopen.execute(params![id, state, updated_at, due_at, order.details.encode()])?;
+        let good_until = order.good_until().map(Timestamp::as_millis);
+        reopen.execute(params![id, state, updated_at, due_at, order.details.encode(), good_until])?;
     }
     Ok(())
 }
@@ -163,15 +167,26 @@ fn rebuild_account(connection: &Connection, member: MemberId) -> rusqlite::Resul
 }
 
 fn recount_stock(connection: &Connection) -> rusqlite::Result<()> {
-    let sum = |funds: Funds| {
-        let states = OrderState::ALL.into_iter().filter(|state| state.funds() == funds);
-        let states: Vec<String> = states.map(|state| (state as i64).to_string()).collect();
-        let orders = "(SELECT COALESCE(SUM(quantity), 0) FROM orders o WHERE o.reward_id = stock.reward_id";
-        format!("{orders} AND o.state IN ({}))", states.join(", "))
-    };
-    let (held, spent) = (sum(Funds::Held), sum(Funds::Spent));
-    let sql = format!("UPDATE stock SET issued = {spent}, reserved = {held}, on_hand = initial + restocked - {spent}");
-    connection.execute(&sql, []).map(drop)
+    let mut units: BTreeMap<String, StockChange> = BTreeMap::new();
+    let mut orders = connection.prepare(&format!("SELECT {} FROM orders", rows::ORDER_COLUMNS))?;
+    for order in orders.query_map([], |row| rows::order(row).map_err(foreign))? {
+        let order = order?;
+        let one = match order.state.funds() {
+            Funds::Held => StockChange { reserved: 1, issued: 0 },
+            Funds::Spent => StockChange { reserved: 0, issued: 1 },
+            Funds::Returned => continue,
+        };
+        for (key, taken) in order.stock() {
+            let sum = units.entry(key.to_owned()).or_default();
+            *sum = sum.plus(one.times(taken));
+        }
+    }
+    connection.execute("UPDATE stock SET issued = 0, reserved = 0, on_hand = initial + restocked", [])?;
+    let sql = "UPDATE stock SET issued = ?2, reserved = ?3, on_hand = on_hand - ?2 WHERE reward_id = ?1";
+    let mut write = connection.prepare(sql)?;
+    units
+        .into_iter()
+        .try_for_each(|(key, StockChange { reserved, issued })| write.execute(params![key, issued, reserved]).map(drop))
 }
 
 /// The log is made anew from what is left, in the same order: heads that were signed before the moment stay true, and

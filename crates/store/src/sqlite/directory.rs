@@ -19,6 +19,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("event.sql"),
     include_str!("order.sql"),
     include_str!("demand.sql"),
+    include_str!("code.sql"),
+    include_str!("benefit.sql"),
 ];
 
 /// A data directory that this process alone writes to, until it is dropped.

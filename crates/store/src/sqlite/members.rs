@@ -7,7 +7,7 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::store::foreign;
-use super::{merge, store_error};
+use super::{code, merge, store_error};
 use crate::StoreError;
 use crate::privacy::{KEYRING, NowSealed, PlainMember, check_wrapped};
 
@@ -63,6 +63,7 @@ fn erase(connection: &Connection, member: MemberId, at: Timestamp) -> rusqlite::
             "UPDATE member SET erased_at = ?2, key_id = NULL, wrapped_key = NULL, profile = NULL WHERE member_id = ?1",
         )?
         .execute([member.0, at.as_millis()])?;
+    code::erase(connection, member)?;
     connection.prepare_cached("DELETE FROM member_ref WHERE member_id = ?1")?.execute([member.0]).map(drop)
 }
 

@@ -3,6 +3,7 @@
 mod backup;
 mod bare;
 mod budget;
+mod code;
 mod directory;
 mod feed;
 mod log;

@@ -20,7 +20,8 @@ use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::{DataDir, database_file};
-use super::{budget, feed, log, members, record, store_error};
+use super::{budget, code, feed, log, members, record, store_error};
+use crate::code::{Claimed, CodeClaim, CodeFate, CodeUpload, CodesAdded};
 use crate::log::{Leaf, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{NowSealed, PlainMember};
 use crate::rows::{self, Cell};
@@ -84,7 +85,8 @@ impl SqliteStore {
         for key in &footprint.keys {
             let mut found = keys.query(params![key.0.0, key.1])?;
             if let Some(row) = found.next()? {
-                let committed = Committed { request_digest: row.get(0)?, receipt: row.get(1)? };
+                let receipt: String = row.get(1)?;
+                let committed = Committed { request_digest: row.get(0)?, receipt: receipt.into() };
                 loaded.committed.insert(key.clone(), committed);
             }
         }
@@ -103,7 +105,7 @@ impl SqliteStore {
         }
         let sql = format!("SELECT {} FROM stock WHERE reward_id = ?1", rows::STOCK_COLUMNS);
         let mut stock = self.connection.prepare_cached(&sql)?;
-        for reward in &footprint.rewards {
+        for reward in &footprint.stock {
             if let Some((reward, level)) = stock.query_row([reward], |row| read(rows::stock(row))).optional()? {
                 loaded.stock.insert(reward, level);
             }
@@ -136,6 +138,9 @@ impl SqliteStore {
         write_decisions(&transaction, &changes.decisions, &leaves).map_err(store_error)?;
         members::write(&transaction, &changes.decisions)?;
         write_orders(&transaction, &changes.orders).map_err(store_error)?;
+        for (key, units) in &changes.opened {
+            open_stock(&transaction, key, *units).map_err(store_error)?;
+        }
         for (reward, change) in &changes.stock {
             write_stock(&transaction, reward, *change)?;
         }
@@ -260,16 +265,17 @@ fn write_transfers(connection: &Connection, transaction: &Transaction) -> rusqli
 
 fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::Result<()> {
     let sql = format!(
-        "INSERT INTO orders ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT INTO orders ({}, good_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         rows::ORDER_COLUMNS
     );
     let mut insert = connection.prepare_cached(&sql)?;
     let mut update = connection.prepare_cached(
-        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5 WHERE order_id = ?1",
+        "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5, good_until = ?6 WHERE order_id = ?1",
     )?;
     for (order, is_new) in orders {
         let (state, updated_at) = (order.state as i64, order.updated_at.as_millis());
         let (due_at, details) = (order.due_at.map(Timestamp::as_millis), order.details.encode());
+        let good_until = order.good_until().map(Timestamp::as_millis);
         if *is_new {
             insert.execute(params![
                 order.id.0,
@@ -284,12 +290,20 @@ fn write_orders(connection: &Connection, orders: &[(Order, bool)]) -> rusqlite::
                 updated_at,
                 due_at,
                 details,
+                good_until,
             ])?;
         } else {
-            update.execute(params![order.id.0, state, updated_at, due_at, details])?;
+            update.execute(params![order.id.0, state, updated_at, due_at, details, good_until])?;
         }
     }
     Ok(())
+}
+
+/// Makes the row of a stock that begins with so many units, unless it is there.
+fn open_stock(connection: &Connection, key: &str, units: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
+               VALUES (?1, ?2, 0, 0, ?2, 0) ON CONFLICT (reward_id) DO NOTHING";
+    connection.prepare_cached(sql)?.execute(params![key, units]).map(drop)
 }
 
 fn write_stock(connection: &Connection, reward: &str, change: StockChange) -> Result<(), StoreError> {
@@ -376,14 +390,8 @@ impl Store for SqliteStore {
                 )
                 .map_err(store_error)?;
         }
-        for (reward, initial) in stock {
-            transaction
-                .execute(
-                    "INSERT INTO stock (reward_id, initial, restocked, issued, on_hand, reserved)
-                     VALUES (?1, ?2, 0, 0, ?2, 0) ON CONFLICT (reward_id) DO NOTHING",
-                    params![reward, initial],
-                )
-                .map_err(store_error)?;
+        for (key, units) in stock {
+            open_stock(&transaction, key, *units).map_err(store_error)?;
         }
         record::append(&transaction, events, ids)?;
         transaction.commit().map_err(store_error)
@@ -477,6 +485,23 @@ impl Store for SqliteStore {
 
     fn sweep_records(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         record::sweep(&self.connection, now, limit).map_err(store_error)
+    }
+
+    fn add_codes(
+        &mut self,
+        upload: &CodeUpload,
+        events: &[AuditEvent],
+        ids: &mut IdGenerator,
+    ) -> Result<CodesAdded, StoreError> {
+        code::add(&mut self.connection, upload, events, ids)
+    }
+
+    fn claim_codes(&mut self, claim: &CodeClaim) -> Result<Claimed, StoreError> {
+        code::claim(&mut self.connection, claim)
+    }
+
+    fn settle_codes(&mut self, reward_id: &str, order: OrderId, fate: CodeFate) -> Result<(), StoreError> {
+        code::settle(&mut self.connection, reward_id, order, fate)
     }
 
     fn audit_head(&mut self) -> Result<Option<AuditEntry>, StoreError> {

@@ -1,0 +1,146 @@
+//! What an order of a reward takes besides units of the reward itself: of a variant, of a slot, of what a bundle holds.
+
+use std::collections::BTreeMap;
+
+use super::{Appointments, Reward, RewardKind, Slot, StockLevel, Variant, slot_key, stock_key};
+use crate::program::Program;
+use crate::time::Timestamp;
+
+/// What is chosen of a reward.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Chosen<'a> {
+    /// The variant of a thing.
+    pub variant: Option<&'a str>,
+    /// The slot of a service.
+    pub slot: Option<&'a str>,
+}
+
+/// Units that are taken under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The [`stock_key`].
+    pub key: String,
+    /// How many.
+    pub units: i64,
+    /// Of what, for people: `cup`, `cup in blue`.
+    pub name: String,
+    /// How many there are of it until the first order comes: of slots, which are too many to be counted before. `None`: as the
+    /// stock says, and no end of it where it says nothing.
+    pub opens_with: Option<i64>,
+}
+
+/// Under which key the units of a variant are counted.
+pub fn variant_key(reward_id: &str, variant: &str) -> String {
+    stock_key(reward_id, Some(&format!("variant:{variant}")))
+}
+
+/// What `quantity` of a reward take besides as many units of the reward itself. What was chosen and is not there takes
+/// nothing: whether it is there is asked elsewhere.
+pub fn parts_of(program: &Program, reward: &Reward, quantity: i64, chosen: Chosen<'_>, at: Timestamp) -> Vec<Part> {
+    let variant = chosen.variant.and_then(|id| variant_part(reward, id, quantity));
+    let slot = chosen.slot.and_then(|id| reward.appointments()?.slot(&program.calendar, id));
+    let slot = slot.map(|slot| slot_part(&reward.id, &slot, quantity));
+    let mut parts: Vec<Part> = variant.into_iter().chain(slot).collect();
+    for content in reward.kind.as_ref().map_or(&[][..], RewardKind::contents) {
+        let units = quantity.saturating_mul(content.quantity);
+        let (key, name) = (content.reward.clone(), content.reward.clone());
+        parts.push(Part { key, units, name, opens_with: None });
+        let variant = content.variant.as_deref();
+        parts.extend(variant.and_then(|id| variant_part(program.reward_at(&content.reward, at)?, id, units)));
+    }
+    parts
+}
+
+fn variant_part(reward: &Reward, id: &str, units: i64) -> Option<Part> {
+    let variant = reward.variants().iter().find(|variant| variant.id == id && variant.stock.is_some())?;
+    let name = format!("{} in {}", reward.id, variant.id);
+    Some(Part { key: variant_key(&reward.id, id), units, name, opens_with: None })
+}
+
+/// What an order takes of a slot.
+pub fn slot_part(reward_id: &str, slot: &Slot, units: i64) -> Part {
+    let (key, name) = (slot_key(reward_id, &slot.id), format!("{reward_id} at {}", slot.id));
+    Part { key, units, name, opens_with: Some(slot.capacity) }
+}
+
+/// What a reward says of its stock, as members are told: of what it takes for one unit that which there is least of. Of
+/// variants with stock of their own, all together. `None`: there is no end of it.
+pub fn level_of(reward: &Reward, stock: &BTreeMap<String, StockLevel>) -> Option<StockLevel> {
+    let own = stock.get(&reward.id).copied();
+    let contents = reward.kind.as_ref().map_or(&[][..], RewardKind::contents);
+    let parts = contents.iter().flat_map(|content| {
+        let in_variant = content.variant.as_deref().map(|id| variant_key(&content.reward, id));
+        let keys = [Some(content.reward.clone()), in_variant].into_iter().flatten();
+        keys.filter_map(|key| Some(stock.get(&key)?.per(content.quantity)))
+    });
+    let variants = reward.variants();
+    let counted = variants.iter().map(|variant| variant.stock.and(stock.get(&variant_key(&reward.id, &variant.id))));
+    let counted: Option<Vec<&StockLevel>> = counted.collect();
+    let together = counted
+        .filter(|levels| !levels.is_empty())
+        .map(|levels| levels.into_iter().fold(StockLevel::default(), |sum, level| sum.and(level)));
+    own.into_iter().chain(parts).chain(together).min_by_key(StockLevel::free)
+}
+
+/// The keys of all that [`level_of`] looks at.
+pub fn keys_of(reward: &Reward) -> Vec<String> {
+    let of_variants = reward.variants().iter().map(|variant| variant_key(&reward.id, &variant.id));
+    let contents = reward.kind.as_ref().map_or(&[][..], RewardKind::contents);
+    let parts = contents.iter().flat_map(|content| {
+        let in_variant = content.variant.as_deref().map(|id| variant_key(&content.reward, id));
+        [Some(content.reward.clone()), in_variant].into_iter().flatten()
+    });
+    std::iter::once(reward.id.clone()).chain(of_variants).chain(parts).collect()
+}
+
+impl Reward {
+    /// What there is to choose between; of what is no thing nothing.
+    pub fn variants(&self) -> &[Variant] {
+        match &self.kind {
+            Some(RewardKind::Physical { variants, .. }) => variants,
+            _ => &[],
+        }
+    }
+
+    /// When it can be had, where that is to be chosen.
+    pub fn appointments(&self) -> Option<&Appointments> {
+        match &self.kind {
+            Some(RewardKind::Service { appointments }) => appointments.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The stock that it begins with: its own, and that of its variants.
+    pub fn first_stock(&self) -> Vec<(String, i64)> {
+        let own = self.stock.map(|stock| (self.id.clone(), stock));
+        let of_variant = |variant: &Variant| Some((variant_key(&self.id, &variant.id), variant.stock?));
+        own.into_iter().chain(self.variants().iter().filter_map(of_variant)).collect()
+    }
+
+    /// Whether an order for it, or for a part of it, asks for an address to which it is sent.
+    pub fn needs_address(&self, program: &Program, at: Timestamp) -> bool {
+        match &self.kind {
+            Some(RewardKind::Physical { needs_address, .. }) => *needs_address,
+            Some(RewardKind::Bundle { contents }) => contents.iter().any(|content| {
+                let kind = program.reward_at(&content.reward, at).and_then(|part| part.kind.as_ref());
+                matches!(kind, Some(RewardKind::Physical { needs_address: true, .. }))
+            }),
+            _ => false,
+        }
+    }
+
+    /// The privileges and trials that come with `quantity` of it: the reward, and for how many days. More than one of the same last longer.
+    pub fn benefits(&self, program: &Program, quantity: i64, at: Timestamp) -> Vec<(String, i64)> {
+        let days = |reward: &Self, quantity: i64| match &reward.kind {
+            Some(RewardKind::Privilege { days } | RewardKind::Trial { days }) => {
+                Some((reward.id.clone(), days.saturating_mul(quantity).min(crate::limits::REWARD_DAYS)))
+            }
+            _ => None,
+        };
+        let contents = self.kind.as_ref().map_or(&[][..], RewardKind::contents);
+        let of_parts = contents.iter().filter_map(|content| {
+            days(program.reward_at(&content.reward, at)?, quantity.saturating_mul(content.quantity))
+        });
+        days(self, quantity).into_iter().chain(of_parts).collect()
+    }
+}

@@ -1,0 +1,153 @@
+//! What a supplier answers, checked: it may be garbage, too much, or about another order.
+
+use guerdon_core::id::OrderId;
+use guerdon_core::limits;
+use serde::Deserialize;
+
+/// Characters of what a supplier says in words, or calls an order.
+const WORDS: usize = 200;
+
+/// What a supplier says of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It was handed out: the codes, where there are any, and the supplier's own number.
+    Delivered {
+        /// The codes; as many as units, or none.
+        codes: Vec<String>,
+        /// The supplier's own number.
+        reference: Option<String>,
+    },
+    /// It will not be.
+    Refused {
+        /// Why, in the supplier's words.
+        words: String,
+    },
+    /// It will be said later.
+    Accepted {
+        /// The supplier's own number.
+        reference: Option<String>,
+    },
+}
+
+/// As it stands in JSON. Fields that are not known are left alone: suppliers say more than they are asked.
+#[derive(Deserialize)]
+struct Answer {
+    order_id: String,
+    status: String,
+    #[serde(default)]
+    codes: Option<Vec<String>>,
+    #[serde(default)]
+    reference: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Why an answer is not believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unbelievable {
+    /// It cannot be read.
+    Garbage(String),
+    /// It is about another order.
+    OtherOrder(String),
+    /// It does not fit the order.
+    Unfit(String),
+}
+
+impl Unbelievable {
+    /// What it is called among the differences.
+    pub(super) fn what(&self) -> &'static str {
+        match self {
+            Self::Garbage(_) => "unreadable_answer",
+            Self::OtherOrder(_) => "answer_for_another_order",
+            Self::Unfit(_) => "unfit_answer",
+        }
+    }
+
+    /// In words, without what may be a code.
+    pub(super) fn words(&self) -> &str {
+        match self {
+            Self::Garbage(words) | Self::OtherOrder(words) | Self::Unfit(words) => words,
+        }
+    }
+}
+
+pub(super) fn short(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(WORDS).collect()
+}
+
+/// Reads what is said of an order of so many units.
+pub(super) fn read(body: &[u8], order: OrderId, quantity: i64) -> Result<Said, Unbelievable> {
+    // The parser's own words may repeat what it cannot read.
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| {
+        Unbelievable::Garbage(format!("not as expected, in line {} column {}", error.line(), error.column()))
+    })?;
+    let Answer { order_id, status, codes, reference, reason } = answer;
+    if order_id != order.to_string() {
+        return Err(Unbelievable::OtherOrder(format!("it speaks about `{}`", short(&order_id))));
+    }
+    let reference = reference.map(|reference| short(&reference)).filter(|reference| !reference.is_empty());
+    match status.as_str() {
+        "delivered" => Ok(Said::Delivered { codes: checked(codes.unwrap_or_default(), quantity)?, reference }),
+        "refused" => Ok(Said::Refused { words: short(&reason.unwrap_or_default()) }),
+        "accepted" => Ok(Said::Accepted { reference }),
+        other => Err(Unbelievable::Unfit(format!("`status` is `{}`", short(other)))),
+    }
+}
+
+fn checked(codes: Vec<String>, quantity: i64) -> Result<Vec<String>, Unbelievable> {
+    let unfit = |words: String| Err(Unbelievable::Unfit(words));
+    if !codes.is_empty() && codes.len() as i64 != quantity {
+        return unfit(format!("{} codes for {quantity} units", codes.len()));
+    }
+    let [least, most] = limits::CODE_CHARS;
+    let codes: Vec<String> = codes.into_iter().map(|code| code.trim().to_owned()).collect();
+    let fits = |code: &String| (least..=most).contains(&code.chars().count()) && !code.chars().any(char::is_control);
+    if !codes.iter().all(fits) {
+        return unfit(format!("a code has not {least} to {most} characters"));
+    }
+    let different: std::collections::BTreeSet<&String> = codes.iter().collect();
+    if different.len() != codes.len() { unfit("a code stands there twice".to_owned()) } else { Ok(codes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_about_the_order_or_does_not_fit_it_is_not_believed() {
+        let order = OrderId(7);
+        let said = |value: serde_json::Value| read(value.to_string().as_bytes(), order, 2);
+        let id = order.to_string();
+        let codes = json!([" AAAA ", "BBBB"]);
+        assert_eq!(
+            said(json!({ "order_id": id, "status": "delivered", "codes": codes, "reference": "S-1", "more": 1 })),
+            Ok(Said::Delivered {
+                codes: vec!["AAAA".to_owned(), "BBBB".to_owned()],
+                reference: Some("S-1".to_owned())
+            })
+        );
+        assert_eq!(
+            said(json!({ "order_id": id, "status": "delivered" })),
+            Ok(Said::Delivered { codes: Vec::new(), reference: None })
+        );
+        assert!(
+            matches!(said(json!({ "order_id": id, "status": "refused", "reason": "no" })), Ok(Said::Refused { words }) if words == "no")
+        );
+        for (answer, what) in [
+            (json!({ "order_id": OrderId(8).to_string(), "status": "delivered" }), "answer_for_another_order"),
+            (json!({ "order_id": id, "status": "delivered", "codes": ["AAAA"] }), "unfit_answer"),
+            (json!({ "order_id": id, "status": "delivered", "codes": ["AAAA", "AAAA"] }), "unfit_answer"),
+            (json!({ "order_id": id, "status": "delivered", "codes": ["AAAA", "x"] }), "unfit_answer"),
+            (json!({ "order_id": id, "status": "delivered", "codes": -1 }), "unreadable_answer"),
+            (json!({ "order_id": id, "status": "perhaps" }), "unfit_answer"),
+            (json!({ "order_id": -5, "status": "delivered" }), "unreadable_answer"),
+            (json!([]), "unreadable_answer"),
+        ] {
+            assert_eq!(said(answer.clone()).unwrap_err().what(), what, "{answer}");
+        }
+        let garbage = read(b"<html>SECRET-CODE</html>", order, 1).unwrap_err();
+        assert!(!garbage.words().contains("SECRET"), "{}", garbage.words());
+    }
+}

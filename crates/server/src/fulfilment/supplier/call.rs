@@ -1,0 +1,112 @@
+//! Calls to a supplier: an order to be handed out, and the list of what was.
+
+use std::time::Duration;
+
+use axum::http::{Method, Request};
+use guerdon_core::redemption::Order;
+use serde_json::json;
+
+use super::answer::{Said, Unbelievable, read, short};
+use super::{Supplier, secret, webhook};
+use crate::AppState;
+use crate::problem::Problem;
+
+/// Largest answer about one order, in bytes; of its codes there are few.
+const ANSWER_BYTES: usize = 512 * 1024;
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum Called {
+    /// An answer that can be believed.
+    Said(Said),
+    /// An answer that cannot.
+    Lied(Unbelievable),
+    /// None, or one that says that something is wrong over there.
+    Failed(String),
+}
+
+/// Sends an order to be handed out. Its id is the idempotency key: a supplier does it once however often it is asked.
+pub(super) async fn deliver(
+    state: &AppState,
+    name: &str,
+    supplier: &Supplier,
+    order: &Order,
+) -> Result<Called, Problem> {
+    let id = order.id.to_string();
+    let body = json!({
+        "type": "order.deliver",
+        "timestamp": state.clock().to_string(),
+        "data": { "order_id": id, "reward_id": order.reward_id, "quantity": order.quantity },
+    });
+    let answered =
+        send(state, (name, supplier), Method::POST, &supplier.url, (&id, body.to_string().into_bytes())).await?;
+    let (status, bytes) = match answered {
+        Ok(answer) => answer,
+        Err(words) => return Ok(Called::Failed(words)),
+    };
+    // A refusal may come with a status of its own; whoever answers 401 or 404 knows nothing of the order.
+    let speaks = (200..300).contains(&status) || matches!(status, 409 | 422);
+    if !speaks {
+        return Ok(Called::Failed(format!("answered with the status {status}")));
+    }
+    if bytes.len() > ANSWER_BYTES {
+        return Ok(Called::Lied(Unbelievable::Unfit("the answer is larger than 512 KiB".to_owned())));
+    }
+    Ok(match read(&bytes, order.id, order.quantity) {
+        Ok(said @ Said::Refused { .. }) => Called::Said(said),
+        Ok(_) if status >= 300 => Called::Failed(format!("answered with the status {status}")),
+        Ok(said) => Called::Said(said),
+        Err(lie) => Called::Lied(lie),
+    })
+}
+
+/// Reads a page of the supplier's list.
+pub(super) async fn list(
+    state: &AppState,
+    name: &str,
+    supplier: &Supplier,
+    query: &str,
+) -> Result<Result<Vec<u8>, String>, Problem> {
+    let url = format!("{}?{query}", supplier.url);
+    let id = format!("list-{:016x}", rand::random::<u64>());
+    let answered = send(state, (name, supplier), Method::GET, &url, (&id, Vec::new())).await?;
+    Ok(match answered {
+        Ok((200, bytes)) => Ok(bytes),
+        Ok((status, _)) => Err(format!("answered with the status {status}")),
+        Err(words) => Err(words),
+    })
+}
+
+/// A signed request: the status and body of the answer, or why there is none.
+async fn send(
+    state: &AppState,
+    (name, supplier): (&str, &Supplier),
+    method: Method,
+    url: &str,
+    (id, body): (&str, Vec<u8>),
+) -> Result<Result<(u16, Vec<u8>), String>, Problem> {
+    let secret = secret(state, name, supplier)?;
+    let Some((seconds, signature)) = webhook::sign(&secret, id, state.clock(), &body) else {
+        return Ok(Err("the secret of this supplier is damaged; renew it".to_owned()));
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(url)
+        .header("content-type", "application/json")
+        .header("accept", "application/json")
+        .header("idempotency-key", id)
+        .header(webhook::ID, id)
+        .header(webhook::TIMESTAMP, seconds)
+        .header(webhook::SIGNATURE, signature)
+        .body(body);
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let time = Duration::from_millis(supplier.timeout_ms.unsigned_abs());
+    Ok(match tokio::time::timeout(time, state.outbound.send(request)).await {
+        Err(_) => Err(format!("did not answer within {} ms", supplier.timeout_ms)),
+        Ok(Err(error)) => Err(short(&error.to_string())),
+        Ok(Ok(answer)) => Ok((answer.status().as_u16(), answer.into_body())),
+    })
+}

@@ -1,0 +1,164 @@
+//! What a supplier or a carrier calls back with: that an order was handed out or will not be, and where a parcel is. The
+//! signature proves who calls; what is said is checked as every answer is.
+
+use axum::http::{HeaderMap, StatusCode};
+use guerdon_core::id::OrderId;
+use guerdon_core::kernel::{Command, Tracking};
+use guerdon_core::redemption::{Funds, Order, OrderState, TrackingEvent};
+use guerdon_core::rewards::Fulfilment;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::answer::{self, Said, short};
+use super::delivery::{self, Stage};
+use super::{differences, known, secret, webhook};
+use crate::AppState;
+use crate::acts;
+use crate::fulfilment::handing::SUPPLIER_REFUSED;
+use crate::fulfilment::{steps, tracking};
+use crate::problem::Problem;
+
+/// What is called back with.
+#[derive(Deserialize)]
+struct Call {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Value,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    order_id: String,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    events: Vec<tracking::EventRequest>,
+}
+
+fn unfit(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
+}
+
+/// Takes a call in. However often the same is said, it is done once.
+pub async fn take(state: &AppState, name: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    let not_signed = |detail: String| Problem::new(StatusCode::UNAUTHORIZED, "signature_invalid", detail);
+    // Who calls under an unknown name hears the same as who signs wrongly.
+    let unknown = |_| not_signed(webhook::NotSigned::Wrong.to_string());
+    let (_, supplier) = known(state, name).await.map_err(unknown)?;
+    let secret = secret(state, name, &supplier)?;
+    let id = webhook::verify(&secret, headers, state.clock(), body).map_err(|error| not_signed(error.to_string()))?;
+    let call: Call = serde_json::from_slice(body).map_err(|error| unfit(format!("the body does not fit: {error}")))?;
+    let named: Named =
+        serde_json::from_value(call.data.clone()).map_err(|_| unfit("`data.order_id` must name the order"))?;
+    let order = match named.order_id.parse::<OrderId>() {
+        Ok(order) => state.reader.order(order).await?,
+        Err(_) => None,
+    };
+    let Some(order) = order else {
+        differences::note(
+            state,
+            name,
+            &named.order_id,
+            "unknown_order",
+            "it called back about an order that is not there",
+        )
+        .await?;
+        return Err(Problem::not_found("unknown_order", format!("there is no order `{}`", short(&named.order_id))));
+    };
+    match call.kind.as_str() {
+        "order.result" => result(state, name, &order, &call.data).await,
+        "order.tracking" => told(state, name, &order, (id, call.data)).await,
+        _ => Err(unfit("`type` must be `order.result` or `order.tracking`")),
+    }
+}
+
+/// Whether a supplier is the one that hands an order out.
+fn hands_out(state: &AppState, name: &str, order: &Order) -> bool {
+    matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { supplier }) if supplier == name)
+}
+
+async fn refuse(state: &AppState, name: &str, order: &Order, what: &str, detail: &str) -> Result<(), Problem> {
+    differences::note(state, name, &order.id.to_string(), what, detail).await?;
+    Err(Problem::new(StatusCode::CONFLICT, what, detail))
+}
+
+async fn result(state: &AppState, name: &str, order: &Order, data: &Value) -> Result<(), Problem> {
+    if !hands_out(state, name, order) {
+        return refuse(state, name, order, "not_its_order", "the order is not handed out by this supplier").await;
+    }
+    let bytes = data.to_string();
+    let said = match answer::read(bytes.as_bytes(), order.id, order.quantity) {
+        Ok(said) => said,
+        Err(lie) => {
+            differences::note(state, name, &order.id.to_string(), lie.what(), lie.words()).await?;
+            return Err(unfit(lie.words()));
+        }
+    };
+    let id = order.id.to_string();
+    match (order.state.funds(), &said) {
+        (Funds::Returned, Said::Delivered { .. }) => {
+            let detail = "it says that it has delivered an order whose points were given back";
+            differences::note(state, name, &id, "delivered_after_return", detail).await
+        }
+        (Funds::Spent, Said::Refused { .. }) => {
+            let detail = "it refuses an order that it has delivered";
+            differences::note(state, name, &id, "refused_after_delivery", detail).await
+        }
+        (Funds::Held, said) => settle(state, name, order, said).await,
+        _ => Ok(()),
+    }
+}
+
+/// Ends an order that waits for this word.
+async fn settle(state: &AppState, name: &str, order: &Order, said: &Said) -> Result<(), Problem> {
+    let asked = delivery::read(state, order.id).await?.filter(|(_, delivery)| delivery.attempts > 0);
+    let Some((record, mut delivery)) = asked.filter(|_| order.state == OrderState::Fulfilling) else {
+        return refuse(state, name, order, "not_asked", "it speaks of an order that it was not asked for").await;
+    };
+    let stage = match said {
+        Said::Accepted { .. } => Stage::Promised,
+        Said::Refused { words } => {
+            delivery.trouble = Some(words.clone());
+            Stage::Refused
+        }
+        Said::Delivered { codes, reference } => {
+            if !delivery::take_in(state, name, order, codes).await? {
+                return Err(Problem::new(
+                    StatusCode::CONFLICT,
+                    "code_given_before",
+                    "one of the codes was given before",
+                ));
+            }
+            delivery.reference.clone_from(reference);
+            Stage::Delivered
+        }
+    };
+    (delivery.stage, delivery.since) = (stage, state.clock());
+    if delivery::write(state, order.id, Some(record), &delivery).await?.is_none() {
+        let detail = "the order is being asked for at this moment; call again";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).after(5));
+    }
+    match stage {
+        Stage::Delivered => steps::hand_over(state, order, name).await,
+        Stage::Refused => steps::give_back(state, order, SUPPLIER_REFUSED).await,
+        _ => Ok(()),
+    }
+}
+
+/// Where a parcel is: told by the supplier of the order, or by the carrier that it was given to.
+async fn told(state: &AppState, name: &str, order: &Order, (id, data): (&str, Value)) -> Result<(), Problem> {
+    let carries = order.details.shipment.as_ref().is_some_and(|sent| sent.carrier.eq_ignore_ascii_case(name));
+    if !carries && !hands_out(state, name, order) {
+        return refuse(state, name, order, "not_its_order", "the order was not given to this carrier").await;
+    }
+    let told: Told =
+        serde_json::from_value(data).map_err(|error| unfit(format!("`data.events` does not fit: {error}")))?;
+    let events = told.events.into_iter().map(TrackingEvent::try_from).collect::<Result<Vec<_>, _>>().map_err(unfit)?;
+    let member = acts::mover(state, order).await?;
+    let tracking = Tracking { order: order.id, owner: order.member_id, events };
+    let key = format!("tracking {id}");
+    let command = Command::track(member, &key, state.engine.now(), tracking)?;
+    state.engine.submit_one(command.from_channel("supplier").by(format!("supplier {name}"))).await?;
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Codes that were set aside for an order, and whose end was lost with the process that knew it: handed over where the order
+//! was, and free again where it was given back unseen.
+
+use std::time::{Duration, Instant};
+
+use guerdon_core::id::OrderId;
+
+use super::steps;
+use crate::AppState;
+use crate::problem::Problem;
+
+/// How often is looked for them, and how many orders are looked at.
+const EVERY: Duration = Duration::from_secs(10);
+const SLICE: i64 = 200;
+
+/// Where the next look begins, and when.
+#[derive(Default)]
+pub(super) struct Tidy {
+    after: Option<OrderId>,
+    last: Option<Instant>,
+}
+
+impl Tidy {
+    pub(super) async fn round(&mut self, state: &AppState) -> Result<(), Problem> {
+        if self.last.is_some_and(|last| last.elapsed() < EVERY) {
+            return Ok(());
+        }
+        self.last = Some(Instant::now());
+        let after = self.after.unwrap_or(OrderId(0));
+        let open = state.reader.orders_with_open_codes(after, SLICE).await?;
+        self.after = open.last().filter(|_| open.len() as i64 == SLICE).map(|(order, _)| *order);
+        for (id, _) in open {
+            // An order that a restored database does not know was given its codes all the same: they are not free.
+            if let Some(order) = state.reader.order(id).await? {
+                steps::settle_codes(state, &order).await?;
+            }
+        }
+        Ok(())
+    }
+}
