@@ -168,6 +168,32 @@ pub const TICKET_CHARS: usize = 512;
 pub const REWARD_DAYS: i64 = 3_650;
 /// Major units of money of a market price or of a coupon.
 pub const REWARD_MONEY: i64 = 100_000_000;
+/// Pictures of one reward.
+pub const REWARD_PICTURES: usize = 8;
+/// Characters of the words for a picture.
+pub const PICTURE_ALT_CHARS: usize = 250;
+/// Bytes of a picture that is uploaded.
+pub const PICTURE_BYTES: usize = 8 << 20;
+/// Pixels of a picture that is uploaded, width × height: a small file can unfold into gigabytes.
+pub const PICTURE_PIXELS: u64 = 25_000_000;
+/// Pictures that are kept.
+pub const PICTURES: i64 = 20_000;
+/// Stars of the best review.
+pub const REVIEW_STARS: i64 = 5;
+/// Characters of a review.
+pub const REVIEW_CHARS: usize = 1_000;
+/// Words that send a review to moderation.
+pub const REVIEW_WORDS: usize = 500;
+/// How often one review may be written anew.
+pub const REVIEW_CHANGES: u32 = 20;
+/// Reviews that one member may write or change within an hour.
+pub const REVIEWS_AN_HOUR: usize = 10;
+/// Messages of one dispute.
+pub const DISPUTE_MESSAGES: usize = 50;
+/// Characters of one of them.
+pub const DISPUTE_CHARS: usize = 1_000;
+/// Disputes that are open at once and shown in the queue.
+pub const DISPUTES: usize = 5_000;
 /// Units for which there is room in one slot of a service.
 pub const SLOT_CAPACITY: i64 = 10_000;
 /// Days from now within which an appointment lies.

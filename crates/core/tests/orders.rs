@@ -222,6 +222,56 @@ fn what_nobody_comes_back_to_ends_by_itself_once() {
 }
 
 #[test]
+fn a_disputed_order_waits_for_a_decision_and_is_disputed_once() {
+    let mut shop = Shop::of("complete_after_hours = 72\ndispute_hours = 48");
+    let cup = shop.redeem("cup", 1, None).unwrap();
+    assert_eq!(shop.refused(cup, OrderMove::Dispute, 1), RefusalCode::IllegalOrderMove, "nothing was sent yet");
+    shop.step(cup, OrderMove::Ship, 2, "opr_1").unwrap();
+    let policy = shop.program.settings_at(at(2)).orders.clone();
+    assert_eq!(shop.order(cup).disputable_until(&policy), Some(at(50)));
+    assert_eq!(shop.refused(cup, OrderMove::Decline, 3), RefusalCode::IllegalOrderMove, "there is no dispute");
+    let receipt = shop.step(cup, OrderMove::Dispute, 3, "mem_1").unwrap();
+    assert_eq!((receipt.kind, receipt.points), (TransactionKind::Order, 0));
+    let disputed = shop.order(cup).clone();
+    assert_eq!((disputed.state, disputed.due_at, disputed.is_disputed()), (OrderState::Shipped, None, true));
+    assert_eq!(disputed.disputable_until(&policy), None);
+    assert_eq!(shop.refused(cup, OrderMove::Dispute, 4), RefusalCode::IllegalOrderMove);
+    // Once it is declined the order goes on, and is not disputed again.
+    shop.step(cup, OrderMove::Decline, 60, "opr_1").unwrap();
+    let order = shop.order(cup).clone();
+    assert_eq!((order.due_at, order.is_disputed(), order.handed_over_at()), (Some(at(132)), false, Some(at(2))));
+    assert_eq!(shop.refused(cup, OrderMove::Dispute, 61), RefusalCode::IllegalOrderMove);
+    assert_eq!(shop.refused(cup, OrderMove::Decline, 61), RefusalCode::IllegalOrderMove);
+    shop.check();
+    // Whoever takes entries of the journal back takes the dispute back as well.
+    let entry = |order: &Order, back: usize| order.details.history.iter().rev().nth(back).unwrap().transaction_id;
+    let mut earlier = order.clone();
+    assert!(earlier.rewind(entry(&order, 0), Timestamp::NEVER));
+    assert!(earlier.is_disputed() && earlier.due_at.is_none());
+    assert!(earlier.rewind(entry(&order, 1), Timestamp::NEVER));
+    assert_eq!((earlier.details.particulars.dispute, earlier.due_at), (None, Some(at(74))));
+}
+
+#[test]
+fn a_dispute_ends_with_a_refund_and_comes_in_time() {
+    let mut shop = Shop::of("dispute_hours = 48");
+    let (broken, late) = (shop.redeem("cup", 1, None).unwrap(), shop.redeem("cup", 1, None).unwrap());
+    shop.step(broken, OrderMove::Ship, 2, "opr_1").unwrap();
+    shop.step(broken, OrderMove::Complete, 40, "opr_1").unwrap();
+    shop.step(broken, OrderMove::Dispute, 87, "mem_1").unwrap();
+    shop.step(broken, OrderMove::Refund, 90, "opr_1").unwrap();
+    let end = shop.order(broken).details.particulars.dispute.clone().unwrap().ended.unwrap();
+    assert!(end.refunded && end.at == at(90) && !shop.order(broken).is_disputed());
+    shop.step(late, OrderMove::Issue, 90, "opr_1").unwrap();
+    assert_eq!(shop.refused(late, OrderMove::Dispute, 138), RefusalCode::DisputeClosed);
+    shop.check();
+    let mut none = Shop::of("");
+    let cup = none.redeem("cup", 1, None).unwrap();
+    none.step(cup, OrderMove::Complete, 1, "opr_1").unwrap();
+    assert_eq!(none.refused(cup, OrderMove::Dispute, 1), RefusalCode::DisputeClosed, "the program takes none");
+}
+
+#[test]
 fn an_order_goes_back_to_where_it_stood_before_an_entry_of_the_journal() {
     let mut shop = Shop::of("review = { above_points = 0 }\nexpire_after_hours = 48");
     let cup = shop.redeem("cup", 1, None).unwrap();

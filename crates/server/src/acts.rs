@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::AppState;
 use crate::approvals::{self, Act, Permit};
+use crate::disputes;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -66,7 +67,11 @@ pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done
     let command = Command::refund(member, owner, by.key, state.engine.now(), order.id, by.reason)?;
     let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
     let act = Act::Refund { member, owner, order: order.id, points: order.points, reason, key, channel };
-    ask(state, by, act, command, by.event(state, "order.refund", &order.id.to_string())).await
+    let done = ask(state, by, act, command, by.event(state, "order.refund", &order.id.to_string())).await?;
+    if matches!(done, Done::Now(_)) {
+        disputes::settle_quietly(state, order.id).await;
+    }
+    Ok(done)
 }
 
 /// Moves an order on, in the name of the account that goes on when that of the order was merged: one account alone moves an
@@ -119,7 +124,7 @@ pub async fn mover(state: &AppState, order: &Order) -> Result<MemberId, Problem>
     Ok(state.reader.resolve(order.member_id).await?.map_or(order.member_id, |(member, _)| member))
 }
 
-/// The permission that a move of an order needs. `None`: only the program's own clock makes it.
+/// The permission that a move of an order needs. `None`: it is no move that somebody chooses.
 pub fn permission_of(step: OrderMove) -> Option<Permission> {
     match step {
         OrderMove::Claim | OrderMove::Review | OrderMove::Approve | OrderMove::Reject => Some(Permission::OrdersReview),
@@ -130,7 +135,8 @@ pub fn permission_of(step: OrderMove) -> Option<Permission> {
         | OrderMove::Cancel
         | OrderMove::Fail => Some(Permission::OrdersWrite),
         OrderMove::Refund => Some(Permission::OrdersRefund),
-        OrderMove::Expire => None,
+        // Disputes are opened and declined by operations of their own.
+        OrderMove::Expire | OrderMove::Dispute | OrderMove::Decline => None,
     }
 }
 

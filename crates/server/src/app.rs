@@ -23,7 +23,7 @@ use crate::identity::guard::{Gate, guard};
 use crate::identity::session::{MEMBER_COOKIE, OPERATOR_COOKIE};
 use crate::messages::Mailbox;
 use crate::problem::Problem;
-use crate::{AppState, api, assets, console, describe, messages, portal, ready};
+use crate::{AppState, api, assets, console, describe, messages, pictures, portal, ready};
 
 /// Longest time that a request may take.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -94,6 +94,7 @@ fn pages(options: AppOptions, description: utoipa::openapi::OpenApi) -> Pages {
         .and(console::pages())
         .and(portal::pages())
         .and(assets::pages())
+        .and(pictures::pages())
         .and(well_known(security_contact, public_url))
         .and(mailbox.map(messages::mailbox_pages).unwrap_or_default())
 }

@@ -102,6 +102,7 @@ impl From<Refusal> for Problem {
             | RefusalCode::RewardNotOffered
             | RefusalCode::AlreadyEnrolled
             | RefusalCode::OrderExpired
+            | RefusalCode::DisputeClosed
             | RefusalCode::CoolingOff
             | RefusalCode::InReview
             | RefusalCode::TooRisky

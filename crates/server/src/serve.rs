@@ -21,6 +21,7 @@ use crate::groups::group_worker;
 use crate::imports::import_worker;
 use crate::order_ends::order_worker;
 use crate::payments::payment_worker;
+use crate::pictures::picture_worker;
 use crate::privacy::{erasure, retention};
 use crate::scarcity::scarcity_worker;
 use crate::sequencer::sequencer;
@@ -58,6 +59,7 @@ pub async fn serve(
     let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
     let payments = tokio::spawn(payment_worker(state.clone(), stop.clone()));
     let groups = tokio::spawn(group_worker(state.clone(), stop.clone()));
+    let pictures = tokio::spawn(picture_worker(state.clone(), stop.clone()));
     let fulfilment = tokio::spawn(fulfilment_worker(state.clone(), stop.clone()));
     let mut scarcity = tokio::spawn(scarcity_worker(state.clone(), stop.clone()));
     let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
@@ -84,6 +86,7 @@ pub async fn serve(
     orders.abort();
     payments.abort();
     groups.abort();
+    pictures.abort();
     fulfilment.abort();
     privacy.abort();
     importer.abort();

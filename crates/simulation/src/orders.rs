@@ -66,6 +66,10 @@ impl Order {
         at: i64,
         said: &mut Said,
     ) -> Result<(), &'static str> {
+        if step == OrderMove::Dispute && place(self.state) == Where::Spent {
+            // The program takes no disputes.
+            return Err("dispute_closed");
+        }
         let next = leads_to(self.state, step).ok_or("illegal_order_move")?;
         let (from, to) = (place(self.state), place(next));
         let good_until =

@@ -11,6 +11,7 @@ use guerdon_core::program::{
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
 
+use crate::pictures::keep_named;
 use crate::{CommandError, EngineHandle, Store, StoreError};
 
 /// Which documents a publication changed.
@@ -80,6 +81,7 @@ fn publish_with(
     let Published { added: versions, retired } = &published;
     let after = serde_json::json!({ "added": versions, "retired": retired });
     let event = event.filter(|_| !added.is_empty()).map(|event| AuditEvent { after, ..event });
+    keep_named(store, &added, ids)?;
     store.add_documents(&added, &stock, event.as_slice(), ids)?;
     Ok(published)
 }
@@ -144,6 +146,7 @@ pub fn publish_changes(
         _ => serde_json::json!({ "brought": names, "effective_from": from }),
     };
     let events = if added.is_empty() { Vec::new() } else { vec![event] };
+    keep_named(store, added, ids)?;
     store.add_documents(added, &stock_of(added), &events, ids)?;
     Ok(brought)
 }

@@ -2,7 +2,7 @@
 
 use guerdon_core::audit::AuditEntry;
 use guerdon_core::time::Timestamp;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::read::{Read, Reader, failed};
 use crate::{AuditQuery, Record, RecordQuery, StoreError, rows};
@@ -74,6 +74,48 @@ impl Reader {
             wanted = wanted.bind(subject.as_str());
         }
         let found = wanted.fetch_all(&self.pool).await.map_err(failed)?;
+        found.iter().map(rows::record).collect::<Result<_, _>>().map_err(StoreError::Unusable)
+    }
+
+    /// How many records of a kind there are, also expired ones that were not swept yet.
+    pub async fn count_records(&self, kind: &str) -> Read<i64> {
+        let query = sqlx::query("SELECT CAST(COUNT(*) AS BIGINT) FROM record WHERE kind = $1").bind(kind);
+        query.fetch_one(&self.pool).await.and_then(|row| row.try_get(0)).map_err(failed)
+    }
+
+    /// Some records of a kind, at most as many as one page holds; those that are not there are left out. Of kinds that do not
+    /// expire.
+    pub async fn records_of(&self, kind: &str, ids: &[&str]) -> Read<Vec<Record>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places: Vec<String> = (2..ids.len() + 2).map(|place| format!("${place}")).collect();
+        let (columns, places) = (rows::RECORD_COLUMNS, places.join(", "));
+        let sql = format!("SELECT {columns} FROM record WHERE kind = $1 AND id IN ({places})");
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(kind.to_owned());
+        let query = ids.iter().fold(query, |query, id| query.bind((*id).to_owned()));
+        let found = query.fetch_all(&self.pool).await.map_err(failed)?;
+        found.iter().map(rows::record).collect::<Result<_, _>>().map_err(StoreError::Unusable)
+    }
+
+    /// Records that belong to something, the highest id first, below an id. Of kinds that do not expire.
+    pub async fn records_before(
+        &self,
+        kind: &str,
+        subject: &str,
+        before: Option<&str>,
+        limit: i64,
+    ) -> Read<Vec<Record>> {
+        let below = if before.is_some() { "AND id < $4" } else { "" };
+        let sql = format!(
+            "SELECT {} FROM record WHERE kind = $1 AND subject = $2 {below} ORDER BY id DESC LIMIT $3",
+            rows::RECORD_COLUMNS
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(kind.to_owned()).bind(subject.to_owned()).bind(limit);
+        if let Some(before) = before {
+            query = query.bind(before.to_owned());
+        }
+        let found = query.fetch_all(&self.pool).await.map_err(failed)?;
         found.iter().map(rows::record).collect::<Result<_, _>>().map_err(StoreError::Unusable)
     }
 

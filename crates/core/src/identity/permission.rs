@@ -91,6 +91,8 @@ permissions! {
     EventsRead = "events:read",
     /// Take and end the tasks that rules ask for.
     TasksWrite = "tasks:write",
+    /// Decide which reviews of rewards others may read.
+    ReviewsModerate = "reviews:moderate",
     /// Put codes into the vault.
     CodesWrite = "codes:write",
     /// See the codes that orders were given.

@@ -64,9 +64,16 @@ impl RoleName {
         use Permission::*;
         match self {
             Self::Owner | Self::Administrator => Permissions::all(),
-            Self::Marketing => {
-                set(&[ReportsRead, MembersRead, RewardsRead, ProgramRead, ProgramWrite, ApprovalsRead, ApprovalsDecide])
-            }
+            Self::Marketing => set(&[
+                ReportsRead,
+                MembersRead,
+                RewardsRead,
+                ProgramRead,
+                ProgramWrite,
+                ApprovalsRead,
+                ApprovalsDecide,
+                ReviewsModerate,
+            ]),
             Self::Catalogue => set(&[
                 ReportsRead,
                 RewardsRead,
@@ -78,6 +85,7 @@ impl RoleName {
                 SuppliersRead,
                 SuppliersWrite,
                 StockWrite,
+                ReviewsModerate,
             ]),
             Self::Service => set(&[
                 MembersRead,
@@ -100,6 +108,7 @@ impl RoleName {
                 CodesRead,
                 SuppliersRead,
                 VouchersRedeem,
+                ReviewsModerate,
             ]),
             Self::Finance => set(&[
                 ReportsRead,

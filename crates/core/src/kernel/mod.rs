@@ -7,6 +7,7 @@ mod checkouts;
 mod command;
 mod contents;
 mod decide;
+mod disputes;
 mod due;
 mod event;
 mod extension;

@@ -192,7 +192,9 @@ impl Draft<'_> {
             _ => {}
         }
         self.follow_particulars(&mut order, before);
+        self.mark_dispute(&mut order, change.step);
         self.set_order(order);
+        self.tell_dispute(change.step);
         self.receipt.reason.clone_from(&change.reason);
         Ok(())
     }
@@ -234,6 +236,7 @@ impl Draft<'_> {
         }
         self.check_particulars(order, step, next)?;
         self.check_review(order, step)?;
+        self.check_dispute(order, step)?;
         Ok(next)
     }
 
@@ -292,6 +295,7 @@ impl Draft<'_> {
             unit_price: None,
             quoted: false,
             payment: order.details.particulars.payment.as_ref().map(PaymentReceipt::of),
+            disputed: None,
             variant: order.details.particulars.variant.clone(),
             slot: order.details.particulars.booked().map(|booked| booked.slot.clone()),
             handed_out: None,

@@ -47,6 +47,9 @@ pub struct OrderReceipt {
     /// Whether it was made at the price of a quote.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quoted: bool,
+    /// Whether it was disputed by this, or the dispute declined; left out: neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<bool>,
     /// The variant that was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,

@@ -36,6 +36,8 @@ pub enum RefusalCode {
     IllegalOrderMove,
     /// The time of the order has run out.
     OrderExpired,
+    /// The order cannot be disputed, or not any more.
+    DisputeClosed,
     /// The order may still be called off, and is not fulfilled before.
     CoolingOff,
     /// The order is looked at first, so that it cannot be captured at once; or somebody else looks at it.
@@ -129,6 +131,7 @@ impl RefusalCode {
             Self::UnknownPurchase => "unknown_purchase",
             Self::IllegalOrderMove => "illegal_order_move",
             Self::OrderExpired => "order_expired",
+            Self::DisputeClosed => "dispute_closed",
             Self::CoolingOff => "cooling_off",
             Self::InReview => "in_review",
             Self::TooRisky => "too_risky",

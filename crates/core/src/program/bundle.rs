@@ -15,7 +15,8 @@ use crate::ledger::CurrencyId;
 use crate::limits;
 use crate::redemption::{CheckoutPolicy, OrderPolicy, PaymentPolicy};
 use crate::rewards::{
-    Category, Named, PriceSurroundings, Reward, RewardKind, check_margin, validate_categories, validate_limits,
+    Category, Named, PriceSurroundings, ReviewPolicy, Reward, RewardKind, check_margin, validate_categories,
+    validate_limits,
 };
 use crate::tiers::{Tier, validate as validate_tiers};
 use crate::time::Timestamp;
@@ -95,6 +96,9 @@ pub struct ProgramSettings {
     /// How points pay at a till; left out: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout: Option<CheckoutPolicy>,
+    /// How members review what they have redeemed; left out: they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviews: Option<ReviewPolicy>,
     /// Per cent that come on top of what a reward costs the program, where its price says no `margin` of its own.
     #[serde(default, skip_serializing_if = "Decimal::is_zero")]
     pub reward_margin: Decimal,
@@ -248,6 +252,8 @@ impl Bundle {
         self.program.orders.validate().map_err(|problem| format!("program.orders: {problem}"))?;
         self.program.payment.validate().map_err(|problem| format!("program.payment: {problem}"))?;
         self.validate_checkout()?;
+        let reviews = self.program.reviews.as_ref().map_or(Ok(()), ReviewPolicy::validate);
+        reviews.map_err(|problem| format!("program.reviews: {problem}"))?;
         self.validate_rules()
     }
 

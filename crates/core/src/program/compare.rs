@@ -256,6 +256,7 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("reward", "catalogue.description" | "catalogue.categories" | "catalogue.tags" | "catalogue.market_price") => {
             Sense::Same
         }
+        ("reward", "catalogue.pictures") => Sense::Same,
         ("reward", "catalogue.zone" | "catalogue.visible_to.audience") => Sense::Narrows,
         ("reward", "catalogue.visible_to.tiers" | "catalogue.visible_to.stores" | "catalogue.visible_to.channels") => {
             Sense::Among
@@ -295,6 +296,9 @@ fn sense(kind: &str, field: &str) -> Sense {
         ("program", "checkout.least_percent" | "checkout.step") => Sense::Less,
         ("program", "checkout.offline.points" | "checkout.offline.hours") => Sense::More,
         ("program", "checkout.offline.reserve" | "checkout.offline.overdraft") => Sense::Depends,
+        ("program", "orders.dispute_hours") => Sense::More,
+        // Who says what of a reward gives and takes nothing.
+        ("program", "reviews") => Sense::Same,
         ("program", "reward_margin") => Sense::Less,
         ("tier", "benefits" | "review") => Sense::Part,
         ("tier", "benefits.early_access_hours" | "review.grace_days") => Sense::More,

@@ -3,6 +3,7 @@
 mod checkout;
 mod contents;
 mod delivery;
+mod dispute;
 mod group;
 mod offline;
 mod order;
@@ -16,6 +17,7 @@ mod voucher;
 pub use checkout::{CheckoutPolicy, Rate};
 pub use contents::{Benefit, Booked};
 pub use delivery::{Delivery, SealedDelivery};
+pub use dispute::{DisputeEnd, Disputed, Grievance};
 pub use group::Companions;
 pub(crate) use offline::check_terminal;
 pub use offline::{

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contents::{Benefit, Booked};
 use super::delivery::SealedDelivery;
+use super::dispute::Disputed;
 use super::group::Companions;
 use super::offline::Allowance;
 use super::payment::Payment;
@@ -76,6 +77,9 @@ pub struct Particulars {
     /// The friends with whom it was ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Companions>,
+    /// That it was disputed, and how that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dispute: Option<Disputed>,
     /// The windows in which its units were counted, of limits that its reward had.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<CountedIn>,
@@ -243,6 +247,10 @@ impl Order {
             allowance.spent.retain(|spent| spent.transaction_id < from);
         }
         particulars.rewind(from);
+        particulars.dispute.take_if(|dispute| dispute.transaction_id >= from);
+        if let Some(dispute) = &mut particulars.dispute {
+            dispute.ended.take_if(|end| end.transaction_id >= from);
+        }
         self.rewind_contents(from);
         self.follow_particulars();
         true

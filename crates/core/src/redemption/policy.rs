@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 use crate::time::Timestamp;
 
-const HOUR_MS: i64 = 60 * 60 * 1000;
+pub(super) const HOUR_MS: i64 = 60 * 60 * 1000;
 /// The longest time after which an order moves by itself, in hours: a year.
 const MOST_HOURS: i64 = 365 * 24;
 /// The highest score of a risk.
@@ -29,6 +29,9 @@ pub struct OrderPolicy {
     /// After how many hours an order that was shipped or issued counts as done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete_after_hours: Option<i64>,
+    /// For how many hours after an order was shipped, issued or completed the member may dispute it; left out: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dispute_hours: Option<i64>,
 }
 
 /// Which orders somebody looks at first.
@@ -122,6 +125,7 @@ impl OrderPolicy {
         };
         hours("expire_after_hours", self.expire_after_hours)?;
         hours("complete_after_hours", self.complete_after_hours)?;
+        hours("dispute_hours", self.dispute_hours)?;
         if let Some(cooling) = &self.cooling_off {
             hours("cooling_off.hours", Some(cooling.hours))?;
             check_value("cooling_off.above_value", cooling.above_value)?;

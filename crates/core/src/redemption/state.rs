@@ -73,6 +73,10 @@ pub enum OrderMove {
     Refund,
     /// Its time has run out.
     Expire,
+    /// The member disputes that it was fulfilled; it stays where it is.
+    Dispute,
+    /// The dispute is declined; it stays where it is.
+    Decline,
 }
 
 impl OrderState {
@@ -142,9 +146,9 @@ impl OrderState {
             OrderMove::Ship | OrderMove::Issue => matches!(self, Placed | Approved | Fulfilling),
             OrderMove::Complete => matches!(self, Placed | Approved | Fulfilling | Shipped | Issued),
             OrderMove::Cancel | OrderMove::Fail | OrderMove::Expire => self.funds() == Funds::Held,
-            OrderMove::Refund => self.funds() == Funds::Spent,
+            OrderMove::Refund | OrderMove::Dispute | OrderMove::Decline => self.funds() == Funds::Spent,
         };
-        may.then_some(step.leads_to())
+        may.then_some(step.leads_to().unwrap_or(self))
     }
 
     /// The moves that are possible from here.
@@ -155,7 +159,7 @@ impl OrderState {
 
 impl OrderMove {
     /// Every move.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Claim,
         Self::Review,
         Self::Approve,
@@ -168,6 +172,8 @@ impl OrderMove {
         Self::Fail,
         Self::Refund,
         Self::Expire,
+        Self::Dispute,
+        Self::Decline,
     ];
 
     /// The name used in the API.
@@ -185,12 +191,14 @@ impl OrderMove {
             Self::Fail => "fail",
             Self::Refund => "refund",
             Self::Expire => "expire",
+            Self::Dispute => "dispute",
+            Self::Decline => "decline",
         }
     }
 
-    /// Where it leads.
-    pub fn leads_to(self) -> OrderState {
-        match self {
+    /// Where it leads; `None`: the order stays where it is.
+    pub fn leads_to(self) -> Option<OrderState> {
+        Some(match self {
             Self::Claim | Self::Review => OrderState::InReview,
             Self::Approve => OrderState::Approved,
             Self::Reject => OrderState::Rejected,
@@ -201,12 +209,13 @@ impl OrderMove {
             Self::Cancel | Self::Fail => OrderState::Cancelled,
             Self::Refund => OrderState::Refunded,
             Self::Expire => OrderState::Expired,
-        }
+            Self::Dispute | Self::Decline => return None,
+        })
     }
 
     /// Whether a word must say why.
     pub fn needs_reason(self) -> bool {
-        matches!(self, Self::Reject | Self::Fail | Self::Refund)
+        matches!(self, Self::Reject | Self::Fail | Self::Refund | Self::Dispute | Self::Decline)
     }
 }
 
@@ -234,7 +243,7 @@ mod tests {
         for state in OrderState::ALL {
             let ends = state.funds() == Funds::Returned;
             assert_eq!(state.moves().count() == 0, ends, "{state:?}");
-            let back = state.moves().any(|step| step.leads_to().funds() == Funds::Returned);
+            let back = state.moves().any(|step| state.after(step).is_some_and(|next| next.funds() == Funds::Returned));
             assert!(ends || back, "{state:?}");
         }
     }

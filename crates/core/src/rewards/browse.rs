@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Category, CompiledReward, Left, StockLevel, Viewer, Zone, keys_of, level_of};
+use super::{Category, CompiledReward, Left, Rating, StockLevel, Viewer, Zone, keys_of, level_of};
 use crate::limits;
 use crate::program::Program;
 
@@ -37,6 +37,8 @@ pub struct Figures {
     pub ordered: Vec<i64>,
     /// The stock of rewards that are shared out, by its keys.
     pub parts: BTreeMap<String, StockLevel>,
+    /// What the reviews of each come to; empty: nobody reviews rewards.
+    pub ratings: Vec<Rating>,
 }
 
 impl Figures {
@@ -62,11 +64,13 @@ pub enum Sort {
     Popularity,
     /// What fits the search best first; without a search like `Newest`.
     Relevance,
+    /// The best reviewed first, and of those equally good what more have reviewed.
+    Rating,
 }
 
 impl Sort {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Relevance, Self::Newest, Self::Popularity, Self::Points];
+    pub const ALL: [Self; 5] = [Self::Relevance, Self::Newest, Self::Popularity, Self::Points, Self::Rating];
 
     /// The name used in the API.
     pub fn name(self) -> &'static str {
@@ -75,6 +79,7 @@ impl Sort {
             Self::Newest => "newest",
             Self::Popularity => "popularity",
             Self::Relevance => "relevance",
+            Self::Rating => "rating",
         }
     }
 
@@ -223,7 +228,14 @@ impl Shelf {
                 .map(|id| ordered.get(id).copied().unwrap_or_default())
                 .collect(),
             parts: scarce.flat_map(keys_of).filter_map(|key| Some((key.clone(), *stock.get(&key)?))).collect(),
+            ratings: Vec::new(),
         }
+    }
+
+    /// What the reviews of each row come to.
+    pub fn ratings(&self, ratings: &BTreeMap<String, Rating>) -> Vec<Rating> {
+        let ids = self.rows.iter().map(|row| &row.offered.reward.id);
+        ids.map(|id| ratings.get(id).copied().unwrap_or_default()).collect()
     }
 
     /// A page of what a viewer sees. `found`: only these rows, in the order in which they fit a search.
@@ -321,5 +333,9 @@ fn key(
         (Sort::Newest | Sort::Relevance, _) => (-since.as_millis(), -position),
         (Sort::Popularity, _) => (-figures.ordered.get(index).copied().unwrap_or_default(), 0),
         (Sort::Points, _) => (viewer.price_of(&row.offered.reward), 0),
+        (Sort::Rating, _) => {
+            let rating = figures.ratings.get(index).copied().unwrap_or_default();
+            (-rating.average_hundredths().unwrap_or_default(), -rating.count)
+        }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Reward;
 use super::kind::{Content, RewardKind, check_money};
+use super::picture::{Picture, validate_pictures};
 use crate::earning::Audience;
 use crate::limits;
 use crate::program::Text;
@@ -19,6 +20,9 @@ pub struct Catalogue {
     /// What it is, in some sentences.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Text>,
+    /// What it looks like; the first stands in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<Picture>,
     /// The categories in which it stands; it stands in those above them as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
@@ -128,6 +132,7 @@ impl Catalogue {
         if let Some(description) = &self.description {
             description.validate_within("catalogue.description", limits::DESCRIPTION_CHARS)?;
         }
+        validate_pictures(&self.pictures)?;
         list("catalogue.categories", &self.categories, limits::REWARD_CATEGORIES)?;
         list("catalogue.tags", &self.tags, limits::REWARD_TAGS)?;
         self.market_price.map_or(Ok(()), |price| check_money("catalogue.market_price", price))?;

@@ -11,7 +11,7 @@ use guerdon_core::identity::Permission;
 use guerdon_core::ledger::{Account, AccountStatus};
 use guerdon_core::limits;
 use guerdon_core::program::{Program, Text};
-use guerdon_core::rewards::{CompiledReward, Cursor, Left, Place, Sort, Viewer, Wish, Zone, keys_of};
+use guerdon_core::rewards::{CompiledReward, Cursor, Left, Picture, Place, Rating, Sort, Viewer, Wish, Zone, keys_of};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -20,11 +20,14 @@ use utoipa_axum::routes;
 
 use super::extract::{Params, id};
 use super::members::unknown_member;
+use super::reviews::RatingView;
 use crate::AppState;
 use crate::catalogue::Availability;
 use crate::identity::actor::Actor;
 use crate::language::Language;
+use crate::pictures::{Thumb, WIDTHS};
 use crate::problem::Problem;
+use crate::reviews;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(suggestions)).routes(routes!(categories))
@@ -47,7 +50,7 @@ struct CatalogueQuery {
     affordable: Option<bool>,
     /// Only what there is a unit of.
     in_stock: Option<bool>,
-    /// `relevance`, `newest`, `popularity` or `points`; left out: `relevance` with `q`, `newest` without.
+    /// `relevance`, `newest`, `popularity`, `points` or `rating`; left out: `relevance` with `q`, `newest` without.
     sort: Option<String>,
     /// The `next` of the page before.
     after: Option<String>,
@@ -100,6 +103,26 @@ impl Onlooker {
     }
 }
 
+/// A picture of a reward.
+#[derive(Serialize, ToSchema)]
+struct OfferedPicture {
+    /// The SHA-256 of what was uploaded.
+    digest: String,
+    /// What is to be seen, by language or one for all.
+    #[schema(value_type = serde_json::Value)]
+    alt: Text,
+    /// Where its sizes are served, by their width in pixels; each is at most twice as high.
+    sizes: BTreeMap<u32, String>,
+}
+
+impl OfferedPicture {
+    fn of(picture: &Picture) -> Self {
+        let thumb = Thumb::of(picture, "");
+        let sizes = WIDTHS.iter().map(|width| (*width, thumb.at(*width))).collect();
+        Self { digest: picture.digest.clone(), alt: picture.alt.clone(), sizes }
+    }
+}
+
 /// A reward as it is offered.
 #[derive(Serialize, ToSchema)]
 struct OfferView {
@@ -112,6 +135,9 @@ struct OfferView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     description: Option<Text>,
+    /// Its pictures; the first stands in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pictures: Vec<OfferedPicture>,
     /// `physical`, `virtual_code`, `service`, `coupon`, `privilege`, `experience`, `trial`, `top_up`, `charity` or `bundle`; left
     /// out: it is not said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +161,9 @@ struct OfferView {
     /// Units that can still be ordered; only where they are `few`, a tenth or less of what there was.
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<i64>,
+    /// What its reviews come to; left out: there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rating: Option<RatingView>,
     /// Whether the member can pay for one now; left out: nobody was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     affordable: Option<bool>,
@@ -145,6 +174,7 @@ impl OfferView {
         program: &Program,
         offered: &CompiledReward,
         left: Option<Left>,
+        rating: Option<&Rating>,
         (price, affordable): (i64, Option<bool>),
     ) -> Self {
         let reward = &offered.reward;
@@ -153,6 +183,7 @@ impl OfferView {
             id: reward.id.clone(),
             name: reward.name.clone(),
             description: reward.catalogue.description.clone(),
+            pictures: reward.catalogue.pictures.iter().map(OfferedPicture::of).collect(),
             kind: reward.kind.as_ref().map(|kind| kind.name()),
             price,
             currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
@@ -162,6 +193,7 @@ impl OfferView {
             tags: reward.catalogue.tags.clone(),
             availability: availability.name(),
             left: availability.left(),
+            rating: RatingView::of(rating),
             affordable,
         }
     }
@@ -294,9 +326,12 @@ async fn list(
     };
     let keys: Vec<String> = seen.iter().flat_map(|(offered, _)| keys_of(&offered.reward)).collect();
     let stock = state.reader.stock_of(&keys).await?;
+    let ids: Vec<&str> = seen.iter().map(|(offered, _)| offered.reward.id.as_str()).collect();
+    let ratings = reviews::ratings(&state, &ids).await?;
     let viewer = onlooker.viewer(&state, &stand.program);
     let view = |(offered, priced): (&CompiledReward, (i64, Option<bool>))| {
-        OfferView::new(&stand.program, offered, viewer.left(offered, &stock, false), priced)
+        let left = viewer.left(offered, &stock, false);
+        OfferView::new(&stand.program, offered, left, ratings.get(&offered.reward.id), priced)
     };
     Ok(Json(CatalogueView {
         items: seen.into_iter().map(view).collect(),

@@ -42,22 +42,34 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
 /// Reads a body up to its limit. What is too large is read on and thrown away for a while: a connection that is closed
 /// on a sender makes it lose the answer.
-pub async fn read(mut body: HttpBody) -> Result<Vec<u8>, Problem> {
+pub async fn read(body: HttpBody) -> Result<Vec<u8>, Problem> {
+    let too_large = || {
+        let detail = "the body is larger than 1 MiB; send several requests";
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    };
+    read_at_most(body, BODY_BYTES, too_large).await
+}
+
+/// The same with a limit of its own.
+pub async fn read_at_most(
+    mut body: HttpBody,
+    most: usize,
+    too_large: impl FnOnce() -> Problem,
+) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::bad_request("invalid_body", "the body ended before its length"))?;
         let data = frame.into_data().unwrap_or_default();
         length += data.len();
-        if length <= BODY_BYTES {
+        if length <= most {
             bytes.extend_from_slice(&data);
         } else if length > DRAINED_BYTES {
             break;
         }
     }
-    if length > BODY_BYTES {
-        let detail = "the body is larger than 1 MiB; send several requests";
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+    if length > most {
+        return Err(too_large());
     }
     Ok(bytes)
 }

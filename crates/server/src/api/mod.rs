@@ -17,6 +17,7 @@ mod clients;
 mod codes;
 mod configuration;
 mod currencies;
+mod disputes;
 mod drafts;
 mod events;
 mod extensions;
@@ -30,9 +31,11 @@ mod oauth;
 mod operators;
 mod orders;
 mod payments;
+mod pictures;
 mod privacy;
 mod profile;
 pub(crate) mod quotes;
+mod reviews;
 mod rewards;
 mod statements;
 mod stock;
@@ -72,8 +75,11 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(catalogue::router())
         .merge(stock::router())
         .merge(waiting_room::router())
+        .merge(pictures::router())
+        .merge(reviews::router())
         .merge(currencies::router())
         .merge(orders::router())
+        .merge(disputes::router())
         .merge(appointments::router())
         .merge(benefits::router())
         .merge(codes::router())

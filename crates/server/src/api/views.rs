@@ -429,6 +429,9 @@ pub struct OrderView {
     /// The group of friends in which it was ordered; left out: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<CompanionsView>,
+    /// How its dispute stands: `open`, `refunded` or `declined`; left out: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dispute: Option<&'static str>,
     /// The variant that was chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
@@ -632,6 +635,11 @@ impl From<Order> for OrderView {
                 full: !group.is_open(),
                 ends_at: group.ends_at.to_string(),
                 code: group.code,
+            }),
+            dispute: order.details.particulars.dispute.as_ref().map(|disputed| match &disputed.ended {
+                None => "open",
+                Some(end) if end.refunded => "refunded",
+                Some(_) => "declined",
             }),
             tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
             handed_out: order.details.particulars.handed_out.map(HandedOutView::from),

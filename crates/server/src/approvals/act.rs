@@ -181,7 +181,9 @@ impl Act {
             Self::Refund { member, owner, order, reason, key, channel, .. } => {
                 let command =
                     Command::refund(*member, *owner, key, state.engine.now(), *order, reason)?.from_channel(channel);
-                submit(state, command.by(approval.requested_by.clone())).await
+                let receipt = submit(state, command.by(approval.requested_by.clone())).await?;
+                crate::disputes::settle_quietly(state, *order).await;
+                Ok(receipt)
             }
             Self::Merge { from, into, reason, key, channel, .. } => {
                 let command = Command::merge(*from, *into, key, state.engine.now(), reason)?.from_channel(channel);

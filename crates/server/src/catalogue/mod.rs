@@ -11,6 +11,7 @@ use guerdon_core::rewards::{Figures, Left, StockLevel};
 use guerdon_store::StoreError;
 
 use crate::AppState;
+use crate::reviews;
 use crate::scarcity::Scarce;
 pub use stand::{Answer, Stand, Suggestions};
 
@@ -141,20 +142,22 @@ impl Desk {
     fn counted(&self, ordered: Arc<BTreeMap<String, i64>>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_mut() {
-            let Figures { stock, parts, .. } = Figures::clone(&known.figures);
+            let Figures { stock, parts, ratings, .. } = Figures::clone(&known.figures);
             let Figures { ordered: rows, .. } = known.stand.shelf.figures(&BTreeMap::new(), &ordered);
-            known.figures = Arc::new(Figures { stock, ordered: rows, parts });
+            known.figures = Arc::new(Figures { stock, ordered: rows, parts, ratings });
             (known.ordered, known.counted_at) = (ordered, Some(Instant::now()));
         }
     }
 
     async fn read(&self, state: &AppState, stand: &Arc<Stand>) -> Result<Arc<Figures>, StoreError> {
         let stock: BTreeMap<String, StockLevel> = state.reader.stock().await?;
+        let ratings = reviews::every_rating(state).await?;
         let (figures, counted_at) = {
             // Held until it is exchanged: what was counted meanwhile must not be lost.
             let mut kept = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let (ordered, counted_at) = kept.take().map(|known| (known.ordered, known.counted_at)).unwrap_or_default();
-            let figures = Arc::new(stand.shelf.figures(&stock, &ordered));
+            let ratings = stand.shelf.ratings(&ratings);
+            let figures = Arc::new(Figures { ratings, ..stand.shelf.figures(&stock, &ordered) });
             let (stand, read_at) = (Arc::clone(stand), Instant::now());
             *kept = Some(Known { stand, figures: Arc::clone(&figures), read_at, ordered, counted_at });
             (figures, counted_at)

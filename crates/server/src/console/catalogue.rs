@@ -15,6 +15,7 @@ use super::nav::Place;
 use super::trouble::{OrPage, PageError};
 use crate::AppState;
 use crate::identity::access::{Needs, Pages};
+use crate::pictures::Thumb;
 
 /// Rewards of one page.
 const PAGE: usize = 50;
@@ -62,6 +63,7 @@ struct Wanted {
 struct Line {
     id: String,
     name: String,
+    picture: Option<Thumb>,
     price: String,
     standing: &'static str,
     listed: String,
@@ -83,6 +85,8 @@ struct CataloguePage {
     wanted: Wanted,
     tabs: Vec<Tab>,
     lines: Vec<Line>,
+    /// Whether one of them has a picture.
+    pictured: bool,
     /// Whether there are any rewards at all.
     any: bool,
     may_open: bool,
@@ -126,6 +130,7 @@ async fn page(
         Line {
             id: reward.id.clone(),
             name: reward.name.get(frame.language.tag()).to_owned(),
+            picture: Thumb::first(reward, frame.language.tag()),
             price,
             standing: standing.name(),
             listed: listed_words(&frame, offered, standing),
@@ -134,7 +139,7 @@ async fn page(
             ordered: format::number(figures.ordered.get(row).copied().unwrap_or_default()),
         }
     };
-    let lines = shown.into_iter().map(line).collect();
+    let lines: Vec<Line> = shown.into_iter().map(line).collect();
     let tabs = [("", "all"), ("listed", "listed"), ("coming", "coming"), ("over", "over")];
     let tab = |(show, key): (&'static str, &str)| Tab {
         words: frame.t(&format!("catalogue-show-{key}")),
@@ -143,6 +148,7 @@ async fn page(
     };
     Ok(render(&CataloguePage {
         tabs: tabs.into_iter().map(tab).collect(),
+        pictured: lines.iter().any(|line| line.picture.is_some()),
         lines,
         any: stand.shelf.rewards().len() > 0,
         may_open: frame.actor.may(Permission::ProgramRead),

@@ -41,6 +41,8 @@ pub(super) struct DocumentForm {
     pub price: String,
     pub description_en: String,
     pub description_zh: String,
+    /// One a line: the digest, and the words in English and Chinese.
+    pub pictures: String,
     pub categories: String,
     pub tags: String,
     pub market_price: String,
@@ -116,6 +118,7 @@ impl DocumentForm {
             price: text(document, "/price"),
             description_en: said("/catalogue/description", "en"),
             description_zh: said("/catalogue/description", "zh"),
+            pictures: picture_lines(document),
             categories: list("/catalogue/categories"),
             tags: list("/catalogue/tags"),
             market_price: text(document, "/catalogue/market_price"),
@@ -160,6 +163,7 @@ impl DocumentForm {
             Value::Object(none) if none.is_empty() => drop(catalogue.shift_remove("description")),
             description => drop(catalogue.insert("description".to_owned(), description)),
         }
+        put_pictures(&mut catalogue, &self.pictures)?;
         put_list(&mut catalogue, "categories", &self.categories);
         put_list(&mut catalogue, "tags", &self.tags);
         match self.market_price.trim() {
@@ -280,6 +284,43 @@ fn put_list(document: &mut Map<String, Value>, field: &str, typed: &str) {
     }
 }
 
+/// The pictures of a reward as lines of a form.
+fn picture_lines(document: &Value) -> String {
+    let pictures = document.pointer("/catalogue/pictures").and_then(Value::as_array);
+    let line = |picture: &Value| {
+        let words = |language: &str| match picture.get("alt") {
+            Some(Value::Object(_)) => text(picture, &format!("/alt/{language}")),
+            _ if language == "en" => text(picture, "/alt"),
+            _ => String::new(),
+        };
+        let line = [text(picture, "/digest"), words("en"), words("zh")].join(" | ");
+        line.trim_end_matches([' ', '|']).to_owned()
+    };
+    pictures.into_iter().flatten().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Puts pictures that were typed line by line, over what was said of each of them before.
+fn put_pictures(catalogue: &mut Map<String, Value>, typed: &str) -> Result<(), String> {
+    let before = catalogue.get("pictures").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut pictures = Vec::new();
+    for line in typed.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let mut parts = line.splitn(3, ['|', '｜']).map(str::trim);
+        let mut part = || parts.next().unwrap_or_default();
+        let (digest, en, zh) = (part(), part(), part());
+        if en.is_empty() && zh.is_empty() {
+            return Err(format!("`pictures`: say what is to be seen: {digest} | in English | in Chinese"));
+        }
+        let known = before.iter().find(|picture| picture.get("digest").and_then(Value::as_str) == Some(digest));
+        let alt = said(known.and_then(|picture| picture.get("alt")), en, zh);
+        pictures.push(json!({ "digest": digest, "alt": alt }));
+    }
+    match pictures.is_empty() {
+        true => drop(catalogue.shift_remove("pictures")),
+        false => drop(catalogue.insert("pictures".to_owned(), Value::Array(pictures))),
+    }
+    Ok(())
+}
+
 /// Puts a part, or takes the field away where there is nothing in it.
 fn put_part(document: &mut Map<String, Value>, field: &str, part: Map<String, Value>) {
     match part.is_empty() {
@@ -364,7 +405,9 @@ mod tests {
         let before = typed(
             "reward",
             &json!({"id": "cup", "name": "Cup", "price": 5, "kind": {"type": "physical", "weight_grams": 300},
-                "catalogue": {"description": {"en": "A cup", "zh": "杯子"}, "categories": ["cups"], "zone": "upgraded",
+                "catalogue": {"description": {"en": "A cup", "zh": "杯子"},
+                    "pictures": [{"digest": "0a", "alt": {"en": "A red cup", "fr": "Une tasse"}}, {"digest": "0b", "alt": "B"}],
+                    "categories": ["cups"], "zone": "upgraded",
                     "market_price": "49.50", "listed": {"from": "2026-11-01T00:00:00"},
                     "visible_to": {"tiers": ["gold"], "audience": "member.earned > 5"}}}),
         )
@@ -384,6 +427,15 @@ mod tests {
         assert_eq!(after["catalogue"]["description"], json!({"zh": "杯子"}));
         assert!(after["catalogue"].get("visible_to").is_none() && after["catalogue"].get("zone").is_none());
         assert_eq!(after["kind"], before["kind"]);
+        assert_eq!(after["catalogue"]["pictures"], before["catalogue"]["pictures"]);
+        let seen =
+            DocumentForm { pictures: "0b | B\n 0c ｜A saucer｜ 茶碟 \n\n".to_owned(), ..DocumentForm::of(&before) };
+        assert_eq!(
+            seen.over("reward", &before).unwrap()["catalogue"]["pictures"],
+            json!([{"digest": "0b", "alt": "B"}, {"digest": "0c", "alt": {"en": "A saucer", "zh": "茶碟"}}])
+        );
+        let unsaid = DocumentForm { pictures: "0c".to_owned(), ..DocumentForm::of(&before) };
+        assert!(unsaid.over("reward", &before).unwrap_err().contains("say what is to be seen"));
         let category = DocumentForm {
             id: "cups".to_owned(),
             name_zh: "杯子".to_owned(),

@@ -3,9 +3,10 @@
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{OrderReceipt, Receipt};
 use guerdon_core::ledger::{CurrencyId, TransactionKind};
-use guerdon_core::redemption::OrderState;
+use guerdon_core::redemption::{Grievance, OrderState};
 use guerdon_store::read::TransactionRow;
 
+use super::disputes::kind_words;
 use super::format;
 use super::frame::Frame;
 use super::tier::step_sentence;
@@ -166,7 +167,11 @@ fn order_title(frame: &Frame, receipt: &Receipt, order: &OrderReceipt) -> String
     };
     let points = frame.points(order.currency, points);
     let (quantity, reward) = (format::number(order.quantity), frame.reward_name(&order.reward_id));
-    let key = format!("title-order-{}", state.name());
+    let key = match order.disputed {
+        Some(true) => "title-order-disputed".to_owned(),
+        Some(false) => "title-order-declined".to_owned(),
+        None => format!("title-order-{}", state.name()),
+    };
     frame.say(&key, [("quantity", quantity.into()), ("reward", reward.into()), ("points", points.into())])
 }
 
@@ -192,7 +197,11 @@ fn remarks(frame: &Frame, receipt: &Receipt, currency: CurrencyId) -> Vec<String
             remarks.push(frame.say(key, [("points", frame.points(currency, points.saturating_abs()).into())]));
         }
     }
-    if let Some(reason) = &receipt.reason {
+    let grievance = receipt.reason.as_deref().and_then(Grievance::from_name);
+    let grievance = grievance.filter(|_| receipt.order.as_ref().is_some_and(|order| order.disputed == Some(true)));
+    if let Some(kind) = grievance {
+        remarks.push(frame.say("why-reason", [("reason", kind_words(frame, kind).into())]));
+    } else if let Some(reason) = &receipt.reason {
         remarks.push(frame.say("why-reason", [("reason", reason.as_str().into())]));
     }
     if receipt.kind == TransactionKind::Activity && receipt.explanation.is_empty() && receipt.referrer_share.is_none() {
@@ -422,9 +431,11 @@ mod tests {
         let kinds = (1..100).filter_map(TransactionKind::from_code).map(|kind| format!("kind-{}", kind.name()));
         let states = OrderState::ALL.map(OrderState::name);
         let titles = states.map(|state| format!("title-order-{state}"));
+        let disputes = ["disputed", "declined"].map(|step| format!("title-order-{step}"));
+        let grievances = Grievance::ALL.map(|kind| format!("dispute-kind-{}", kind.name().replace('_', "-")));
         let names = states.map(|state| format!("order-{state}"));
         let moves = OrderMove::ALL.map(|step| format!("order-do-{}", step.name()));
-        for key in kinds.chain(titles).chain(names).chain(moves) {
+        for key in kinds.chain(titles).chain(names).chain(moves).chain(disputes).chain(grievances) {
             for language in [Language::English, Language::Chinese] {
                 let values = ["quantity", "reward", "points"].map(|name| (name, "1".into()));
                 assert!(!frame(language).say(&key, values).contains("Unknown"), "{key}");

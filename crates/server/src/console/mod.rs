@@ -12,6 +12,7 @@ mod changes;
 mod codes;
 mod configuration;
 mod consents;
+mod disputes;
 mod document_form;
 mod draft_edit;
 mod drafts;
@@ -37,12 +38,14 @@ mod order_queue;
 mod orders;
 mod overview;
 mod permissions;
+mod pictures;
 mod pos;
 mod profile;
 mod proofs;
 mod prove;
 mod registers;
 mod retention;
+mod reviews;
 mod roles;
 mod sign_in;
 mod sso;
@@ -73,12 +76,14 @@ use trouble::PageError;
 pub(crate) use account::device;
 pub(crate) use ahead::ahead;
 pub(crate) use answer::{go, refused, wait_words};
+pub(crate) use disputes::kind_words as grievance_words;
 pub(crate) use explain::explain as explain_row;
 pub(crate) use format::number as plain_number;
 pub(crate) use frame::{Frame, render};
 pub(crate) use member::{expires_next, facts, worth};
 pub(crate) use orders::{TrackingLine, tracking};
 pub(crate) use prove::form_key;
+pub(crate) use reviews::stars;
 pub use sign_in::home;
 pub(crate) use statement::{Sheet, sheet as statement_sheet};
 pub(crate) use tier::{TierView, tier_view};
@@ -111,6 +116,9 @@ pub fn pages() -> Pages {
         .and(configuration::pages())
         .and(catalogue::pages())
         .and(stock::pages())
+        .and(pictures::pages())
+        .and(reviews::pages())
+        .and(disputes::pages())
         .and(drafts::pages())
         .and(draft_edit::pages())
         .and(dry_run::pages())

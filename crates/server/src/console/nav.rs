@@ -19,6 +19,8 @@ pub enum Place {
     Catalogue,
     /// What is there of limited rewards.
     Stock,
+    /// What rewards look like.
+    Pictures,
     /// The code vault.
     Codes,
     /// Partners that hand out.
@@ -35,6 +37,10 @@ pub enum Place {
     Orders,
     /// Where vouchers are redeemed.
     Pos,
+    /// What members dispute.
+    Disputes,
+    /// What members say of rewards.
+    Reviews,
     /// What rules ask operators to do.
     Tasks,
     /// The audit log.
@@ -73,6 +79,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
             (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
             (Place::Stock, "/console/stock", "nav-stock", Some(Permission::RewardsRead)),
+            (Place::Pictures, "/console/pictures", "nav-pictures", Some(Permission::ProgramRead)),
             (Place::Codes, "/console/codes", "nav-codes", Some(Permission::RewardsRead)),
             (Place::Suppliers, "/console/suppliers", "nav-suppliers", Some(Permission::SuppliersRead)),
             (Place::Drafts, "/console/drafts", "nav-drafts", Some(Permission::ProgramRead)),
@@ -86,6 +93,8 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Approvals, "/console/approvals", "nav-approvals", Some(Permission::ApprovalsRead)),
             (Place::Orders, "/console/orders", "nav-orders", Some(Permission::OrdersRead)),
             (Place::Pos, "/console/pos", "nav-pos", Some(Permission::VouchersRedeem)),
+            (Place::Disputes, "/console/disputes", "nav-disputes", Some(Permission::OrdersReview)),
+            (Place::Reviews, "/console/reviews", "nav-reviews", Some(Permission::ReviewsModerate)),
             (Place::Tasks, "/console/tasks", "nav-tasks", Some(Permission::TasksWrite)),
             (Place::Audit, "/console/audit", "nav-audit", Some(Permission::AuditRead)),
             (Place::Proofs, "/console/proofs", "nav-proofs", None),

@@ -185,7 +185,7 @@ async fn move_all(
             Err(problem) => troubles.push(format!("{id}: {}", frame.trouble(&problem)?)),
         }
     }
-    let words = frame.t(&format!("order-{}", step.leads_to().name()));
+    let words = frame.t(&format!("order-{}", step.leads_to().unwrap_or(wanted).name()));
     let done = frame.say("orders-moved", [("count", i64::from(count).into()), ("state", words.into())]);
     let refused = !troubles.is_empty();
     let page = show(frame, &state, wanted, None, (Some(done).filter(|_| count > 0), troubles)).await?;

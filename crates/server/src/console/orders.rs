@@ -5,11 +5,12 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::OrderId;
 use guerdon_core::identity::Permission;
-use guerdon_core::redemption::{Delivery, Funds, Order, OrderMove, OrderState, Shipment, TrackingEvent};
+use guerdon_core::redemption::{Delivery, Funds, Grievance, Order, OrderMove, OrderState, Shipment, TrackingEvent};
 use guerdon_store::StoreError;
 use serde::Deserialize;
 
 use super::approvals::{Waiting, waiting};
+use super::disputes;
 use super::format;
 use super::frame::{Frame, render};
 use super::member::{self, Subject};
@@ -24,6 +25,7 @@ use crate::acts::{self, By};
 use crate::approvals::Act;
 use crate::fulfilment::supplier::{self, Attempted};
 use crate::identity::access::{Needs, Pages};
+use crate::picture::svg_qr;
 use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name};
 use crate::privacy::reveal_delivery;
 
@@ -69,6 +71,8 @@ struct OrderPage {
     key: String,
     reason: String,
     trouble: Option<String>,
+    dispute: Option<disputes::Part>,
+    qr: String,
 }
 
 /// What a carrier told.
@@ -118,6 +122,8 @@ pub(super) async fn show(
     let mut facts = facts(&frame, state, order).await;
     facts.extend(by_supplier(&frame, state, order).await?);
     let refundable = order.state.funds() == Funds::Spent && waiting.is_empty();
+    let dispute = disputes::part(&frame, state, order).await?;
+    let qr = svg_qr(&order.id.to_string(), &frame.t("order-qr")).unwrap_or_default();
     let choices = choices(&frame, order.state, true);
     let may_ship = choices.iter().any(|choice| choice.step == OrderMove::Ship.name());
     Ok(render(&OrderPage {
@@ -142,8 +148,21 @@ pub(super) async fn show(
         key: typed.key,
         reason: typed.reason,
         trouble,
+        dispute,
+        qr,
         frame,
     }))
+}
+
+/// The page of an order again, with what was wrong in a form on it.
+pub(super) async fn show_again(
+    frame: Frame,
+    state: &AppState,
+    order: &Order,
+    trouble: String,
+) -> Result<Response, PageError> {
+    let typed = OrderForm { key: prove::form_key(), ..OrderForm::default() };
+    Ok(unprocessable(show(frame, state, order, typed, Some(trouble)).await?))
 }
 
 async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, String)> {
@@ -232,9 +251,15 @@ async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryL
             None => None,
         };
         let words = frame.t(&format!("order-{}", step.state.name()));
+        let disputed = order.details.particulars.dispute.as_ref();
+        let opened = disputed.is_some_and(|disputed| disputed.transaction_id == step.transaction_id);
+        let kind = step.reason.as_deref().and_then(Grievance::from_name).filter(|_| opened);
         // Those that the program itself gives are codes.
         let known = |reason: &String| frame.language.say_if_known(&format!("order-reason-{reason}"));
-        let reason = step.reason.as_ref().map(|reason| known(reason).unwrap_or_else(|| reason.clone()));
+        let (words, reason) = match kind {
+            Some(kind) => (frame.t("dispute-title"), Some(disputes::kind_words(frame, kind))),
+            None => (words, step.reason.as_ref().map(|reason| known(reason).unwrap_or_else(|| reason.clone()))),
+        };
         lines.push(HistoryLine { state: words, when: frame.time(step.at), who, reason });
     }
     lines

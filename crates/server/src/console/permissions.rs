@@ -32,7 +32,7 @@ fn group(permission: Permission) -> &'static str {
         MembersRead | MembersWrite | MembersAdjust | MembersMerge | MembersClose | CardsVerify | ActivitiesWrite
         | TasksWrite => "members",
         OrdersRead | OrdersWrite | OrdersReview | OrdersRefund | RewardsRead | CodesWrite | CodesRead
-        | SuppliersRead | SuppliersWrite | VouchersRedeem | CheckoutsWrite | StockWrite => "orders",
+        | SuppliersRead | SuppliersWrite | VouchersRedeem | CheckoutsWrite | StockWrite | ReviewsModerate => "orders",
         ReportsRead | ProgramRead | ProgramWrite | ImportsWrite | MetricsRead | EventsRead => "program",
         ApprovalsRead | ApprovalsDecide | AuditRead | AuditExport => "control",
         OperatorsRead | OperatorsWrite | ClientsRead | ClientsWrite => "access",

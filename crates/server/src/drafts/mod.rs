@@ -266,6 +266,7 @@ pub async fn submit(state: &AppState, actor: &Actor, id: &str, reason: &str) -> 
     }
     let judged = judge(state, &draft, None)?;
     judged.check()?;
+    crate::pictures::check_named(state, &draft.changes).await?;
     let submission = draft.submission.saturating_add(1);
     let (draft_id, title) = (id.to_owned(), draft.title.clone());
     let act = Act::Draft { draft: draft_id, title, submission, overrides: judged.overrides };

@@ -98,6 +98,13 @@ pub enum Notice<'a> {
         /// Where to call it off.
         link: &'a str,
     },
+    /// Something has happened in the dispute of an order.
+    Dispute {
+        /// What: `answered`, `refunded` or `declined`.
+        news: &'a str,
+        /// Where it stands.
+        link: &'a str,
+    },
 }
 
 /// The parts of which every message is made.
@@ -143,6 +150,7 @@ impl Notice<'_> {
             Self::AddressChanged { .. } => "address",
             Self::OrderGivenBack { .. } => "given-back",
             Self::ErasureScheduled { .. } => "erasure",
+            Self::Dispute { .. } => "dispute",
         }
     }
 
@@ -184,6 +192,7 @@ impl Notice<'_> {
                 words.say_with(key, [("reward", reward.into()), ("points", points.into()), ("reason", reason.into())])
             }
             Self::ErasureScheduled { at, link } => words.say_with(key, [("at", at.into()), ("link", link.into())]),
+            Self::Dispute { news, link } => words.say_with(key, [("news", news.into()), ("link", link.into())]),
         }
     }
 
@@ -227,6 +236,13 @@ impl Notice<'_> {
                 link: linked(link),
                 after: Vec::new(),
             },
+            Self::Dispute { link, .. } => Parts {
+                title,
+                before: all(&["message-dispute-text"]),
+                code: None,
+                link: linked(link),
+                after: Vec::new(),
+            },
             Self::OrderGivenBack { .. } => Parts {
                 title,
                 before: all(&["message-given-back-text", "message-given-back-reason"]),
@@ -259,6 +275,9 @@ impl Notice<'_> {
             Notice::AddressChanged { field: "phone", time: "2026-03-10 09:30", link },
             Notice::OrderGivenBack { reward: "Cinema ticket", points: "1,200", reason: "There are no codes left." },
             Notice::ErasureScheduled { at: "2026-04-09 09:30", link },
+            Notice::Dispute { news: "answered", link },
+            Notice::Dispute { news: "refunded", link },
+            Notice::Dispute { news: "declined", link },
         ]
     }
 }

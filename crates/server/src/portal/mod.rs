@@ -4,6 +4,7 @@ mod address;
 mod book;
 mod card;
 mod choice;
+mod disputes;
 mod groups;
 mod join;
 mod links;
@@ -13,6 +14,7 @@ mod own;
 mod points;
 mod privacy;
 mod profile;
+mod reviews;
 mod reward;
 mod rewards;
 mod sign_in;
@@ -42,10 +44,13 @@ pub fn pages() -> Pages {
         .get("/portal/rewards/{id}/wait", Needs::Member, waiting::page)
         .post("/portal/rewards/{id}/wait", Needs::Member, waiting::join)
         .get("/portal/rewards/{id}/wait/turn", Needs::Member, waiting::turn)
+        .get("/portal/rewards/{id}/reviews", Needs::Member, reviews::page)
         .get("/portal/orders", Needs::Member, orders::list)
         .get("/portal/orders/{id}", Needs::Member, orders::page)
         .get("/portal/orders/{id}/voucher", Needs::Member, orders::voucher)
         .post("/portal/orders/{id}/cancel", Needs::Member, orders::cancel)
+        .post("/portal/orders/{id}/review", Needs::Member, reviews::write)
+        .post("/portal/orders/{id}/dispute", Needs::Member, disputes::write)
         .post("/portal/orders/{id}/rebook", Needs::Member, orders::rebook)
         .get("/portal/statements", Needs::Member, statement::latest)
         .get("/portal/statements/{month}", Needs::Member, statement::page)

@@ -18,6 +18,7 @@ use super::choice::{DayOfSlots, days_of_slots};
 use super::order_codes::{self, CodeLine};
 use super::own::{Own, is_fresh, own};
 use super::trouble::{OrTrouble, PortalError};
+use super::{disputes, reviews};
 use crate::AppState;
 use crate::console::{Frame, TrackingLine, render, tracking};
 use crate::fulfilment::{REASONS, is_coming};
@@ -89,6 +90,8 @@ struct OrderPage {
     money: Option<(String, String)>,
     /// The page of its group, and what the order waits for.
     group: Option<(String, String)>,
+    review: Option<reviews::ReviewForm>,
+    dispute: Option<disputes::Part>,
     /// Who carries it, and under which number.
     shipment: Option<String>,
     /// What carriers told of it.
@@ -101,6 +104,16 @@ struct OrderPage {
     again: u32,
     /// That the points are back, and why.
     given_back: Option<(String, String)>,
+}
+
+/// A receipt that is shown again, because something in one of its forms was wrong.
+pub struct Again {
+    /// What, in words.
+    pub trouble: String,
+    /// What was typed as a review.
+    pub review: Option<reviews::Typed>,
+    /// What was typed as a dispute.
+    pub dispute: Option<disputes::Typed>,
 }
 
 fn view(frame: &Frame, order: &Order) -> OrderView {
@@ -223,10 +236,8 @@ pub async fn cancel(
     match state.engine.submit_one(command.from_channel("portal").by(frame.actor.name())).await {
         Ok(_) => Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response()),
         Err(CommandError::Refused(_)) => {
-            let trouble = Some(frame.t("order-cancel-too-late"));
-            let mut response = show(frame, &state, &own, &order, trouble).await?;
-            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            let trouble = frame.t("order-cancel-too-late");
+            refused(frame, &state, &own, &order, Again { trouble, review: None, dispute: None }).await
         }
         Err(error) => Err(error).or_trouble(&frame),
     }
@@ -257,17 +268,15 @@ pub async fn rebook(
     match moved {
         Ok(_) => Ok(Redirect::to(&format!("/portal/orders/{}", order.id)).into_response()),
         Err(CommandError::Refused(_)) => {
-            let trouble = Some(frame.t("reward-slot-gone"));
-            let mut response = show(frame, &state, &own, &order, trouble).await?;
-            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            let trouble = frame.t("reward-slot-gone");
+            refused(frame, &state, &own, &order, Again { trouble, review: None, dispute: None }).await
         }
         Err(error) => Err(error).or_trouble(&frame),
     }
 }
 
 /// An order of the member, or of an account that was merged into the member's.
-async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order), PortalError> {
+pub(super) async fn find(state: &AppState, frame: &Frame, text: &str) -> Result<(Own, Order), PortalError> {
     let own = own(state, frame).await?;
     let id: OrderId = text.parse().map_err(|_| PortalError::not_found(frame))?;
     let order = state.reader.order(id).await.or_trouble(frame)?;
@@ -316,13 +325,32 @@ async fn shown_voucher(frame: &Frame, state: &AppState, order: &Order) -> Result
     }))
 }
 
+/// The receipt again, with what was wrong in one of its forms.
+pub(super) async fn refused(
+    frame: Frame,
+    state: &AppState,
+    own: &Own,
+    order: &Order,
+    again: Again,
+) -> Result<Response, PortalError> {
+    let mut response = show(frame, state, own, order, Some(again)).await?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
 async fn show(
     frame: Frame,
     state: &AppState,
     own: &Own,
     order: &Order,
-    trouble: Option<String>,
+    again: Option<Again>,
 ) -> Result<Response, PortalError> {
+    let typed = again.as_ref();
+    let review = reviews::form(state, &frame, own, order, typed.and_then(|again| again.review.as_ref())).await;
+    let review = review.map_err(reviews::detail).or_trouble(&frame)?;
+    let dispute = disputes::part(state, &frame, order, typed.and_then(|again| again.dispute.as_ref())).await;
+    let dispute = dispute.map_err(reviews::detail).or_trouble(&frame)?;
+    let trouble = again.map(|again| again.trouble);
     let now = state.engine.now();
     let held = order.state.funds() == Funds::Held && !order.is_due(now);
     let particulars = &order.details.particulars;
@@ -377,6 +405,8 @@ async fn show(
         contents,
         days,
         trouble,
+        review,
+        dispute,
         shipment,
         tracking,
         codes,

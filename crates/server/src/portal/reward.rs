@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::choice::{Asked, ChoiceForm};
 use super::own::{Own, own};
+use super::reviews;
 use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
 use super::waiting::must_wait;
@@ -25,6 +26,7 @@ use crate::AppState;
 use crate::api::{quote, split_quote};
 use crate::catalogue::Availability;
 use crate::console::{Frame, form_key, render};
+use crate::pictures::Thumb;
 use crate::proposals::{reachable_on, similar};
 use crate::scarcity::{self, Entry, may_private};
 use crate::{fulfilment, order_choice, payments};
@@ -66,6 +68,10 @@ struct RewardPage {
     /// What a group of friends pays, and the words of the button that opens one.
     group: Option<(String, String)>,
     proposals: Vec<Line>,
+    /// Whether one of the proposals has a picture.
+    pictured: bool,
+    pictures: Vec<Thumb>,
+    reviews: Option<reviews::Part>,
 }
 
 /// One way to pay: the quote that promises it, and its words.
@@ -312,7 +318,9 @@ async fn show(
     let language = frame.language.tag();
     let description = reward.catalogue.description.as_ref().map_or("", |text| text.get(language));
     let price = frame.points(reward.currency, quote.points);
+    let reviews = reviews::part(state, &frame, id).await.map_err(reviews::detail).or_trouble(&frame)?;
     let page = RewardPage {
+        reviews,
         place: "rewards",
         address: format!("/portal/rewards/{}", reward.id),
         name: reward.name.get(language).to_owned(),
@@ -334,7 +342,9 @@ async fn show(
         reach,
         group,
         waiting,
+        pictured: proposals.iter().any(|line| line.picture.is_some()),
         proposals,
+        pictures: reward.catalogue.pictures.iter().map(|picture| Thumb::of(picture, language)).collect(),
         frame,
     };
     Ok(render(&page))

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use guerdon_core::rewards::{Category, CompiledReward, Cursor, Figures, Place, Sort, Viewer, Wish};
+use guerdon_core::rewards::{Category, CompiledReward, Cursor, Figures, Place, Rating, Sort, Viewer, Wish};
 use guerdon_core::{limits, rewards};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
 use super::own::own;
+use super::reviews::rating_words;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::catalogue::{Availability, Stand};
 use crate::console::{Frame, render};
+use crate::pictures::Thumb;
+use crate::reviews;
 
 /// Rewards of one page.
 const PAGE: usize = 24;
@@ -46,11 +49,14 @@ pub struct Chip {
 pub struct Line {
     pub address: String,
     pub name: String,
+    pub picture: Option<Thumb>,
     pub about: String,
     pub price: String,
     pub market: Option<String>,
     /// How many are left, where they are few, or that there are none.
     pub stock: Option<String>,
+    /// What its reviews come to, in stars and words.
+    pub rating: Option<String>,
     pub sold_out: bool,
     /// Whether the member has points enough.
     pub affordable: bool,
@@ -70,6 +76,8 @@ struct RewardsPage {
     /// What was searched for instead, or that only a part was found.
     remark: Option<String>,
     lines: Vec<Line>,
+    /// Whether one of them has a picture: the others keep its place free.
+    pictured: bool,
     next: Option<String>,
     /// The catalogue without any wish.
     all: &'static str,
@@ -148,7 +156,12 @@ pub async fn page(
         address: browse.with(|browse| browse.sort = sort.name().to_owned()),
         current: browse.sort() == sort,
     };
-    let sorts = Sort::ALL.into_iter().filter(|one| *one != Sort::Relevance || browse.text().is_some());
+    let reviewed = reviews::policy(&state).is_some();
+    let sorts = Sort::ALL.into_iter().filter(|one| match one {
+        Sort::Relevance => browse.text().is_some(),
+        Sort::Rating => reviewed,
+        _ => true,
+    });
     let on = browse.affordable == "1";
     let affordable = Chip {
         words: frame.t("rewards-affordable"),
@@ -156,6 +169,7 @@ pub async fn page(
         current: on,
     };
     let next = answer.listing.next.as_ref().map(|cursor| browse.with(|browse| browse.after = cursor.to_string()));
+    let lines = lines(&frame, &stand, &figures, &viewer, answer.listing.rows.iter().copied());
     let page = RewardsPage {
         place: "rewards",
         available: available.map(|points| frame.say_text("rewards-available", "points", &points)).unwrap_or_default(),
@@ -164,7 +178,8 @@ pub async fn page(
         affordable,
         total: frame.say_count("rewards-total", &answer.listing.total),
         remark,
-        lines: lines(&frame, &stand, &figures, &viewer, answer.listing.rows.iter().copied()),
+        pictured: lines.iter().any(|line| line.picture.is_some()),
+        lines,
         next,
         all: "/portal/rewards",
         browse,
@@ -236,12 +251,19 @@ pub fn lines(
 ) -> Vec<Line> {
     let line = |row: usize| {
         let offered = stand.shelf.reward(row)?;
-        Some(line(frame, viewer, offered, Availability::of(figures.left(row, offered, viewer))))
+        let availability = Availability::of(figures.left(row, offered, viewer));
+        Some(line(frame, viewer, offered, availability, figures.ratings.get(row)))
     };
     rows.filter_map(line).collect()
 }
 
-fn line(frame: &Frame, viewer: &Viewer<'_>, offered: &CompiledReward, availability: Availability) -> Line {
+fn line(
+    frame: &Frame,
+    viewer: &Viewer<'_>,
+    offered: &CompiledReward,
+    availability: Availability,
+    rating: Option<&Rating>,
+) -> Line {
     let reward = &offered.reward;
     let language = frame.language.tag();
     let price = viewer.price_of(reward);
@@ -249,10 +271,12 @@ fn line(frame: &Frame, viewer: &Viewer<'_>, offered: &CompiledReward, availabili
     Line {
         address: format!("/portal/rewards/{}", reward.id),
         name: reward.name.get(language).to_owned(),
+        picture: Thumb::first(reward, language),
         about: kind.unwrap_or_default(),
         price: frame.points(reward.currency, price),
         market: market_price(frame, offered).map(|money| frame.say_text("rewards-market", "money", &money)),
         stock: stock_words(frame, availability),
+        rating: rating.filter(|rating| rating.count > 0).and_then(|rating| rating_words(frame, Some(rating))),
         sold_out: availability == Availability::SoldOut,
         affordable: price <= viewer.spendable(reward.currency),
     }

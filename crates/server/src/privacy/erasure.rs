@@ -13,12 +13,14 @@ use serde_json::json;
 
 use super::{consent, invalid, member};
 use crate::AppState;
+use crate::disputes;
 use crate::identity::actor::Actor;
 use crate::identity::session;
 use crate::identity::sso::member::MEMBER_EXTERNAL;
 use crate::language::Language;
 use crate::messages::{Address, Notice};
 use crate::problem::Problem;
+use crate::reviews;
 
 /// The kind of the records of requests; the id is the member.
 const ERASURE: &str = "erasure";
@@ -143,6 +145,8 @@ async fn erase(state: &AppState, id: MemberId, request: Record) -> Result<(), Pr
     // Also those of accounts that were merged into this one: it is one person.
     let merged = state.reader.account(id).await?.map(|account| account.merged_from).unwrap_or_default();
     for member in merged.into_iter().chain([id]) {
+        reviews::erase(state, member).await?;
+        disputes::erase(state, member).await?;
         for kind in [session::SESSION, consent::CONSENT, MEMBER_EXTERNAL] {
             let subject = Some(member.to_string());
             let query = RecordQuery { kind: kind.to_owned(), subject, after: None, limit: ROUND };

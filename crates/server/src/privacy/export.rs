@@ -19,6 +19,7 @@ use crate::console::{Frame, explain_row};
 use crate::identity::{session, sso};
 use crate::order_choice;
 use crate::problem::Problem;
+use crate::{disputes, reviews};
 
 /// Transactions of one export at the most; that is decades of a busy member.
 const TRANSACTIONS: usize = 100_000;
@@ -59,6 +60,7 @@ pub async fn data(state: &AppState, id: MemberId) -> Result<Value, Problem> {
                 "reference": row.reference, "receipt": receipt }));
         }
     }
+    let accounts: Vec<MemberId> = account.merged_from.iter().copied().chain([id]).collect();
     Ok(json!({
         "member": { "id": id, "enrolled_at": row.enrolled_at, "profile": state.profile(&row)? },
         "wallets": wallets,
@@ -66,6 +68,8 @@ pub async fn data(state: &AppState, id: MemberId) -> Result<Value, Problem> {
         "transactions": transactions,
         "activities": activities,
         "orders": orders,
+        "reviews": written(state, &accounts).await?,
+        "disputes": disputed(state, &accounts).await?,
         "consents": consents(state, id).await?,
         "sessions": sessions(state, id).await?,
         "identity_providers": providers(state, id, &account.merged_from).await?,
@@ -73,6 +77,31 @@ pub async fn data(state: &AppState, id: MemberId) -> Result<Value, Problem> {
         "acts_on_this_account": acts(state, id).await?,
         "exported_at": state.clock(),
     }))
+}
+
+/// What the member has said of rewards.
+async fn written(state: &AppState, accounts: &[MemberId]) -> Result<Vec<Value>, Problem> {
+    let found = reviews::of_member(state, accounts).await?;
+    let view = |review: reviews::Review| {
+        json!({ "reward_id": review.reward_id, "order_id": review.order_id, "stars": review.stars, "text": review.text,
+            "author": review.author, "state": review.standing.name(), "reason": review.reason,
+            "written_at": review.written_at, "changed_at": review.changed_at })
+    };
+    Ok(found.into_iter().map(|(_, review)| view(review)).collect())
+}
+
+/// The member's disputes, with what was said. Who of the staff said it is not the member's to know.
+async fn disputed(state: &AppState, accounts: &[MemberId]) -> Result<Vec<Value>, Problem> {
+    let mut views = Vec::new();
+    for dispute in disputes::of_member(state, accounts).await? {
+        let messages = dispute.messages(state)?.into_iter().map(|message| {
+            json!({ "at": message.at, "by": if message.by_member { "member" } else { "staff" }, "text": message.text })
+        });
+        views.push(json!({ "order_id": dispute.order_id, "kind": dispute.kind, "opened_at": dispute.opened_at,
+            "state": dispute.state(), "reason": dispute.end.as_ref().and_then(|end| end.reason.clone()),
+            "messages": messages.collect::<Vec<Value>>() }));
+    }
+    Ok(views)
 }
 
 async fn consents(state: &AppState, id: MemberId) -> Result<Vec<Value>, Problem> {

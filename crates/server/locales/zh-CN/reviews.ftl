@@ -1,0 +1,35 @@
+# 礼品评价。
+
+nav-reviews = 评价
+reviews-about = 会员对礼品的评价，由人工决定哪些可以公开。
+reviews-waiting = 待审核
+reviews-rejected = 未通过
+reviews-none = 这里没有评价。
+reviews-title = 评价
+reviews-all = 全部评价
+reviews-none-yet = 还没有评价。
+review-stars = { $count } 星，共 5 星
+review-rating = { $average } · { $count } 条评价
+review-anonymous = 会员
+review-approve = 通过
+review-reject = 不通过
+review-reason = 原因
+review-reason-needed = 请填写不通过的原因，作者会看到。
+review-rejected-why = 未通过：{ $why }
+review-write = 我的评价
+review-stars-label = 星级
+review-text = 您觉得怎么样？
+review-public = 其他会员会看到您的评价和姓名的第一个字。
+review-send = 提交
+review-change = 修改
+review-is-waiting = 谢谢。审核通过后其他会员可以看到。
+review-is-there = 其他会员可以看到。
+review-is-rejected = 未公开：{ $why } 您可以重新填写。
+review-too-many = 您写了很多评价，请一小时后再试。
+review-too-many-changes = 这条评价修改次数过多。
+review-stars-needed = 请选择 1 到 5 星。
+review-text-needed = 请填写评价，最多 1000 字。
+review-not-now = 目前无法评价此礼品。
+rewards-sort-rating = 评分最高
+catalogue-rating = 评分
+permission-reviews-moderate = 审核礼品评价
