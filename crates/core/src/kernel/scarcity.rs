@@ -11,6 +11,9 @@ use crate::planted::{self, Bug};
 use crate::program::Program;
 use crate::rewards::{CompiledReward, Pool, Rights, Shut, StockChange, StockTaken, Waits, stock_key};
 
+/// The key of the stock that an order takes from, the pool that it is, and how many units must be left there.
+type Source<'o> = (String, Option<&'o Pool>, i64);
+
 impl Footprint {
     /// The stock of the pools of the rewards that commands want.
     pub(super) fn expect_pools(&mut self, program: &Program, commands: &[&Command]) {
@@ -80,7 +83,7 @@ impl Draft<'_> {
         offered: &'o CompiledReward,
         wanted: &Redemption,
         loaded: &Loaded,
-    ) -> Result<Option<(String, Option<&'o Pool>, i64)>, Refusal> {
+    ) -> Result<Option<Source<'o>>, Refusal> {
         let mut refused = Vec::new();
         let thresholds = thresholds(&offered.reward.id, &wanted.rights);
         let viewer = self.viewer(&thresholds);
