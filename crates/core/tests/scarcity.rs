@@ -269,7 +269,12 @@ fn what_comes_in_is_first_for_those_who_went_away_empty_handed() {
     let reward = "stock = 0\nscarcity = { private_window = { after_tries = 3, hours = 24 } }";
     let mut whole = town(reward);
     restock(&mut whole, "in", None, 4, "2026-03-01T10:00:00").unwrap();
-    let private = || Rights { private: true, ..Rights::default() };
+    let since = |at| Rights { private: Some(at), ..Rights::default() };
+    let (before, after) = (whole.at("2026-02-28T10:00:00"), whole.at("2026-03-01T10:00:01"));
+    let private = || since(before);
+    // Whoever asks three times for what has come in gets no right to it.
+    let late = Wants { rights: since(after), ..wants(REGULAR, 1, "2026-03-01T10:00:02") };
+    assert_eq!(code(order(&mut whole, "late", late)).0, RefusalCode::OutOfStock);
     let (refused, why) = code(order(&mut whole, "a", wants(GOLD, 1, "2026-03-02T09:59:59")));
     assert_eq!(refused, RefusalCode::OutOfStock);
     assert!(why.contains("until 2026-03-02T02:00:00Z it is kept for members who found nothing left before"), "{why}");

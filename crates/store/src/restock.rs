@@ -16,9 +16,11 @@ const LEASE: &str = "job restock";
 impl Reader {
     /// The latest restocks of a reward, newest first.
     pub async fn restocks(&self, reward_id: &str, limit: i64) -> Read<Vec<Receipt>> {
-        // As the receipt writes it; an id needs no escapes.
-        let said = format!("%\"restock\":{{\"reward_id\":\"{reward_id}\"%");
-        let sql = "SELECT receipt FROM txn WHERE member_id = $1 AND receipt LIKE $2 ORDER BY txn_id DESC LIMIT $3";
+        // As the receipt writes it; of what means something in a pattern an id has only this.
+        let id = reward_id.replace('_', "\\_");
+        let said = format!("%\"restock\":{{\"reward\\_id\":\"{id}\"%");
+        let sql = "SELECT receipt FROM txn WHERE member_id = $1 AND receipt LIKE $2 ESCAPE '\\'
+                   ORDER BY txn_id DESC LIMIT $3";
         let query = sqlx::query_scalar::<_, String>(sql).bind(STOCKROOM.0).bind(said).bind(limit);
         let receipts = query.fetch_all(&self.pool).await.map_err(failed)?;
         let read = |text: &String| serde_json::from_str(text).map_err(|error| StoreError::Unusable(error.to_string()));

@@ -7,12 +7,12 @@
 use super::batch::{Loaded, accounts_in};
 use super::checkouts::{CHECKOUT_CHANNEL, Checkout};
 use super::command::{ALLOWANCE_PREFIX, Action, Command, digest_of};
-use super::decide::Draft;
+use super::decide::{Draft, check_active};
 use super::event::Event;
 use super::receipt::{AllowanceReceipt, OfflineReceipt, Receipt};
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
-use crate::ledger::{LedgerAccount, TransactionKind};
+use crate::ledger::{AccountStatus, LedgerAccount, TransactionKind};
 use crate::limits;
 use crate::redemption::{
     ALLOWANCE, Allowance, Captured, CheckoutPolicy, Granted, OfflinePolicy, Order, OrderState, OrderStep, Overdraft,
@@ -118,7 +118,11 @@ impl AllowanceRequest {
 
 impl Draft<'_> {
     fn offline_policy(&self) -> Result<(CheckoutPolicy, OfflinePolicy), Refusal> {
-        let policy = self.checkout_policy()?;
+        self.offline_policy_at(self.command.at)
+    }
+
+    fn offline_policy_at(&self, at: Timestamp) -> Result<(CheckoutPolicy, OfflinePolicy), Refusal> {
+        let policy = self.checkout_policy_at(at)?;
         let offline = policy.offline.clone().ok_or_else(|| {
             let problem = "no points are spent without network: `[program.checkout]` has no `offline`";
             Refusal::new(RefusalCode::CheckoutNotOffered, problem)
@@ -200,8 +204,9 @@ impl Draft<'_> {
         loaded: &Loaded,
         id: OrderId,
     ) -> Result<(), Refusal> {
-        let (policy, offline) = self.offline_policy()?;
         let (mut order, mut allowance) = self.allowance(wanted, loaded)?;
+        // As it was when the allowance was granted: what was spent is spent, whatever was published since.
+        let (policy, offline) = self.offline_policy_at(order.created_at)?;
         if allowance.spent.len() >= limits::ALLOWANCE_SPENDINGS {
             let problem = format!("{} spendings of allowance {} were told already", allowance.spent.len(), order.id);
             return Err(Refusal::new(RefusalCode::CheckoutOver, problem));
@@ -289,6 +294,10 @@ impl Draft<'_> {
 
     fn allowance(&self, wanted: &OfflineSpending, loaded: &Loaded) -> Result<(Order, Allowance), Refusal> {
         let member = self.command.member_id;
+        // The account that goes on is charged, not one that ended meanwhile.
+        if let AccountStatus::Merged { .. } = self.account.status {
+            check_active(member, self.account.status)?;
+        }
         let owned = wanted.owner == member || self.account.merged_from.contains(&wanted.owner);
         let order = loaded.orders.get(&(wanted.owner, wanted.order)).filter(|_| owned);
         let allowance = order.and_then(|order| Some((order.clone(), order.details.particulars.allowance.clone()?)));

@@ -191,7 +191,11 @@ impl Draft<'_> {
     }
 
     pub(super) fn checkout_policy(&self) -> Result<&CheckoutPolicy, Refusal> {
-        let policy = self.program.settings_at(self.command.at).checkout.as_ref();
+        self.checkout_policy_at(self.command.at)
+    }
+
+    pub(super) fn checkout_policy_at(&self, at: Timestamp) -> Result<&CheckoutPolicy, Refusal> {
+        let policy = self.program.settings_at(at).checkout.as_ref();
         policy.ok_or_else(|| {
             let problem = "points pay at no till: the program has no `[program.checkout]`";
             Refusal::new(RefusalCode::CheckoutNotOffered, problem)

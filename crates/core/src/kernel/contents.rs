@@ -120,7 +120,9 @@ impl Draft<'_> {
                 true => StockChange { issued: 1, ..StockChange::default() },
                 false => StockChange { reserved: 1, ..StockChange::default() },
             };
-            self.stock.push((key.clone(), one.times(units)));
+            // A slot that was made narrower has a wider row: the write must hold to what the program says now.
+            let narrowed = opens_with.zip(loaded.stock.get(&key)).map(|(capacity, level)| level.all() - capacity);
+            self.stock.push((key.clone(), one.times(units).leaving(narrowed.unwrap_or_default().max(0))));
             let is_new = opens_with.filter(|_| !loaded.stock.contains_key(&key));
             self.opened.extend(is_new.map(|capacity| (key.clone(), capacity)));
             taken.push(StockTaken { key, units });

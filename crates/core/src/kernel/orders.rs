@@ -104,6 +104,13 @@ impl Draft<'_> {
     ) -> Result<(Vec<OrderState>, Option<Timestamp>), Refusal> {
         let at = self.command.at;
         let policy = &self.program.settings_at(at).orders;
+        if wanted.capture && self.is_handed_out_by_itself(&wanted.reward_id, at) {
+            let problem = format!(
+                "`{}` is handed out by the program itself, which completes the order: leave out `capture`",
+                wanted.reward_id
+            );
+            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
+        }
         if policy.is_empty() {
             return Ok((vec![if wanted.capture { OrderState::Completed } else { OrderState::Placed }], None));
         }
@@ -212,6 +219,7 @@ impl Draft<'_> {
     /// Refuses a move that is not possible, or not yet or no longer. Answers where it leads.
     fn check_move(&self, order: &Order, change: &OrderChange) -> Result<OrderState, Refusal> {
         let (at, id, step) = (self.command.at, order.id, change.step);
+        self.check_handed_out_by_itself(order, step)?;
         let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded && step == OrderMove::Refund;
         let next = order.state.after(step).or(twice.then_some(OrderState::Refunded));
         let next = next.ok_or_else(|| illegal_move(order, step))?;
@@ -306,16 +314,22 @@ impl Draft<'_> {
         self.orders.push(order);
     }
 
-    /// Gives a reward for no points: an order that is captured as soon as it is made. There is stock for it.
+    /// Gives a reward for no points: an order that is done as soon as it is made, or handed out by the program. There is stock
+    /// for it.
     pub(super) fn issue(&mut self, reward_id: &str, quantity: i64, loaded: &Loaded, id: OrderId) {
+        // What the program hands out itself is there once it was.
+        let (one, state) = match self.is_handed_out_by_itself(reward_id, self.command.at) {
+            true => (StockChange { reserved: 1, ..StockChange::default() }, OrderState::Approved),
+            false => (StockChange { issued: 1, ..StockChange::default() }, OrderState::Completed),
+        };
         if loaded.stock.contains_key(reward_id) {
-            self.stock.push((reward_id.to_owned(), StockChange { issued: quantity, ..StockChange::default() }));
+            self.stock.push((reward_id.to_owned(), one.times(quantity)));
         }
         let reward = self.program.reward_at(reward_id, self.command.at);
         let currency = reward.map_or(CurrencyId(1), |reward| reward.currency);
         let mut order = self.new_order(id, (reward_id, quantity), (currency, 0));
         self.give_contents(&mut order, reward, loaded);
-        self.note(&mut order, OrderState::Completed, None);
+        self.note(&mut order, state, None);
         self.orders.push(order);
     }
 

@@ -51,6 +51,11 @@ impl Draft<'_> {
             };
             return Err(Refusal::new(RefusalCode::VoucherRedeemed, problem));
         }
+        if let Some(order) = order.filter(|order| wanted.place.at.plus_millis(MAX_CLOCK_SKEW_MS) < order.created_at) {
+            let problem =
+                format!("`handed_out_at` {} lies before the order was made: {}", wanted.place.at, order.created_at);
+            return Err(Refusal::new(RefusalCode::OccurredTooLongAgo, problem));
+        }
         let (order, owner, step) = (wanted.order, wanted.owner, OrderMove::Complete);
         self.move_order(&OrderChange { order, owner, step, reason: None, shipment: None }, loaded)?;
         if let Some(order) = self.orders.last_mut() {

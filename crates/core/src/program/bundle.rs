@@ -346,22 +346,17 @@ impl Bundle {
         }
     }
 
-    fn has_pools(&self, reward: &str) -> bool {
-        self.rewards.iter().any(|known| known.id == reward && !known.scarcity.pools.is_empty())
-    }
-
     /// Checks that what an effect names is there.
     fn check_named(&self, what: &str, effect: &Effect) -> Result<(), String> {
         match effect {
             Effect::Message { template } if !self.templates.iter().any(|known| known.id == *template) => {
                 Err(format!("{what}: there is no template `{template}`"))
             }
-            Effect::IssueReward { reward, .. } if !self.rewards.iter().any(|known| known.id == *reward) => {
-                Err(format!("{what}: there is no reward `{reward}`"))
+            Effect::IssueReward { reward, .. } => {
+                let known = self.rewards.iter().find(|known| known.id == *reward);
+                let known = known.ok_or_else(|| format!("{what}: there is no reward `{reward}`"))?;
+                known.check_may_be_given().map_err(|problem| format!("{what}: {problem}; issue another reward"))
             }
-            Effect::IssueReward { reward, .. } if self.has_pools(reward) => Err(format!(
-                "{what}: the stock of `{reward}` is in pools, and a rule does not say which; issue another reward"
-            )),
             Effect::GrantTier { tier, .. } if !self.tiers.iter().any(|known| known.id == *tier) => {
                 Err(format!("{what}: there is no tier `{tier}`"))
             }

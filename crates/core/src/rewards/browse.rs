@@ -45,7 +45,7 @@ impl Figures {
     /// What a viewer may have of the reward in a row; `None`: there is no limit.
     pub fn left(&self, row: usize, offered: &CompiledReward, viewer: &Viewer<'_>) -> Option<Left> {
         if !offered.reward.scarcity.is_empty() {
-            return viewer.left(offered, &self.parts, false);
+            return viewer.left(offered, &self.parts, None);
         }
         let level = self.stock.get(row).copied().flatten();
         level.map(|level| Left { units: level.free(), all: level.all() })

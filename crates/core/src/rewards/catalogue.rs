@@ -212,6 +212,8 @@ fn check_part(part: &Reward, content: &Content) -> Result<(), String> {
     if !part.scarcity.pools.is_empty() {
         return Err(format!("`kind.contents`: the stock of `{id}` is in pools, of which a bundle cannot say which"));
     }
+    part.check_is_for_anybody()
+        .map_err(|problem| format!("`kind.contents`: {problem}, which a bundle would pass by"))?;
     match &content.variant {
         Some(named) if !variants.iter().any(|known| known.id == *named) => {
             Err(format!("`kind.contents`: `{id}` has no variant `{named}`"))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Appointments, Reward, RewardKind, Slot, StockLevel, Variant, slot_key, stock_key};
+use super::{Appointments, Reward, RewardKind, Scarcity, Slot, StockLevel, Variant, slot_key, stock_key};
 use crate::program::Program;
 use crate::time::Timestamp;
 
@@ -106,6 +106,44 @@ pub fn keys_of(reward: &Reward) -> Vec<String> {
 }
 
 impl Reward {
+    /// Whether nobody comes before another: what is given beside its own orders must leave nothing for anyone.
+    pub(crate) fn check_is_for_anybody(&self) -> Result<(), String> {
+        let Scarcity { release, private_window, waiting_room, .. } = &self.scarcity;
+        let says = [
+            ("set_aside", release.as_ref().is_some_and(|release| release.set_aside > 0)),
+            ("private_window", private_window.is_some()),
+            ("waiting_room", waiting_room.is_some()),
+        ];
+        match says.into_iter().find(|(_, is_said)| *is_said) {
+            Some((field, _)) => Err(format!("`{}` has a `{field}`", self.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a rule may give it, which chooses nothing and knows no address.
+    pub(crate) fn check_may_be_given(&self) -> Result<(), String> {
+        let id = &self.id;
+        if !self.scarcity.pools.is_empty() {
+            return Err(format!("the stock of `{id}` is in pools, and a rule does not say which"));
+        }
+        self.check_is_for_anybody().map_err(|problem| format!("{problem}, which a rule would pass by"))?;
+        match &self.kind {
+            Some(RewardKind::Physical { variants, .. }) if variants.iter().any(|variant| variant.stock.is_some()) => {
+                Err(format!("variants of `{id}` have stock of their own, and a rule does not say which"))
+            }
+            Some(RewardKind::Physical { needs_address: true, .. }) => {
+                Err(format!("`{id}` is sent to an address, which a rule does not know"))
+            }
+            Some(RewardKind::Service { appointments: Some(_) }) => {
+                Err(format!("`{id}` is had by appointment, which a rule does not make"))
+            }
+            Some(RewardKind::TopUp { account: Some(_) }) => {
+                Err(format!("`{id}` asks for an account, which a rule does not know"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What there is to choose between; of what is no thing nothing.
     pub fn variants(&self) -> &[Variant] {
         match &self.kind {

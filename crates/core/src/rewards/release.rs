@@ -84,8 +84,8 @@ impl CompiledScarcity {
 pub struct Rights {
     /// What somebody must have spent to take part in the presale of the reward; `None`: nobody takes part.
     pub presale: Option<i64>,
-    /// Whether the member went away empty-handed often enough.
-    pub private: bool,
+    /// Since when the member has gone away empty-handed often enough.
+    pub private: Option<Timestamp>,
     /// The member's place in the waiting room.
     pub ticket: Option<super::Ticket>,
 }
@@ -261,12 +261,14 @@ impl Viewer<'_> {
         offered: &CompiledReward,
         pool: Option<&Pool>,
         level: &StockLevel,
-        private: bool,
+        private: Option<Timestamp>,
     ) -> Result<Share, Shut> {
         if let Some((pool, audience)) = pool.map(|pool| (pool, offered.audience_of(pool))) {
             self.fits(&pool.open_to, audience, offered.reward.currency).map_err(Shut::For)?;
         }
-        if !private {
+        // Only what came in since: nobody earns a right to what is there by asking for it.
+        let is_first = private.is_some_and(|since| level.restocked_at.is_none_or(|at| since <= at));
+        if !is_first {
             self.check_private(offered, pool, level)?;
         }
         let free = level.free();
@@ -280,14 +282,24 @@ impl Viewer<'_> {
     }
 
     /// What the viewer may have of a reward, by the levels of its stock; `None`: there is no limit.
-    pub fn left(&self, offered: &CompiledReward, stock: &BTreeMap<String, StockLevel>, private: bool) -> Option<Left> {
+    pub fn left(
+        &self,
+        offered: &CompiledReward,
+        stock: &BTreeMap<String, StockLevel>,
+        private: Option<Timestamp>,
+    ) -> Option<Left> {
         let parts = parts_level(&offered.reward, stock).map(|level| Left { units: level.free(), all: level.all() });
         let own = self.own_left(offered, stock, private);
         own.into_iter().chain(parts).min_by_key(|left| left.units)
     }
 
     /// The same of its own units.
-    fn own_left(&self, offered: &CompiledReward, stock: &BTreeMap<String, StockLevel>, private: bool) -> Option<Left> {
+    fn own_left(
+        &self,
+        offered: &CompiledReward,
+        stock: &BTreeMap<String, StockLevel>,
+        private: Option<Timestamp>,
+    ) -> Option<Left> {
         let mut left = Left { units: 0, all: 0 };
         for (key, pool) in offered.stock_keys() {
             let Some(level) = stock.get(&key) else {

@@ -330,7 +330,7 @@ async fn list(
     let ratings = reviews::ratings(&state, &ids).await?;
     let viewer = onlooker.viewer(&state, &stand.program);
     let view = |(offered, priced): (&CompiledReward, (i64, Option<bool>))| {
-        let left = viewer.left(offered, &stock, false);
+        let left = viewer.left(offered, &stock, None);
         OfferView::new(&stand.program, offered, left, ratings.get(&offered.reward.id), priced)
     };
     Ok(Json(CatalogueView {

@@ -129,7 +129,9 @@ async fn get(
 ) -> Result<Json<RoomView>, Problem> {
     let (offered, now) = (offered(&state, &reward_id)?, state.engine.now());
     let room = rooms::room_of(&offered)?;
-    let puzzle = match params.member_id.as_deref().filter(|_| room.difficulty > 0) {
+    // Nobody has it before the others.
+    let has_puzzle = room.difficulty > 0 && room.is_queueing(now);
+    let puzzle = match params.member_id.as_deref().filter(|_| has_puzzle) {
         None => None,
         Some(text) => {
             let member = active(&state, text).await?;

@@ -102,6 +102,8 @@ fn stands_elsewhere(code: RefusalCode) -> bool {
         RefusalCode::IllegalOrderMove
             | RefusalCode::OrderExpired
             | RefusalCode::CoolingOff
+            | RefusalCode::PaymentDue
+            | RefusalCode::GroupOpen
             | RefusalCode::MemberMerged
             | RefusalCode::MemberErased
     )

@@ -57,19 +57,34 @@ pub async fn submit(state: &AppState, command: Command, entry: Entry<'_>) -> Out
     let private = rights.private;
     let outcome = state.engine.submit_one(command.with_rights(rights)).await;
     match &outcome {
-        Ok(reply) if private && !reply.replayed => {
+        Ok(reply) if private.is_some() && !reply.replayed => {
             if let Err(error) = state.engine.forget_tries(reward, member).await {
                 tracing::warn!(%error, "a member who got what was kept still counts as one who went away empty-handed");
             }
         }
         Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::OutOfStock => {
-            if let Some(window) = &offered.reward.scarcity.private_window {
+            if let Some(window) = &offered.reward.scarcity.private_window
+                && nothing_was_free(state, &offered).await
+            {
                 state.catalogue.scarce.refused.note(member, reward, at, window);
             }
         }
         _ => {}
     }
     outcome
+}
+
+/// Whether a reward has run out altogether: whoever asks for more than there is, or for what is kept for others, has not gone
+/// away empty-handed.
+async fn nothing_was_free(state: &AppState, offered: &CompiledReward) -> bool {
+    let keys: Vec<String> = offered.stock_keys().map(|(key, _)| key).collect();
+    match state.reader.stock_of(&keys).await {
+        Ok(stock) => stock.values().all(|level| level.free() <= 0),
+        Err(error) => {
+            tracing::warn!(%error, "a try for a scarce reward is not counted");
+            false
+        }
+    }
 }
 
 /// The reward that an order is for, where it is shared out.
@@ -98,11 +113,15 @@ async fn rights(
     Ok(Rights { presale, private: may_private(state, member, offered).await?, ticket })
 }
 
-/// Whether a member went away empty-handed often enough for what is kept.
-pub async fn may_private(state: &AppState, member: MemberId, offered: &CompiledReward) -> Result<bool, StoreError> {
+/// Since when a member has gone away empty-handed often enough for what is kept.
+pub async fn may_private(
+    state: &AppState,
+    member: MemberId,
+    offered: &CompiledReward,
+) -> Result<Option<Timestamp>, StoreError> {
     match offered.reward.scarcity.private_window {
-        None => Ok(false),
-        Some(_) => Ok(state.reader.tries(&offered.reward.id, member).await?.enough_since.is_some()),
+        None => Ok(None),
+        Some(_) => Ok(state.reader.tries(&offered.reward.id, member).await?.enough_since),
     }
 }
 

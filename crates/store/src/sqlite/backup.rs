@@ -82,6 +82,7 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     let mut touched = connection.prepare("SELECT DISTINCT member_id FROM txn WHERE txn_id >= ?1")?;
     let touched: Vec<i64> = touched.query_map([from], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let profiles = changed_profiles(connection, from)?;
+    let planned = first_planned(connection, from)?;
     let transactions = connection.execute("DELETE FROM txn WHERE txn_id >= ?1", [from])?;
     let records_of = [("transfer", "txn_id"), ("activity", "txn_id"), ("orders", "order_id")];
     for (table, column) in records_of.into_iter().chain([("event", "txn_id"), ("feed", "txn_id")]) {
@@ -94,7 +95,7 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     }
     merge::lead_references_on(connection)?;
     recount_stock(connection)?;
-    restock_again(connection, until)?;
+    restock_again(connection, planned.map_or(until, |planned| planned.min(until)))?;
     budget::recount(connection)?;
     let records: i64 = connection.query_row("SELECT COUNT(*) FROM record", [], |row| row.get(0))?;
     Ok(Rewound { transactions, members, profiles, records })
@@ -205,6 +206,20 @@ fn recount_stock(connection: &Connection) -> rusqlite::Result<()> {
         let restocked_at = restocked_at.map(Timestamp::as_millis);
         write.execute(params![key, issued, reserved, restocked, restocked_at]).map(drop)
     })
+}
+
+/// Just before the first planned restock that is taken back: it may have come later than it was planned.
+fn first_planned(connection: &Connection, from: i64) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = "SELECT receipt FROM txn WHERE txn_id >= ?1 AND member_id = ?2";
+    let mut taken_back = connection.prepare(sql)?;
+    let receipts = taken_back.query_map(params![from, STOCKROOM.0], |row| row.get::<_, String>(0))?;
+    let mut first: Option<Timestamp> = None;
+    for receipt in receipts {
+        let receipt: Receipt = serde_json::from_str(&receipt?).map_err(|error| foreign(error.to_string()))?;
+        let planned = receipt.restock.and_then(|restock| restock.planned_at);
+        first = [first, planned].into_iter().flatten().min();
+    }
+    Ok(first.map(|first| first.plus_millis(-1)))
 }
 
 /// What came into stock by itself since is to come in again when its moment does.
