@@ -183,7 +183,7 @@ fn the_verifier_recounts_what_came_in() {
             .collect::<Vec<_>>()
     };
     let level = town.stock["lamp"];
-    assert_eq!(check(level), [String::new(); 0]);
+    assert!(check(level).is_empty(), "{:?}", check(level));
     let forged = guerdon_core::rewards::StockLevel { restocked: 6, on_hand: 9, ..level };
     assert_eq!(check(forged), ["restocked 6, but the journal says 5, or another time"]);
 }
