@@ -61,7 +61,7 @@ pub fn example(description: &Value, name: &str, schema: &Value) -> Value {
 fn word(name: &str) -> &'static str {
     match name {
         "member_id" | "into" => "$MEMBER_ID",
-        "from" => "$OTHER_ID",
+        "from" | "referrer" => "$OTHER_ID",
         "currency" => "points",
         "purpose" => "news",
         "program" => GIFT_CLUB,
