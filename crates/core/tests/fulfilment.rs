@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{
     Batch, Command, Committed, Event, Loaded, OrderChange, Receipt, Refusal, RefusalCode, Tracking,
@@ -21,7 +22,7 @@ fn program(orders: &str) -> Program {
     let file = format!(
         r#"
         currencies = [{{ id = 1, code = "points", name = "Points", per_money_unit = 100, expiry = {{ after = 10, granule = "day" }} }}]
-        rules = []
+        rules = [{{ id = "gift", name = "Gift", trigger = "survey", effect = {{ type = "issue_reward", reward = "code" }} }}]
         rewards = [
             {{ id = "code", name = "Code", price = 100, kind = {{ type = "virtual_code" }}, fulfilment = {{ by = "vault" }} }},
             {{ id = "cup", name = "Cup", price = 100 }},
@@ -273,4 +274,42 @@ fn tracking_is_bounded_and_checked() {
         let refused = shop.track("bad", order, 90, events).unwrap_err();
         assert!(refused.message.contains(problem), "{}", refused.message);
     }
+}
+
+#[test]
+fn nobody_completes_what_the_program_hands_out_but_the_program() {
+    let mut shop = Shop::of("");
+    let at_once = Command::redeem(ANN, "at once", at(1), "code", 1, true).unwrap();
+    assert_eq!(shop.decide(at_once).unwrap_err().code, RefusalCode::IllegalOrderMove);
+    let order = shop.redeem("code", 1);
+    for step in [OrderMove::Issue, OrderMove::Ship, OrderMove::Complete] {
+        let change = OrderChange { order, owner: ANN, step, reason: None, shipment: None };
+        let by_people = Command::move_order(ANN, step.name(), at(2), change).unwrap();
+        assert_eq!(shop.decide(by_people).unwrap_err().code, RefusalCode::IllegalOrderMove, "{step:?}");
+    }
+    for step in [OrderMove::Fulfil, OrderMove::Issue, OrderMove::Complete] {
+        shop.by_itself(order, step, 2).unwrap();
+    }
+    assert_eq!(shop.order(order).state, OrderState::Completed);
+    // Once it was handed over, people may end it.
+    let change =
+        OrderChange { order, owner: ANN, step: OrderMove::Refund, reason: Some("r".to_owned()), shipment: None };
+    shop.decide(Command::move_order(ANN, "refund", at(3), change).unwrap()).unwrap();
+    shop.check();
+}
+
+#[test]
+fn what_a_rule_gives_is_handed_out_by_the_program_as_well() {
+    let mut shop = Shop::of("");
+    let survey = Activity { kind: "survey".to_owned(), ..Activity::default() };
+    let command = Command::record(&shop.program, ANN, "survey", &survey, at(1), Timestamp::ZERO).unwrap();
+    shop.decide(command).unwrap();
+    let gift = shop.orders.values().next().unwrap().clone();
+    assert_eq!((gift.state, gift.points), (OrderState::Approved, 0));
+    assert!(shop.program.may_fulfil(&gift, at(1)));
+    for step in [OrderMove::Fulfil, OrderMove::Issue, OrderMove::Complete] {
+        shop.by_itself(gift.id, step, 1).unwrap();
+    }
+    assert_eq!(shop.order(gift.id).state, OrderState::Completed);
+    shop.check();
 }
