@@ -326,7 +326,10 @@ fn an_order_of_a_group_waits_until_the_group_is_full() {
     let mut cut = shop.order(pot).clone();
     assert!(cut.rewind(TransactionId(receipt.transaction_id.0), Timestamp::NEVER));
     assert!(cut.details.particulars.group.unwrap().is_open() && cut.due_at == Some(at(48)));
-    shop.step(pot, OrderMove::Cancel, 26).unwrap();
+    let cancelled = shop.step(pot, OrderMove::Cancel, 26).unwrap();
+    let mut cut = shop.order(pot).clone();
+    assert!(cut.rewind(TransactionId(cancelled.transaction_id.0), Timestamp::NEVER));
+    assert_eq!((cut.due_at, cut.state), (Some(at(73)), OrderState::Placed), "the group stays full");
     // Another that does not come together.
     assert_eq!(shop.join("b", 26).unwrap_err().code, RefusalCode::GroupOver);
     let give_up = Command::give_up_group(ANN, at(26), shop.order(other), "group_not_full");

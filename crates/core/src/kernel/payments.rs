@@ -288,7 +288,7 @@ impl Draft<'_> {
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         };
         group.filled = Some(transaction);
-        order.due_at = self.program.settings_at(at).orders.expires_at(at, cooling_until);
+        order.fall_due(self.program.settings_at(at).orders.expires_at(at, cooling_until), transaction);
         self.receipt.events.push(Event::GroupEnded { order_id: id, full: true });
         Ok(())
     }
@@ -328,10 +328,10 @@ impl Draft<'_> {
             PaymentMove::Capture | PaymentMove::Collect | PaymentMove::Authorise
                 if funds == Funds::Spent && order.state != OrderState::Completed =>
             {
-                let at = self.command.at;
-                order.due_at = self.program.settings_at(at).orders.completes_at(at);
+                let (at, transaction) = (self.command.at, self.receipt.transaction_id);
+                order.fall_due(self.program.settings_at(at).orders.completes_at(at), transaction);
             }
-            PaymentMove::Fail => order.due_at = None,
+            PaymentMove::Fail => order.fall_due(None, self.receipt.transaction_id),
             _ => {}
         }
         self.ask_for_payment(id, wanted);

@@ -23,7 +23,7 @@ pub(crate) use offline::check_terminal;
 pub use offline::{
     ALLOWANCE, Allowance, AllowanceError, AllowanceText, Granted, OfflinePolicy, Overdraft, SpentOffline,
 };
-pub use order::{Order, OrderDetails, OrderStep, Particulars, Shipment};
+pub use order::{Due, Order, OrderDetails, OrderStep, Particulars, Shipment};
 pub use payment::{Payment, PaymentMove, PaymentPolicy, PaymentState, PaymentStep, PaymentTender};
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};

@@ -77,6 +77,9 @@ pub struct Particulars {
     /// The friends with whom it was ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<Companions>,
+    /// When it was to move on by itself, where that changed without a new state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dues: Vec<Due>,
     /// That it was disputed, and how that ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dispute: Option<Disputed>,
@@ -144,6 +147,15 @@ impl Particulars {
     }
 }
 
+/// When an order is to move on by itself, since an entry of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// The entry.
+    pub transaction_id: TransactionId,
+    /// When; `None`: it does not.
+    pub at: Option<Timestamp>,
+}
+
 /// One step in the life of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderStep {
@@ -199,6 +211,12 @@ impl Order {
         whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
     }
 
+    /// Lets it move on by itself at another time, though it stays where it stands.
+    pub(crate) fn fall_due(&mut self, at: Option<Timestamp>, transaction_id: TransactionId) {
+        self.due_at = at;
+        self.details.particulars.dues.push(Due { transaction_id, at });
+    }
+
     /// Whether its time has run out at `at`.
     pub fn is_due(&self, at: Timestamp) -> bool {
         self.due_at.is_some_and(|due| due <= at)
@@ -229,6 +247,10 @@ impl Order {
         particulars.tracking.retain(|event| event.transaction_id < from);
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
+        particulars.dues.retain(|due| due.transaction_id < from);
+        if let Some(due) = particulars.dues.last().filter(|due| due.transaction_id > last.transaction_id) {
+            self.due_at = due.at;
+        }
         // Whoever takes a review on leaves a second step in it.
         let before = history.len().checked_sub(2).and_then(|index| history.get(index));
         let claimed = before.is_some_and(|before| before.state == OrderState::InReview);
