@@ -152,7 +152,7 @@ impl From<CommandError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a query failed");
-        let detail = "the store cannot be read at the moment; try again in a second";
+        let detail = "the store cannot be read at the moment; repeat in a second, with the same idempotency key";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 }

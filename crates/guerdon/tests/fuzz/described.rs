@@ -9,6 +9,14 @@ pub fn example(description: &Value, name: &str, schema: &Value) -> Value {
     if name == "grants" {
         return json!([{ "role": "service", "stores": ["north"] }]);
     }
+    let address = json!({ "recipient": "Bea", "street": "1 Pier Road", "city": "London" });
+    match name {
+        "address" => return address,
+        "addresses" => return json!([{ "id": "home", "recipient": "Bea", "street": "1 Pier Road", "city": "London" }]),
+        "quota" => return json!({ "per_day": 1_000 }),
+        "shipment" => return json!({ "carrier": "SF", "tracking_number": "SF-1" }),
+        _ => {}
+    }
     if let Some(known) = schema.get("example").or_else(|| schema.get("default")) {
         return known.clone();
     }
@@ -47,8 +55,14 @@ pub fn example(description: &Value, name: &str, schema: &Value) -> Value {
             }
             if fields.contains_key("points") {
                 // The one follows from the other.
-                fields.remove("money");
+                fields.retain(|name, _| !["money", "cash"].contains(&name.as_str()));
             }
+            if fields.len() == 3 && fields.contains_key("email") && fields.contains_key("phone") {
+                // One of the three finds the member.
+                fields.retain(|name, _| name == "external_id");
+            }
+            // The program of these requests has no pools.
+            fields.remove("pool");
             // Left out, it is now.
             fields.retain(|name, _| !["occurred_at", "handed_out_at"].contains(&name.as_str()));
             // What has no fields is a text by language.
@@ -66,6 +80,9 @@ fn word(name: &str) -> &'static str {
         "purpose" => "news",
         "program" => GIFT_CLUB,
         "card" => "$CARD",
+        "resolution" => "decline",
+        "payment" => "points",
+        "effective_from" => "2030-01-31T09:30:00Z",
         "reward_id" => "voucher-5",
         "email" => "bea@example.org",
         "phone" => "+442079460000",

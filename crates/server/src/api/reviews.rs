@@ -153,7 +153,7 @@ async fn of_reward(
 /// What a member says of a reward.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReviewRequest {
+struct RewardReviewRequest {
     /// The member's own completed order of the reward.
     order_id: String,
     /// 1 to 5.
@@ -167,7 +167,7 @@ struct ReviewRequest {
 /// Write a review for the member of an order, or write it anew: there is one for each member and reward. Whether it waits for
 /// somebody to look at it, the program says.
 #[utoipa::path(post, path = "/v1/rewards/{reward_id}/reviews", tag = "reviews", security(("key" = ["orders:write"])),
-    params(("reward_id" = String, Path)), request_body = ReviewRequest,
+    params(("reward_id" = String, Path)), request_body = RewardReviewRequest,
     responses((status = 200, body = ReviewView), (status = 404, body = Problem),
         (status = 409, description = "`reviews_not_taken`, `order_not_completed` or `too_many_changes`", body = Problem),
         (status = 422, body = Problem),
@@ -175,7 +175,7 @@ struct ReviewRequest {
 async fn write(
     State(state): State<AppState>,
     Path(reward): Path<String>,
-    Body(request): Body<ReviewRequest>,
+    Body(request): Body<RewardReviewRequest>,
 ) -> Result<Json<ReviewView>, Problem> {
     let said = Said::new(request.stars, &request.text)?;
     let order: OrderId = id(&request.order_id)?;

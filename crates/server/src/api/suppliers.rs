@@ -269,7 +269,7 @@ async fn compare(
 
 /// Something that a supplier and we know differently.
 #[derive(Serialize, ToSchema)]
-struct DifferenceView {
+struct SupplierDifferenceView {
     /// Its id.
     id: String,
     /// The supplier.
@@ -284,7 +284,7 @@ struct DifferenceView {
     at: String,
 }
 
-impl From<(String, Difference)> for DifferenceView {
+impl From<(String, Difference)> for SupplierDifferenceView {
     fn from((id, difference): (String, Difference)) -> Self {
         let Difference { supplier, order, what, detail, at } = difference;
         Self { id, supplier, order_id: order, what, detail, at: at.to_string() }
@@ -305,14 +305,14 @@ struct DifferenceParams {
 
 /// List what suppliers and we know differently, and nobody has settled.
 #[utoipa::path(get, path = "/v1/differences", tag = "suppliers", security(("key" = ["suppliers:read"])),
-    params(DifferenceParams), responses((status = 200, body = Page<DifferenceView>), (status = 400, body = Problem)))]
+    params(DifferenceParams), responses((status = 200, body = Page<SupplierDifferenceView>), (status = 400, body = Problem)))]
 async fn list_differences(
     State(state): State<AppState>,
     Params(params): Params<DifferenceParams>,
-) -> Result<Json<Page<DifferenceView>>, Problem> {
+) -> Result<Json<Page<SupplierDifferenceView>>, Problem> {
     let limit = page_limit(params.limit)?;
     let found = differences::list(&state, params.supplier.as_deref(), params.after, limit + 1).await?;
-    Ok(Json(Page::cut(found, limit, |(id, _)| id.clone()).map(DifferenceView::from)))
+    Ok(Json(Page::cut(found, limit, |(id, _)| id.clone()).map(SupplierDifferenceView::from)))
 }
 
 /// What came of a difference.

@@ -275,6 +275,8 @@ async fn show(
     let quote = quote(state, own.id, id, 1).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let missing = quote.points.saturating_sub(available);
     let (limit, used_up) = limit_words(&frame, reward, own, now);
+    // That points are missing says more than that the price is another.
+    let trouble = trouble.filter(|words| missing <= 0 || *words != frame.t("reward-price-anew"));
     let trouble = match trouble {
         _ if availability == Availability::SoldOut => Some(frame.t("reward-gone")),
         _ if used_up => limit.clone(),

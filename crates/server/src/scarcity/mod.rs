@@ -127,5 +127,7 @@ pub async fn may_private(
 
 fn unreadable(error: StoreError) -> CommandError {
     tracing::error!(%error, "the rights of an order could not be read");
-    CommandError::Unavailable("the store cannot be read at the moment; try again in a second".to_owned())
+    CommandError::Unavailable(
+        "the store cannot be read at the moment; repeat in a second, with the same idempotency key".to_owned(),
+    )
 }
