@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{
     AllowanceRequest, Authorisation, Batch, Command, Committed, Event, Loaded, OfflineReceipt, OfflineSpending,
-    OrderChange, Receipt, Refusal, RefusalCode, Share, TenderChange,
+    OrderChange, Receipt, Refusal, RefusalCode, Share, TenderChange, checkout_reference,
 };
 use guerdon_core::ledger::{Account, CurrencyId, Transaction, TransactionKind, Verifier, leaf_hash};
 use guerdon_core::program::{Bundle, Program};
@@ -312,6 +312,28 @@ fn where_points_do_not_pay_the_till_hears_so() {
             .to_string()
             .contains("tier value")
     );
+}
+
+#[test]
+fn the_numbers_of_two_stores_are_never_alike() {
+    let pairs =
+        [("North", "7-1"), ("South", "7-1"), ("a@b", "c"), ("b", "c@a"), ("a\\@b", "c"), ("b", "c\\@a"), ("b", "c\\")];
+    let named: std::collections::BTreeSet<String> =
+        pairs.iter().map(|(store, number)| checkout_reference(store, number)).collect();
+    assert_eq!(named.len(), pairs.len(), "{named:?}");
+    let mut shop = Shop::of(OFFLINE);
+    shop.authorise("7-1", 10_000, Share::Points(100), true).unwrap();
+    assert_eq!(shop.journal.last().unwrap().reference.as_deref(), Some("7-1@North"));
+}
+
+#[test]
+fn a_terminal_gives_a_number_once_whatever_the_allowance() {
+    let mut shop = Shop::of(OFFLINE);
+    let first = id(&shop.grant(1, "till 3", Some(100), 1).unwrap());
+    let second = id(&shop.grant(2, "till 3", Some(200), 2).unwrap());
+    shop.spend(first, ("1", "till 3"), 50, (5, 60)).unwrap();
+    assert_eq!(shop.spend(second, ("1", "till 3"), 50, (5, 60)).unwrap_err().code, RefusalCode::IdempotencyMismatch);
+    shop.check();
 }
 
 const OFFLINE: &str = "offline = { points = 500, hours = 24 }";

@@ -129,11 +129,14 @@ async fn guesses_are_few(server: &Server) {
     let forged = format!("GV1.{}.{}", "A".repeat(40), "A".repeat(103));
     assert_eq!(code(check(server, &forged).await), (422, "voucher_forged".to_owned()));
     // 22222-22222 fits, and is nobody's.
+    let body = json!({ "voucher": "22222-22222", "store": "North", "terminal": "till 3" });
     for _ in 0..3 {
-        assert_eq!(code(check(server, "22222-22222").await), (404, "unknown_voucher".to_owned()));
+        let answer = server.post("/v1/vouchers/check", "", body.clone()).await;
+        assert_eq!(code(answer), (404, "unknown_voucher".to_owned()));
     }
-    assert_eq!(code(check(server, "22222-22222").await), (429, "too_many_attempts".to_owned()));
+    assert_eq!(code(server.post("/v1/vouchers/check", "", body).await), (429, "too_many_attempts".to_owned()));
     assert_eq!(code(redeem(server, "x", "22222-22222", "North").await), (429, "too_many_attempts".to_owned()));
+    assert_eq!(code(redeem(server, "x", "22222-22222", "South").await), (404, "unknown_voucher".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,6 +325,11 @@ async fn points_pay_at_the_till(on_postgres: bool) {
     assert_eq!(till.authorise(&ann, "7-1", 12_900, json!({})).await, (200, receipt.clone()), "the answer was lost");
     assert_eq!(code(till.authorise(&ann, "7-1", 12_800, json!({})).await), (422, "idempotency_mismatch".to_owned()));
     assert_eq!(code(till.authorise(&bob, "7-1", 12_900, json!({})).await), (422, "idempotency_mismatch".to_owned()));
+    card_is_of_the_member(&server, (&ann, &bob)).await;
+    let counted_alike =
+        json!({ "member_id": bob, "store": "South", "reference": "7-1", "basket": 1_000, "points": 100 });
+    assert_eq!(server.post("/v1/checkouts", "", counted_alike).await.0, 201, "stores count alike");
+    assert_eq!(server.post("/v1/checkouts/reverse", "", json!({ "store": "South", "reference": "7-1" })).await.0, 201);
     assert_eq!(till.wallet(&ann).await, [3_600, 6_400]);
     let both = json!({ "points": 100, "money": 100 });
     assert_eq!(code(till.authorise(&ann, "7-2", 12_900, both).await), (422, "invalid_request".to_owned()));
@@ -360,6 +368,18 @@ async fn points_pay_at_the_till(on_postgres: bool) {
     }
 }
 
+/// A number that was used for Ann is not for whoever shows a card; a card of hers that is stale by now is still hers.
+async fn card_is_of_the_member(server: &Server, (ann, bob): (&str, &str)) {
+    let number = |member: &str| guerdon_core::members::card_number(member.parse().unwrap());
+    let with = async |card: String| {
+        let body = json!({ "card": card, "store": "North", "reference": "7-1", "basket": 12_900 });
+        server.post("/v1/checkouts", "", body).await
+    };
+    assert_eq!(with(number(ann)).await.0, 200);
+    assert_eq!(code(with(number(bob)).await), (422, "idempotency_mismatch".to_owned()));
+    assert_eq!(code(with("0223".to_owned()).await).0, 422, "what is no card is refused, also of a known number");
+}
+
 /// Ann has 5,500 points. A till without network spends of her allowance, and a copy of it is used at another.
 async fn offline_spendings_are_told(server: &Server, ann: &str) {
     let fetch = async |terminal: &str, points: Option<i64>| {
@@ -375,7 +395,10 @@ async fn offline_spendings_are_told(server: &Server, ann: &str) {
     let (_, key) = server.get("/v1/cards/key").await;
     let (key, text) = (key["public_key"].as_str().unwrap(), allowance["allowance"].as_str().unwrap());
     let (status, out, error) = guerdon(&["card", "verify", "--key", key, text]);
-    assert!(status == 0 && out.starts_with(&format!("{ann}: 300 points at till 3, good until ")), "{out}{error}");
+    assert!(
+        status == 0 && out.starts_with(&format!("{ann}: 300 points at till 3 in North, good until ")),
+        "{out}{error}"
+    );
 
     let at = time_before(&allowance["ends_at"]);
     let spending = |id: &str, points: i64| json!({ "id": id, "allowance": text, "points": points, "basket": 4_500, "spent_at": at });
@@ -402,10 +425,25 @@ async fn offline_spendings_are_told(server: &Server, ann: &str) {
     // A copy at another terminal, and more than there is left: charged, and told to the staff.
     let copied = upload("till 4", vec![spending("1", 50)]).await;
     assert_eq!(copied["results"][0]["receipt"]["order"]["offline"]["beyond"], 50, "{copied}");
+    // Its number is also that of till 3 by now: which one is reversed must be told.
+    let till = Till(server);
+    assert_eq!(
+        code(till.step("reverse", "1", json!({ "reversal": "x" })).await),
+        (409, "checkout_ambiguous".to_owned())
+    );
+    let of_four = json!({ "terminal": "till 4", "reversal": "x", "points": 10 });
+    let (status, reversed) = till.step("reverse", "1", of_four).await;
+    assert_eq!((status, &reversed["order"]["tender"]["authorised"]["points"]), (201, &json!(50)), "{reversed}");
+    assert_eq!(till.step("reverse", "1", json!({ "terminal": "till 3", "reversal": "y", "points": 10 })).await.0, 201);
+    // A number of a spending is none of an authorisation, and the other way round.
+    let online = till.authorise(ann, "1", 4_500, json!({ "terminal": "till 3" })).await;
+    assert_eq!(code(online), (422, "idempotency_mismatch".to_owned()));
+    let told = upload("till 3", vec![spending("7-1", 10)]).await;
+    assert_eq!(told["results"][0]["problem"]["code"], json!("idempotency_mismatch"), "{told}");
     let beyond = upload("till 3", vec![spending("4", 100)]).await;
     let offline = &beyond["results"][0]["receipt"]["order"]["offline"];
     assert_eq!((&offline["beyond"], &offline["charged"]["points"]), (&json!(20), &json!(100)));
-    assert_eq!(Till(server).wallet(ann).await, [4_950, 200]);
+    assert_eq!(Till(server).wallet(ann).await, [4_970, 200]);
     let mut tasks = json!([]);
     for _ in 0..100 {
         tasks = server.get("/v1/tasks").await.1["items"].clone();

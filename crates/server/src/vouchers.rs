@@ -18,8 +18,7 @@ use guerdon_store::{CommandError, Record, RecordChange};
 use crate::AppState;
 use crate::acts::mover;
 use crate::identity::actor::Actor;
-use crate::identity::network::Network;
-use crate::identity::throttle::Attempt;
+use crate::identity::throttle::Counterplace;
 use crate::problem::Problem;
 
 /// The kind of the records of codes; the subject is the order.
@@ -100,23 +99,29 @@ async fn code(state: &AppState, order: OrderId, clock: Timestamp) -> Result<Vouc
     Err(CommandError::Unavailable("no code could be made for this order; try again".to_owned()).into())
 }
 
-/// What a text or a code is for. Codes that are not there cost whoever tries them time.
-pub async fn read(state: &AppState, actor: &Actor, presented: &str) -> Result<Presented, Problem> {
+/// What a text or a code is for. Codes that are not there cost the terminal of a store that tries them time; the names are empty
+/// where they are not told.
+pub async fn read(
+    state: &AppState,
+    actor: &Actor,
+    (store, terminal): (&str, &str),
+    presented: &str,
+) -> Result<Presented, Problem> {
     if presented.contains('.') {
         let voucher = Voucher::open(&CardKey::of(&state.keys()).public(), presented)?;
         let order = state.reader.order(voucher.order).await?.ok_or_else(unknown)?;
         return Ok(Presented { order, voucher: Some(voucher) });
     }
     let code = VoucherCode::parse(presented)?;
-    let (account, network, clock) = (format!("voucher {}", actor.name()), Network::of(actor.address), state.clock());
-    let attempt = Attempt { account: &account, network, device: None };
-    let admitted = state.people.throttle.admit(&attempt, clock).map_err(|wait| {
+    let (caller, clock) = (actor.name(), state.clock());
+    let place = Counterplace { caller: &caller, store, terminal };
+    let admitted = state.people.throttle.admit_code(place, clock).map_err(|wait| {
         let detail = format!("too many codes were not found; try again in {} seconds", wait.seconds());
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail).after(wait.seconds())
     })?;
     let record = state.reader.record(VOUCHER, &hex::encode(&code.look_up(&state.keys())), clock).await?;
     let record = record.ok_or_else(unknown)?;
-    state.people.throttle.succeeded(admitted);
+    state.people.throttle.withdrawn(admitted);
     let order: OrderId = record.subject.parse().map_err(|_| unknown())?;
     let order = state.reader.order(order).await?.ok_or_else(unknown)?;
     Ok(Presented { order, voucher: None })

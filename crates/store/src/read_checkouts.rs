@@ -1,7 +1,7 @@
 //! What tills have done with points, found by their own numbers.
 
 use guerdon_core::id::{MemberId, OrderId};
-use guerdon_core::kernel::{AllowanceReceipt, Receipt};
+use guerdon_core::kernel::{AllowanceReceipt, Receipt, checkout_reference};
 use guerdon_core::ledger::TransactionKind;
 use guerdon_core::redemption::Order;
 use sqlx::{AssertSqlSafe, Row};
@@ -9,18 +9,17 @@ use sqlx::{AssertSqlSafe, Row};
 use crate::StoreError;
 use crate::read::{Read, Reader, failed};
 
-/// Checkouts of one number that are looked at; tills of many stores may count alike.
-const MOST: i64 = 100;
-
 impl Reader {
-    /// The checkout of a till's own number in a store. Where two members were served under one, the earlier.
-    pub async fn checkout(&self, store: &str, reference: &str) -> Read<Option<Order>> {
+    /// The checkouts of a number in a store, oldest first: one, unless two members were served under it at the same moment,
+    /// or terminals without network count alike.
+    pub async fn checkouts(&self, store: &str, reference: &str) -> Read<Vec<Order>> {
         let (redeem, capture) = (TransactionKind::Redeem as i64, TransactionKind::Capture as i64);
         let sql = format!(
             "SELECT receipt FROM txn WHERE channel = 'checkout' AND reference = $1 AND kind IN ({redeem}, {capture})
-             ORDER BY txn_id LIMIT {MOST}"
+             ORDER BY txn_id"
         );
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(reference).fetch_all(&self.pool).await.map_err(failed)?;
+        let named = checkout_reference(store, reference);
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(named).fetch_all(&self.pool).await.map_err(failed)?;
         let mut ids: Vec<OrderId> = Vec::with_capacity(rows.len());
         for row in &rows {
             let receipt: Receipt = read_receipt(row.try_get(0).map_err(failed)?)?;
@@ -28,11 +27,8 @@ impl Reader {
             ids.extend(receipt.order.map(|order| order.offline.and_then(|offline| offline.tender).unwrap_or(order.id)));
         }
         let orders = self.orders(&ids).await?;
-        let is_its = |order: &&Order| {
-            let tender = order.details.particulars.tender.as_ref();
-            tender.is_some_and(|tender| tender.store == store && tender.reference == reference)
-        };
-        Ok(orders.into_values().find(|order| is_its(&order)))
+        // An allowance of which nothing was charged is none.
+        Ok(orders.into_values().filter(|order| order.details.particulars.tender.is_some()).collect())
     }
 
     /// The latest allowance that was granted of a member's points.

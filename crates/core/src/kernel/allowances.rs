@@ -5,7 +5,7 @@
 //! never more than the program says.
 
 use super::batch::{Loaded, accounts_in};
-use super::checkouts::{CHECKOUT_CHANNEL, Checkout};
+use super::checkouts::{CHECKOUT_CHANNEL, Checkout, checkout_reference};
 use super::command::{ALLOWANCE_PREFIX, Action, Command, digest_of};
 use super::decide::{Draft, check_active};
 use super::event::Event;
@@ -98,9 +98,10 @@ impl Command {
         }
         // Without the moment: clocks are set.
         let OfflineSpending { order, id, store, terminal, points, basket, .. } = &spent;
-        let key = format!("{ALLOWANCE_PREFIX}{}", crate::hex::encode(&digest_of(&(order, store, terminal, id))));
+        // Without the allowance: a terminal gives each number once, and reverses by it.
+        let key = format!("{ALLOWANCE_PREFIX}{}", crate::hex::encode(&digest_of(&(store, terminal, id))));
         let digest = digest_of(&("spent", order, store, terminal, id, points, basket));
-        let reference = Some(id.clone());
+        let reference = Some(checkout_reference(store, id));
         let command = Self::new(member_id, &key, at, Action::Checkout(Box::new(Checkout::Spend(spent))), &());
         Ok(Self { request_digest: digest, ..command }.from_channel(CHECKOUT_CHANNEL).with_reference(reference))
     }

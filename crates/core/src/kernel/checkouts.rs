@@ -105,7 +105,7 @@ impl Command {
         // However long they are.
         let key = format!("{CHECKOUT_PREFIX}{}", crate::hex::encode(&digest_of(&(store, reference))));
         let digest = digest_of(&("authorise", store, reference, basket, share, partial));
-        let reference = Some(reference.clone());
+        let reference = Some(checkout_reference(store, reference));
         Ok(Self::of_checkout(member_id, at, (key, digest), Checkout::Authorise(wanted)).with_reference(reference))
     }
 
@@ -134,6 +134,13 @@ impl Command {
 
 /// The channel of checkouts, by which their entries are found.
 pub const CHECKOUT_CHANNEL: &str = "checkout";
+
+/// The reference of the entry of a checkout, by which it is found: the till's own number and its store, such as
+/// `7-000123@North`. An `@` within either is written `\@` and a backslash twice, so that no two pairs look alike.
+pub fn checkout_reference(store: &str, reference: &str) -> String {
+    let escaped = |text: &str| text.replace('\\', "\\\\").replace('@', "\\@");
+    format!("{}@{}", escaped(reference), escaped(store))
+}
 
 impl Authorisation {
     fn validate(&self) -> Result<(), String> {

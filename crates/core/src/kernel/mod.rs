@@ -34,7 +34,7 @@ mod vouchers;
 pub use allowances::{ALLOWANCE_CHANNEL, AllowanceRequest, OfflineSpending};
 pub use appointments::Rebooking;
 pub use batch::{AccountChange, Batch, Changes, Committed, Footprint, Loaded, Reply};
-pub use checkouts::{Authorisation, CHECKOUT_CHANNEL, Checkout, Share, TenderChange};
+pub use checkouts::{Authorisation, CHECKOUT_CHANNEL, Checkout, Share, TenderChange, checkout_reference};
 pub use command::{Action, Arrival, Command, Enrolment, Payment, ProfileChange};
 pub use contents::Choice;
 pub use decide::{Decision, NewMember, NewProfile, check_active};

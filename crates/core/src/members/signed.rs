@@ -5,8 +5,8 @@
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
-/// Longest text that is looked at; the longest that are made have some 250 characters.
-const TEXT_BYTES: usize = 320;
+/// Longest text that is looked at; that of an allowance with the longest names of store and terminal has fewer.
+const TEXT_BYTES: usize = 1_100;
 /// The alphabet of base32, RFC 4648.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 

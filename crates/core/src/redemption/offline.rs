@@ -1,8 +1,8 @@
 //! Points that a till spends without network: an allowance, fetched before and signed, and what becomes of what was spent.
 //!
 //! The text: `GA1.` · base32 of member id (8 bytes), order id of the allowance (8), points (4), the money that they pay in
-//! minor units (8), end of its life in seconds since 1970 (4), all big-endian, and the terminal in UTF-8 · `.` · base32 of an
-//! Ed25519 signature.
+//! minor units (8), end of its life in seconds since 1970 (4), all big-endian, the length of the terminal in bytes (1), the
+//! terminal and the store in UTF-8 · `.` · base32 of an Ed25519 signature.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 pub const ALLOWANCE: &str = "@allowance";
 
 const ALLOWANCE_FORM: Form = Form { format: "GA1.", domain: "guerdon allowance\n" };
-/// Bytes of a body before the terminal.
+/// Bytes of a body before the terminal and the store.
 const HEAD: usize = 32;
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// The longest life of an allowance, in hours: 30 days.
@@ -149,18 +149,22 @@ pub struct AllowanceText {
     pub granted: Paid,
     /// Until when, in whole seconds.
     pub ends_at: Timestamp,
+    /// In which store alone: stores number their terminals alike.
+    pub store: String,
     /// At which terminal alone.
     pub terminal: String,
 }
 
 impl AllowanceText {
-    /// The text.
+    /// The text, of a terminal that [`check_terminal`] accepts.
     pub fn sign(&self, key: &CardKey) -> String {
         let four = |number: i64| u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
         let (member, order) = (self.member.0.to_be_bytes(), self.order.0.to_be_bytes());
         let (points, money) = (four(self.granted.points), self.granted.money.to_be_bytes());
         let ends = four(self.ends_at.as_millis().div_euclid(1_000));
-        let body = [member.as_slice(), &order, &points, &money, &ends, self.terminal.as_bytes()].concat();
+        let (terminal, store) = (self.terminal.as_bytes(), self.store.as_bytes());
+        let length = [u8::try_from(terminal.len()).unwrap_or(u8::MAX)];
+        let body = [member.as_slice(), &order, &points, &money, &ends, &length, terminal, store].concat();
         key.sign(&ALLOWANCE_FORM, &body)
     }
 
@@ -170,7 +174,10 @@ impl AllowanceText {
             Unopened::Unreadable => AllowanceError::Unreadable,
             Unopened::Forged => AllowanceError::Forged,
         })?;
-        let (head, terminal) = body.split_first_chunk::<HEAD>().ok_or(AllowanceError::Unreadable)?;
+        let (head, place) = body.split_first_chunk::<HEAD>().ok_or(AllowanceError::Unreadable)?;
+        let (length, place) = place.split_first().ok_or(AllowanceError::Unreadable)?;
+        let (terminal, store) = place.split_at_checked(usize::from(*length)).ok_or(AllowanceError::Unreadable)?;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| AllowanceError::Unreadable);
         let (member, rest) = eight(head);
         let (order, rest) = eight(rest);
         let (points, rest) = four(rest);
@@ -181,7 +188,8 @@ impl AllowanceText {
             order: OrderId(order),
             granted: Paid { points, money },
             ends_at: Timestamp::from_millis(seconds * 1_000),
-            terminal: String::from_utf8(terminal.to_vec()).map_err(|_| AllowanceError::Unreadable)?,
+            store: text(store)?,
+            terminal: text(terminal)?,
         })
     }
 }
@@ -215,9 +223,12 @@ mod tests {
             order: "ord_066ahg5mr0001".parse().unwrap(),
             granted: Paid { points: 500, money: 500 },
             ends_at: Timestamp::parse_rfc3339("2026-02-03T02:40:10Z").unwrap(),
+            store: "North".to_owned(),
             terminal: "till 3".to_owned(),
         };
         let signed = text.sign(&key);
+        let elsewhere = AllowanceText { store: "South".to_owned(), ..text.clone() }.sign(&key);
+        assert_ne!(signed, elsewhere, "a terminal of the same name in another store");
         // The example of docs/pos.md, for whoever writes a till in another language.
         assert!(include_str!("../../../../docs/pos.md").contains(&signed), "{signed}");
         assert_eq!(AllowanceText::open(&key.public(), &signed.to_lowercase()), Ok(text.clone()));
@@ -226,7 +237,8 @@ mod tests {
         assert_eq!(AllowanceText::open(&key.public(), &card), Err(AllowanceError::Unreadable));
         let (longest, most) = ("终".repeat(21), Paid { points: MOST_POINTS, money: i64::MAX });
         assert_eq!(check_terminal(&longest), Ok(()));
-        let longest = AllowanceText { terminal: longest, granted: most, ..text };
+        let store = "店".repeat(limits::KEY_CHARS);
+        let longest = AllowanceText { terminal: longest, store, granted: most, ..text };
         assert_eq!(AllowanceText::open(&key.public(), &longest.sign(&key)), Ok(longest));
         assert!(check_terminal(&"终".repeat(22)).is_err());
     }

@@ -65,8 +65,8 @@ fn other(key: &CardPublicKey, text: &str) -> Option<Result<ExitCode>> {
             Ok(format!("{order}: {quantity} × {reward_id}, good until {expires_at}"))
         }))),
         "GA1." => Some(tell(AllowanceText::open(key, text).map_err(|error| error.to_string()).and_then(|allowance| {
-            let AllowanceText { member, granted, ends_at, terminal, .. } = allowance;
-            let told = format!("{member}: {} points at {terminal}, good until {ends_at}", granted.points);
+            let AllowanceText { member, granted, ends_at, store, terminal, .. } = allowance;
+            let told = format!("{member}: {} points at {terminal} in {store}, good until {ends_at}", granted.points);
             if system_now() < ends_at { Ok(told) } else { Err(format!("this allowance is over: {told}")) }
         }))),
         _ => None,

@@ -34,7 +34,8 @@ fn voucher() -> Voucher {
 
 fn allowance() -> AllowanceText {
     let granted = Paid { points: 500, money: 480 };
-    AllowanceText { member: MEMBER, order: OrderId(7), granted, ends_at: NOW, terminal: "till 3".to_owned() }
+    let (store, terminal) = ("North".to_owned(), "till 3".to_owned());
+    AllowanceText { member: MEMBER, order: OrderId(7), granted, ends_at: NOW, store, terminal }
 }
 
 pub fn vouchers() -> Vec<String> {

@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 
 use super::activities::{BatchResponse, batch_result, refused};
 use super::cards::named_member;
+use super::checkouts::number_used;
 use super::extract::Body;
 use crate::AppState;
 use crate::acts::mover;
@@ -79,13 +80,13 @@ fn view(state: &AppState, (member, order): (MemberId, OrderId), allowance: &Allo
     let ahead = state.clock().as_millis() - state.engine.now().as_millis();
     let ends_at = allowance.ends_at.plus_millis((ahead + 500).div_euclid(1_000) * 1_000);
     let ends_at = Timestamp::from_millis(ends_at.as_millis().div_euclid(1_000) * 1_000);
-    let (granted, terminal) = (allowance.granted, allowance.terminal.clone());
-    let text = AllowanceText { member, order, granted, ends_at, terminal: terminal.clone() };
+    let (granted, store, terminal) = (allowance.granted, allowance.store.clone(), allowance.terminal.clone());
+    let text = AllowanceText { member, order, granted, ends_at, store, terminal };
     AllowanceView {
         allowance_id: order.to_string(),
         member_id: member.to_string(),
         store: allowance.store.clone(),
-        terminal,
+        terminal: allowance.terminal.clone(),
         points: granted.points,
         money: granted.money,
         ends_at: ends_at.to_string(),
@@ -175,7 +176,7 @@ struct UploadRequest {
 #[serde(deny_unknown_fields)]
 struct SpendingRequest {
     /// The terminal's own number of it, 1 to 64 characters; sent again it is the same. It is also the `reference` by which it
-    /// is reversed.
+    /// is reversed, with the `terminal` where others of the store have used the same number.
     #[schema(example = "till-3-000007")]
     id: String,
     /// The signed text of the allowance.
@@ -207,7 +208,13 @@ async fn upload(
         return Err(Problem::bad_request("invalid_request", detail));
     }
     let (mut results, mut commands) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut told = BTreeMap::new();
     for spending in request.spendings {
+        // The database knows nothing yet of what comes with it.
+        if told.entry(spending.id.clone()).or_insert_with(|| spending.allowance.clone()) != &spending.allowance {
+            results.push(Some(refused(number_used("this `id` was used for another allowance"))));
+            continue;
+        }
         match prepare(&state, &actor, (&request.store, &request.terminal), spending).await {
             Ok(command) => {
                 commands.push(command);
@@ -236,6 +243,12 @@ async fn prepare(
     let spent_at = Timestamp::parse_rfc3339(&spending.spent_at).map_err(|problem| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", format!("`spent_at`: {problem}"))
     })?;
+    let known = state.reader.checkouts(store, &spending.id).await?;
+    let tenders = known.iter().filter_map(|order| order.details.particulars.tender.as_ref());
+    let mut of_terminal = tenders.filter(|tender| tender.terminal.as_deref().is_none_or(|of| of == terminal));
+    if of_terminal.any(|tender| tender.allowance != Some(order.id)) {
+        return Err(number_used("this `id` was used by the terminal for another checkout or allowance"));
+    }
     let now = state.engine.now();
     let spent = OfflineSpending {
         order: order.id,

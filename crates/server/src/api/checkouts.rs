@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
 use guerdon_core::kernel::{Authorisation, Command, RefusalCode, Share, TenderChange};
 use guerdon_core::redemption::{Order, Paid, Tender};
@@ -72,6 +73,8 @@ struct CaptureRequest {
     /// The till's own number of the checkout.
     #[schema(example = "7-000123")]
     reference: String,
+    /// At which terminal; needed where terminals of the store have used the same number.
+    terminal: Option<String>,
     /// How many points are spent; or give `money`, or neither: all. The rest is given back.
     points: Option<i64>,
     /// How much money they pay, in minor units.
@@ -87,6 +90,8 @@ struct ReverseRequest {
     /// The till's own number of the checkout.
     #[schema(example = "7-000123")]
     reference: String,
+    /// At which terminal; needed where terminals of the store have used the same number.
+    terminal: Option<String>,
     /// The till's own number of the reversal, so that several parts can be told apart; left out: there is one.
     #[schema(example = "7-000130")]
     reversal: Option<String>,
@@ -106,6 +111,8 @@ struct CheckoutParams {
     store: String,
     /// The till's own number of the checkout.
     reference: String,
+    /// At which terminal; needed where terminals of the store have used the same number.
+    terminal: Option<String>,
 }
 
 /// Points, and the money that they pay.
@@ -182,7 +189,8 @@ fn share(points: Option<i64>, money: Option<i64>) -> Result<Share, Problem> {
     responses((status = 201, description = "The receipt; its order's `tender` says what is set aside", body = Object),
         (status = 404, body = Problem),
         (status = 409, description = "`insufficient_points`, or `checkout_not_offered`", body = Problem),
-        (status = 422, description = "`invalid_amount`, or `idempotency_mismatch`: the number stands for another checkout",
+        (status = 422, description = "`invalid_amount`, or `idempotency_mismatch`: the number stands for another checkout, \
+            another member, or what was spent without network",
             body = Problem),
         (status = 503, description = "`checkout_timeout`: ask again, or reverse", body = Problem)))]
 async fn authorise(
@@ -196,18 +204,9 @@ async fn authorise(
         request;
     let share = share(points, money)?;
     in_time(started, async {
-        // Asked again it is for the same member, though the card is another by now.
-        let known = state.reader.checkout(&store, &reference).await?;
-        let named = (member_id.as_deref(), external_id.as_deref(), card.as_deref());
-        let member = match &known {
-            Some(order) => mover(&state, order).await?,
-            None => named_member(&state, named.0, named.1, named.2).await?,
-        };
-        if known.is_some() && card.is_none() && named_member(&state, named.0, named.1, named.2).await? != member {
-            let detail = "this `reference` was used for another member; use a new one for a new checkout";
-            let code = RefusalCode::IdempotencyMismatch.name();
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail));
-        }
+        let known = state.reader.checkouts(&store, &reference).await?;
+        let named = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await;
+        let member = who_pays(&state, &known, named).await?;
         let wanted = Authorisation { reference, store, terminal, basket, share, partial };
         let command = Command::authorise(member, state.engine.now(), wanted)?;
         receipt(state.engine.submit_one(command.by(actor.name())).await)
@@ -220,7 +219,7 @@ async fn authorise(
     security(("key" = ["checkouts:write@store"])), request_body = CaptureRequest,
     responses((status = 201, description = "The receipt; its order's `tender` says what is spent", body = Object),
         (status = 404, description = "`unknown_checkout`", body = Problem),
-        (status = 409, description = "`order_expired` or `checkout_over`", body = Problem),
+        (status = 409, description = "`order_expired`, `checkout_over`, or `checkout_ambiguous`: name the `terminal`", body = Problem),
         (status = 422, description = "`invalid_amount`, or `idempotency_mismatch`: it was captured otherwise", body = Problem),
         (status = 503, description = "`checkout_timeout`: ask again, or reverse", body = Problem)))]
 async fn capture(
@@ -232,7 +231,7 @@ async fn capture(
     actor.require_at(Permission::CheckoutsWrite, Some(&request.store))?;
     let share = share(request.points, request.money)?;
     in_time(started, async {
-        let order = find(&state, &request.store, &request.reference).await?;
+        let order = find(&state, &request.store, &request.reference, request.terminal.as_deref()).await?;
         let change = TenderChange { order: order.id, owner: order.member_id, share, reversal: None, reason: None };
         let command = Command::capture_checkout(mover(&state, &order).await?, state.engine.now(), change)?;
         receipt(state.engine.submit_one(command.by(actor.name())).await)
@@ -246,7 +245,7 @@ async fn capture(
     security(("key" = ["checkouts:write@store"])), request_body = ReverseRequest,
     responses((status = 201, description = "The receipt; its order's `tender` says what was given back", body = Object),
         (status = 404, description = "`unknown_checkout`: nothing was set aside under this number", body = Problem),
-        (status = 409, description = "`checkout_over`: there is nothing to give back", body = Problem),
+        (status = 409, description = "`checkout_over`: there is nothing to give back; `checkout_ambiguous`: name the `terminal`", body = Problem),
         (status = 422, description = "`invalid_amount`, or `idempotency_mismatch`", body = Problem),
         (status = 503, description = "`checkout_timeout`: ask again", body = Problem)))]
 async fn reverse(
@@ -256,10 +255,10 @@ async fn reverse(
 ) -> Result<Response, Problem> {
     let started = Instant::now();
     actor.require_at(Permission::CheckoutsWrite, Some(&request.store))?;
-    let ReverseRequest { store, reference, reversal, points, money, reason } = request;
+    let ReverseRequest { store, reference, terminal, reversal, points, money, reason } = request;
     let share = share(points, money)?;
     in_time(started, async {
-        let order = find(&state, &store, &reference).await?;
+        let order = find(&state, &store, &reference, terminal.as_deref()).await?;
         let change = TenderChange { order: order.id, owner: order.member_id, share, reversal, reason };
         let command = Command::reverse_checkout(mover(&state, &order).await?, state.engine.now(), change)?;
         receipt(state.engine.submit_one(command.by(actor.name())).await)
@@ -267,25 +266,61 @@ async fn reverse(
     .await
 }
 
-async fn find(state: &AppState, store: &str, reference: &str) -> Result<Order, Problem> {
-    state.reader.checkout(store, reference).await?.ok_or_else(|| {
+/// Whose points are to pay: of a number that is known, the member of then, unless the request names another.
+async fn who_pays(state: &AppState, known: &[Order], named: Result<MemberId, Problem>) -> Result<MemberId, Problem> {
+    let Some(order) = known.first() else { return named };
+    let tenders = known.iter().filter_map(|order| order.details.particulars.tender.as_ref());
+    if tenders.into_iter().any(|tender| tender.allowance.is_some()) {
+        return Err(number_used("this `reference` was used for what a terminal has spent without network"));
+    }
+    let member = mover(state, order).await?;
+    match named {
+        Ok(named) if named == member => Ok(member),
+        Ok(_) => Err(number_used("this `reference` was used for another member")),
+        // It was read before, when it was good.
+        Err(problem) if matches!(problem.code.as_str(), "card_stale" | "card_early") => Ok(member),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// A till's own number stands for something else.
+pub(super) fn number_used(detail: &str) -> Problem {
+    let code = RefusalCode::IdempotencyMismatch.name();
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, format!("{detail}; use a new one"))
+}
+
+/// The checkout of a number, where two members were served under it the earlier.
+async fn find(state: &AppState, store: &str, reference: &str, terminal: Option<&str>) -> Result<Order, Problem> {
+    let mut known = state.reader.checkouts(store, reference).await?;
+    let at = |order: &Order| order.details.particulars.tender.as_ref().and_then(|tender| tender.terminal.clone());
+    if let Some(terminal) = terminal {
+        known.retain(|order| at(order).is_none_or(|of| of == terminal));
+    }
+    let mut known = known.into_iter();
+    let first = known.next().ok_or_else(|| {
         let detail = "nothing was set aside under this `reference` in this store; if an authorisation is still on its way, ask \
                       again in a moment, or let it lapse by itself";
         Problem::not_found("unknown_checkout", detail)
-    })
+    })?;
+    if known.any(|other| at(&other) != at(&first)) {
+        let detail = "several terminals of this store have used this `reference`: name the `terminal`";
+        return Err(Problem::new(StatusCode::CONFLICT, "checkout_ambiguous", detail));
+    }
+    Ok(first)
 }
 
 /// Get a checkout as it stands.
 #[utoipa::path(get, path = "/v1/checkouts", tag = "checkouts", security(("key" = ["checkouts:write@store"])),
     params(CheckoutParams),
-    responses((status = 200, body = CheckoutView), (status = 404, description = "`unknown_checkout`", body = Problem)))]
+    responses((status = 200, body = CheckoutView), (status = 404, description = "`unknown_checkout`", body = Problem),
+        (status = 409, description = "`checkout_ambiguous`: name the `terminal`", body = Problem)))]
 async fn get(
     State(state): State<AppState>,
     actor: Actor,
     Params(params): Params<CheckoutParams>,
 ) -> Result<Json<CheckoutView>, Problem> {
     actor.require_at(Permission::CheckoutsWrite, Some(&params.store))?;
-    let order = find(&state, &params.store, &params.reference).await?;
+    let order = find(&state, &params.store, &params.reference, params.terminal.as_deref()).await?;
     let (order_id, member_id, state, due_at) = (order.id, order.member_id, order.state, order.due_at);
     let tender =
         order.details.particulars.tender.ok_or_else(|| Problem::not_found("unknown_checkout", "it is none"))?;

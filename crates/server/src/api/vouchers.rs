@@ -67,6 +67,8 @@ struct CheckRequest {
     voucher: String,
     /// The store, for callers whose permission is for some stores only.
     store: Option<String>,
+    /// At which terminal; codes that are not there are counted by store and terminal.
+    terminal: Option<String>,
 }
 
 /// What a voucher is for, and whether it is still good.
@@ -117,7 +119,7 @@ impl From<HandedOut> for HandedOutView {
     }
 }
 
-/// Check a voucher: what it is for, and whether it is still good. Codes that are not there are few a caller: after that
+/// Check a voucher: what it is for, and whether it is still good. Codes that are not there are few a terminal: after that
 /// `429` says for how long to wait.
 #[utoipa::path(post, path = "/v1/vouchers/check", tag = "vouchers",
     security(("key" = ["vouchers:redeem@store"])), request_body = CheckRequest,
@@ -130,7 +132,8 @@ async fn check(
     Body(request): Body<CheckRequest>,
 ) -> Result<Json<CheckView>, Problem> {
     actor.require_at(Permission::VouchersRedeem, request.store.as_deref())?;
-    let presented = vouchers::read(&state, &actor, &request.voucher).await?;
+    let place = (request.store.as_deref().unwrap_or_default(), request.terminal.as_deref().unwrap_or_default());
+    let presented = vouchers::read(&state, &actor, place, &request.voucher).await?;
     let (order, program) = (presented.order, state.program());
     let name = program.reward(&order.reward_id).map_or(order.reward_id.as_str(), |reward| reward.name.get("en"));
     Ok(Json(CheckView {
@@ -185,7 +188,8 @@ async fn redeem(
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
         })?,
     };
-    let presented = vouchers::read(&state, &actor, &request.voucher).await?;
+    let place = (request.store.as_str(), request.terminal.as_str());
+    let presented = vouchers::read(&state, &actor, place, &request.voucher).await?;
     let place = HandedOut { at, store: request.store, terminal: request.terminal };
     let reply = vouchers::redeem(&state, &actor, (&key, "pos"), presented, place).await?;
     receipt(Ok(reply))

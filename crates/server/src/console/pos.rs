@@ -94,7 +94,9 @@ async fn check(frame: Frame, State(state): State<AppState>, Form(typed): Form<Ty
 async fn look(frame: &Frame, state: &AppState, typed: &Typed) -> Result<Found, Problem> {
     let store = Some(typed.store.trim()).filter(|store| !store.is_empty());
     frame.actor.require_at(Permission::VouchersRedeem, store)?;
-    let vouchers::Presented { order, voucher } = vouchers::read(state, &frame.actor, typed.voucher.trim()).await?;
+    let place = (typed.store.trim(), typed.terminal.trim());
+    let presented = vouchers::read(state, &frame.actor, place, typed.voucher.trim()).await?;
+    let vouchers::Presented { order, voucher } = presented;
     let standing = VoucherStanding::of(&order, state.engine.now());
     if let Some(voucher) = voucher.filter(|_| standing == VoucherStanding::Good) {
         voucher.check_life(state.clock())?;
@@ -140,7 +142,8 @@ async fn give(frame: &Frame, state: &AppState, typed: &Typed) -> Result<String, 
     let (store, terminal) = (typed.store.trim(), typed.terminal.trim());
     let terminal = if terminal.is_empty() { CONSOLE } else { terminal };
     frame.actor.require_at(Permission::VouchersRedeem, Some(store).filter(|store| !store.is_empty()))?;
-    let presented = vouchers::read(state, &frame.actor, typed.voucher.trim()).await?;
+    let place = (store, typed.terminal.trim());
+    let presented = vouchers::read(state, &frame.actor, place, typed.voucher.trim()).await?;
     let what = format!("{} × {}", format::number(presented.order.quantity), order_name(frame, &presented.order));
     let place = HandedOut { at: state.clock(), store: store.to_owned(), terminal: terminal.to_owned() };
     vouchers::redeem(state, &frame.actor, (&typed.key, "console"), presented, place).await?;

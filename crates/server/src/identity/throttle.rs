@@ -12,6 +12,16 @@
 //!   itself and by nothing else. The owner of an attacked account, or of one that shares an address with an attacker, signs
 //!   in as if nothing had happened. A thief of the cookie has the few attempts of one network.
 //!
+//! Codes of vouchers that are typed at a counter are counted by themselves, never with sign-in:
+//!
+//! - **one terminal of one caller**: three codes that are not there are free, then waiting grows as above; one is forgiven
+//!   every five minutes after the last.
+//! - **one caller at all its terminals** (who has a key may call its terminals what he likes): a hundred are free, then ten
+//!   seconds at the most, so that no till stands still for what another has done; one is forgiven a minute. That is some
+//!   9,000 guesses a day, among 26 million million codes.
+//!
+//! What succeeds leaves the counters as they were before it, also when they count until.
+//!
 //! Waiting is always told (`Retry-After`), and nothing is ever locked for good. A stranger who is the account's owner on a
 //! new device competes with the attackers for turns while the attack goes on; a passkey or a known device is the way in.
 //!
@@ -43,12 +53,16 @@ struct Pace {
     free: u32,
     /// The longest wait, in milliseconds. The first is a second, and each the double of the one before.
     longest_ms: i64,
+    /// So long after the last failure one is forgiven, and another after each such time, in milliseconds.
+    forgive_ms: i64,
 }
 
-const STRANGER: Pace = Pace { free: 3, longest_ms: 15 * 60 * 1000 };
-const DEVICE: Pace = Pace { free: 5, longest_ms: 15 * 60 * 1000 };
-const ACCOUNT: Pace = Pace { free: 30, longest_ms: 5 * 60 * 1000 };
-const NETWORK: Pace = Pace { free: 50, longest_ms: 5 * 60 * 1000 };
+const STRANGER: Pace = Pace { free: 3, longest_ms: 15 * 60 * 1000, forgive_ms: FORGET_MS };
+const DEVICE: Pace = Pace { free: 5, longest_ms: 15 * 60 * 1000, forgive_ms: FORGET_MS };
+const ACCOUNT: Pace = Pace { free: 30, longest_ms: 5 * 60 * 1000, forgive_ms: FORGET_MS };
+const NETWORK: Pace = Pace { free: 50, longest_ms: 5 * 60 * 1000, forgive_ms: FORGET_MS };
+const TERMINAL: Pace = Pace { free: 3, longest_ms: 15 * 60 * 1000, forgive_ms: 5 * 60 * 1000 };
+const CALLER: Pace = Pace { free: 100, longest_ms: 10 * 1000, forgive_ms: 60 * 1000 };
 
 /// An attempt to sign in.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +73,17 @@ pub struct Attempt<'a> {
     pub network: Network,
     /// The device, when its cookie was good for this account.
     pub device: Option<KnownDevice>,
+}
+
+/// Where a code is typed that members show.
+#[derive(Debug, Clone, Copy)]
+pub struct Counterplace<'a> {
+    /// Who asks: an operator, a key, a client.
+    pub caller: &'a str,
+    /// In which store; empty where it is not told.
+    pub store: &'a str,
+    /// At which terminal; empty where it is not told.
+    pub terminal: &'a str,
 }
 
 /// The attempt must wait.
@@ -86,7 +111,15 @@ impl From<MustWait> for Problem {
 #[derive(Debug)]
 #[must_use = "tell how it ended: succeeded or withdrawn; dropping it counts as a failure"]
 pub struct Admitted {
-    counted: Vec<Counter>,
+    counted: Vec<Counted>,
+}
+
+/// What an attempt has made of a counter.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    counter: Counter,
+    before: Option<Attempts>,
+    after: Attempts,
 }
 
 /// What attempts are counted by. Accounts are digests: the memory names nobody.
@@ -96,6 +129,8 @@ enum Counter {
     Device([u8; 16], KnownDevice),
     Account([u8; 16]),
     Network(Network),
+    Terminal([u8; 16]),
+    Caller([u8; 16]),
 }
 
 impl Counter {
@@ -105,14 +140,24 @@ impl Counter {
             Self::Device(..) => &DEVICE,
             Self::Account(_) => &ACCOUNT,
             Self::Network(_) => &NETWORK,
+            Self::Terminal(_) => &TERMINAL,
+            Self::Caller(_) => &CALLER,
         }
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Attempts {
     count: u32,
     latest: Timestamp,
+}
+
+impl Attempts {
+    /// Without those that are forgiven by now.
+    fn left(self, pace: &Pace, now: Timestamp) -> u32 {
+        let quiet = (now.as_millis() - self.latest.as_millis()).max(0);
+        self.count.saturating_sub(u32::try_from(quiet / pace.forgive_ms).unwrap_or(u32::MAX))
+    }
 }
 
 /// Counts attempts. Cheap to clone; one a server.
@@ -145,32 +190,49 @@ impl Throttle {
                 Counter::Account(account),
             ],
         };
+        self.admit_to(&counters, now)
+    }
+
+    /// The same for a code that is typed at a counter. When it is there, the attempt is [withdrawn](Self::withdrawn): whoever
+    /// has one good code cannot try others between.
+    pub fn admit_code(&self, place: Counterplace<'_>, now: Timestamp) -> Result<Admitted, MustWait> {
+        let Counterplace { caller, store, terminal } = place;
+        // Told apart however they are named.
+        let place = digest(&format!("{} {} {caller}{store}{terminal}", caller.len(), store.len()));
+        self.admit_to(&[Counter::Terminal(place), Counter::Caller(digest(caller))], now)
+    }
+
+    fn admit_to(&self, counters: &[Counter], now: Timestamp) -> Result<Admitted, MustWait> {
         let mut admitted = Admitted { counted: Vec::with_capacity(counters.len()) };
         for counter in counters {
-            if let Err(wait) = self.count(counter, now) {
-                self.withdrawn(admitted);
-                return Err(wait);
+            match self.count(*counter, now) {
+                Ok(counted) => admitted.counted.push(counted),
+                Err(wait) => {
+                    self.withdrawn(admitted);
+                    return Err(wait);
+                }
             }
-            admitted.counted.push(counter);
         }
         Ok(admitted)
     }
 
     /// The attempt succeeded: this network or device starts anew. What others did to the account stays counted.
     pub fn succeeded(&self, admitted: Admitted) {
-        let (own, shared) =
-            admitted.counted.into_iter().partition(|c| matches!(c, Counter::Stranger(..) | Counter::Device(..)));
-        for counter in Vec::from_iter::<Vec<Counter>>(own) {
-            self.counters.invalidate(&counter);
+        let is_own = |counted: &Counted| matches!(counted.counter, Counter::Stranger(..) | Counter::Device(..));
+        let (own, shared): (Vec<Counted>, Vec<Counted>) = admitted.counted.into_iter().partition(is_own);
+        for counted in own {
+            self.counters.invalidate(&counted.counter);
         }
         self.withdrawn(Admitted { counted: shared });
     }
 
-    /// The attempt was not made after all, because the server was busy, say.
+    /// The attempt was not made after all, because the server was busy, say. It is as if it had not been: nobody waits longer
+    /// for it, unless others have tried meanwhile.
     pub fn withdrawn(&self, admitted: Admitted) {
-        for counter in admitted.counted {
+        for Counted { counter, before, after } in admitted.counted {
             let _ =
                 self.counters.entry(counter).and_compute_with(|entry| match entry.map(|entry| entry.into_value()) {
+                    Some(now) if now == after => before.map_or(Op::Remove, Op::Put),
                     Some(Attempts { count, latest }) if count > 1 => Op::Put(Attempts { count: count - 1, latest }),
                     Some(_) => Op::Remove,
                     None => Op::Nop,
@@ -179,23 +241,25 @@ impl Throttle {
     }
 
     /// One at a time for each counter: of two that come at once, the second sees the first.
-    fn count(&self, counter: Counter, now: Timestamp) -> Result<(), MustWait> {
+    fn count(&self, counter: Counter, now: Timestamp) -> Result<Counted, MustWait> {
         let mut must_wait = None;
+        let (pace, mut before, mut after) = (counter.pace(), None, Attempts { count: 1, latest: now });
         let outcome = self.counters.entry(counter).and_compute_with(|entry| {
             let attempts = entry.map(|entry| entry.into_value());
             let attempts = attempts.filter(|attempts| now.as_millis() - attempts.latest.as_millis() < FORGET_MS);
-            let count = attempts.map_or(0, |attempts| attempts.count);
-            let wait = attempts.map_or(0, |attempts| wait_ms(counter.pace(), attempts, now));
+            let count = attempts.map_or(0, |attempts| attempts.left(pace, now));
+            let wait = attempts.map_or(0, |attempts| wait_ms(pace, Attempts { count, ..attempts }, now));
             if wait > 0 {
                 must_wait = Some(MustWait { wait: Duration::from_millis(wait.unsigned_abs()) });
                 Op::Nop
             } else {
-                Op::Put(Attempts { count: count.saturating_add(1), latest: now })
+                (before, after) = (attempts, Attempts { count: count.saturating_add(1), latest: now });
+                Op::Put(after)
             }
         });
         match must_wait {
             Some(wait) if matches!(outcome, CompResult::Unchanged(_)) => Err(wait),
-            _ => Ok(()),
+            _ => Ok(Counted { counter, before, after }),
         }
     }
 }
@@ -336,6 +400,60 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(admitted, 3);
+    }
+
+    fn place<'a>(caller: &'a str, terminal: &'a str) -> Counterplace<'a> {
+        Counterplace { caller, store: "North", terminal }
+    }
+
+    #[test]
+    fn what_succeeds_prolongs_no_wait_and_failures_do_not_add_up_for_ever() {
+        let throttle = Throttle::new();
+        for _ in 0..30 {
+            let _ = throttle.admit_code(place("key", "1"), NOW);
+            let _ = throttle.admit(&stranger("ann", 1), NOW);
+        }
+        let minute = |minutes: i64| NOW.plus_millis(minutes * 60 * 1000);
+        // Three failures, and good codes every minute: all are forgiven after a quarter of an hour.
+        for minutes in 1..60 {
+            throttle.withdrawn(throttle.admit_code(place("key", "1"), minute(minutes)).unwrap());
+        }
+        for _ in 0..3 {
+            let _ = throttle.admit_code(place("key", "1"), minute(60)).unwrap();
+        }
+        assert!(throttle.admit_code(place("key", "1"), minute(60)).is_err());
+        // A year of one wrong code an hour among good ones, at one terminal.
+        let throttle = Throttle::new();
+        for hour in 0..24 * 365 {
+            let _ = throttle.admit_code(place("key", "1"), minute(hour * 60)).unwrap();
+            throttle.withdrawn(throttle.admit_code(place("key", "1"), minute(hour * 60 + 1)).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_guesses_keeps_neither_the_others_nor_sign_in() {
+        let throttle = Throttle::new();
+        let from = Attempt { account: "voucher key", network: network(1), device: None };
+        for _ in 0..1_000 {
+            let _ = throttle.admit_code(place("key", "1"), NOW);
+        }
+        assert!(throttle.admit_code(place("key", "1"), NOW).is_err());
+        assert!(throttle.admit_code(place("key", "2"), NOW).is_ok(), "another terminal");
+        let south = Counterplace { store: "South", ..place("key", "1") };
+        assert!(throttle.admit_code(south, NOW).is_ok(), "a terminal of that name in another store");
+        assert!(throttle.admit(&from, NOW).is_ok(), "sign-in");
+        // Whoever calls each guess another terminal is slowed down all the same, and nobody for long.
+        let (mut now, mut guesses) = (NOW, 0);
+        while now < NOW.plus_millis(DAY) {
+            match throttle.admit_code(place("key", &guesses.to_string()), now) {
+                Ok(_) => guesses += 1,
+                Err(wait) => {
+                    assert!(wait.wait <= Duration::from_secs(10), "{wait}");
+                    now = now.plus_millis(wait.wait.as_millis() as i64);
+                }
+            }
+        }
+        assert!((5_000..12_000).contains(&guesses), "{guesses} guesses a day");
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //! signature proves who calls; what is said is checked as every answer is.
 
 use axum::http::{HeaderMap, StatusCode};
+use guerdon_core::hex;
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{Command, Tracking};
 use guerdon_core::redemption::{Funds, Order, OrderState, TrackingEvent};
 use guerdon_core::rewards::Fulfilment;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::answer::{self, Said, short};
 use super::delivery::{self, Stage};
@@ -110,14 +112,59 @@ async fn result(state: &AppState, name: &str, order: &Order, data: &Value) -> Re
     }
 }
 
+/// What a word means for a delivery, by what was said of it before: that holds.
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning {
+    /// It is to be written down.
+    New,
+    /// Nothing: a promise counts from its first word, and brings nothing back.
+    Nothing,
+    /// It was delivered before, and the order's last steps are missing.
+    Delivered { contradicts: bool },
+    /// It was refused before, and the points are still to be given back.
+    Refused { contradicts: bool },
+}
+
+impl Meaning {
+    fn of(stage: Stage, said: &Said) -> Self {
+        match (stage, said) {
+            (Stage::Delivered, said) => Self::Delivered { contradicts: matches!(said, Said::Refused { .. }) },
+            (Stage::Refused, said) => Self::Refused { contradicts: matches!(said, Said::Delivered { .. }) },
+            (Stage::Promised | Stage::Failed, Said::Accepted { .. }) => Self::Nothing,
+            (Stage::Waiting | Stage::Promised | Stage::Failed, _) => Self::New,
+        }
+    }
+}
+
 /// Ends an order that waits for this word.
 async fn settle(state: &AppState, name: &str, order: &Order, said: &Said) -> Result<(), Problem> {
     let asked = delivery::read(state, order.id).await?.filter(|(_, delivery)| delivery.attempts > 0);
     let Some((record, mut delivery)) = asked.filter(|_| order.state == OrderState::Fulfilling) else {
         return refuse(state, name, order, "not_asked", "it speaks of an order that it was not asked for").await;
     };
+    match Meaning::of(delivery.stage, said) {
+        Meaning::Nothing => return Ok(()),
+        Meaning::Delivered { contradicts } => {
+            if contradicts {
+                let detail = "it refuses an order that it has delivered";
+                differences::note(state, name, &order.id.to_string(), "refused_after_delivery", detail).await?;
+            }
+            return steps::hand_over(state, order, name).await;
+        }
+        Meaning::Refused { contradicts } => {
+            if contradicts {
+                let detail = "it says that it has delivered an order that it had refused";
+                differences::note(state, name, &order.id.to_string(), "delivered_after_return", detail).await?;
+            }
+            return steps::give_back(state, order, SUPPLIER_REFUSED).await;
+        }
+        Meaning::New => {}
+    }
     let stage = match said {
-        Said::Accepted { .. } => Stage::Promised,
+        Said::Accepted { reference } => {
+            delivery.reference.clone_from(reference);
+            Stage::Promised
+        }
         Said::Refused { words } => {
             delivery.trouble = Some(words.clone());
             Stage::Refused
@@ -146,6 +193,12 @@ async fn settle(state: &AppState, name: &str, order: &Order, said: &Said) -> Res
     }
 }
 
+/// Each supplier numbers its calls by itself, and may number those of each order anew.
+fn tracking_key(supplier: &str, order: OrderId, call: &str) -> String {
+    let digest: [u8; 32] = Sha256::digest(format!("{supplier}\n{order}\n{call}")).into();
+    format!("tracking {}", hex::encode(&digest))
+}
+
 /// Where a parcel is: told by the supplier of the order, or by the carrier that it was given to.
 async fn told(state: &AppState, name: &str, order: &Order, (id, data): (&str, Value)) -> Result<(), Problem> {
     let carries = order.details.shipment.as_ref().is_some_and(|sent| sent.carrier.eq_ignore_ascii_case(name));
@@ -157,8 +210,38 @@ async fn told(state: &AppState, name: &str, order: &Order, (id, data): (&str, Va
     let events = told.events.into_iter().map(TrackingEvent::try_from).collect::<Result<Vec<_>, _>>().map_err(unfit)?;
     let member = acts::mover(state, order).await?;
     let tracking = Tracking { order: order.id, owner: order.member_id, events };
-    let key = format!("tracking {id}");
+    let key = tracking_key(name, order.id, id);
     let command = Command::track(member, &key, state.engine.now(), tracking)?;
     state.engine.submit_one(command.from_channel("supplier").by(format!("supplier {name}"))).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_before_holds() {
+        let accepted = Said::Accepted { reference: None };
+        let refused = Said::Refused { words: "none left".to_owned() };
+        let delivered = Said::Delivered { codes: Vec::new(), reference: None };
+        let of = |stage| [&accepted, &refused, &delivered].map(|said| Meaning::of(stage, said));
+        assert_eq!(of(Stage::Waiting), [Meaning::New, Meaning::New, Meaning::New]);
+        // Said again and again, it would never come to the end of its time.
+        assert_eq!(of(Stage::Promised), [Meaning::Nothing, Meaning::New, Meaning::New]);
+        assert_eq!(of(Stage::Failed), [Meaning::Nothing, Meaning::New, Meaning::New]);
+        let stays = [false, true, false].map(|contradicts| Meaning::Delivered { contradicts });
+        assert_eq!(of(Stage::Delivered), stays);
+        assert_eq!(of(Stage::Refused), [false, false, true].map(|contradicts| Meaning::Refused { contradicts }));
+    }
+
+    #[test]
+    fn calls_of_two_suppliers_or_orders_are_no_retries_of_each_other() {
+        let key = tracking_key("acme", OrderId(1), "msg_1");
+        assert_eq!(key, tracking_key("acme", OrderId(1), "msg_1"));
+        for other in [("other", 1, "msg_1"), ("acme", 2, "msg_1"), ("acme", 1, "msg_2")] {
+            assert_ne!(key, tracking_key(other.0, OrderId(other.1), other.2));
+        }
+        assert!(key.len() <= guerdon_core::limits::KEY_CHARS);
+    }
 }
