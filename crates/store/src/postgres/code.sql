@@ -17,5 +17,4 @@ CREATE INDEX code_free ON code (reward_id, added_at, digest) WHERE order_id IS N
 CREATE UNIQUE INDEX code_order ON code (reward_id, order_id, unit) WHERE order_id IS NOT NULL;
 CREATE INDEX code_claimed ON code (order_id) WHERE order_id IS NOT NULL AND issued_at IS NULL;
 CREATE INDEX code_member ON code (member_id) WHERE member_id IS NOT NULL;
--- A code is handed out for one reward only.
-CREATE UNIQUE INDEX code_digest ON code (digest);
+CREATE INDEX code_digest ON code (digest);
