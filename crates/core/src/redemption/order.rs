@@ -136,8 +136,21 @@ impl Particulars {
         !open && !unpaid
     }
 
-    /// Takes back what an entry of the journal and those after it put into payment and group.
+    /// Takes back what an entry of the journal and those after it have put here.
     fn rewind(&mut self, from: TransactionId) {
+        self.tracking.retain(|event| event.transaction_id < from);
+        self.dues.retain(|due| due.transaction_id < from);
+        self.dispute.take_if(|dispute| dispute.transaction_id >= from);
+        if let Some(dispute) = &mut self.dispute {
+            dispute.ended.take_if(|end| end.transaction_id >= from);
+        }
+        if let Some(tender) = &mut self.tender {
+            tender.captured = tender.captured.filter(|captured| captured.transaction_id < from);
+            tender.returned.retain(|returned| returned.transaction_id < from);
+        }
+        if let Some(allowance) = &mut self.allowance {
+            allowance.spent.retain(|spent| spent.transaction_id < from);
+        }
         if let Some(payment) = &mut self.payment {
             payment.steps.retain(|step| step.transaction_id < from);
         }
@@ -244,10 +257,9 @@ impl Order {
         let stays = |step: &OrderStep| step.transaction_id < from && (step.transaction_id.0 != 0 || step.at < moment);
         self.details.history.retain(stays);
         let OrderDetails { history, claimed_by, shipment, particulars, .. } = &mut self.details;
-        particulars.tracking.retain(|event| event.transaction_id < from);
+        particulars.rewind(from);
         let Some(last) = history.last() else { return false };
         (self.state, self.updated_at, self.due_at) = (last.state, last.at, last.due_at);
-        particulars.dues.retain(|due| due.transaction_id < from);
         if let Some(due) = particulars.dues.last().filter(|due| due.transaction_id > last.transaction_id) {
             self.due_at = due.at;
         }
@@ -260,18 +272,6 @@ impl Order {
         }
         if !history.iter().any(|step| step.state == OrderState::Completed) {
             particulars.handed_out = None;
-        }
-        if let Some(tender) = &mut particulars.tender {
-            tender.captured = tender.captured.filter(|captured| captured.transaction_id < from);
-            tender.returned.retain(|returned| returned.transaction_id < from);
-        }
-        if let Some(allowance) = &mut particulars.allowance {
-            allowance.spent.retain(|spent| spent.transaction_id < from);
-        }
-        particulars.rewind(from);
-        particulars.dispute.take_if(|dispute| dispute.transaction_id >= from);
-        if let Some(dispute) = &mut particulars.dispute {
-            dispute.ended.take_if(|end| end.transaction_id >= from);
         }
         self.rewind_contents(from);
         self.follow_particulars();

@@ -1,14 +1,14 @@
 //! The money of an order in the console: whoever took it or gave it back by hand says so.
 
 use axum::extract::{Form, Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use guerdon_core::identity::Permission;
 use guerdon_core::redemption::{Order, PaymentMove};
 use serde::Deserialize;
 
 use super::frame::Frame;
-use super::orders::{OrderForm, find, show};
-use super::trouble::{PageError, unprocessable};
+use super::orders::{OrderForm, answered, find};
+use super::trouble::PageError;
 use crate::AppState;
 use crate::acts::{self, By};
 use crate::identity::access::{Needs, Pages};
@@ -78,12 +78,6 @@ async fn say(
     let order = find(&frame, &state, &text).await?;
     let by = By { actor: &frame.actor, key: &form.key, channel: "console", reason: "" };
     let reference = Some(form.reference.trim().to_owned()).filter(|reference| !reference.is_empty());
-    match acts::move_payment(&state, &by, &order, step, reference).await {
-        Ok(_) => Ok(Redirect::to(&format!("/console/orders/{}", order.id)).into_response()),
-        Err(problem) => {
-            let trouble = Some(frame.trouble(&problem)?);
-            let typed = OrderForm::begun(form.key);
-            Ok(unprocessable(show(frame, &state, &order, typed, trouble).await?))
-        }
-    }
+    let done = acts::move_payment(&state, &by, &order, step, reference).await;
+    answered(frame, &state, &order, OrderForm::begun(form.key), done).await
 }

@@ -28,6 +28,7 @@ use crate::identity::access::{Needs, Pages};
 use crate::picture::svg_qr;
 use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name};
 use crate::privacy::reveal_delivery;
+use crate::problem::Problem;
 
 /// The pages of orders.
 pub fn pages() -> Pages {
@@ -328,11 +329,23 @@ async fn step(
         tracking_number: form.tracking_number.trim().to_owned(),
     });
     let by = By { actor: &frame.actor, key: &form.key, channel: "console", reason: form.reason.trim() };
-    match acts::move_order(&state, &by, &order, step, shipment).await {
+    let done = acts::move_order(&state, &by, &order, step, shipment).await;
+    answered(frame, &state, &order, form, done).await
+}
+
+/// The order as it is since, or the form again with what stood in the way.
+pub(super) async fn answered<T>(
+    frame: Frame,
+    state: &AppState,
+    order: &Order,
+    typed: OrderForm,
+    done: Result<T, Problem>,
+) -> Result<Response, PageError> {
+    match done {
         Ok(_) => Ok(Redirect::to(&format!("/console/orders/{}", order.id)).into_response()),
         Err(problem) => {
             let trouble = Some(frame.trouble(&problem)?);
-            Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))
+            Ok(unprocessable(show(frame, state, order, typed, trouble).await?))
         }
     }
 }
@@ -346,13 +359,8 @@ async fn rebook(
 ) -> Result<Response, PageError> {
     let order = find(&frame, &state, &text).await?;
     let by = By { actor: &frame.actor, key: &form.key, channel: "console", reason: form.reason.trim() };
-    match acts::rebook(&state, &by, &order, form.slot.trim()).await {
-        Ok(_) => Ok(Redirect::to(&format!("/console/orders/{}", order.id)).into_response()),
-        Err(problem) => {
-            let trouble = Some(frame.trouble(&problem)?);
-            Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))
-        }
-    }
+    let done = acts::rebook(&state, &by, &order, form.slot.trim()).await;
+    answered(frame, &state, &order, form, done).await
 }
 
 /// Shows where the order goes to, for a reason that the audit log keeps.
@@ -384,11 +392,6 @@ async fn refund(
 ) -> Result<Response, PageError> {
     let order = find(&frame, &state, &text).await?;
     let by = By { actor: &frame.actor, key: &form.key, channel: "console", reason: form.reason.trim() };
-    match acts::refund(&state, &by, &order).await {
-        Ok(_) => Ok(Redirect::to(&format!("/console/orders/{}", order.id)).into_response()),
-        Err(problem) => {
-            let trouble = Some(frame.trouble(&problem)?);
-            Ok(unprocessable(show(frame, &state, &order, form, trouble).await?))
-        }
-    }
+    let done = acts::refund(&state, &by, &order).await;
+    answered(frame, &state, &order, form, done).await
 }

@@ -79,7 +79,7 @@ pub async fn submit(state: &AppState, command: Command, entry: Entry<'_>) -> Out
 async fn nothing_was_free(state: &AppState, offered: &CompiledReward) -> bool {
     let keys: Vec<String> = offered.stock_keys().map(|(key, _)| key).collect();
     match state.reader.stock_of(&keys).await {
-        Ok(stock) => stock.values().all(|level| level.free() <= 0),
+        Ok(stock) => !stock.is_empty() && stock.values().all(|level| level.free() <= 0),
         Err(error) => {
             tracing::warn!(%error, "a try for a scarce reward is not counted");
             false
