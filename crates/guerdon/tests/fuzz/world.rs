@@ -167,9 +167,16 @@ impl World {
     }
 }
 
+/// Holds no more than the result: an input may name the same thing some thousand times.
 fn replace(input: Vec<u8>, name: &str, value: &str) -> Vec<u8> {
-    let Some(at) = input.windows(name.len()).position(|window| window == name.as_bytes()) else { return input };
-    let (before, after) = input.split_at(at);
-    let after = after.get(name.len()..).unwrap_or_default().to_vec();
-    [before, value.as_bytes(), &replace(after, name, value)].concat()
+    let mut filled = Vec::with_capacity(input.len());
+    let mut rest = input.as_slice();
+    while let Some(at) = rest.windows(name.len()).position(|window| window == name.as_bytes()) {
+        let (before, after) = rest.split_at(at);
+        filled.extend_from_slice(before);
+        filled.extend_from_slice(value.as_bytes());
+        rest = after.get(name.len()..).unwrap_or_default();
+    }
+    filled.extend_from_slice(rest);
+    filled
 }
