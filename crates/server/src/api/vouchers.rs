@@ -169,7 +169,8 @@ struct RedeemRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; its order says what to hand out", body = Object),
         (status = 404, description = "`unknown_voucher`", body = Problem),
-        (status = 409, description = "`voucher_redeemed` with `handed_out`; `illegal_order_move`, `order_expired` or `cooling_off`",
+        (status = 409, description = "`voucher_redeemed` with `handed_out`; `illegal_order_move`, `order_expired`, `cooling_off`, \
+            `payment_due` or `group_open`",
             body = Problem),
         (status = 422, description = "`voucher_unreadable`, `voucher_wrong_character`, `voucher_forged` or `voucher_stale`",
             body = Problem),
