@@ -633,7 +633,7 @@ async fn a_group_says_what_stands_in_the_way_and_a_look_is_one_look() {
     let dora = server.member("dora", 5_000).await;
     let address = json!({ "recipient": "Dora", "street": "1 Long Road", "city": "Shanghai" });
     let last = json!({ "member_id": dora, "reward_id": "box", "address": address });
-    assert_eq!(server.post("/v1/orders", "dora", last).await.0, 201);
+    assert_eq!(server.post("/v1/orders", "dora-box", last).await.0, 201);
     let (status, page) = bob.post(&format!("{group}/join"), &[]).await;
     assert!(status == 422 && page.contains("None of it is left") && !page.contains("Join for"), "{status} {page}");
 
