@@ -5,6 +5,7 @@ mod api;
 mod app;
 mod approvals;
 mod assets;
+mod assortment;
 mod backtests;
 mod birthdays;
 pub mod card;

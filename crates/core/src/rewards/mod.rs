@@ -16,6 +16,7 @@ pub use quote::{Opened, Promise, Quote};
 pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};
 
 mod appointments;
+mod assortment;
 mod browse;
 mod catalogue;
 mod category;
@@ -38,6 +39,7 @@ use crate::ledger::CurrencyId;
 use crate::program::Text;
 
 pub use appointments::{Appointments, Slot, WeeklySlots, free_places, slot_key};
+pub use assortment::{Assortment, StrongCategory, Uptake, Window};
 pub use browse::{Cursor, Figures, Listing, Shelf, Sort, Wish};
 pub(crate) use catalogue::Named;
 pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};

@@ -144,6 +144,7 @@ pub async fn page(
     let thresholds = state.catalogue.scarce.thresholds();
     let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now()).with_presale(&thresholds);
     let answer = stand.browse(&viewer, &figures, &browse.wish(), browse.text()).or_trouble(&frame)?;
+    state.catalogue.missed.note(browse.text(), &browse.wish(), &answer);
     let remark = match (&answer.corrected, answer.loose) {
         (Some(words), _) => Some(frame.say("rewards-corrected", [("words", words.as_str().into())])),
         (None, true) => Some(frame.t("rewards-loose")),
