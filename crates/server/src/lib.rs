@@ -14,6 +14,7 @@ mod demand;
 mod describe;
 mod disputes;
 mod drafts;
+mod due;
 pub mod edge;
 mod events;
 pub mod fulfilment;
