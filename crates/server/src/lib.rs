@@ -42,6 +42,7 @@ mod serve;
 mod state;
 mod statement;
 mod vouchers;
+mod workers;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
 pub use demand::Demand;
