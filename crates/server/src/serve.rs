@@ -16,6 +16,7 @@ use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
+use crate::events::letters::letter_worker;
 use crate::fulfilment::fulfilment_worker;
 use crate::groups::group_worker;
 use crate::imports::import_worker;
@@ -67,6 +68,7 @@ fn start(state: &AppState, log_key: Option<SigningKey>, stop: &watch::Receiver<b
     let mut workers = Workers::new(stop.clone());
     workers.start("imports", state, import_worker);
     workers.start("events", state, events_worker);
+    workers.start("letters", state, letter_worker);
     workers.start("birthdays", state, birthday_worker);
     workers.start("order ends", state, order_worker);
     workers.start("payments", state, payment_worker);
