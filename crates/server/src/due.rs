@@ -9,21 +9,21 @@ use crate::AppState;
 /// The subject of records that cannot be read: nobody finds them any more, and they stay for people to look at.
 const UNREADABLE: &str = "unreadable";
 
-/// The subject of a record that waits until `at`, by the machine's clock: as texts are ordered, so are moments.
+/// The subject of a record that waits until `at`: as texts are ordered, so are moments. By the machine's clock or the program's,
+/// whichever the kind goes by.
 pub fn subject(at: Timestamp) -> String {
     format!("{:015}", at.as_millis().max(0))
 }
 
-/// The records of a kind that wait no longer, those first that are due for longest, behind one of them.
+/// The records of a kind that wait no longer at `now`, those first that are due for longest, behind one of them.
 pub async fn records(
     state: &AppState,
-    kind: &str,
+    (kind, now): (&str, Timestamp),
     after: Option<&Record>,
     limit: i64,
 ) -> Result<Vec<Record>, StoreError> {
-    let now = state.clock();
     let after = after.map_or(("", ""), |record| (record.subject.as_str(), record.id.as_str()));
-    state.reader.records_up_to(kind, &subject(now), after, limit, now).await
+    state.reader.records_up_to(kind, &subject(now), after, limit, state.clock()).await
 }
 
 /// What a record holds. One that cannot be read is set aside, so that it does not come up again and again.

@@ -22,7 +22,7 @@ use crate::order_choice::{self, Said};
 use crate::problem::Problem;
 use crate::scarcity::{self, Entry};
 
-/// The kind of the records. The id is the code of the group, the subject when the worker has to see to it.
+/// The kind of the records. The id is the code of the group, the subject when the worker has to see to it, by the program's clock.
 const KIND: &str = "group";
 /// How long a group is kept once it is over, in milliseconds (30 days).
 const KEPT_MS: i64 = 30 * 86_400_000;
@@ -190,16 +190,15 @@ async fn change(
 
 /// The subject of a group's record: when something is to be seen to in it next.
 fn waits_until(state: &AppState, group: &Group) -> String {
-    let now = state.clock();
+    let now = state.engine.now();
     match group.stage {
         Stage::Open if group.places.iter().any(|place| place.leaving) => due::subject(now),
         Stage::Open => {
-            // The program's own clock, by which it ends, may be set back.
-            let ahead_ms = now.as_millis().saturating_sub(state.engine.now().as_millis());
-            let ends_at = group.ends_at.plus_millis(ahead_ms);
+            // Places are dated by the machine's clock; the program's own may be set back.
+            let ahead_ms = now.as_millis().saturating_sub(state.clock().as_millis());
             let without_order = group.places.iter().filter(|place| place.order.is_none());
-            let cut_off = without_order.map(|place| place.since.plus_millis(CUT_OFF_MS));
-            due::subject(cut_off.fold(ends_at, Ord::min))
+            let cut_off = without_order.map(|place| place.since.plus_millis(CUT_OFF_MS.saturating_add(ahead_ms)));
+            due::subject(cut_off.fold(group.ends_at, Ord::min))
         }
         Stage::Full | Stage::NotFull if group.places.iter().all(|place| place.told) => TOLD.to_owned(),
         Stage::Full | Stage::NotFull => due::subject(now),

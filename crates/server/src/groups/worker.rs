@@ -46,7 +46,7 @@ pub async fn group_worker(state: AppState, mut stop: watch::Receiver<bool>) {
 async fn round(state: &AppState) -> Result<(), Problem> {
     let mut last: Option<Record> = None;
     loop {
-        let due = due::records(state, KIND, last.as_ref(), PAGE).await?;
+        let due = due::records(state, (KIND, state.engine.now()), last.as_ref(), PAGE).await?;
         // Few ask the writer for its lease when nothing waits.
         if due.is_empty() || !state.engine.run(|store| store.lease(LEASE)).await? {
             return Ok(());
@@ -57,7 +57,7 @@ async fn round(state: &AppState) -> Result<(), Problem> {
             // One that cannot be seen to does not hold up the others.
             if let Err(problem) = see_to(state, &record.id, group).await {
                 tracing::warn!(problem.detail, group = record.id, "a group could not be seen to; trying again");
-                due::put_off(state, record, state.clock().plus_millis(PUT_OFF_MS)).await;
+                due::put_off(state, record, state.engine.now().plus_millis(PUT_OFF_MS)).await;
             }
         }
         last = due.into_iter().last().filter(|_| more);
@@ -197,6 +197,23 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn groups_go_by_the_clock_of_the_program() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        state.engine.set_clock_offset(-86_400_000);
+        let (code, group) = ("a".repeat(20), group(state.engine.now().plus_millis(3_600_000)));
+        let record = Record::new(KIND, &code, &waits_until(&state, &group), &group).unwrap();
+        state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await.unwrap();
+        round(&state).await.unwrap();
+        assert_eq!(find(&state, &code).await.unwrap().unwrap().stage, Stage::Open);
+        // Whoever sets it on has them end.
+        state.engine.set_clock_offset(-80_000_000);
+        round(&state).await.unwrap();
+        assert_eq!(find(&state, &code).await.unwrap().unwrap().stage, Stage::NotFull);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn groups_end_by_their_time_whatever_lies_beside_them() {
         let scratch = scratch().await;
         let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
@@ -211,7 +228,7 @@ mod tests {
         ];
         state.engine.write_records(records.map(RecordChange::Put).into(), Vec::new()).await.unwrap();
         let due = async || {
-            let due = due::records(&state, KIND, None, 10).await.unwrap();
+            let due = due::records(&state, (KIND, state.engine.now()), None, 10).await.unwrap();
             due.into_iter().map(|record| record.id).collect::<Vec<_>>()
         };
         assert_eq!(due().await, ["0".repeat(20), over.clone()], "what has time is not read");

@@ -88,7 +88,7 @@ pub async fn payment_worker(state: AppState, mut stop: watch::Receiver<bool>) {
 /// Takes up what is due, a page behind the `last` one; behind the end it begins anew.
 async fn round(shared: &Arc<Shared>, last: &mut Option<Record>) -> Result<(), Problem> {
     let state = &shared.state;
-    let due = due::records(state, KIND, last.take().as_ref(), PAGE).await?;
+    let due = due::records(state, (KIND, state.clock()), last.take().as_ref(), PAGE).await?;
     // Few ask the writer for its lease when nothing waits.
     if due.is_empty() || !state.engine.run(|store| store.lease(LEASE)).await? {
         return Ok(());
@@ -200,7 +200,7 @@ mod tests {
         };
         tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
         assert_eq!(left().await, [("a".to_owned(), "unreadable".to_owned()), ("d".to_owned(), due::subject(later))]);
-        assert_eq!(due::records(&state, KIND, None, 10).await.unwrap(), []);
+        assert_eq!(due::records(&state, (KIND, state.clock()), None, 10).await.unwrap(), []);
     }
 
     #[tokio::test(flavor = "multi_thread")]
