@@ -15,6 +15,7 @@ mod demand;
 mod describe;
 mod disputes;
 mod drafts;
+mod due;
 pub mod edge;
 mod events;
 pub mod fulfilment;
@@ -42,6 +43,7 @@ mod serve;
 mod state;
 mod statement;
 mod vouchers;
+mod workers;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
 pub use demand::Demand;
