@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{
-    AllowanceRequest, Authorisation, Batch, Command, Committed, Event, Loaded, OfflineReceipt, OfflineSpending,
+    AllowanceRequest, Authorisation, Batch, Command, Committed, Event, Loaded, Mover, OfflineReceipt, OfflineSpending,
     OrderChange, Receipt, Refusal, RefusalCode, Share, TenderChange, checkout_reference,
 };
 use guerdon_core::ledger::{Account, CurrencyId, Transaction, TransactionKind, Verifier, leaf_hash};
 use guerdon_core::program::{Bundle, Program};
-use guerdon_core::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, Paid};
+use guerdon_core::redemption::{Funds, Order, OrderDetails, OrderMove, OrderPolicy, OrderState, Paid};
 use guerdon_core::time::Timestamp;
 use proptest::prelude::*;
 
@@ -289,11 +289,24 @@ fn what_is_not_captured_is_released_by_reference_or_by_itself() {
         let change = OrderChange { order, owner: ANN, step, reason: Some("why".to_owned()), shipment: None };
         Command::move_order(ANN, &format!("{step:?}{channel}"), at(31), change).unwrap().from_channel(channel)
     };
+    let moves = |shop: &Shop, channel, minutes| -> Vec<OrderMove> {
+        let mover = Mover { program: &shop.program, at: at(minutes), channel, actor: None };
+        mover.moves(shop.order(order)).collect()
+    };
+    assert_eq!(moves(&shop, "console", 31), [OrderMove::Cancel]);
+    assert_eq!(moves(&shop, "portal", 31), []);
+    assert_eq!(moves(&shop, "system", 90), [OrderMove::Cancel, OrderMove::Expire], "its time is over");
     for (moved, channel) in [(OrderMove::Complete, "api"), (OrderMove::Ship, "api"), (OrderMove::Cancel, "portal")] {
         assert_eq!(shop.decide(&step(moved, channel)).unwrap_err().code, RefusalCode::IllegalOrderMove);
     }
     assert_eq!(shop.decide(&step(OrderMove::Cancel, "console")).unwrap().points, 5_000);
     shop.check();
+    // What was captured is disputed at the till.
+    let order = id(&shop.authorise_at("r4", 10_000, Share::Points(5_000), false, 32).unwrap());
+    shop.capture(order, Share::All, 33).unwrap();
+    let policy = OrderPolicy { dispute_hours: Some(48), ..OrderPolicy::default() };
+    let captured = shop.order(order);
+    assert!(captured.handed_over_at().is_some() && captured.disputable_until(&policy).is_none(), "{captured:?}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{
-    Amendment, Batch, Command, Event, GroupTerms, Loaded, OrderAmendment, OrderChange, Receipt, Refusal, RefusalCode,
-    Tendering,
+    Amendment, Batch, Command, Event, GroupTerms, Loaded, Mover, OrderAmendment, OrderChange, Receipt, Refusal,
+    RefusalCode, Tendering,
 };
 use guerdon_core::ledger::{Account, CurrencyId, LotKey, Transaction, TransactionKind};
 use guerdon_core::program::{Bundle, Program};
@@ -355,6 +355,10 @@ fn an_order_of_a_group_waits_until_the_group_is_full() {
     for step in [OrderMove::Fulfil, OrderMove::Ship, OrderMove::Complete, OrderMove::Cancel] {
         assert_eq!(shop.step(pot, step, 2).unwrap_err().code, RefusalCode::GroupOpen, "{step:?}");
     }
+    let moves = |shop: &Shop| -> Vec<OrderMove> {
+        Mover { program: &shop.program, at: at(2), channel: "api", actor: None }.moves(shop.order(pot)).collect()
+    };
+    assert_eq!(moves(&shop), [OrderMove::Review, OrderMove::Approve, OrderMove::Reject, OrderMove::Fail]);
     let other = order_of(&shop.join("c", 23).unwrap());
     let fill = Command::fill_group(ANN, at(25), shop.order(pot));
     let receipt = shop.decide(fill.clone()).unwrap();

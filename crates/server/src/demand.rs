@@ -34,7 +34,7 @@ impl Default for Demand {
 }
 
 impl Demand {
-    /// Counts that somebody looks at a reward.
+    /// Counts that somebody looks at a reward. Whoever answers them counts it, once for each look, however many prices it takes.
     pub fn seen(&self, reward: &Reward, now: Timestamp) {
         if !reward.price.counts_views() {
             return;

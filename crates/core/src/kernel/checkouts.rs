@@ -5,6 +5,7 @@ use super::allowances::{AllowanceRequest, OfflineSpending};
 use super::batch::Loaded;
 use super::command::{Action, CHECKOUT_PREFIX, Command, check_reason, digest_of};
 use super::decide::{Draft, check_active};
+use super::moves::Mover;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::{AccountStatus, LedgerAccount, TransactionKind};
@@ -430,19 +431,20 @@ impl Draft<'_> {
             order.tender = tender;
         }
     }
+}
 
+impl Mover<'_> {
     /// Refuses to move a tender or an allowance on as an order: a till captures and reverses it. It lapses by itself, and the staff
     /// may call it off or refund it.
     pub(super) fn check_tender(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
-        let particulars = &order.details.particulars;
-        let by_staff = self.command.channel != super::orders::PORTAL;
+        let by_staff = self.channel != super::orders::PORTAL;
         let may = match step {
             OrderMove::Expire => true,
             OrderMove::Cancel => by_staff,
-            OrderMove::Refund => by_staff && particulars.tender.is_some(),
+            OrderMove::Refund => by_staff && order.details.particulars.tender.is_some(),
             _ => false,
         };
-        if may || (particulars.tender.is_none() && particulars.allowance.is_none()) {
+        if may || !order.is_of_till() {
             return Ok(());
         }
         let problem = format!("order {} is a part of a checkout: capture or reverse it as such", order.id);

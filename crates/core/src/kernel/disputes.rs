@@ -1,13 +1,14 @@
 //! What a dispute does to an order: it stays where it is, and does not complete by itself while somebody decides.
 
 use super::decide::Draft;
+use super::moves::Mover;
 use super::refusal::{Refusal, RefusalCode};
 use crate::redemption::{DisputeEnd, Disputed, Order, OrderMove, OrderState};
 
-impl Draft<'_> {
+impl Mover<'_> {
     /// Refuses a dispute that is not possible or comes too late, and to decline one that is not open.
     pub(super) fn check_dispute(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
-        let (at, id) = (self.command.at, order.id);
+        let (at, id) = (self.at, order.id);
         let refused = |code, problem: String| Err(Refusal::new(code, problem));
         match step {
             OrderMove::Dispute if order.details.particulars.dispute.is_some() => {
@@ -26,7 +27,9 @@ impl Draft<'_> {
             _ => Ok(()),
         }
     }
+}
 
+impl Draft<'_> {
     /// Says in the receipt that the order was disputed, or that the dispute was declined: its state tells neither.
     pub(super) fn tell_dispute(&mut self, step: OrderMove) {
         if let Some(order) = &mut self.receipt.order {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::batch::Loaded;
 use super::command::{Action, Command, GROUP_PREFIX, PAYMENT_PREFIX, check_key, digest_of};
 use super::decide::Draft;
+use super::moves::Mover;
 use super::order_commands::{OrderChange, Redemption, Terms};
 use super::{Event, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
@@ -221,13 +222,15 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
 
+impl Mover<'_> {
     /// Refuses a move to a state for which money or friends are missing yet.
     pub(super) fn check_particulars(&self, order: &Order, step: OrderMove, next: OrderState) -> Result<(), Refusal> {
         let fulfils = next == OrderState::Fulfilling || next.funds() == Funds::Spent;
         let particulars = &order.details.particulars;
         if let Some(group) = particulars.group.as_ref().filter(|group| group.is_open()) {
-            let leaves = step == OrderMove::Cancel && self.command.channel != SYSTEM;
+            let leaves = step == OrderMove::Cancel && self.channel != SYSTEM;
             if fulfils || leaves {
                 let (id, code, ends_at) = (order.id, &group.code, group.ends_at);
                 let what = if fulfils { "is not fulfilled before it is full" } else { "is left by leaving the group" };
@@ -246,7 +249,9 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
 
+impl Draft<'_> {
     /// Lets what an order carries besides follow a move: its payment asks for the step that is wanted now, and ends where
     /// nobody has begun it; the end of its group is told.
     pub(super) fn follow_particulars(&mut self, order: &mut Order, before: Funds) {

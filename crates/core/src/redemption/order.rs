@@ -230,9 +230,13 @@ impl Order {
     /// at a till are no reward.
     pub fn stock(&self) -> impl Iterator<Item = (&str, i64)> {
         let parts = &self.details.particulars.stock;
-        let at_till = self.details.particulars.tender.is_some() || self.details.particulars.allowance.is_some();
-        let whole = (parts.is_empty() && !at_till).then_some((self.reward_id.as_str(), self.quantity));
+        let whole = (parts.is_empty() && !self.is_of_till()).then_some((self.reward_id.as_str(), self.quantity));
         whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
+    }
+
+    /// Whether it is points that pay at a till, and no reward: a part of a checkout, or what a terminal may spend without network.
+    pub fn is_of_till(&self) -> bool {
+        self.details.particulars.tender.is_some() || self.details.particulars.allowance.is_some()
     }
 
     /// Lets it move on by itself at another time, though it stays where it stands.
