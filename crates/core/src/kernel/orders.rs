@@ -317,18 +317,19 @@ impl Draft<'_> {
     /// Gives a reward for no points: an order that is done as soon as it is made, or handed out by the program. There is stock
     /// for it.
     pub(super) fn issue(&mut self, reward_id: &str, quantity: i64, loaded: &Loaded, id: OrderId) {
+        let reward = self.program.reward_at(reward_id, self.command.at);
         // What the program hands out itself is there once it was.
-        let (one, state) = match self.is_handed_out_by_itself(reward_id, self.command.at) {
-            true => (StockChange { reserved: 1, ..StockChange::default() }, OrderState::Approved),
-            false => (StockChange { issued: 1, ..StockChange::default() }, OrderState::Completed),
+        let at_once = !self.is_handed_out_by_itself(reward_id, self.command.at);
+        let (one, state) = match at_once {
+            false => (StockChange { reserved: 1, ..StockChange::default() }, OrderState::Approved),
+            true => (StockChange { issued: 1, ..StockChange::default() }, OrderState::Completed),
         };
         if loaded.stock.contains_key(reward_id) {
             self.stock.push((reward_id.to_owned(), one.times(quantity)));
         }
-        let reward = self.program.reward_at(reward_id, self.command.at);
         let currency = reward.map_or(CurrencyId(1), |reward| reward.currency);
         let mut order = self.new_order(id, (reward_id, quantity), (currency, 0));
-        self.give_contents(&mut order, reward, loaded);
+        self.give_contents(&mut order, reward, at_once, loaded);
         self.note(&mut order, state, None);
         self.orders.push(order);
     }
