@@ -314,12 +314,11 @@ impl Draft<'_> {
         self.orders.push(order);
     }
 
-    /// Gives a reward for no points: an order that is done as soon as it is made, or handed out by the program. There is stock
-    /// for it.
+    /// Gives a reward for no points: an order that is done as soon as it is made, unless the program hands it out, or a store
+    /// against a voucher. There is stock for it.
     pub(super) fn issue(&mut self, reward_id: &str, quantity: i64, loaded: &Loaded, id: OrderId) {
         let reward = self.program.reward_at(reward_id, self.command.at);
-        // What the program hands out itself is there once it was.
-        let at_once = !self.is_handed_out_by_itself(reward_id, self.command.at);
+        let at_once = !reward.is_some_and(|reward| reward.fulfilment.is_some() || reward.pickup);
         let (one, state) = match at_once {
             false => (StockChange { reserved: 1, ..StockChange::default() }, OrderState::Approved),
             true => (StockChange { issued: 1, ..StockChange::default() }, OrderState::Completed),
