@@ -307,7 +307,8 @@ fn visit(shop: &mut Shop) -> Receipt {
 
 #[test]
 fn a_bundle_that_a_rule_gives_takes_its_parts_too() {
-    let file = format!("{}{REWARDS}", gift("breakfast"));
+    // A rule gives nothing that is sent.
+    let file = format!("{}{REWARDS}", gift("breakfast")).replace(", needs_address = true", "");
     let stock = [("mug", 6), ("mug#variant:blue", 2), ("tea", 3), ("breakfast", 5)];
     let mut shop = Shop::of(&file, &stock);
     visit(&mut shop);
@@ -403,6 +404,18 @@ fn what_cannot_be_published_is_refused_by_name() {
         let refused = with(&kind);
         assert!(refused.contains(problem), "{kind}: {refused}");
     }
+    // What a rule gives goes nowhere and is not chosen, and so is all that is in it.
+    let file = format!(
+        "currencies = [{{ id = 1, code = \"points\", name = \"P\", per_money_unit = 100 }}]\n\
+         [program]\nid = \"s\"\nname = \"S\"\nmoney = \"CNY\"\ntime_zone = \"Asia/Shanghai\"\n{}{REWARDS}",
+        gift("breakfast")
+    );
+    let refused = Bundle::parse(&file).unwrap_err();
+    assert_eq!(
+        refused,
+        "rule `visit`: `breakfast` is a bundle, and of what it holds `tea` is sent to an address, which a rule does not know; \
+         issue another reward"
+    );
 }
 
 proptest! {
