@@ -16,6 +16,7 @@ mod fulfilment;
 mod life;
 mod offers;
 mod order_commands;
+mod order_times;
 mod orders;
 mod payments;
 mod profile;

@@ -169,15 +169,9 @@ impl Draft<'_> {
     /// Notes that an order has come to a state, and when it moves on from there by itself.
     pub(super) fn note(&self, order: &mut Order, state: OrderState, reason: Option<&String>) {
         let at = self.command.at;
-        let policy = &self.program.settings_at(at).orders;
-        let due_at = match (state.funds(), state) {
-            // Taking a review on is no new state: else it would hold points for ever.
-            _ if state == order.state && !order.details.history.is_empty() => order.due_at,
-            (Funds::Held, _) => policy.expires_at(at, order.waits_until()),
-            (Funds::Spent, OrderState::Completed) | (Funds::Returned, _) => None,
-            (Funds::Spent, _) => policy.completes_at(at),
-        };
-        let due_at = order.details.particulars.due_at(state, due_at);
+        // Taking a review on is no new state: else it would hold points for ever.
+        let stays = state == order.state && !order.details.history.is_empty();
+        let due_at = if stays { order.due_at } else { self.due_at(order, state) };
         let (transaction_id, actor) = (self.receipt.transaction_id, self.command.actor.clone());
         self.begin_benefits(order, state.funds());
         order.note(OrderStep { state, at, transaction_id, actor, reason: reason.cloned(), due_at });
