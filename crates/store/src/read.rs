@@ -309,12 +309,15 @@ impl Reader {
         found.iter().map(|row| rows::order(row).map_err(StoreError::Unusable)).collect()
     }
 
-    /// Orders whose time has run out at a moment, those first that have waited longest.
-    pub async fn orders_due(&self, at: Timestamp, limit: i64) -> Read<Vec<Order>> {
+    /// Orders whose time has run out at a moment, those first that have waited longest, behind one of them.
+    pub async fn orders_due(&self, at: Timestamp, after: Option<(Timestamp, OrderId)>, limit: i64) -> Read<Vec<Order>> {
         let columns = rows::ORDER_COLUMNS;
-        let sql =
-            format!("SELECT {columns} FROM orders WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2");
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(at.as_millis()).bind(limit);
+        let sql = format!(
+            "SELECT {columns} FROM orders WHERE due_at IS NOT NULL AND due_at <= $1 AND due_at >= $2
+               AND (due_at > $2 OR order_id > $3) ORDER BY due_at, order_id LIMIT $4"
+        );
+        let (due_at, id) = after.map_or((i64::MIN, 0), |(due_at, id)| (due_at.as_millis(), id.0));
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(at.as_millis()).bind(due_at).bind(id).bind(limit);
         let found = query.fetch_all(&self.pool).await.map_err(failed)?;
         found.iter().map(|row| rows::order(row).map_err(StoreError::Unusable)).collect()
     }
