@@ -359,6 +359,7 @@ mod tests {
             {"kind":"k","window":"year","ends_at":"2026-04-01T00:00:00Z","count":1,"sum":0},
             {"campaign":"c","window":"hour","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":0},
             {"reward":"mug","window":"month","ends_at":"2026-03-08T00:00:00Z","count":-1,"sum":-2},
+            {"private":"mug","window":"event","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":2},
             {"referred":"r","window":"week","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":0}],
         "forgiven":1,"reason":"r","balances":[]}"#;
 
