@@ -223,6 +223,7 @@ impl Draft<'_> {
             }
             (Funds::Spent | Funds::Returned, Funds::Returned) => {
                 self.give_back_refunded(order.currency, &order.holds)?;
+                self.give_back_owed(order.currency, order.owed_left())?;
                 (TransactionKind::Refund, StockChange { issued: -1, ..StockChange::default() })
             }
             _ => return Ok(()),
@@ -276,14 +277,18 @@ impl Draft<'_> {
 
     /// Gives back what a captured order had taken: to the same lots, which live on for a while.
     pub(super) fn give_back_refunded(&mut self, currency: CurrencyId, holds: &[Portion]) -> Result<(), Refusal> {
-        let alive_until = self.command.at.plus_millis(REFUND_LIFE_MS);
-        let renewed = self.program.end_of_granule(currency, alive_until);
+        let renewed = self.renewed(currency);
         holds.iter().try_for_each(|portion| {
             let expires_at = portion.lot.expires_at.max(renewed);
             let lot = LotKey { expires_at, ..portion.lot };
             let (debit, credit) = (LedgerAccount::Redemption, LedgerAccount::MemberAvailable);
             self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot, rule: None })
         })
+    }
+
+    /// How long points live at the least that are given back now.
+    pub(super) fn renewed(&self, currency: CurrencyId) -> Timestamp {
+        self.program.end_of_granule(currency, self.command.at.plus_millis(REFUND_LIFE_MS))
     }
 }
 

@@ -55,7 +55,7 @@ pub use picture::{Picture, is_picture_digest};
 pub use release::{Left, PresaleTime, Rights, Share, Shut};
 pub use reviews::{Moderation, Rating, ReviewPolicy, check_review};
 pub use scarcity::{Early, Every, Pool, Presale, PrivateWindow, Release, Restock, Scarcity, WaitingRoom};
-pub use stock::{StockChange, StockLevel, StockTaken, stock_key};
+pub use stock::{StockChange, StockLevel, StockTaken, stock_key, stock_part};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
 pub use waiting::{Line, Place as WaitingPlace, Puzzle, Room, Ticket, Waits};
 
