@@ -221,7 +221,12 @@ fn answer(
         None => frame.t("prices-anyone"),
         Some(tier) => super::tier::tier_name(frame, tier),
     };
-    let seen = Viewer::of_tier(program, tier, standpoint, at).sees(offered);
+    let seen = match Viewer::of_tier(program, tier, standpoint, at).sees(offered) {
+        // Where it is ordered was not said.
+        Err(Hidden::Store) if standpoint.store.is_none() => Ok(()),
+        Err(Hidden::Channel) if standpoint.channel.is_none() => Ok(()),
+        seen => seen,
+    };
     Ok(Answer {
         title: frame.say("prices-answer", [("tier", name.into()), ("time", time.into())]),
         total: points(priced.points),
