@@ -68,6 +68,8 @@ pub const TRACKING_EVENTS: usize = 50;
 pub const TRACKING_UPLOAD: usize = 20;
 /// Seasons, offers, steps of demand or of the curve of one price.
 pub const PRICE_PARTS: usize = 32;
+/// Changes of one price that are looked for ahead.
+pub const PRICE_TURNS: usize = 100;
 /// Per cent that come on top of what a reward costs the program, at the most.
 pub const MARGIN_PERCENT: i64 = 1_000;
 /// Per cent of the price before that a season leaves of it or makes of it: from, to.

@@ -4,12 +4,14 @@ mod cash;
 mod group;
 mod price;
 mod price_check;
+mod price_turns;
 mod pricing;
 mod quote;
 
 pub use cash::{Cash, CashRange, CashShare, Split};
 pub use group::GroupPrice;
 pub use price::{Base, Cold, CurveStep, Demand, DemandFigures, DemandStep, Offer, Price, Season, TierPrice};
+pub use price_turns::{PriceTurn, TurnCause};
 pub use pricing::{How, Occasion, Priced, Step, group_share};
 pub use quote::{Opened, Promise, Quote};
 

@@ -41,6 +41,10 @@ mod overview;
 mod permissions;
 mod pictures;
 mod pos;
+mod price_chart;
+mod price_reward;
+mod price_words;
+mod prices;
 mod profile;
 mod proofs;
 mod prove;
@@ -118,6 +122,7 @@ pub fn pages() -> Pages {
         .and(assortment::pages())
         .and(catalogue::pages())
         .and(stock::pages())
+        .and(prices::pages())
         .and(pictures::pages())
         .and(reviews::pages())
         .and(disputes::pages())
