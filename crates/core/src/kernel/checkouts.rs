@@ -237,6 +237,7 @@ impl Draft<'_> {
             captured: None,
             returned: Vec::new(),
             allowance: None,
+            owed: 0,
         };
         let mut order = self.new_order(id, (TENDER, 1), (policy.currency, points));
         order.details.particulars.tender = Some(tender);
@@ -369,8 +370,12 @@ impl Draft<'_> {
                 }
                 let left = tender.left();
                 let paid = self.part(&tender, change.share, left)?;
-                let (_, back) = split(&tender.portions_left(), left.points - paid.points);
+                let owed = tender.owed_left().min(paid.points);
+                let spent = tender.portions_left();
+                let kept = left.points - tender.owed_left() - (paid.points - owed);
+                let (_, back) = split(&spent, kept);
                 self.give_back_refunded(currency, &back)?;
+                self.give_back_owed(currency, owed)?;
                 tender.returned.push(Returned { transaction_id: self.receipt.transaction_id, paid });
                 let next = if tender.left().points > 0 { OrderState::Completed } else { OrderState::Refunded };
                 order.details.particulars.tender = Some(tender);

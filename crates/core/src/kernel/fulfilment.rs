@@ -16,7 +16,7 @@ use crate::rewards::Fulfilment;
 use crate::time::Timestamp;
 
 /// The channel of what the program does by itself.
-const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = "system";
 /// The reason of an order to which nobody came back.
 const EXPIRED: &str = "expired";
 

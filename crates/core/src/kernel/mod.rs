@@ -17,6 +17,7 @@ mod life;
 mod moves;
 mod offers;
 mod order_commands;
+mod order_times;
 mod orders;
 mod payments;
 mod profile;

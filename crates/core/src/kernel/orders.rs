@@ -167,15 +167,9 @@ impl Draft<'_> {
     /// Notes that an order has come to a state, and when it moves on from there by itself.
     pub(super) fn note(&self, order: &mut Order, state: OrderState, reason: Option<&String>) {
         let at = self.command.at;
-        let policy = &self.program.settings_at(at).orders;
-        let due_at = match (state.funds(), state) {
-            // Taking a review on is no new state: else it would hold points for ever.
-            _ if state == order.state && !order.details.history.is_empty() => order.due_at,
-            (Funds::Held, _) => policy.expires_at(at, order.waits_until()),
-            (Funds::Spent, OrderState::Completed) | (Funds::Returned, _) => None,
-            (Funds::Spent, _) => policy.completes_at(at),
-        };
-        let due_at = order.details.particulars.due_at(state, due_at);
+        // Taking a review on is no new state: else it would hold points for ever.
+        let stays = state == order.state && !order.details.history.is_empty();
+        let due_at = if stays { order.due_at } else { self.due_at(order, state) };
         let (transaction_id, actor) = (self.receipt.transaction_id, self.command.actor.clone());
         self.begin_benefits(order, state.funds());
         order.note(OrderStep { state, at, transaction_id, actor, reason: reason.cloned(), due_at });
@@ -229,6 +223,7 @@ impl Draft<'_> {
             }
             (Funds::Spent | Funds::Returned, Funds::Returned) => {
                 self.give_back_refunded(order.currency, &order.holds)?;
+                self.give_back_owed(order.currency, order.owed_left())?;
                 (TransactionKind::Refund, StockChange { issued: -1, ..StockChange::default() })
             }
             _ => return Ok(()),
@@ -261,35 +256,39 @@ impl Draft<'_> {
         self.orders.push(order);
     }
 
-    /// Gives a reward for no points: an order that is done as soon as it is made, or handed out by the program. There is stock
-    /// for it.
+    /// Gives a reward for no points: an order that is done as soon as it is made, unless the program hands it out, or a store
+    /// against a voucher. There is stock for it.
     pub(super) fn issue(&mut self, reward_id: &str, quantity: i64, loaded: &Loaded, id: OrderId) {
-        // What the program hands out itself is there once it was.
-        let (one, state) = match self.is_handed_out_by_itself(reward_id, self.command.at) {
-            true => (StockChange { reserved: 1, ..StockChange::default() }, OrderState::Approved),
-            false => (StockChange { issued: 1, ..StockChange::default() }, OrderState::Completed),
+        let reward = self.program.reward_at(reward_id, self.command.at);
+        let at_once = !reward.is_some_and(|reward| reward.fulfilment.is_some() || reward.pickup);
+        let (one, state) = match at_once {
+            false => (StockChange { reserved: 1, ..StockChange::default() }, OrderState::Approved),
+            true => (StockChange { issued: 1, ..StockChange::default() }, OrderState::Completed),
         };
         if loaded.stock.contains_key(reward_id) {
             self.stock.push((reward_id.to_owned(), one.times(quantity)));
         }
-        let reward = self.program.reward_at(reward_id, self.command.at);
         let currency = reward.map_or(CurrencyId(1), |reward| reward.currency);
         let mut order = self.new_order(id, (reward_id, quantity), (currency, 0));
-        self.give_contents(&mut order, reward, loaded);
+        self.give_contents(&mut order, reward, at_once, loaded);
         self.note(&mut order, state, None);
         self.orders.push(order);
     }
 
     /// Gives back what a captured order had taken: to the same lots, which live on for a while.
     pub(super) fn give_back_refunded(&mut self, currency: CurrencyId, holds: &[Portion]) -> Result<(), Refusal> {
-        let alive_until = self.command.at.plus_millis(REFUND_LIFE_MS);
-        let renewed = self.program.end_of_granule(currency, alive_until);
+        let renewed = self.renewed(currency);
         holds.iter().try_for_each(|portion| {
             let expires_at = portion.lot.expires_at.max(renewed);
             let lot = LotKey { expires_at, ..portion.lot };
             let (debit, credit) = (LedgerAccount::Redemption, LedgerAccount::MemberAvailable);
             self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot, rule: None })
         })
+    }
+
+    /// How long points live at the least that are given back now.
+    pub(super) fn renewed(&self, currency: CurrencyId) -> Timestamp {
+        self.program.end_of_granule(currency, self.command.at.plus_millis(REFUND_LIFE_MS))
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::batch::Loaded;
 use super::command::{Action, Command, GROUP_PREFIX, PAYMENT_PREFIX, check_key, digest_of};
 use super::decide::Draft;
+use super::fulfilment::SYSTEM;
 use super::moves::Mover;
 use super::order_commands::{OrderChange, Redemption, Terms};
 use super::{Event, Refusal, RefusalCode};
@@ -16,9 +17,6 @@ use crate::redemption::{
 use crate::rewards::{DemandFigures, Promise, Reward, Split};
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
-
-/// The channel of what the program does by itself.
-const SYSTEM: &str = "system";
 
 /// How an order is to be paid where it is not in points alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -286,15 +284,14 @@ impl Draft<'_> {
     }
 
     fn fill_group(&mut self, order: &mut Order) -> Result<(), Refusal> {
-        let (id, state, at) = (order.id, order.state, self.command.at);
-        let (transaction, cooling_until) = (self.receipt.transaction_id, order.details.cooling_until);
+        let (id, state, transaction) = (order.id, order.state, self.receipt.transaction_id);
         let group = order.details.particulars.group.as_mut().filter(|group| group.is_open());
         let Some(group) = group.filter(|_| state.funds() == Funds::Held) else {
             let problem = format!("order {id} is {}, and waits for no group", state.name());
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         };
         group.filled = Some(transaction);
-        order.fall_due(self.program.settings_at(at).orders.expires_at(at, cooling_until), transaction);
+        self.fall_due(order);
         self.receipt.events.push(Event::GroupEnded { order_id: id, full: true });
         Ok(())
     }
@@ -330,14 +327,8 @@ impl Draft<'_> {
                 self.uncount_limits(order, Funds::Returned);
                 self.note(order, OrderState::Cancelled, reason.as_ref());
             }
-            // From now on its time runs.
-            PaymentMove::Capture | PaymentMove::Collect | PaymentMove::Authorise
-                if funds == Funds::Spent && order.state != OrderState::Completed =>
-            {
-                let (at, transaction) = (self.command.at, self.receipt.transaction_id);
-                order.fall_due(self.program.settings_at(at).orders.completes_at(at), transaction);
-            }
-            PaymentMove::Fail => order.fall_due(None, self.receipt.transaction_id),
+            // From now on its time runs, or no longer.
+            _ if funds == Funds::Spent && order.state != OrderState::Completed => self.fall_due(order),
             _ => {}
         }
         self.ask_for_payment(id, wanted);

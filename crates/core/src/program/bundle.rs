@@ -353,9 +353,9 @@ impl Bundle {
                 Err(format!("{what}: there is no template `{template}`"))
             }
             Effect::IssueReward { reward, .. } => {
-                let known = self.rewards.iter().find(|known| known.id == *reward);
-                let known = known.ok_or_else(|| format!("{what}: there is no reward `{reward}`"))?;
-                known.check_may_be_given().map_err(|problem| format!("{what}: {problem}; issue another reward"))
+                let find = |id: &str| self.rewards.iter().find(|known| known.id == id);
+                let known = find(reward).ok_or_else(|| format!("{what}: there is no reward `{reward}`"))?;
+                known.check_may_be_given(find).map_err(|problem| format!("{what}: {problem}; issue another reward"))
             }
             Effect::GrantTier { tier, .. } if !self.tiers.iter().any(|known| known.id == *tier) => {
                 Err(format!("{what}: there is no tier `{tier}`"))

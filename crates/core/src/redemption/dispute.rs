@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::order::Order;
+use super::order::{Order, Particulars};
 use super::policy::OrderPolicy;
 use super::state::Funds;
 use crate::id::TransactionId;
@@ -73,6 +73,13 @@ impl Disputed {
     }
 }
 
+impl Particulars {
+    /// Whether a dispute of the order is open.
+    pub(super) fn is_disputed(&self) -> bool {
+        self.dispute.as_ref().is_some_and(Disputed::is_open)
+    }
+}
+
 impl Order {
     /// When it was handed over last: shipped, issued or completed. `None`: its points are not spent.
     pub fn handed_over_at(&self) -> Option<Timestamp> {
@@ -99,6 +106,6 @@ impl Order {
 
     /// Whether a dispute of it is open.
     pub fn is_disputed(&self) -> bool {
-        self.details.particulars.dispute.as_ref().is_some_and(Disputed::is_open)
+        self.details.particulars.is_disputed()
     }
 }

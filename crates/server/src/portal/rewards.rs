@@ -143,6 +143,7 @@ pub async fn page(
     let sight = Sight::now(&state);
     let viewer = sight.viewer(&stand.program, &own);
     let answer = stand.browse(&viewer, &figures, &browse.wish(), browse.text()).or_trouble(&frame)?;
+    state.catalogue.missed.note(browse.text(), &browse.wish(), &answer);
     let remark = match (&answer.corrected, answer.loose) {
         (Some(words), _) => Some(frame.say("rewards-corrected", [("words", words.as_str().into())])),
         (None, true) => Some(frame.t("rewards-loose")),
