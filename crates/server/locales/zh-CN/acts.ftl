@@ -107,3 +107,5 @@ problem-too_many_waiting = 待审批事项过多，请先处理一部分。
 member-sessions-title = 设备
 member-sessions = 会员已在 { $count } 台设备上登录。
 member-sessions-end = 在所有设备上退出登录
+order-by-member = 会员本人
+order-taken-on = 已领取
