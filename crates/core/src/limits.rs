@@ -158,6 +158,8 @@ pub const RESTOCKS: usize = 50;
 pub const RESTOCK_MOMENTS: usize = 1_000;
 /// Hours before everybody that some may come, or for which something is kept for some.
 pub const EARLY_HOURS: i64 = 24 * 31;
+/// For how long somebody who was refused often enough has a right to what is kept, in milliseconds (90 days).
+pub const PRIVATE_RIGHT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// Refused orders after which something is kept for a member.
 pub const TRIES: i64 = 10;
 /// Members whom a waiting room lets in each second.

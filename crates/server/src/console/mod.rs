@@ -5,6 +5,7 @@ mod acts;
 mod ahead;
 mod answer;
 mod approvals;
+mod assortment;
 mod audit;
 mod backtest;
 mod catalogue;
@@ -118,6 +119,7 @@ pub fn pages() -> Pages {
         .and(orders::pages())
         .and(approvals::pages())
         .and(configuration::pages())
+        .and(assortment::pages())
         .and(catalogue::pages())
         .and(stock::pages())
         .and(prices::pages())
