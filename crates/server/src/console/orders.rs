@@ -51,6 +51,7 @@ struct OrderPage {
     id: OrderId,
     title: String,
     state: String,
+    state_name: &'static str,
     facts: Vec<(String, String)>,
     member: Subject,
     tracking: Vec<TrackingLine>,
@@ -128,12 +129,16 @@ pub(super) async fn show(
     let refundable = possible.contains(&OrderMove::Refund) && waiting.is_empty();
     let dispute = disputes::part(&frame, state, order).await?;
     let qr = svg_qr(&order.id.to_string(), &frame.t("order-qr")).unwrap_or_default();
-    let choices = choices(&frame, &possible, true);
+    let mut choices = choices(&frame, &possible, true);
+    // Nobody takes on once more what is theirs.
+    let own = order.details.claimed_by.as_deref() == Some(frame.actor.name().as_str());
+    choices.retain(|choice| !own || choice.step != OrderMove::Claim.name());
     let may_ship = choices.iter().any(|choice| choice.step == OrderMove::Ship.name());
     Ok(render(&OrderPage {
         id: order.id,
         title,
         state: frame.t(&format!("order-{}", order.state.name())),
+        state_name: order.state.name(),
         facts,
         member,
         tracking: tracking(&frame, order),
@@ -232,7 +237,7 @@ fn contents(frame: &Frame, order: &Order) -> Vec<(String, String)> {
 }
 
 fn delivery_lines(frame: &Frame, delivery: &Delivery) -> Vec<(String, Vec<String>)> {
-    let address = delivery.address.as_ref().map(|address| (frame.t("order-address"), address.lines()));
+    let address = delivery.address.as_ref().map(|address| (frame.t("order-address"), frame.address_lines(address)));
     let account = delivery.account.clone().map(|account| (frame.t("order-account"), vec![account]));
     address.into_iter().chain(account).collect()
 }
@@ -249,12 +254,18 @@ async fn movable(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<D
 
 async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryLine> {
     let mut lines = Vec::with_capacity(order.details.history.len());
+    let mut stood = None;
     for step in &order.details.history {
         let who = match &step.actor {
+            Some(who) if *who == order.member_id.to_string() => Some(frame.t("order-by-member")),
             Some(who) => Some(operators::name(state, frame, who).await),
             None => None,
         };
-        let words = frame.t(&format!("order-{}", step.state.name()));
+        // Who takes an order on leaves it in review.
+        let taken_on = step.state == OrderState::InReview && stood == Some(OrderState::InReview);
+        stood = Some(step.state);
+        let key = if taken_on { "order-taken-on".to_owned() } else { format!("order-{}", step.state.name()) };
+        let words = frame.t(&key);
         let disputed = order.details.particulars.dispute.as_ref();
         let opened = disputed.is_some_and(|disputed| disputed.transaction_id == step.transaction_id);
         let kind = step.reason.as_deref().and_then(Grievance::from_name).filter(|_| opened);

@@ -84,6 +84,10 @@ struct OrderPage {
     cooling: Option<String>,
     /// Its appointment, where it goes to, and what holds by it: pairs of a label and lines.
     contents: Vec<(String, Vec<String>)>,
+    /// Whether it is sent, and nobody collects it.
+    sent: bool,
+    /// What comes next.
+    ahead: Option<String>,
     /// The slots to which the appointment can be moved.
     days: Vec<DayOfSlots>,
     trouble: Option<String>,
@@ -144,8 +148,14 @@ pub(crate) fn order_name(frame: &Frame, order: &Order) -> String {
 }
 
 /// What else there is to say of an order. Where it goes to is masked, unless the member has proved a moment ago who they are.
-async fn contents(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<(String, Vec<String>)>, PortalError> {
-    let mut lines = Vec::new();
+///
+/// And whether it is sent to an address.
+async fn contents(
+    frame: &Frame,
+    state: &AppState,
+    order: &Order,
+) -> Result<(Vec<(String, Vec<String>)>, bool), PortalError> {
+    let (mut lines, mut sent) = (Vec::new(), false);
     if let Some(booked) = order.details.particulars.booked() {
         let when = frame.time(booked.starts_at);
         lines.push((frame.t("order-appointment"), [Some(when), booked.store.clone()].into_iter().flatten().collect()));
@@ -154,7 +164,8 @@ async fn contents(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<
         let fresh = is_fresh(state, &frame.actor).await.or_trouble(frame)?;
         if let Some(address) = delivery.address {
             let shown = if fresh { address } else { mask::address(&address) };
-            lines.push((frame.t("order-address"), shown.lines()));
+            lines.push((frame.t("order-address"), frame.address_lines(&shown)));
+            sent = true;
         }
         if let Some(account) = delivery.account {
             let shown = if fresh { account } else { mask::phone(&account) };
@@ -165,7 +176,7 @@ async fn contents(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<
     if !held.is_empty() {
         lines.push((frame.t("order-benefits"), held));
     }
-    Ok(lines)
+    Ok((lines, sent))
 }
 
 /// A privilege or trial, and from when until when it holds.
@@ -367,7 +378,15 @@ async fn show(
     let wallet = own.account.wallet(order.currency);
     let available = wallet.map_or(0, |wallet| wallet.spendable(now));
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
-    let contents = contents(&frame, state, order).await?;
+    let (contents, sent) = contents(&frame, state, order).await?;
+    let ahead = match order.state {
+        OrderState::InReview => Some("order-ahead-review"),
+        OrderState::Placed | OrderState::Approved | OrderState::Fulfilling if sent && waits.is_none() => {
+            Some("order-ahead-send")
+        }
+        _ => None,
+    };
+    let ahead = ahead.map(|key| frame.t(key));
     let days = match frame.program.reward(&order.reward_id) {
         Some(reward) if may_rebook(order, now) => {
             days_of_slots(&frame, state, (reward, now), "").await.or_trouble(&frame)?
@@ -403,6 +422,8 @@ async fn show(
         may_cancel,
         cooling,
         contents,
+        sent,
+        ahead,
         days,
         trouble,
         review,
