@@ -104,7 +104,7 @@ impl Draft<'_> {
     ) -> Result<(Vec<OrderState>, Option<Timestamp>), Refusal> {
         let at = self.command.at;
         let policy = &self.program.settings_at(at).orders;
-        if wanted.capture && self.is_handed_out_by_itself(&wanted.reward_id, at) {
+        if wanted.capture && self.is_handed_out_by_itself(&wanted.reward_id, wanted.quantity) {
             let problem = format!(
                 "`{}` is handed out by the program itself, which completes the order: leave out `capture`",
                 wanted.reward_id
@@ -221,7 +221,7 @@ impl Draft<'_> {
         let (at, id, step) = (self.command.at, order.id, change.step);
         self.check_handed_out_by_itself(order, step)?;
         let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded && step == OrderMove::Refund;
-        let next = order.state.after(step).or(twice.then_some(OrderState::Refunded));
+        let next = order.after(step).or(twice.then_some(OrderState::Refunded));
         let next = next.ok_or_else(|| illegal_move(order, step))?;
         self.check_tender(order, step)?;
         if step == OrderMove::Expire && !order.is_due(at) {
@@ -318,7 +318,7 @@ impl Draft<'_> {
     /// for it.
     pub(super) fn issue(&mut self, reward_id: &str, quantity: i64, loaded: &Loaded, id: OrderId) {
         // What the program hands out itself is there once it was.
-        let (one, state) = match self.is_handed_out_by_itself(reward_id, self.command.at) {
+        let (one, state) = match self.is_handed_out_by_itself(reward_id, quantity) {
             true => (StockChange { reserved: 1, ..StockChange::default() }, OrderState::Approved),
             false => (StockChange { issued: 1, ..StockChange::default() }, OrderState::Completed),
         };
@@ -363,7 +363,7 @@ pub(super) fn owned_order<'l>(
 
 /// The refusal of a move that is not possible, with those that are.
 fn illegal_move(order: &Order, step: OrderMove) -> Refusal {
-    let possible: Vec<&str> = order.state.moves().map(OrderMove::name).collect();
+    let possible: Vec<&str> = order.moves().map(OrderMove::name).collect();
     let possible = if possible.is_empty() { "nothing".to_owned() } else { possible.join(", ") };
     let (id, state) = (order.id, order.state.name());
     let problem = format!("order {id} is {state}, and cannot {}; possible is {possible}", step.name());

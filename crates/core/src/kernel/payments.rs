@@ -329,7 +329,8 @@ impl Draft<'_> {
                 if funds == Funds::Spent && order.state != OrderState::Completed =>
             {
                 let (at, transaction) = (self.command.at, self.receipt.transaction_id);
-                order.fall_due(self.program.settings_at(at).orders.completes_at(at), transaction);
+                let usual = self.program.settings_at(at).orders.completes_at(at);
+                order.fall_due(order.details.particulars.due_at(order.state, usual), transaction);
             }
             PaymentMove::Fail => order.fall_due(None, self.receipt.transaction_id),
             _ => {}
