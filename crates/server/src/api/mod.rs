@@ -29,6 +29,7 @@ mod log;
 mod members;
 mod oauth;
 mod operators;
+mod order_parts;
 mod orders;
 mod payments;
 mod pictures;

@@ -392,7 +392,9 @@ pub(super) async fn find(state: &AppState, text: &str) -> Result<Order, Problem>
     security(("key" = ["orders:read"])), params(("order_id" = String, Path)),
     responses((status = 200, body = OrderView), (status = 404, body = Problem)))]
 async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<OrderView>, Problem> {
-    Ok(Json(find(&state, &text).await?.into()))
+    let order = find(&state, &text).await?;
+    let parts = super::order_parts::of(&state, &order).await?;
+    Ok(Json(OrderView::from(order).with_parts(parts)))
 }
 
 /// A move that leaves no word in the audit log: a till makes many.

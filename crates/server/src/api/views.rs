@@ -450,8 +450,18 @@ pub struct OrderView {
     /// When and where it was handed out against its voucher.
     #[serde(skip_serializing_if = "Option::is_none")]
     handed_out: Option<HandedOutView>,
+    /// The parts of a bundle of which the program hands some out, where one order is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<super::order_parts::OrderPartView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
+}
+
+impl OrderView {
+    /// The same with its parts.
+    pub(super) fn with_parts(self, parts: Vec<super::order_parts::OrderPartView>) -> Self {
+        Self { parts, ..self }
+    }
 }
 
 /// An appointment.
@@ -616,7 +626,7 @@ impl From<Order> for OrderView {
             quantity: order.quantity,
             points: order.points,
             state: order.state.name(),
-            moves: order.state.moves().filter(|step| permission_of(*step).is_some()).map(OrderMove::name).collect(),
+            moves: order.moves().filter(|step| permission_of(*step).is_some()).map(OrderMove::name).collect(),
             created_at: order.created_at.to_string(),
             updated_at: order.updated_at.to_string(),
             due_at: order.due_at.map(|at| at.to_string()),
@@ -643,6 +653,7 @@ impl From<Order> for OrderView {
             }),
             tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
             handed_out: order.details.particulars.handed_out.map(HandedOutView::from),
+            parts: Vec::new(),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

@@ -73,8 +73,8 @@ struct QueuePage {
     troubles: Vec<String>,
 }
 
-/// The moves from a state that who looks may make; a refund has a form of its own, and a shipment belongs to one order.
-pub(super) fn choices(frame: &Frame, state: OrderState, one: bool) -> Vec<Choice> {
+/// Those of the possible moves that who looks may make; a refund has a form of its own, and a shipment belongs to one order.
+pub(super) fn choices(frame: &Frame, moves: impl Iterator<Item = OrderMove>, one: bool) -> Vec<Choice> {
     let shown = |step: &OrderMove| match step {
         OrderMove::Refund | OrderMove::Expire => false,
         OrderMove::Ship if !one => false,
@@ -86,7 +86,7 @@ pub(super) fn choices(frame: &Frame, state: OrderState, one: bool) -> Vec<Choice
         address: if permission_of(step) == Some(Permission::OrdersReview) { "review" } else { "moves" },
         grave: matches!(step, OrderMove::Reject | OrderMove::Cancel | OrderMove::Fail),
     };
-    state.moves().filter(shown).map(choice).collect()
+    moves.filter(shown).map(choice).collect()
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Query(asked): Query<Asked>) -> Result<Response, PageError> {
@@ -120,7 +120,7 @@ async fn show(
         queues: OrderState::QUEUES.map(queue).into(),
         state: wanted.name(),
         lines,
-        choices: choices(&frame, wanted, false),
+        choices: choices(&frame, wanted.moves(), false),
         key: prove::form_key(),
         next,
         done,

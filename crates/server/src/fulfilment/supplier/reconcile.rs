@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use guerdon_core::id::OrderId;
-use guerdon_core::redemption::{Funds, Order};
-use guerdon_core::rewards::Fulfilment;
+use guerdon_core::redemption::Funds;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{Record, RecordChange};
 use serde::{Deserialize, Serialize};
@@ -14,8 +12,10 @@ use url::form_urlencoded;
 
 use super::answer::short;
 use super::delivery::{self, Stage};
-use super::{call, known};
+use super::key::KEY_CHARS;
+use super::{DeliveryKey, call, known};
 use crate::AppState;
+use crate::fulfilment::handing::Item;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -150,7 +150,7 @@ async fn read_list(
             return Err(failed(format!("it has more than {ORDERS} orders; compare a shorter time")));
         }
         for Listed { order_id, status } in page.orders {
-            listed.entry(order_id.chars().take(64).collect()).or_default().push(status);
+            listed.entry(order_id.chars().take(KEY_CHARS).collect()).or_default().push(status);
         }
         match page.next.filter(|next| !next.is_empty()) {
             // A list that goes in a circle ends here as well.
@@ -181,27 +181,29 @@ async fn judge(
     if statuses.len() > 1 {
         return Ok(Some("listed_twice"));
     }
-    let found = match order.parse::<OrderId>() {
-        Ok(id) => state.reader.order(id).await?,
+    let found = match order.parse::<DeliveryKey>() {
+        Ok(key) => state.reader.order(key.order).await?.map(|order| (key, order)),
         Err(_) => None,
     };
-    let Some(found) = found else { return Ok(Some("unknown_order")) };
-    if !is_its(state, name, &found) {
-        return Ok(Some("not_its_order"));
-    }
+    let Some((key, found)) = found else { return Ok(Some("unknown_order")) };
+    let program = state.program();
+    let its = |item: &Item<'_>| item.supplier() == Some(name) && item.key() == key;
+    let Some(item) = Item::all(&program, &found).into_iter().find(its) else { return Ok(Some("not_its_order")) };
     let status = statuses.first().map_or("", String::as_str);
+    if item.handing.is_part && status == "delivered" && found.state.funds() == Funds::Held {
+        // It waits for the other parts.
+        let known = delivery::read(state, &key).await?;
+        let known = known.is_some_and(|(_, delivery)| delivery.stage == Stage::Delivered);
+        return Ok((!known).then_some("still_open_here"));
+    }
     Ok(match (status, found.state.funds()) {
         ("delivered", Funds::Held) => Some("still_open_here"),
         ("delivered", Funds::Returned) => Some("delivered_after_return"),
-        ("refused", Funds::Spent) => Some("refused_after_delivery"),
+        ("refused" | "cancelled", Funds::Spent) => Some("refused_after_delivery"),
         ("pending", Funds::Spent) => Some("missing_there"),
-        ("delivered" | "refused" | "pending", _) => None,
+        ("delivered" | "refused" | "pending" | "cancelled", _) => None,
         _ => Some("unfit_answer"),
     })
-}
-
-fn is_its(state: &AppState, name: &str, order: &Order) -> bool {
-    matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { supplier }) if supplier == name)
 }
 
 /// What we believe delivered, and the supplier does not list.
