@@ -17,6 +17,8 @@ const REWARDS: &str = r#"
     [program.orders]
     expire_after_hours = 72
     complete_after_hours = 48
+    [program.payment]
+    tenders = ["cash_on_delivery"]
     [[rules]]
     id = "gift"
     name = "Gift"
@@ -194,6 +196,13 @@ fn bundles_of_which_the_program_hands_nothing_out_stay_with_people() {
     shop.step(order, OrderMove::Issue, 2).unwrap();
     assert_eq!(shop.step(order, OrderMove::Ship, 2).unwrap_err().code, RefusalCode::IllegalOrderMove);
     shop.check();
+}
+
+#[test]
+fn money_is_not_taken_on_delivery_for_codes_that_are_seen_before() {
+    let shop = shop();
+    let taken = |reward: &str| shop.program.tenders_for(shop.program.reward(reward).unwrap(), at(0)).count();
+    assert_eq!(["evening", "box", "ticket", "shelf", "counter", "mug"].map(taken), [0, 0, 0, 1, 1, 1]);
 }
 
 #[test]
