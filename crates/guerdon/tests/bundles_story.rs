@@ -384,8 +384,9 @@ async fn suppliers_that_are_silent_lie_and_answer_late_deliver_each_part_once() 
         assert!(parts(&done).iter().all(|(_, state)| *state == "handed_out"), "{done}");
         assert_eq!(done["parts"][0]["reference"], "S-1");
         let codes: BTreeSet<String> = shop.codes(&feast).await.into_iter().map(|(_, code)| code).collect();
-        let wanted = ["CARD-0001", "ROSE-0001", "ROSE-0002", "TICKET-1"].map(str::to_owned);
-        assert_eq!(codes, BTreeSet::from(wanted));
+        let wanted = ["CARD-0001", "ROSE-0001", "ROSE-0002"].map(str::to_owned);
+        assert!(codes.len() == 4 && wanted.iter().all(|code| codes.contains(code)), "{codes:?}");
+        assert!(codes.iter().any(|code| code.starts_with("TICKET-")), "{codes:?}");
         // Both know the same.
         assert!(shop.partners.told("cards", &feast).iter().all(|call| call["type"] == "order.deliver"));
         shop.close();
