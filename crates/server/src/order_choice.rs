@@ -8,7 +8,7 @@ use guerdon_core::redemption::{Delivery, Order, SealedDelivery};
 use guerdon_core::rewards::{Reward, RewardKind};
 use guerdon_store::StoreError;
 use guerdon_store::read::MemberRow;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::AppState;
 use crate::identity::token::random_bytes;
@@ -29,35 +29,6 @@ pub struct Said {
     pub account: Option<String>,
 }
 
-/// What was chosen, as the kernel takes it: where it goes to is sealed. It can be kept until the order is made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chosen {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    variant: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    slot: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    delivery: Option<SealedDelivery>,
-    /// A keyed digest of what the request said, where it said anything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    said: Option<[u8; 32]>,
-}
-
-impl Chosen {
-    /// An order with it.
-    pub fn of(self, command: Command) -> Result<Command, Refusal> {
-        let Self { variant, slot, delivery, said } = self;
-        command.choosing(Choice { variant, slot, delivery }, said)
-    }
-}
-
-fn digest_of(state: &AppState, said: &Said) -> Option<[u8; 32]> {
-    (*said != Said::default()).then(|| {
-        let json = serde_json::to_vec(&("choice", said)).unwrap_or_default();
-        state.keys().digest("request", &json)
-    })
-}
-
 /// The same order with what was said of it. What cannot be is refused when it is decided: a repeated request is answered as it
 /// was.
 pub async fn choose(
@@ -66,23 +37,11 @@ pub async fn choose(
     (member, reward_id): (MemberId, &str),
     said: Said,
 ) -> Result<Command, Problem> {
-    let digest = digest_of(state, &said);
-    match prepare(state, (member, reward_id), said).await? {
-        Ok(chosen) => Ok(chosen.of(command)?),
-        Err(problem) => {
-            let refused = Refusal::new(RefusalCode::InvalidRequest, problem);
-            Ok(command.choosing(Choice::default(), digest)?.unfit(refused))
-        }
-    }
-}
-
-/// What was said of an order, looked up, checked and sealed; or what is wrong with it.
-pub async fn prepare(
-    state: &AppState,
-    (member, reward_id): (MemberId, &str),
-    said: Said,
-) -> Result<Result<Chosen, String>, Problem> {
-    let digest = digest_of(state, &said);
+    let keys = state.keys();
+    let digest = (said != Said::default()).then(|| {
+        let json = serde_json::to_vec(&("choice", &said)).unwrap_or_default();
+        keys.digest("request", &json)
+    });
     let row = match is_sent(state, reward_id, &said) {
         true => state.reader.member(member).await?.filter(|row| row.id == member),
         // In a rush most orders are for what is sent nowhere.
@@ -93,7 +52,13 @@ pub async fn prepare(
         None => Ok(None),
     };
     let Said { variant, slot, .. } = said;
-    Ok(delivery.map(|delivery| Chosen { variant, slot, delivery, said: digest }))
+    match delivery {
+        Ok(delivery) => Ok(command.choosing(Choice { variant, slot, delivery }, digest)?),
+        Err(problem) => {
+            let refused = Refusal::new(RefusalCode::InvalidRequest, problem);
+            Ok(command.choosing(Choice::default(), digest)?.unfit(refused))
+        }
+    }
 }
 
 /// Whether an order goes somewhere, which is sealed under a key of its member.

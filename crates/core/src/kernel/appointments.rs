@@ -37,15 +37,6 @@ impl Command {
     }
 }
 
-/// Refuses an appointment that begins before it is known whether the group of its order comes together.
-pub(super) fn check_after_group(slot: &Slot, ends_at: Timestamp) -> Result<(), Refusal> {
-    if slot.starts_at >= ends_at {
-        return Ok(());
-    }
-    let problem = format!("the slot {} begins before the group is over: choose one from {ends_at} on", slot.id);
-    Err(Refusal::new(RefusalCode::SlotNotOffered, problem))
-}
-
 /// Checks the length of what is said to be a slot.
 pub(super) fn check_slot_text(slot: &str) -> Result<(), Refusal> {
     limits::check_text("slot", slot, limits::KEY_CHARS)
@@ -96,8 +87,6 @@ impl Draft<'_> {
             let problem = format!("order {} has the slot {} already", order.id, slot.id);
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
-        let open = order.details.particulars.group.as_ref().filter(|group| group.is_open());
-        open.map_or(Ok(()), |group| check_after_group(&slot, group.ends_at))?;
         let left = slot_key(&order.reward_id, &booked.slot);
         if loaded.stock.contains_key(&left) {
             self.stock.push((left, StockChange { reserved: -order.quantity, ..StockChange::default() }));
@@ -140,8 +129,7 @@ impl Draft<'_> {
     /// An order expires no earlier than its appointment is over, wherever that was moved.
     fn wait_for_slot(&self, order: &mut Order) {
         let policy = &self.program.settings_at(self.command.at).orders;
-        let usual = policy.expires_at(self.command.at, order.waits_until());
-        order.due_at = order.details.particulars.due_at(order.state, usual);
+        order.due_at = policy.expires_at(self.command.at, order.waits_until());
         if let Some(step) = order.details.history.last_mut() {
             step.due_at = order.due_at;
         }

@@ -1,7 +1,6 @@
 //! What each kind of reward needs in an order: a variant, an address, an account; and what a bundle holds. All of it is there,
 //! or the whole order is refused.
 
-use super::appointments::check_after_group;
 use super::batch::{Footprint, Loaded};
 use super::command::{Action, Command};
 use super::decide::Draft;
@@ -99,10 +98,7 @@ impl Draft<'_> {
             (false, true) => return Err(unfit(format!("`{id}` asks for no account; leave out `account`"))),
             _ => {}
         }
-        let slot = self.check_slot(reward, slot.as_deref())?;
-        let together = slot.as_ref().zip(wanted.group.as_ref());
-        together.map_or(Ok(()), |(slot, group)| check_after_group(slot, group.ends_at))?;
-        Ok(slot)
+        self.check_slot(reward, slot.as_deref())
     }
 
     /// Takes what an order needs besides units of its reward; when one is out, the whole order is refused.

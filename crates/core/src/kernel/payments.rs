@@ -282,14 +282,14 @@ impl Draft<'_> {
 
     fn fill_group(&mut self, order: &mut Order) -> Result<(), Refusal> {
         let (id, state, at) = (order.id, order.state, self.command.at);
-        let (transaction, waits_until) = (self.receipt.transaction_id, order.waits_until());
+        let (transaction, cooling_until) = (self.receipt.transaction_id, order.details.cooling_until);
         let group = order.details.particulars.group.as_mut().filter(|group| group.is_open());
         let Some(group) = group.filter(|_| state.funds() == Funds::Held) else {
             let problem = format!("order {id} is {}, and waits for no group", state.name());
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         };
         group.filled = Some(transaction);
-        order.fall_due(self.program.settings_at(at).orders.expires_at(at, waits_until), transaction);
+        order.fall_due(self.program.settings_at(at).orders.expires_at(at, cooling_until), transaction);
         self.receipt.events.push(Event::GroupEnded { order_id: id, full: true });
         Ok(())
     }

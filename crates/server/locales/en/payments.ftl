@@ -74,6 +74,3 @@ problem-payment_due = Money is due on this order. It must be paid first.
 problem-illegal_payment_move = The payment has moved on and cannot do this any more. Look at it again.
 problem-group_open = The group of this order is not full yet.
 problem-group_over = The group is full or over.
-group-slot = This appointment is taken, or begins before the group is over. Choose a later one.
-group-choice = Something is still to be chosen, or does not fit. Look again.
-group-chosen-above = As chosen above. Each friend chooses for themselves.

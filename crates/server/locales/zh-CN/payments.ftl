@@ -71,6 +71,3 @@ problem-payment_due = 此订单还有现金待付，请先收款。
 problem-illegal_payment_move = 支付状态已变化，不能再执行此操作，请重新查看。
 problem-group_open = 此订单所在的拼团尚未满员。
 problem-group_over = 此团已满或已结束。
-group-slot = 该时段已被预约，或早于拼团结束时间，请选择更晚的时段。
-group-choice = 还有内容需要选择，或所选内容不合适，请再看一下。
-group-chosen-above = 按上方的选择下单；每位好友各自选择。

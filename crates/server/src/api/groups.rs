@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use guerdon_core::id::MemberId;
-use guerdon_core::members::Address;
 use guerdon_core::rewards::Place;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,7 +15,6 @@ use super::extract::{Body, IdempotencyKey, Path};
 use crate::AppState;
 use crate::groups::{self, Group, Joiner};
 use crate::identity::actor::Actor;
-use crate::order_choice::Said;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -35,25 +33,13 @@ struct OpenRequest {
     card: Option<String>,
     /// A reward whose price says what a group pays.
     reward_id: String,
-    /// Which variant, of a reward that has some: each member's own, as all of the choice.
-    variant: Option<String>,
-    /// Which slot, of a service that is had by appointment; it begins once the group is over.
-    #[schema(example = "2026-12-01T10:00@bund")]
-    slot: Option<String>,
-    /// Where to send it, as of an order. Left out: the default of the member's `addresses`.
-    #[schema(value_type = Option<Object>)]
-    address: Option<Address>,
-    /// The `id` of one of the member's `addresses`, in its place.
-    address_id: Option<String>,
-    /// Which account gets the credit, of a top-up that asks for it.
-    account: Option<String>,
     /// The store, for rewards that are offered in some stores only.
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
     channel: Option<String>,
 }
 
-/// Who joins a group, and what they choose; or who leaves it, of whom the rest does not count.
+/// Who joins or leaves a group.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MemberRequest {
@@ -63,18 +49,6 @@ struct MemberRequest {
     external_id: Option<String>,
     /// The member's card: the text of its QR code, or the number of its bar code.
     card: Option<String>,
-    /// Which variant, of a reward that has some: each member's own, as all of the choice.
-    variant: Option<String>,
-    /// Which slot, of a service that is had by appointment; it begins once the group is over.
-    #[schema(example = "2026-12-01T10:00@bund")]
-    slot: Option<String>,
-    /// Where to send it, as of an order. Left out: the default of the member's `addresses`.
-    #[schema(value_type = Option<Object>)]
-    address: Option<Address>,
-    /// The `id` of one of the member's `addresses`, in its place.
-    address_id: Option<String>,
-    /// Which account gets the credit, of a top-up that asks for it.
-    account: Option<String>,
     /// The store, for rewards that are offered in some stores only.
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
@@ -129,21 +103,17 @@ impl GroupView {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The group, and the member's order in it", body = GroupView),
         (status = 404, body = Problem),
-        (status = 409, description = "`reward_not_offered`, `slot_not_offered`, `insufficient_points` or `out_of_stock`",
-            body = Problem),
-        (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing", body = Problem)))]
+        (status = 409, description = "`reward_not_offered`, `insufficient_points` or `out_of_stock`", body = Problem)))]
 async fn open(
     State(state): State<AppState>,
     actor: Actor,
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<OpenRequest>,
 ) -> Result<(StatusCode, Json<GroupView>), Problem> {
-    let OpenRequest { member_id, external_id, card, reward_id, store, channel, .. } = request;
-    let OpenRequest { variant, slot, address, address_id, account, .. } = request;
-    let said = Said { variant, slot, address, address_id, account };
+    let OpenRequest { member_id, external_id, card, reward_id, store, channel } = request;
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let place = Place { store, channel };
-    let joiner = Joiner { member, place, channel: "api", actor: Some(actor.name()), said };
+    let joiner = Joiner { member, place, channel: "api", actor: Some(actor.name()) };
     let (code, group) = groups::open(&state, joiner, &reward_id, &key).await?;
     Ok((StatusCode::CREATED, Json(GroupView::new(&state, &code, &group, Some(member)))))
 }
@@ -165,7 +135,6 @@ fn unknown() -> Problem {
 #[utoipa::path(post, path = "/v1/groups/{code}/join", tag = "orders",
     security(("key" = ["orders:write"])), request_body = MemberRequest, params(("code" = String, Path)),
     responses((status = 200, body = GroupView), (status = 404, body = Problem),
-        (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing", body = Problem),
         (status = 409, description = "`group_over`: it is full or its time is over; or what an order is refused with",
             body = Problem)))]
 async fn join(
@@ -174,11 +143,9 @@ async fn join(
     Path(code): Path<String>,
     Body(request): Body<MemberRequest>,
 ) -> Result<Json<GroupView>, Problem> {
-    let MemberRequest { member_id, external_id, card, store, channel, .. } = request;
-    let MemberRequest { variant, slot, address, address_id, account, .. } = request;
-    let said = Said { variant, slot, address, address_id, account };
+    let MemberRequest { member_id, external_id, card, store, channel } = request;
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
-    let joiner = Joiner { member, place: Place { store, channel }, channel: "api", actor: Some(actor.name()), said };
+    let joiner = Joiner { member, place: Place { store, channel }, channel: "api", actor: Some(actor.name()) };
     let group = groups::join(&state, joiner, &code).await?;
     Ok(Json(GroupView::new(&state, &code, &group, Some(member))))
 }

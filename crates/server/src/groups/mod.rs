@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use worker::group_worker;
 
 use crate::AppState;
-use crate::order_choice::{self, Chosen, Said};
+use crate::order_choice::{self, Said};
 use crate::problem::Problem;
 use crate::scarcity::{self, Entry};
 
@@ -84,9 +84,6 @@ struct GroupPlace {
     at: Place,
     channel: String,
     actor: Option<String>,
-    /// What the member has chosen; where it goes to is sealed. `None`: nothing, in a place of an earlier version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    chosen: Option<Chosen>,
     order: Option<OrderId>,
     /// When it was taken, by the machine's clock.
     since: Timestamp,
@@ -107,8 +104,6 @@ pub struct Joiner<'a> {
     pub channel: &'a str,
     /// In whose name.
     pub actor: Option<String>,
-    /// What the member chooses of the reward: each their own.
-    pub said: Said,
 }
 
 impl Group {
@@ -255,12 +250,9 @@ async fn forget(state: &AppState, code: &str, opener: MemberId) -> Result<(), Pr
     }
 }
 
-/// Joins a group: takes a place and orders. Who is in it already stays so, with what they have chosen.
+/// Joins a group: takes a place and orders. Who is in it already stays so.
 pub async fn join(state: &AppState, joiner: Joiner<'_>, code: &str) -> Result<Group, Problem> {
     let member = joiner.member;
-    let (_, group) = read(state, code).await?.ok_or_else(unknown)?;
-    // Kept with the place: whoever makes the order, and however late, makes the one that was asked for.
-    let chosen = order_choice::prepare(state, (member, &group.reward_id), joiner.said).await?;
     let group = change(state, code, |mut group| {
         if let Some(place) = group.place_of(member) {
             return if place.leaving {
@@ -275,17 +267,12 @@ pub async fn join(state: &AppState, joiner: Joiner<'_>, code: &str) -> Result<Gr
         if group.places.len() >= group.size {
             return Err(over("the group is full; open one of your own"));
         }
-        let chosen = match &chosen {
-            Ok(chosen) => chosen.clone(),
-            Err(problem) => return Err(Refusal::new(RefusalCode::InvalidRequest, problem.clone()).into()),
-        };
         group.places.push(GroupPlace {
             member,
             place: format!("{:08x}", rand::random::<u32>()),
             at: joiner.place.clone(),
             channel: joiner.channel.to_owned(),
             actor: joiner.actor.clone(),
-            chosen: Some(chosen),
             order: None,
             since: state.clock(),
             leaving: false,
@@ -310,11 +297,8 @@ async fn order(state: &AppState, code: &str, group: &Group, member: MemberId) ->
     };
     let terms = (group.terms(code), place.place.as_str());
     let command = Command::join_group(member, now, &group.reward_id, terms, figures);
-    let command = match place.chosen.clone() {
-        Some(chosen) => chosen.of(command)?,
-        // It goes to where the member has things sent.
-        None => order_choice::choose(state, command, (member, &group.reward_id), Said::default()).await?,
-    };
+    // It goes to where the member has things sent.
+    let command = order_choice::choose(state, command, (member, &group.reward_id), Said::default()).await?;
     let mut command = command.in_place(place.at.clone())?.from_channel(&place.channel);
     if let Some(actor) = &place.actor {
         command = command.by(actor.clone());

@@ -6,12 +6,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::RefusalCode;
-use guerdon_core::rewards::{Occasion, Viewer, keys_of};
+use guerdon_core::rewards::{Occasion, Viewer};
 use serde::Deserialize;
 
-use super::choice::{Asked, ChoiceForm};
 use super::own::{Own, own};
-use super::reward::asked;
 use super::rewards::here;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
@@ -50,8 +48,6 @@ struct GroupPage {
     available: String,
     /// The words of the button; none: nobody joins now.
     join: Option<String>,
-    /// What there is to choose.
-    asked: Asked,
     may_leave: bool,
     order: Option<OrderId>,
 }
@@ -64,11 +60,11 @@ async fn find(state: &AppState, frame: &Frame, code: &str) -> Result<Group, Port
 async fn page(frame: Frame, State(state): State<AppState>, Path(code): Path<String>) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
     let group = find(&state, &frame, &code).await?;
-    show(frame, &state, &own, (&code, &group), (None, &ChoiceForm::default())).await
+    show(frame, &state, &own, (&code, &group), None).await
 }
 
-fn joiner<'a>(frame: &Frame, own: &Own, form: &ChoiceForm) -> Joiner<'a> {
-    Joiner { member: own.id, place: here(), channel: "portal", actor: Some(frame.actor.name()), said: form.said() }
+fn joiner<'a>(frame: &Frame, own: &Own) -> Joiner<'a> {
+    Joiner { member: own.id, place: here(), channel: "portal", actor: Some(frame.actor.name()) }
 }
 
 /// The form that opens a group.
@@ -76,8 +72,6 @@ fn joiner<'a>(frame: &Frame, own: &Own, form: &ChoiceForm) -> Joiner<'a> {
 struct OpenForm {
     #[serde(default)]
     key: String,
-    #[serde(flatten)]
-    choice: ChoiceForm,
 }
 
 async fn open(
@@ -89,43 +83,23 @@ async fn open(
     let own = own(&state, &frame).await?;
     // The same form sent twice opens one group.
     let key = format!("portal group {}", form.key);
-    match groups::open(&state, joiner(&frame, &own, &form.choice), &id, &key).await {
+    match groups::open(&state, joiner(&frame, &own), &id, &key).await {
         Ok((code, _)) => Ok(Redirect::to(&format!("/portal/groups/{code}")).into_response()),
-        Err(problem) if problem.status < 500 => {
-            let words = refusal_words(&problem);
-            super::reward::not_opened(frame, &state, &own, &id, (words, &form.choice)).await
-        }
+        Err(problem) if problem.status < 500 => super::reward::not_opened(frame, &state, &own, &id).await,
         Err(problem) => Err(problem.detail).or_trouble(&frame),
     }
 }
 
-async fn join(
-    frame: Frame,
-    State(state): State<AppState>,
-    Path(code): Path<String>,
-    Form(form): Form<ChoiceForm>,
-) -> Result<Response, PortalError> {
+async fn join(frame: Frame, State(state): State<AppState>, Path(code): Path<String>) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
-    let joined = groups::join(&state, joiner(&frame, &own, &form), &code).await;
-    answer(frame, &state, &own, (&code, &form), joined).await
-}
-
-/// Why nothing was ordered: a slot that is too early or gone, or a choice that is missing, the member can choose anew.
-fn refusal_words(problem: &Problem) -> &'static str {
-    let of = |code: RefusalCode| problem.code == code.name();
-    if of(RefusalCode::SlotNotOffered) {
-        "group-slot"
-    } else if of(RefusalCode::ChoiceNeeded) || of(RefusalCode::InvalidRequest) {
-        "group-choice"
-    } else {
-        "group-refused"
-    }
+    let joined = groups::join(&state, joiner(&frame, &own), &code).await;
+    answer(frame, &state, &own, &code, joined).await
 }
 
 async fn leave(frame: Frame, State(state): State<AppState>, Path(code): Path<String>) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
     let left = groups::leave(&state, &code, own.id).await;
-    answer(frame, &state, &own, (&code, &ChoiceForm::default()), left).await
+    answer(frame, &state, &own, &code, left).await
 }
 
 /// The page again, with what was in the way where something was.
@@ -133,7 +107,7 @@ async fn answer(
     frame: Frame,
     state: &AppState,
     own: &Own,
-    (code, form): (&str, &ChoiceForm),
+    code: &str,
     outcome: Result<Group, Problem>,
 ) -> Result<Response, PortalError> {
     let problem = match outcome {
@@ -146,8 +120,8 @@ async fn answer(
     let group = find(state, &frame, code).await?;
     // What is missing is told by the page itself.
     let told = problem.code == RefusalCode::InsufficientPoints.name();
-    let trouble = (!told).then(|| frame.t(refusal_words(&problem)));
-    let mut response = show(frame, state, own, (code, &group), (trouble, form)).await?;
+    let trouble = (!told).then(|| frame.t("group-refused"));
+    let mut response = show(frame, state, own, (code, &group), trouble).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
@@ -157,7 +131,7 @@ async fn show(
     state: &AppState,
     own: &Own,
     (code, group): (&str, &Group),
-    (trouble, form): (Option<String>, &ChoiceForm),
+    trouble: Option<String>,
 ) -> Result<Response, PortalError> {
     let (program, now, here) = (state.program(), state.engine.now(), here());
     let viewer = Viewer::new(&program, Some(&own.account), &here, now);
@@ -190,14 +164,6 @@ async fn show(
             join = Some(frame.say_text("group-join", "points", &frame.points(currency, price)));
         }
     }
-    let asked = match reward.filter(|_| join.is_some()) {
-        Some(reward) => {
-            let stock = state.reader.stock_of(&keys_of(reward)).await.or_trouble(&frame)?;
-            // Appointments are for when it is known whether the group comes together.
-            asked(&frame, state, (reward, group.ends_at), own, &stock, form).await?
-        }
-        None => Asked::default(),
-    };
     let ended = match group.stage {
         Stage::Full if order.is_some() => Some(frame.t("group-full")),
         Stage::NotFull => Some(frame.t("group-not-full")),
@@ -223,7 +189,6 @@ async fn show(
         link: (order.is_some() && open).then(|| state.people.link(&address)),
         available,
         join,
-        asked,
         may_leave: order.is_some() && open,
         order,
         address,

@@ -197,18 +197,9 @@ async fn with_trouble(
     Ok(response)
 }
 
-/// The page again after a group could not be opened, with what was chosen.
-pub(super) async fn not_opened(
-    frame: Frame,
-    state: &AppState,
-    own: &Own,
-    id: &str,
-    (words, form): (&str, &ChoiceForm),
-) -> Result<Response, PortalError> {
-    let words = Some(frame.t(words));
-    let mut response = show(frame, state, own, id, (words, form)).await?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+/// The page again after a group could not be opened.
+pub(super) async fn not_opened(frame: Frame, state: &AppState, own: &Own, id: &str) -> Result<Response, PortalError> {
+    with_trouble(frame, state, own, id, "group-refused").await
 }
 
 /// The ways in which money may be paid here, with their words.
@@ -315,7 +306,9 @@ async fn show(
         false => None,
     };
     let reach = reached.map(|day| frame.say_text("reach-by", "date", &day.date().to_string()));
-    let group = group_offer(&frame, &viewer, reward, quote.unit()).filter(|_| there);
+    // A group orders what leaves nothing to choose but where it goes.
+    let asks_more = asked.by_appointment || !reward.variants().is_empty();
+    let group = group_offer(&frame, &viewer, reward, quote.unit()).filter(|_| there && !asks_more);
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
     let proposals = match can || waiting {
         true => Vec::new(),
@@ -360,7 +353,7 @@ async fn show(
 }
 
 /// What there is to choose; the address book is read only where something is sent.
-pub(super) async fn asked(
+async fn asked(
     frame: &Frame,
     state: &AppState,
     (reward, now): (&Reward, Timestamp),
