@@ -4,6 +4,7 @@
 use super::command::{Action, Command, FULFIL_PREFIX};
 use super::decide::Draft;
 use super::event::Event;
+use super::moves::Mover;
 use super::order_commands::OrderChange;
 use super::orders::REFUND_LIFE_MS;
 use super::refusal::{Refusal, RefusalCode};
@@ -11,12 +12,12 @@ use crate::id::MemberId;
 use crate::ledger::{LedgerAccount, LotKey, Transfer};
 use crate::limits;
 use crate::program::Program;
-use crate::redemption::{Funds, Handing, Order, OrderMove, OrderState, PartWay, Particulars};
+use crate::redemption::{Funds, Handing, Order, OrderMove, OrderState, PartWay};
 use crate::rewards::{Fulfilment, Reward};
 use crate::time::Timestamp;
 
 /// The channel of what the program does by itself.
-const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = "system";
 /// The reason of an order to which nobody came back.
 const EXPIRED: &str = "expired";
 
@@ -118,12 +119,14 @@ impl Draft<'_> {
         );
         Err(Refusal::new(RefusalCode::InvalidAmount, problem))
     }
+}
 
+impl Mover<'_> {
     /// Refuses to take the points of an order without what the program hands out for them.
     pub(super) fn check_handed_out_by_itself(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
         let next = order.after(step).map(OrderState::funds);
         let spends = order.state.funds() == Funds::Held && next == Some(Funds::Spent);
-        if !spends || self.command.channel == SYSTEM || !self.program.hands_out(order) {
+        if !spends || self.channel == SYSTEM || !self.program.hands_out(order) {
             return Ok(());
         }
         let first = if order.has_rest_for_people() { ", which comes before what people send" } else { "" };
@@ -131,13 +134,14 @@ impl Draft<'_> {
             format!("order {} is handed out by the program itself{first}; `cancel` or `fail` gives it back", order.id);
         Err(Refusal::new(RefusalCode::IllegalOrderMove, problem))
     }
+}
 
+impl Draft<'_> {
     /// After a move that gives points back because something went wrong: lets them live on for a while, so that they can be
     /// spent, and says so to the member.
     pub(super) fn make_good(&mut self, order: &Order, step: OrderMove, reason: Option<&String>) -> Result<(), Refusal> {
         // What points pay at tills is given back as they find it: nobody has waited for it.
-        let Particulars { tender, allowance, .. } = &order.details.particulars;
-        if tender.is_some() || allowance.is_some() {
+        if order.is_of_till() {
             return Ok(());
         }
         match step {

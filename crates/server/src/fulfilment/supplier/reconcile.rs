@@ -1,9 +1,11 @@
 //! Reconciliation: what a supplier says that it has delivered, beside what we know.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::http::StatusCode;
-use guerdon_core::redemption::Funds;
+use guerdon_core::id::OrderId;
+use guerdon_core::redemption::{Funds, Order};
 use guerdon_core::time::Timestamp;
 use guerdon_store::{Record, RecordChange};
 use serde::{Deserialize, Serialize};
@@ -21,17 +23,20 @@ use crate::problem::Problem;
 
 /// The kind of the records; the id is the supplier's name. The latest report is kept.
 const REPORT: &str = "reconciliation";
-/// Pages of a supplier's list that are read, and orders of all of them.
+/// Pages of a supplier's list that are read, and orders of all of them; of ours as many. What a request can look through in
+/// its time.
 const PAGES: usize = 100;
-const ORDERS: usize = 100_000;
+const ORDERS: usize = 20_000;
+/// How long reading its list may take, so that there is time left for what comes after.
+const LIST_TIME: Duration = Duration::from_secs(20);
 /// Differences that a report names; more are counted.
 const NAMED: usize = 500;
 /// The longest time that is compared, in milliseconds (92 days).
 const LONGEST_MS: i64 = 92 * 86_400_000;
 /// How much earlier and later than asked for the supplier may have noted the same delivery, in milliseconds (an hour).
 const MARGIN_MS: i64 = 3_600_000;
-/// Deliveries read at once.
-const SLICE: i64 = 1_000;
+/// Orders, and deliveries, read at once.
+const SLICE: usize = 500;
 
 /// What came of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,11 +95,18 @@ pub async fn run(
     }
     let listed = read_list(state, name, from, to).await?;
     let mut report = Report { at: state.clock(), from, to, listed: 0, matched: 0, differences: Vec::new(), more: 0 };
-    for (order, statuses) in &listed {
-        report.listed += statuses.len();
-        match judge(state, name, order, statuses).await? {
-            None => report.matched += 1,
-            Some(what) => report.note(order, what),
+    let all: Vec<(&String, &Vec<String>)> = listed.iter().collect();
+    for slice in all.chunks(SLICE) {
+        let key_of = |order: &str| order.parse::<DeliveryKey>().ok();
+        let ids: Vec<OrderId> = slice.iter().filter_map(|(order, _)| Some(key_of(order)?.order)).collect();
+        let ours = state.reader.orders(&ids).await?;
+        for (order, statuses) in slice {
+            report.listed += statuses.len();
+            let found = key_of(order).and_then(|key| Some((ours.get(&key.order)?, key)));
+            match judge(state, name, found.map(|(order, key)| (key, order)), statuses).await? {
+                None => report.matched += 1,
+                Some(what) => report.note(order, what),
+            }
         }
     }
     missing(state, name, &listed, &mut report).await?;
@@ -133,6 +145,20 @@ async fn read_list(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<BTreeMap<String, Vec<String>>, Problem> {
+    let late = |_| {
+        let detail =
+            format!("the list of `{name}` took more than {} seconds; compare a shorter time", LIST_TIME.as_secs());
+        Problem::new(StatusCode::BAD_GATEWAY, "supplier_unavailable", detail)
+    };
+    tokio::time::timeout(LIST_TIME, read_pages(state, name, from, to)).await.map_err(late)?
+}
+
+async fn read_pages(
+    state: &AppState,
+    name: &str,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<BTreeMap<String, Vec<String>>, Problem> {
     let (_, supplier) = known(state, name).await?;
     let failed = |words: String| {
         let detail = format!("the list of `{name}` cannot be read: {words}");
@@ -147,7 +173,7 @@ async fn read_list(
         })?;
         count += page.orders.len();
         if count > ORDERS {
-            return Err(failed(format!("it has more than {ORDERS} orders; compare a shorter time")));
+            return Err(too_many(format!("the list of `{name}` has more than {ORDERS} orders")));
         }
         for Listed { order_id, status } in page.orders {
             listed.entry(order_id.chars().take(KEY_CHARS).collect()).or_default().push(status);
@@ -158,7 +184,7 @@ async fn read_list(
             _ => return Ok(listed),
         }
     }
-    Err(failed(format!("it has more than {PAGES} pages; compare a shorter time")))
+    Err(too_many(format!("the list of `{name}` has more than {PAGES} pages")))
 }
 
 fn query(from: Timestamp, to: Timestamp, after: Option<&str>) -> String {
@@ -171,24 +197,20 @@ fn query(from: Timestamp, to: Timestamp, after: Option<&str>) -> String {
     query.finish()
 }
 
-/// What is wrong with an order of the list.
+/// What is wrong with an order of the list; `found`: as we know it.
 async fn judge(
     state: &AppState,
     name: &str,
-    order: &str,
+    found: Option<(DeliveryKey, &Order)>,
     statuses: &[String],
 ) -> Result<Option<&'static str>, Problem> {
     if statuses.len() > 1 {
         return Ok(Some("listed_twice"));
     }
-    let found = match order.parse::<DeliveryKey>() {
-        Ok(key) => state.reader.order(key.order).await?.map(|order| (key, order)),
-        Err(_) => None,
-    };
     let Some((key, found)) = found else { return Ok(Some("unknown_order")) };
     let program = state.program();
     let its = |item: &Item<'_>| item.supplier() == Some(name) && item.key() == key;
-    let Some(item) = Item::all(&program, &found).into_iter().find(its) else { return Ok(Some("not_its_order")) };
+    let Some(item) = Item::all(&program, found).into_iter().find(its) else { return Ok(Some("not_its_order")) };
     let status = statuses.first().map_or("", String::as_str);
     if item.handing.is_part && status == "delivered" && found.state.funds() == Funds::Held {
         // It waits for the other parts.
@@ -213,21 +235,27 @@ async fn missing(
     listed: &BTreeMap<String, Vec<String>>,
     report: &mut Report,
 ) -> Result<(), Problem> {
-    let mut after = None;
+    let (mut after, mut ours) = (None, 0);
     loop {
-        let slice = delivery::list(state, name, after, SLICE).await?;
-        let ours = |delivery: &delivery::Delivery| {
-            delivery.stage == Stage::Delivered && delivery.since >= report.from && delivery.since < report.to
-        };
-        let lost: Vec<&String> = slice
-            .iter()
-            .filter(|(order, delivery)| ours(delivery) && !listed.contains_key(order))
-            .map(|(order, _)| order)
-            .collect();
-        lost.into_iter().for_each(|order| report.note(order, "missing_there"));
-        match slice.last().filter(|_| slice.len() as i64 == SLICE) {
-            Some((last, _)) => after = Some(last.clone()),
-            None => return Ok(()),
+        let time = [report.from, report.to];
+        let slice = delivery::delivered(state, name, time, after.as_ref(), SLICE as i64).await?;
+        ours += slice.len();
+        if ours > ORDERS {
+            return Err(too_many(format!("more than {ORDERS} orders were delivered")));
+        }
+        for record in &slice {
+            if !listed.contains_key(&record.id) {
+                report.note(&record.id, "missing_there");
+            }
+        }
+        after = slice.into_iter().nth(SLICE - 1);
+        if after.is_none() {
+            return Ok(());
         }
     }
+}
+
+fn too_many(words: String) -> Problem {
+    let detail = format!("{words} in this time; compare a shorter time");
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
 }
