@@ -25,10 +25,11 @@ use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
 use crate::acts::{self, By, Moving};
 use crate::approvals::Act;
-use crate::fulfilment::supplier::{self, Attempted};
+use crate::fulfilment::parts::{self, PartStanding};
+use crate::fulfilment::supplier::{self, Attempted, DeliveryKey};
 use crate::identity::access::{Needs, Pages};
 use crate::picture::svg_qr;
-use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name};
+use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name, part_name};
 use crate::privacy::reveal_delivery;
 use crate::problem::Problem;
 
@@ -105,8 +106,9 @@ struct HistoryLine {
 }
 
 pub(super) async fn find(frame: &Frame, state: &AppState, text: &str) -> Result<Order, PageError> {
-    let id: OrderId = text.parse().map_err(|_| PageError::not_found(frame))?;
-    state.reader.order(id).await.or_page(frame)?.ok_or_else(|| PageError::not_found(frame))
+    // Also by the name under which a supplier knows a part of it.
+    let key: DeliveryKey = text.parse().map_err(|_| PageError::not_found(frame))?;
+    state.reader.order(key.order).await.or_page(frame)?.ok_or_else(|| PageError::not_found(frame))
 }
 
 pub(super) async fn show(
@@ -147,7 +149,7 @@ pub(super) async fn show(
         choices,
         may_see_codes: order.state.funds() == Funds::Spent
             && frame.actor.may(Permission::CodesRead)
-            && state.program().fulfilment_of(order).is_some(),
+            && state.program().hands_out(order),
         may_ship,
         money: order_money::step(&frame, order),
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
@@ -210,14 +212,24 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
     facts
 }
 
-/// What is known of its delivery through a supplier.
-async fn by_supplier(frame: &Frame, state: &AppState, order: &Order) -> Result<Option<(String, String)>, PageError> {
-    let attempted = supplier::attempted(state, order.id).await.map_err(|problem| PageError::of(frame, &problem))?;
-    Ok(attempted.map(|Attempted { supplier, attempts, reference, trouble }| {
-        let asked = frame.say("order-supplier-asked", [("count", attempts.into())]);
-        let words: Vec<String> = [Some(supplier), Some(asked), reference, trouble].into_iter().flatten().collect();
-        (frame.t("order-supplier"), words.join(" · "))
-    }))
+/// What is known of its delivery through a supplier, and how the parts of a bundle stand.
+async fn by_supplier(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<(String, String)>, PageError> {
+    let key = DeliveryKey { order: order.id, part: None };
+    let attempted = supplier::attempted(state, &key).await.map_err(|problem| PageError::of(frame, &problem))?;
+    let whole = attempted.map(|attempted| (frame.t("order-supplier"), attempted_words(frame, attempted)));
+    let parts = parts::of(state, order).await.map_err(|problem| PageError::of(frame, &problem))?;
+    let part = |PartStanding { part, state, attempted }: PartStanding<'_>| {
+        let words = frame.t(&format!("order-part-{}", state.name()));
+        let attempted = attempted.map(|attempted| attempted_words(frame, attempted));
+        (part_name(frame, part), [Some(words), attempted].into_iter().flatten().collect::<Vec<_>>().join(" · "))
+    };
+    Ok(whole.into_iter().chain(parts.into_iter().map(part)).collect())
+}
+
+fn attempted_words(frame: &Frame, attempted: Attempted) -> String {
+    let Attempted { supplier, attempts, reference, trouble, .. } = attempted;
+    let asked = frame.say("order-supplier-asked", [("count", attempts.into())]);
+    [Some(supplier), Some(asked), reference, trouble].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// Its appointment, and what holds by it. Where it goes to is told to who says why they look.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Command, OrderChange, Rebooking, Receipt};
 use guerdon_core::privacy::mask;
-use guerdon_core::redemption::{Benefit, Funds, Order, OrderMove, OrderState, Payment, PaymentState};
+use guerdon_core::redemption::{Benefit, Funds, Order, OrderMove, OrderPart, OrderState, Payment, PaymentState};
 use guerdon_core::rewards::Fulfilment;
 use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
@@ -22,6 +22,7 @@ use super::{disputes, reviews};
 use crate::AppState;
 use crate::acts::Moving;
 use crate::console::{Frame, TrackingLine, render, tracking};
+use crate::fulfilment::parts::{self, PartStanding};
 use crate::fulfilment::{REASONS, is_coming};
 use crate::order_choice;
 use crate::picture::svg_qr;
@@ -139,11 +140,24 @@ fn view(frame: &Frame, order: &Order) -> OrderView {
 
 /// What was redeemed, in which variant.
 pub(crate) fn order_name(frame: &Frame, order: &Order) -> String {
-    let name = frame.reward_name(&order.reward_id);
-    let Some(id) = &order.details.particulars.variant else { return name };
-    let reward = frame.program.reward(&order.reward_id);
-    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == *id));
-    let variant = variant.map_or(id.as_str(), |variant| variant.name.get(frame.language.tag()));
+    in_variant(frame, &order.reward_id, order.details.particulars.variant.as_deref())
+}
+
+/// A part of a bundle, in which variant, and how many of it.
+pub(crate) fn part_name(frame: &Frame, part: &OrderPart) -> String {
+    let name = in_variant(frame, &part.reward, part.variant.as_deref());
+    match part.quantity {
+        1 => name,
+        quantity => frame.say("reward-content", [("name", name.into()), ("quantity", quantity.into())]),
+    }
+}
+
+fn in_variant(frame: &Frame, reward: &str, variant: Option<&str>) -> String {
+    let name = frame.reward_name(reward);
+    let Some(id) = variant else { return name };
+    let reward = frame.program.reward(reward);
+    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == id));
+    let variant = variant.map_or(id, |variant| variant.name.get(frame.language.tag()));
     frame.say("order-in-variant", [("name", name.into()), ("variant", variant.into())])
 }
 
@@ -171,6 +185,14 @@ async fn contents(
             let shown = if fresh { account } else { mask::phone(&account) };
             lines.push((frame.t("order-account"), vec![shown]));
         }
+    }
+    let parts = parts::of(state, order).await.map_err(|problem| problem.detail).or_trouble(frame)?;
+    let part = |PartStanding { part, state, .. }: PartStanding<'_>| {
+        let words = frame.t(&format!("order-part-{}", state.name()));
+        frame.say("order-part", [("name", part_name(frame, part).into()), ("state", words.into())])
+    };
+    if !parts.is_empty() {
+        lines.push((frame.t("order-parts"), parts.into_iter().map(part).collect()));
     }
     let held: Vec<String> = order.benefits().map(|benefit| benefit_words(frame, benefit)).collect();
     if !held.is_empty() {
@@ -401,7 +423,9 @@ async fn show(
     let codes = order_codes::lines(&frame, state, order).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let coming = order.state.funds() == Funds::Held && is_coming(state, order);
     // A partner may take its time.
-    let by_partner = matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { .. }));
+    let program = state.program();
+    let handings = program.handings(order);
+    let by_partner = handings.iter().any(|handing| matches!(handing.fulfilment, Fulfilment::Supplier { .. }));
     let given_back = given_back(&frame, order);
     let shipment = order.details.shipment.as_ref();
     let shipment = shipment.map(|sent| format!("{} {}", sent.carrier, sent.tracking_number));
