@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guerdon_core::rewards::{DemandFigures, Reward};
 use guerdon_core::time::Timestamp;
@@ -11,7 +11,7 @@ use guerdon_store::StoreError;
 use guerdon_store::read::Reader;
 use moka::sync::Cache;
 
-/// How long what was read of orders is used.
+/// How long what was read of orders is used; what was read before serves only while nothing can be read.
 const KEPT: Duration = Duration::from_secs(5);
 /// Rewards of which it is kept at the most.
 const KEPT_REWARDS: u64 = 10_000;
@@ -25,13 +25,13 @@ type Orders = (i64, Option<Timestamp>);
 
 /// The demand as this node knows it.
 pub struct Demand {
-    orders: Cache<String, Orders>,
+    orders: Cache<String, (Orders, Instant)>,
     views: Mutex<HashMap<String, Views>>,
 }
 
 impl Default for Demand {
     fn default() -> Self {
-        let orders = Cache::builder().max_capacity(KEPT_REWARDS).time_to_live(KEPT).build();
+        let orders = Cache::builder().max_capacity(KEPT_REWARDS).build();
         Self { orders, views: Mutex::default() }
     }
 }
@@ -59,17 +59,27 @@ impl Demand {
         if !reward.price.needs_figures() {
             return Ok(None);
         }
-        let (orders, last_order_at) = match self.orders.get(&reward.id) {
-            Some(known) => known,
-            None => {
+        let orders = match self.orders.get(&reward.id) {
+            Some((known, read_at)) if read_at.elapsed() < KEPT => known,
+            _ => {
                 let read = read(reader, reward, now).await?;
-                self.orders.insert(reward.id.clone(), read);
+                self.orders.insert(reward.id.clone(), (read, Instant::now()));
                 read
             }
         };
+        Ok(Some(self.with_views(orders, reward, now)))
+    }
+
+    /// The same as it was last read; `None`: nothing, or it was never read here.
+    pub fn last_figures(&self, reward: &Reward, now: Timestamp) -> Option<DemandFigures> {
+        let (orders, _) = self.orders.get(&reward.id).filter(|_| reward.price.needs_figures())?;
+        Some(self.with_views(orders, reward, now))
+    }
+
+    fn with_views(&self, (orders, last_order_at): Orders, reward: &Reward, now: Timestamp) -> DemandFigures {
         let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         let views = views.get(&reward.id).map_or(0, |views| views.last_hour(now));
-        Ok(Some(DemandFigures { orders, views, last_order_at }))
+        DemandFigures { orders, views, last_order_at }
     }
 }
 

@@ -10,6 +10,7 @@ mod birthdays;
 pub mod card;
 pub mod catalogue;
 mod console;
+mod degraded;
 mod demand;
 mod describe;
 mod disputes;
@@ -43,6 +44,7 @@ mod statement;
 mod vouchers;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
+pub use degraded::Degraded;
 pub use demand::Demand;
 pub use identity::access::{Needs, Routes};
 pub use identity::directory::Directory;

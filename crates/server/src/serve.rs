@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::AppState;
 use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
+use crate::degraded::watch_database;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
 use crate::fulfilment::fulfilment_worker;
@@ -53,6 +54,7 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) {
     let engine = state.engine.clone();
+    let database = tokio::spawn(watch_database(state.clone(), stop.clone()));
     let importer = tokio::spawn(import_worker(state.clone(), stop.clone()));
     let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
     let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
@@ -79,6 +81,7 @@ pub async fn serve(
     if tokio::time::timeout(LEAVE_TIME, &mut scarcity).await.is_err() {
         scarcity.abort();
     }
+    database.abort();
     worker.abort();
     sweeper.abort();
     events.abort();

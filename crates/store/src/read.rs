@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use guerdon_core::earning::{BudgetKey, Tally};
@@ -18,6 +19,7 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Row};
 
 use crate::StoreError;
 use crate::privacy::{KEYRING, StoredKeyring, StoredMember};
+use crate::probe::DatabaseFile;
 use crate::rows::{self, Cell, Cells};
 
 const READERS: u32 = 4;
@@ -60,6 +62,8 @@ async fn follow(pool: AnyPool, hosts: Vec<AnyConnectOptions>) {
 #[derive(Clone)]
 pub struct Reader {
     pub(crate) pool: AnyPool,
+    /// Of an embedded database.
+    pub(crate) file: Option<Arc<DatabaseFile>>,
 }
 
 /// A member as listed.
@@ -138,8 +142,32 @@ pub struct Counts {
 
 pub(crate) type Read<T> = Result<T, StoreError>;
 
+/// Tells a database that is away from a question that is wrong.
 pub(crate) fn failed(error: sqlx::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    let message = error.to_string();
+    match &error {
+        sqlx::Error::Database(database) => match database.code() {
+            Some(code) if is_away(&code) => StoreError::Unavailable(message),
+            _ => StoreError::Rejected(message),
+        },
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => StoreError::Disconnected(message),
+        _ => StoreError::Rejected(message),
+    }
+}
+
+/// Whether a code is of a database that cannot do its work. Those of PostgreSQL have five characters: connections, resources,
+/// shutdown, failures of its machine (<https://www.postgresql.org/docs/15/errcodes-appendix.html>). Those of SQLite are numbers
+/// whose lowest byte is the kind: busy, locked, read-only, failures of the disk (<https://www.sqlite.org/rescode.html>).
+fn is_away(code: &str) -> bool {
+    if code.len() == 5 {
+        return ["08", "53", "57P", "58", "25006"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
 }
 
 fn strange(what: &str, value: impl std::fmt::Display) -> StoreError {
@@ -149,7 +177,9 @@ fn strange(what: &str, value: impl std::fmt::Display) -> StoreError {
 impl Reader {
     /// Opens read connections on the database of a data directory.
     pub async fn open(directory: &Path) -> Read<Self> {
-        Self::connect(&format!("sqlite:{}?mode=ro", crate::sqlite::database_file(directory).display())).await
+        let file = crate::sqlite::database_file(directory);
+        let reader = Self::connect(&format!("sqlite:{}?mode=ro", file.display())).await?;
+        Ok(Self { file: Some(Arc::new(DatabaseFile::of(file))), ..reader })
     }
 
     /// Opens read connections on a database server, `postgres://…`.
@@ -158,14 +188,14 @@ impl Reader {
         let options = AnyPoolOptions::new().max_connections(READERS).acquire_timeout(PATIENCE);
         let hosts = crate::postgres::urls(url);
         if let [host] = hosts.as_slice() {
-            return Ok(Self { pool: options.connect(host).await.map_err(failed)? });
+            return Ok(Self { pool: options.connect(host).await.map_err(failed)?, file: None });
         }
         let hosts: Vec<AnyConnectOptions> =
             hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>().map_err(failed)?;
         let primary = primary(&hosts).await.ok_or_else(|| StoreError::Unavailable("no host answers".to_owned()))?;
         let pool = options.connect_lazy_with(primary.clone());
         tokio::spawn(follow(pool.clone(), hosts));
-        Ok(Self { pool })
+        Ok(Self { pool, file: None })
     }
 
     /// Closes the connections, once what is being read has been.
@@ -493,4 +523,24 @@ fn flow_row(row: &AnyRow) -> Cell<Flow> {
         amount: row.int(6)?,
         count: row.int(7)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_told_from_a_question_that_is_wrong() {
+        // PostgreSQL: connection failure, too many connections, shutdown, a standby; SQLite: busy, busy while it recovers, the
+        // disk fails, cannot be opened.
+        for code in ["08006", "53300", "57P01", "57P03", "25006", "5", "261", "10", "266", "14"] {
+            assert!(is_away(code), "{code}");
+        }
+        // PostgreSQL: cancelled, no such column or table, a constraint; SQLite: an error, a constraint, damaged.
+        for code in ["57014", "42703", "42P01", "23505", "1", "19", "2067", "11", "nonsense", ""] {
+            assert!(!is_away(code), "{code}");
+        }
+        assert!(failed(sqlx::Error::PoolTimedOut).is_away());
+        assert!(!failed(sqlx::Error::RowNotFound).is_away());
+    }
 }

@@ -162,6 +162,7 @@ pub fn serve(
             sso: Arc::new(serving.sso),
             outbound: listen.edge.outbound()?,
             catalogue: Arc::default(),
+            degraded: Arc::new(Degraded::new(&engine.handle())),
             demand: Arc::default(),
             payments: Payments { test_tender: serving.test_tender },
         };
