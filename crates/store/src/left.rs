@@ -1,7 +1,7 @@
 //! Whom a commit of this node has made leave: closed, merged into another, or erased. Whoever keeps something of members in
 //! memory hears of it before the caller of the command does.
 
-use std::sync::OnceLock;
+use std::sync::{PoisonError, RwLock};
 
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Changes;
@@ -9,19 +9,19 @@ use guerdon_core::ledger::AccountStatus;
 
 type Told = Box<dyn Fn(&[MemberId]) + Send + Sync>;
 
-/// Who is told. Set once, by the one cache that a node has.
+/// Who is told.
 #[derive(Default)]
-pub struct Left(OnceLock<Told>);
+pub struct Left(RwLock<Vec<Told>>);
 
 impl Left {
-    /// Tells somebody from now on. False: somebody is told already.
-    pub fn tell(&self, told: impl Fn(&[MemberId]) + Send + Sync + 'static) -> bool {
-        self.0.set(Box::new(told)).is_ok()
+    /// Tells somebody from now on.
+    pub fn tell(&self, told: impl Fn(&[MemberId]) + Send + Sync + 'static) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(told));
     }
 
     pub(crate) fn left(&self, members: &[MemberId]) {
-        if let Some(told) = self.0.get().filter(|_| !members.is_empty()) {
-            told(members);
+        if !members.is_empty() {
+            self.0.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|told| told(members));
         }
     }
 }

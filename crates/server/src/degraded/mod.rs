@@ -91,10 +91,12 @@ impl Degraded {
     /// What a node remembers. Whoever is closed, merged or erased on it is forgotten with the commit.
     pub fn new(engine: &EngineHandle) -> Self {
         let accounts = Arc::<Accounts>::default();
-        let told = Arc::clone(&accounts);
-        if !engine.left().tell(move |members| told.forget(members)) {
-            tracing::warn!("whoever leaves is told to another cache of this node");
-        }
+        let told = Arc::downgrade(&accounts);
+        engine.left().tell(move |members| {
+            if let Some(accounts) = told.upgrade() {
+                accounts.forget(members);
+            }
+        });
         Self {
             away: watch::Sender::new(false),
             since: Mutex::default(),

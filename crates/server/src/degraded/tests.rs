@@ -213,7 +213,12 @@ mod with_a_store {
         assert!(found.is_none(), "whoever asks beside the gate is told of nobody");
 
         comes(&state);
-        state.directory.forget();
+        state.directory.forget_program("key_other");
+        state.directory.forget_operators();
+        goes(&state);
+        assert!(admit(&gate, read, shown).await.unwrap().from_memory, "what concerns others leaves it alone");
+        comes(&state);
+        state.directory.forget_program("key_till");
         goes(&state);
         assert!(admit(&gate, read, shown).await.is_err(), "a revocation on this node holds at once");
     }

@@ -185,11 +185,21 @@ impl Directory {
         }
     }
 
-    /// Forgets what is remembered on this node: something was revoked or changed.
-    pub fn forget(&self) {
+    /// Forgets what is remembered of operators: one of them, or a role, was changed. What was verified for the time when the
+    /// database is away has none of them.
+    pub fn forget_operators(&self) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.known.invalidate_all();
-        self.verified.invalidate_all();
+    }
+
+    /// Forgets every secret of a key or client that was revoked or changed. The others stay known.
+    pub fn forget_program(&self, id: &str) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.known.invalidate_all();
+        let is_it = |known: &Known| matches!(&known.who, Who::Key { id: one } | Who::Client { id: one } if one == id);
+        for (presented, _) in self.verified.iter().filter(|(_, known)| is_it(known)) {
+            self.verified.invalidate(&*presented);
+        }
     }
 
     /// Forgets what is remembered for some seconds, as time does.
