@@ -216,11 +216,15 @@ fn points_pay_their_share_of_a_basket_in_whole_steps() {
         ("s4", 9_000, Share::Points(800), true, RefusalCode::InvalidAmount, "at least 10 %"),
         ("s5", 90_000, Share::All, true, RefusalCode::InsufficientPoints, "too few"),
         ("s6", 9_000, Share::Points(0), true, RefusalCode::InvalidRequest, "`points` must be 1"),
+        ("s8", 90_000, Share::Money(4_550), false, RefusalCode::InvalidAmount, "4500 or 4600, not 4550"),
         ("s7", 0, Share::All, true, RefusalCode::InvalidRequest, "`basket`"),
     ] {
         let refusal = shop.authorise(reference, basket, share, partial).unwrap_err();
         assert_eq!((refusal.code, refusal.message.contains(said)), (code, true), "{reference}: {}", refusal.message);
     }
+    let exact = shop.authorise("r3", 50_000, Share::Money(5_500), false).unwrap();
+    assert_eq!(authorised(&exact), Paid { points: 5_500, money: 5_500 });
+    shop.reverse(id(&exact), Share::All, None, 2).unwrap();
     let part = shop.authorise("r2", 50_000, Share::Money(9_999), true).unwrap();
     assert_eq!(authorised(&part), Paid { points: 5_500, money: 5_500 }, "as many as there are");
     shop.check();

@@ -573,4 +573,10 @@ async fn an_operator_takes_the_money_by_hand() {
     assert!(page.contains("Cash on delivery: paid") && !page.contains("Money taken"), "{page}");
     let (_, audit) = server.get("/v1/audit?action=payment.collect").await;
     assert!(audit.to_string().contains(&order), "{audit}");
+    // 3,000 points and money for 3,000 more: with them it is above what one person refunds.
+    let mut policy = server.get("/v1/approval-policy").await.1;
+    policy["refund_points"] = json!(5_999);
+    assert_eq!(server.put("/v1/approval-policy", policy).await.0, 200);
+    let (status, waiting) = olga.json(&format!("/v1/orders/{order}/refund"), &json!({ "reason": "cracked" })).await;
+    assert_eq!((status, &waiting["act"]["points"]), (202, &json!(6_000)), "{waiting}");
 }

@@ -281,6 +281,49 @@ async fn a_member_shows_a_voucher_and_the_counter_hands_out_in_one_tap() {
     drop((driver, second_driver));
 }
 
+/// A reward that is paid in money in part, when it is handed out.
+const PAID_AT_THE_COUNTER: &str = r#"
+[program.payment]
+tenders = ["cash_on_delivery"]
+[[rewards]]
+id = "kettle"
+name = "Kettle"
+price = { points = 6000, cash = { to_percent = 50 } }
+pickup = true
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_taken_before_a_voucher_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &format!("{PROGRAM}{PAID_AT_THE_COUNTER}"));
+    let server = Server::start(&data);
+    let ann = server.member("ann", 50_000).await;
+    let body = json!({ "member_id": ann, "reward_id": "kettle", "points": 4_000, "tender": "cash_on_delivery" });
+    let (status, receipt) = server.post("/v1/orders", "kettle", body).await;
+    assert_eq!(status, 201, "{receipt}");
+    let kettle = receipt["order"]["id"].as_str().unwrap().to_owned();
+    let (typed, text) = voucher(&server, &kettle).await;
+    assert_eq!(text, typed, "what a till without network would take is not signed yet");
+    let (_, seen) = check(&server, &typed).await;
+    assert_eq!((&seen["standing"], &seen["amount_due"]), (&json!("unpaid"), &json!(2_000)), "{seen}");
+    assert_eq!(code(redeem(&server, "early", &typed, "North").await), (409, "payment_due".to_owned()));
+
+    let mut clerk = Person::invited(&server, "clerk@example.org", "Clerk", "service").await;
+    let place = [("store", "North"), ("terminal", "till 3"), ("voucher", typed.as_str())];
+    let form = |key: &'static str| [place.as_slice(), &[("key", key)]].concat();
+    let (status, page) = clerk.post("/console/pos", &form("k1")).await;
+    assert!(status == 200 && page.contains("Take ¥20.00 first") && page.contains("Money taken"), "{page}");
+    assert!(!page.contains("Hand it out"), "{page}");
+    let (status, page) = clerk.post("/console/pos/collect", &form("k2")).await;
+    assert!(status == 200 && page.contains("Hand it out") && !page.contains("Money taken"), "{page}");
+    let (_, seen) = check(&server, &typed).await;
+    assert_eq!((&seen["standing"], &seen["amount_due"]), (&json!("good"), &Value::Null), "{seen}");
+    assert!(voucher(&server, &kettle).await.1.starts_with("GV1."), "now a till checks it by itself");
+    let (status, page) = clerk.post("/console/pos/hand-out", &form("k3")).await;
+    assert!(status == 200 && page.contains("Handed out: 1 × Kettle"), "{page}");
+}
+
 /// Types into the field that has the focus.
 async fn scan(client: &fantoccini::Client, keys: &str) {
     let field = client.find(Locator::Css("#voucher")).await.unwrap();

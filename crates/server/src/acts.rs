@@ -66,8 +66,11 @@ pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done
     let (owner, member) = (order.member_id, mover(state, order).await?);
     let command = Command::refund(member, owner, by.key, state.engine.now(), order.id, by.reason)?;
     let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
-    let act = Act::Refund { member, owner, order: order.id, points: order.points, reason, key, channel };
-    let done = ask(state, by, act, command, by.event(state, "order.refund", &order.id.to_string())).await?;
+    let points = order.worth_in_points();
+    let act = Act::Refund { member, owner, order: order.id, points, reason, key, channel };
+    let mut event = by.event(state, "order.refund", &order.id.to_string());
+    event.after = json!({ "worth": points });
+    let done = ask(state, by, act, command, event).await?;
     if matches!(done, Done::Now(_)) {
         disputes::settle_quietly(state, order.id).await;
     }
@@ -197,7 +200,11 @@ pub(crate) async fn submit(
     let reply = outcome?;
     if !reply.replayed {
         let receipt: Value = serde_json::from_str(&reply.receipt).unwrap_or_default();
+        let worth = event.after.get("worth").cloned();
         event.after = json!({ "transaction_id": receipt.get("transaction_id"), "points": receipt.get("points") });
+        if let (Some(worth), Some(after)) = (worth, event.after.as_object_mut()) {
+            after.insert("worth".to_owned(), worth);
+        }
         if let Err(error) = state.engine.write_records(Vec::new(), vec![event]).await {
             // The act stands in the journal; who did it is in this line at least.
             tracing::error!(%error, "an act of administration was done, but the audit log does not say so");

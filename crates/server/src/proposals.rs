@@ -135,7 +135,9 @@ async fn propose(state: &AppState, refused: Refused<'_>, code: RefusalCode) -> R
         proposals.missing_points = Some(missing).filter(|missing| *missing > 0);
         let reached = reachable_on(state, refused.member, reward, missing).await?;
         proposals.reachable_on = reached.map(|day| day.date().to_string());
-        let split = program.affordable_split(reward, price, viewer.spendable(reward.currency), now);
+        let is_taken = program.tenders_for(reward, now).any(|tender| state.payments.check(tender).is_ok());
+        let available = Some(viewer.spendable(reward.currency)).filter(|_| is_taken);
+        let split = available.and_then(|available| program.affordable_split(reward, price, available, now));
         proposals.split = split.map(|Cash { amount, points }| SplitProposal {
             points: price.saturating_sub(points),
             cash: amount,

@@ -258,7 +258,20 @@ impl Draft<'_> {
                 return refused(RefusalCode::InvalidAmount, problem);
             }
             Share::Points(points) => points,
-            Share::Money(money) => whole(rate.points_up_to(money)),
+            Share::Money(money) => {
+                let below = whole(rate.points_up_to(money));
+                let (less, more) = (rate.money(below), rate.money(below.saturating_add(step)));
+                match wanted.partial || less == money {
+                    true => below,
+                    false if more == money => below.saturating_add(step),
+                    false => {
+                        let problem = format!(
+                            "`money` must be what multiples of {step} points pay: {less} or {more}, not {money}"
+                        );
+                        return refused(RefusalCode::InvalidAmount, problem);
+                    }
+                }
+            }
         };
         if points > possible && !wanted.partial {
             return if allowed < points {

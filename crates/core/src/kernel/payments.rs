@@ -169,11 +169,12 @@ impl Draft<'_> {
         if wanted.group.is_some() {
             return refused(RefusalCode::SplitNotOffered, "the price for a group is paid in points alone".to_owned());
         }
-        let tenders = &self.program.settings_at(self.command.at).payment.tenders;
+        let tenders: Vec<PaymentTender> = self.program.tenders_for(reward, self.command.at).collect();
         if !tenders.contains(&tender) {
             let known: Vec<&str> = tenders.iter().map(|tender| tender.name()).collect();
             let known = if known.is_empty() { "no money".to_owned() } else { known.join(", ") };
-            let problem = format!("`tender` {} is not taken; the program takes {known}", tender.name());
+            let (name, reward) = (tender.name(), &reward.id);
+            let problem = format!("`tender` {name} is not taken for `{reward}`; the program takes {known}");
             return refused(RefusalCode::TenderNotOffered, problem);
         }
         match (split, price.cash) {

@@ -7,7 +7,7 @@ use super::delivery::SealedDelivery;
 use super::dispute::Disputed;
 use super::group::Companions;
 use super::offline::Allowance;
-use super::payment::Payment;
+use super::payment::{Payment, PaymentState};
 use super::state::{Funds, OrderState};
 use super::tender::Tender;
 use super::tracking::TrackingEvent;
@@ -205,6 +205,17 @@ impl Shipment {
 }
 
 impl Order {
+    /// What goes back with it, in points: its own, and those for which money was paid.
+    pub fn worth_in_points(&self) -> i64 {
+        let paid = self
+            .details
+            .particulars
+            .payment
+            .as_ref()
+            .filter(|payment| matches!(payment.state(), PaymentState::Authorised | PaymentState::Paid));
+        self.points.saturating_add(paid.map_or(0, |payment| payment.points))
+    }
+
     /// The stored form of its holds.
     pub fn encode_holds(&self) -> Vec<u8> {
         postcard::to_extend(&self.holds, Vec::new()).unwrap_or_default()

@@ -13,6 +13,7 @@ pos-done = Handed out: { $what }
 pos-handed-out-at = Handed out already: { $time }, { $store }, { $terminal }
 pos-handed-out = This order is done already ({ $state }).
 pos-not-yet = Not yet: the order is { $state }, or may still be cancelled.
+pos-unpaid = Take { $money } first: it is due on this order.
 pos-over = Not any more: the order is { $state }, or its time has run out.
 voucher-qr = QR code of the voucher
 voucher-code = Voucher code

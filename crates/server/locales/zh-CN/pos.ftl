@@ -13,6 +13,7 @@ pos-done = 已发放：{ $what }
 pos-handed-out-at = 已发放过：{ $time }，{ $store }，{ $terminal }
 pos-handed-out = 此订单已完成（{ $state }）。
 pos-not-yet = 尚不能发放：订单{ $state }，或仍在可取消期内。
+pos-unpaid = 请先收款 { $money }：此订单尚未付款。
 pos-over = 不能再发放：订单{ $state }，或已超过期限。
 voucher-qr = 兑换券二维码
 voucher-code = 券码

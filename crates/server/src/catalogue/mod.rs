@@ -92,7 +92,8 @@ impl Desk {
     pub async fn stand(&self, state: &AppState) -> Result<Arc<Stand>, StoreError> {
         let program = state.program();
         let mut kept = self.stand.lock().await;
-        if let Some(stand) = kept.as_ref().filter(|stand| *stand.program == *program) {
+        let is_of = |stand: &&Arc<Stand>| Arc::ptr_eq(&stand.program, &program) || *stand.program == *program;
+        if let Some(stand) = kept.as_ref().filter(is_of) {
             return Ok(Arc::clone(stand));
         }
         let built = tokio::task::spawn_blocking(move || Stand::build(program)).await;

@@ -206,10 +206,10 @@ pub(super) async fn not_opened(frame: Frame, state: &AppState, own: &Own, id: &s
 }
 
 /// The ways in which money may be paid here, with their words.
-fn tenders(frame: &Frame, state: &AppState) -> Vec<(&'static str, String)> {
+fn tenders(frame: &Frame, state: &AppState, reward: &Reward) -> Vec<(&'static str, String)> {
     let program = state.program();
-    let policy = &program.settings_at(state.engine.now()).payment;
-    let taken = policy.tenders.iter().filter(|tender| state.payments.check(**tender).is_ok());
+    let tenders = program.tenders_for(reward, state.engine.now());
+    let taken = tenders.filter(|tender| state.payments.check(*tender).is_ok());
     taken.map(|tender| (tender.name(), frame.t(&format!("tender-{}", tender.name())))).collect()
 }
 
@@ -295,7 +295,7 @@ async fn show(
     let there = availability != Availability::SoldOut && !used_up && !no_slot && !waiting;
     let can = missing <= 0 && there;
     let limit = limit.filter(|_| !used_up);
-    let tenders = tenders(&frame, state);
+    let tenders = tenders(&frame, state, reward);
     let mut splits = Vec::new();
     if there && !tenders.is_empty() {
         splits = payable(&frame, state, own, reward, quote.points, available).await;
