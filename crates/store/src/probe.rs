@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, AnyPool, Connection};
 
 use crate::StoreError;
-use crate::read::{Read, Reader, failed};
+use crate::read::{Read, Reader, failed, primary};
 
 /// How long an answer may take at first, and how long when it is asked for once more: a row is read by its key, but a machine
 /// that is at its limit is slow with everything.
-const ANSWER_TIMES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+const ANSWER_TIMES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// How long one of several hosts may take to say whether it takes writes.
+const HOST_TIME: Duration = Duration::from_millis(750);
 
 /// The file of an embedded database, and what it was when it was opened.
 #[derive(Debug)]
@@ -53,18 +56,19 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 pub struct Probe {
     pool: AnyPool,
     file: Option<Arc<DatabaseFile>>,
+    hosts: Option<Arc<[AnyConnectOptions]>>,
     connection: Option<AnyConnection>,
 }
 
 impl Reader {
     /// What asks whether the database that is read here is there.
     pub fn probe(&self) -> Probe {
-        Probe { pool: self.pool.clone(), file: self.file.clone(), connection: None }
+        Probe { pool: self.pool.clone(), file: self.file.clone(), hosts: self.hosts.clone(), connection: None }
     }
 }
 
 impl Probe {
-    /// Whether the database answers, within three seconds at the most. A connection that was lost is opened anew, on the host
+    /// Whether the database answers, within four seconds at the most. A connection that was lost is opened anew, on the host
     /// that takes writes by now.
     pub async fn ask(&mut self) -> Read<()> {
         if let Some(file) = &self.file {
@@ -86,6 +90,11 @@ impl Probe {
         {
             self.connection = Some(kept);
             return Ok(());
+        }
+        if let Some(hosts) = &self.hosts {
+            let none = || StoreError::Disconnected("no host takes writes".to_owned());
+            // The readers go where the writers go, as soon as there is somewhere to go.
+            self.pool.set_connect_options(primary(hosts, HOST_TIME).await.ok_or_else(none)?.clone());
         }
         let mut new = AnyConnection::connect_with(&self.pool.connect_options()).await.map_err(failed)?;
         read_a_row(&mut new).await?;

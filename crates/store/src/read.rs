@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often is looked whether the host still answers, where there are several.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
-/// The host that takes writes.
-async fn primary(hosts: &[AnyConnectOptions]) -> Option<&AnyConnectOptions> {
+/// The host that takes writes, of those that say so in time.
+pub(crate) async fn primary(hosts: &[AnyConnectOptions], patience: Duration) -> Option<&AnyConnectOptions> {
     for host in hosts {
         let asked = async {
             let mut connection = AnyConnection::connect_with(host).await?;
@@ -38,7 +38,7 @@ async fn primary(hosts: &[AnyConnectOptions]) -> Option<&AnyConnectOptions> {
             connection.close().await?;
             Ok::<_, sqlx::Error>(read_only == "off")
         };
-        if let Ok(Ok(true)) = tokio::time::timeout(PATIENCE, asked).await {
+        if let Ok(Ok(true)) = tokio::time::timeout(patience, asked).await {
             return Some(host);
         }
     }
@@ -46,12 +46,12 @@ async fn primary(hosts: &[AnyConnectOptions]) -> Option<&AnyConnectOptions> {
 }
 
 /// Lets the pool open its connections on the host that takes writes, which after a failover is another.
-async fn follow(pool: AnyPool, hosts: Vec<AnyConnectOptions>) {
+async fn follow(pool: AnyPool, hosts: Arc<[AnyConnectOptions]>) {
     while !pool.is_closed() {
         tokio::time::sleep(FOLLOW_EVERY).await;
         // While the pool's own connections answer nothing has happened.
         if sqlx::query("SELECT 1").execute(&pool).await.is_err()
-            && let Some(host) = primary(&hosts).await
+            && let Some(host) = primary(&hosts, PATIENCE).await
         {
             pool.set_connect_options(host.clone());
         }
@@ -64,6 +64,8 @@ pub struct Reader {
     pub(crate) pool: AnyPool,
     /// Of an embedded database.
     pub(crate) file: Option<Arc<DatabaseFile>>,
+    /// Where there are several.
+    pub(crate) hosts: Option<Arc<[AnyConnectOptions]>>,
 }
 
 /// A member as listed.
@@ -188,14 +190,15 @@ impl Reader {
         let options = AnyPoolOptions::new().max_connections(READERS).acquire_timeout(PATIENCE);
         let hosts = crate::postgres::urls(url);
         if let [host] = hosts.as_slice() {
-            return Ok(Self { pool: options.connect(host).await.map_err(failed)?, file: None });
+            return Ok(Self { pool: options.connect(host).await.map_err(failed)?, file: None, hosts: None });
         }
-        let hosts: Vec<AnyConnectOptions> =
+        let hosts: Arc<[AnyConnectOptions]> =
             hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>().map_err(failed)?;
-        let primary = primary(&hosts).await.ok_or_else(|| StoreError::Unavailable("no host answers".to_owned()))?;
+        let primary =
+            primary(&hosts, PATIENCE).await.ok_or_else(|| StoreError::Unavailable("no host answers".to_owned()))?;
         let pool = options.connect_lazy_with(primary.clone());
-        tokio::spawn(follow(pool.clone(), hosts));
-        Ok(Self { pool, file: None })
+        tokio::spawn(follow(pool.clone(), Arc::clone(&hosts)));
+        Ok(Self { pool, file: None, hosts: Some(hosts) })
     }
 
     /// Closes the connections, once what is being read has been.

@@ -123,8 +123,8 @@ impl Degraded {
     pub fn retry_after(&self) -> u64 {
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
         match since.map_or(0, |since| since.elapsed().as_secs()) {
-            ..10 => 1,
-            ..60 => 5,
+            0..10 => 1,
+            10..60 => 5,
             _ => 15,
         }
     }
@@ -222,25 +222,25 @@ impl Degraded {
         self.is_away().then(|| Timestamp::from_millis(self.answered_at.load(Ordering::Relaxed)))
     }
 
-    /// Takes in whether the database has answered.
-    fn found(&self, answers: Result<(), &StoreError>, now: Timestamp) {
-        if answers.is_ok() {
+    /// Takes in what asking the database came to; `None`: it has answered.
+    fn found(&self, problem: Option<&StoreError>, now: Timestamp) {
+        if problem.is_none() {
             self.answered_at.store(now.as_millis(), Ordering::Relaxed);
         }
-        let was_away = self.away.send_replace(answers.is_err());
+        let was_away = self.away.send_replace(problem.is_some());
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        match answers {
-            Err(problem) if !was_away => {
+        match problem {
+            Some(problem) if !was_away => {
                 *since = Some(Instant::now());
                 tracing::error!(%problem, "the database is away: what was last known is served, and writes are refused");
             }
-            Ok(()) if was_away => {
+            None if was_away => {
                 let away_for = since.take().map_or(Duration::ZERO, |since| since.elapsed());
                 tracing::info!(seconds = away_for.as_secs_f64(), "the database answers again");
             }
             _ => {}
         }
-        metrics::gauge!("guerdon_degraded").set(if answers.is_err() { 1.0 } else { 0.0 });
+        metrics::gauge!("guerdon_degraded").set(if problem.is_some() { 1.0 } else { 0.0 });
     }
 }
 

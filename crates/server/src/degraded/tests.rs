@@ -91,11 +91,11 @@ mod with_a_store {
     }
 
     fn goes(state: &AppState) {
-        state.degraded.found(Err(&StoreError::Disconnected("gone".to_owned())), state.clock());
+        state.degraded.found(Some(&StoreError::Disconnected("gone".to_owned())), state.clock());
     }
 
     fn comes(state: &AppState) {
-        state.degraded.found(Ok(()), state.clock());
+        state.degraded.found(None, state.clock());
     }
 
     async fn enrolled(state: &AppState, key: &str) -> MemberId {

@@ -17,7 +17,7 @@ pub async fn watch_database(state: AppState, mut stop: watch::Receiver<bool>) {
     loop {
         let answered = probe.ask().await;
         let now = state.clock();
-        state.degraded.found(answered.as_ref().map(|()| ()), now);
+        state.degraded.found(answered.as_ref().err(), now);
         if answered.is_ok() {
             remember_stock(&state).await;
         }
