@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Choice, Command, Rebooking, Receipt, Refusal, RefusalCode};
-use guerdon_core::program::{Bundle, Program, check_lasting};
+use guerdon_core::program::{Bundle, Document, Program, check_lasting};
 use guerdon_core::redemption::{Funds, OrderMove, OrderState, SealedDelivery};
 use guerdon_core::rewards::{StockLevel, free_places};
 use guerdon_core::time::{EARLIEST, Timestamp};
@@ -291,23 +291,26 @@ fn the_same_key_with_another_choice_is_another_request() {
     assert!(long.message.contains("`variant` has 200 characters"), "{}", long.message);
 }
 
+/// A rule that gives a reward for a visit.
+fn gift(reward: &str) -> String {
+    format!(
+        "[[rules]]\nid = \"visit\"\nname = \"Visit\"\ntrigger = \"visit\"\n\
+         effect = {{ type = \"issue_reward\", reward = \"{reward}\", quantity = 1 }}\n"
+    )
+}
+
+fn visit(shop: &mut Shop) -> Receipt {
+    let activity = Activity { kind: "visit".to_owned(), ..Activity::default() };
+    let command = Command::record(&shop.program, ANN, &shop.key(), &activity, at(1), EARLIEST).unwrap();
+    shop.decide(&command).unwrap()
+}
+
 #[test]
 fn a_bundle_that_a_rule_gives_takes_its_parts_too() {
-    let rule = r#"
-        [[rules]]
-        id = "visit"
-        name = "Visit"
-        trigger = "visit"
-        effect = { type = "issue_reward", reward = "breakfast", quantity = 1 }
-    "#;
-    let file = format!("{rule}{REWARDS}");
+    // A rule gives nothing that is sent.
+    let file = format!("{}{REWARDS}", gift("breakfast")).replace(", needs_address = true", "");
     let stock = [("mug", 6), ("mug#variant:blue", 2), ("tea", 3), ("breakfast", 5)];
     let mut shop = Shop::of(&file, &stock);
-    let visit = |shop: &mut Shop| {
-        let activity = Activity { kind: "visit".to_owned(), ..Activity::default() };
-        let command = Command::record(&shop.program, ANN, &shop.key(), &activity, at(1), EARLIEST).unwrap();
-        shop.decide(&command).unwrap()
-    };
     visit(&mut shop);
     assert_eq!(
         [taken(&shop, "tea"), taken(&shop, "mug#variant:blue"), taken(&shop, "breakfast")],
@@ -319,6 +322,39 @@ fn a_bundle_that_a_rule_gives_takes_its_parts_too() {
     let receipt = visit(&mut shop);
     assert!(serde_json::to_string(&receipt.explanation).unwrap().contains("\"out_of_stock\":true"));
     assert_eq!(taken(&shop, "breakfast"), (0, 1));
+    check(&shop);
+}
+
+#[test]
+fn a_bundle_that_a_rule_gives_and_the_program_hands_out_sets_its_parts_aside_until_then() {
+    let bundle = "{ type = \"bundle\", contents = [{ reward = \"mug\", variant = \"blue\" }] }";
+    let file = format!(
+        "{}{REWARDS}\n[[rewards]]\nid = \"box\"\nname = \"Box\"\nprice = 1\nstock = 5\nkind = {bundle}\n\
+         fulfilment = {{ by = \"supplier\", supplier = \"boxes\" }}",
+        gift("box")
+    );
+    let mut shop = Shop::of(&file, &[("mug", 1), ("mug#variant:blue", 1), ("tea", 9), ("box", 5), ("breakfast", 5)]);
+    let all = |shop: &Shop| ["box", "mug", "mug#variant:blue"].map(|key| taken(shop, key));
+    visit(&mut shop);
+    assert_eq!(all(&shop), [(1, 0); 3]);
+    check(&shop);
+    let by_itself = |shop: &mut Shop, step: OrderMove| {
+        let given = shop.orders.values().next_back().unwrap().clone();
+        let reason = step.needs_reason().then_some("supplier_failed");
+        shop.decide(&Command::fulfilment_step(&given, ANN, step, at(2), reason)).unwrap();
+        check(shop);
+    };
+    // One that cannot be handed out gives all of it back, and the next takes it.
+    by_itself(&mut shop, OrderMove::Fail);
+    assert_eq!(all(&shop), [(0, 0); 3]);
+    visit(&mut shop);
+    by_itself(&mut shop, OrderMove::Fulfil);
+    by_itself(&mut shop, OrderMove::Issue);
+    assert_eq!(all(&shop), [(0, 1); 3]);
+    by_itself(&mut shop, OrderMove::Complete);
+    let given = shop.orders.values().next_back().unwrap().id;
+    shop.step(given, OrderMove::Refund, 3).unwrap();
+    assert_eq!(all(&shop), [(0, 0); 3]);
     check(&shop);
 }
 
@@ -336,10 +372,17 @@ fn the_first_stock_of_a_variant_never_changes() {
     };
     let (blue, red) = ("{ id = \"blue\", name = \"Blue\", stock = 2 }", "{ id = \"red\", name = \"Red\", stock = 3 }");
     let both = format!("{blue}, {red}");
-    assert_eq!(check_lasting(&mug(blue), &mug(&both)), Ok(()), "new ones may come");
-    assert_eq!(check_lasting(&mug(&both), &mug(blue)), Ok(()), "and go");
-    let refused = check_lasting(&mug(blue), &mug(&blue.replace('2', "5"))).unwrap_err();
+    assert_eq!(check_lasting(&[mug(blue)], &mug(&both)), Ok(()), "new ones may come");
+    assert_eq!(check_lasting(&[mug(&both)], &mug(blue)), Ok(()), "and go");
+    let refused = check_lasting(&[mug(blue)], &mug(&blue.replace('2', "5"))).unwrap_err();
     assert!(refused.contains("its variant `blue` was published as Some(2)"), "{refused}");
+    // What went comes back as it was, however many versions lie between.
+    let version = |number: i64, variants: &str| Document { version: number, ..mug(variants) };
+    let published = [version(1, &both), version(2, blue), version(3, blue)];
+    assert_eq!(check_lasting(&published, &version(4, &both)), Ok(()));
+    let refused = check_lasting(&published, &version(4, &both.replace('3', "50"))).unwrap_err();
+    let wanted = "its variant `red` was opened with 3 units by version 1, and is counted since: publish it with 3, and restock it by 47";
+    assert!(refused.contains(wanted), "{refused}");
 }
 
 #[test]
@@ -368,6 +411,18 @@ fn what_cannot_be_published_is_refused_by_name() {
         let refused = with(&kind);
         assert!(refused.contains(problem), "{kind}: {refused}");
     }
+    // What a rule gives goes nowhere and is not chosen, and so is all that is in it.
+    let file = format!(
+        "currencies = [{{ id = 1, code = \"points\", name = \"P\", per_money_unit = 100 }}]\n\
+         [program]\nid = \"s\"\nname = \"S\"\nmoney = \"CNY\"\ntime_zone = \"Asia/Shanghai\"\n{}{REWARDS}",
+        gift("breakfast")
+    );
+    let refused = Bundle::parse(&file).unwrap_err();
+    assert_eq!(
+        refused,
+        "rule `visit`: `breakfast` is a bundle, and of what it holds `tea` is sent to an address, which a rule does not know; \
+         issue another reward"
+    );
 }
 
 proptest! {

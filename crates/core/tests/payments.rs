@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{
-    Amendment, Batch, Command, Event, GroupTerms, Loaded, OrderAmendment, OrderChange, Receipt, Refusal, RefusalCode,
-    Tendering,
+    Amendment, Batch, Command, Event, GroupTerms, Loaded, Mover, OrderAmendment, OrderChange, Receipt, Refusal,
+    RefusalCode, Tendering, Tracking,
 };
 use guerdon_core::ledger::{Account, CurrencyId, LotKey, Transaction, TransactionKind};
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::redemption::{
-    Funds, Order, OrderDetails, OrderMove, OrderState, PaymentMove, PaymentState, PaymentTender, VoucherStanding,
+    Funds, Order, OrderDetails, OrderMove, OrderState, PaymentMove, PaymentState, PaymentTender, TrackingEvent,
+    TrackingStatus, VoucherStanding,
 };
 use guerdon_core::rewards::{Cash, Fulfilment, Reward, Split, StockLevel};
 use guerdon_core::time::Timestamp;
@@ -44,7 +45,7 @@ fn program_of(cash: &str, of_pot: &str) -> Program {
         name = "Shop"
         money = "CNY"
         time_zone = "Asia/Shanghai"
-        orders = {{ expire_after_hours = 48, complete_after_hours = 72 }}
+        orders = {{ expire_after_hours = 48, complete_after_hours = 72, dispute_hours = 48 }}
         payment = {{ tenders = ["cash_on_delivery", "test"] }}
         "#
     );
@@ -57,6 +58,7 @@ fn at(hours: i64) -> Timestamp {
     Timestamp::parse_rfc3339("2026-03-02T08:00:00Z").unwrap().plus_millis(hours * HOUR)
 }
 
+#[derive(Clone)]
 struct Shop {
     program: Program,
     account: Account,
@@ -129,6 +131,19 @@ impl Shop {
         let change = Amendment::Payment { step, reference: Some("ref".to_owned()), reason: None };
         let key = format!("pay-{}", self.journal.len());
         self.decide(Command::amend(ANN, &key, at(hours), OrderAmendment { order, owner: ANN, change }).unwrap())
+    }
+
+    fn delivered(&mut self, order: OrderId, hours: i64) {
+        let (status, transaction_id) = (TrackingStatus::Delivered, TransactionId(0));
+        let events = vec![TrackingEvent { at: at(hours), status, place: None, text: None, transaction_id }];
+        let key = format!("track-{}", self.journal.len());
+        self.decide(Command::track(ANN, &key, at(hours), Tracking { order, owner: ANN, events }).unwrap()).unwrap();
+    }
+
+    /// As the program's own clock does it once it is due.
+    fn end(&mut self, order: OrderId, hours: i64) -> Result<Receipt, Refusal> {
+        let end = Command::end_order(self.order(order), at(hours), ANN);
+        self.decide(end)
     }
 
     fn order(&self, order: OrderId) -> &Order {
@@ -280,6 +295,58 @@ fn what_the_program_hands_out_itself_is_not_paid_on_delivery() {
 }
 
 #[test]
+fn what_a_carrier_delivers_unpaid_is_done_once_it_is_paid() {
+    let mut shop = Shop::new();
+    let pot = order_of(&shop.redeem(PaymentTender::CashOnDelivery, Split::Points(4_000), 1).unwrap());
+    shop.step(pot, OrderMove::Ship, 2).unwrap();
+    shop.delivered(pot, 3);
+    assert_eq!((shop.order(pot).state, shop.order(pot).due_at), (OrderState::Shipped, None));
+    assert_eq!(shop.order(pot).details.particulars.tracking.len(), 1, "the word of it is kept");
+    assert_eq!(shop.end(pot, 400).unwrap_err().code, RefusalCode::PaymentDue);
+    let collected = shop.pay(pot, PaymentMove::Collect, 4).unwrap();
+    assert_eq!(shop.order(pot).due_at, Some(at(4)), "nothing more is waited for");
+    let mut cut = shop.order(pot).clone();
+    assert!(cut.rewind(collected.transaction_id, Timestamp::NEVER) && cut.due_at.is_none());
+    shop.end(pot, 4).unwrap();
+    assert_eq!(shop.order(pot).state, OrderState::Completed);
+    shop.check();
+}
+
+#[test]
+fn an_order_that_is_disputed_ends_neither_by_its_money_nor_by_its_delivery() {
+    let mut shop = Shop::new();
+    let mut shipped = || {
+        let pot = order_of(&shop.redeem(PaymentTender::CashOnDelivery, Split::Points(4_000), 3).unwrap());
+        shop.step(pot, OrderMove::Ship, 3).unwrap();
+        shop.step(pot, OrderMove::Dispute, 3).unwrap();
+        pot
+    };
+    let (paid, unpaid) = (shipped(), shipped());
+    shop.delivered(paid, 4);
+    shop.pay(paid, PaymentMove::Collect, 5).unwrap();
+    assert_eq!((shop.order(paid).state, shop.order(paid).due_at), (OrderState::Shipped, None));
+    assert_eq!(shop.end(paid, 400).unwrap_err().code, RefusalCode::IllegalOrderMove);
+    shop.step(paid, OrderMove::Decline, 6).unwrap();
+    assert_eq!(shop.order(paid).due_at, Some(at(6)), "it has arrived, and is paid");
+    shop.end(paid, 6).unwrap();
+    assert_eq!(shop.order(paid).state, OrderState::Completed);
+    // One that is not paid is not done either once the dispute is declined.
+    shop.step(unpaid, OrderMove::Decline, 6).unwrap();
+    assert_eq!(shop.order(unpaid).due_at, None);
+    shop.pay(unpaid, PaymentMove::Collect, 7).unwrap();
+    assert_eq!(shop.order(unpaid).due_at, Some(at(79)));
+    // The same of money that was set aside, and is taken only now.
+    let taken = order_of(&shop.redeem(PaymentTender::Test, Split::Points(4_000), 8).unwrap());
+    shop.pay(taken, PaymentMove::Authorise, 8).unwrap();
+    for step in [OrderMove::Ship, OrderMove::Dispute] {
+        shop.step(taken, step, 9).unwrap();
+    }
+    shop.pay(taken, PaymentMove::Capture, 10).unwrap();
+    assert_eq!(shop.order(taken).due_at, None);
+    shop.check();
+}
+
+#[test]
 fn money_that_is_declined_gives_the_points_back_to_their_lots() {
     let mut shop = Shop::new();
     let before = shop.lots();
@@ -355,6 +422,10 @@ fn an_order_of_a_group_waits_until_the_group_is_full() {
     for step in [OrderMove::Fulfil, OrderMove::Ship, OrderMove::Complete, OrderMove::Cancel] {
         assert_eq!(shop.step(pot, step, 2).unwrap_err().code, RefusalCode::GroupOpen, "{step:?}");
     }
+    let moves = |shop: &Shop| -> Vec<OrderMove> {
+        Mover { program: &shop.program, at: at(2), channel: "api", actor: None }.moves(shop.order(pot)).collect()
+    };
+    assert_eq!(moves(&shop), [OrderMove::Review, OrderMove::Approve, OrderMove::Reject, OrderMove::Fail]);
     let other = order_of(&shop.join("c", 23).unwrap());
     let fill = Command::fill_group(ANN, at(25), shop.order(pot));
     let receipt = shop.decide(fill.clone()).unwrap();
@@ -384,7 +455,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever is tried in whatever order, points, units and money add up, and no money is kept for what was given back.
     #[test]
-    fn no_path_loses_points(tries in prop::collection::vec((0_usize..14, 0_usize..4), 1..40)) {
+    fn no_path_loses_points(tries in prop::collection::vec((0_usize..18, 0_usize..4), 1..40)) {
         use PaymentMove::{Authorise, Capture, Collect, Decline, Fail, Return, Void};
         let mut shop = Shop::new();
         let mut orders: Vec<OrderId> = Vec::new();
@@ -407,6 +478,10 @@ proptest! {
                     let leave = Command::leave_group(ANN, at(hours), shop.order(order), "left_group");
                     shop.decide(leave).map(drop)
                 }
+                15 => shop.step(order, OrderMove::Dispute, hours).map(drop),
+                16 => shop.step(order, OrderMove::Decline, hours).map(drop),
+                17 if shop.order(order).state.funds() == Funds::Spent => { shop.delivered(order, hours); Ok(()) }
+                17 => shop.end(order, hours + 100).map(drop),
                 kind => {
                     let step = [Authorise, Decline, Capture, Fail, Collect, Void, Return][(kind - 8) % 7];
                     shop.pay(order, step, hours).map(drop)
@@ -420,6 +495,12 @@ proptest! {
                 prop_assert!(settled, "{payment:?}");
                 let completed = order.state == OrderState::Completed && payment.state() == PaymentState::Due;
                 prop_assert!(!completed || payment.steps.len() > 1, "completed without its money");
+                // Whatever ends by itself may end.
+                if order.due_at.is_some() && order.state.funds() == Funds::Spent {
+                    let (end, due) = (Command::end_order(order, at(hours + 1_000), ANN), order.id);
+                    let mut later = shop.clone();
+                    prop_assert!(later.decide(end).is_ok(), "{:?}", later.order(due));
+                }
             }
         }
     }

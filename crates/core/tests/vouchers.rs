@@ -1,6 +1,7 @@
 //! What an order is for is handed out against its voucher once, with the place on record.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId};
 use guerdon_core::kernel::{Batch, Command, HandOut, Loaded, OrderChange, Receipt, Refusal, RefusalCode};
 use guerdon_core::ledger::{Account, CurrencyId, TransactionKind};
@@ -28,6 +29,7 @@ impl Shop {
             r#"
             program = {{ id = "shop", name = "Shop", money = "CNY", time_zone = "Asia/Shanghai", orders = {{ {orders} }} }}
             currencies = [{{ id = 1, code = "points", name = "Points", per_money_unit = 100 }}]
+            rules = [{{ id = "gift", name = "Gift", trigger = "survey", effect = {{ type = "issue_reward", reward = "tea" }} }}]
             rewards = [{{ id = "tea", name = "Tea", price = 100, pickup = true }}]"#
         );
         let program = Program::from_documents(&Bundle::parse(&file).unwrap().documents().unwrap()).unwrap();
@@ -75,6 +77,21 @@ impl Shop {
     fn standing(&self, hours: i64) -> VoucherStanding {
         VoucherStanding::of(self.order(), at(hours))
     }
+}
+
+#[test]
+fn what_a_rule_gives_is_handed_out_against_a_voucher_as_well() {
+    let mut shop = Shop::of("expire_after_hours = 48");
+    let bought = shop.id();
+    let survey = Activity { kind: "survey".to_owned(), ..Activity::default() };
+    let command = Command::record(&shop.program, ANN, "survey", &survey, at(1), Timestamp::ZERO).unwrap();
+    shop.decide(&command).unwrap();
+    assert_ne!(shop.id(), bought);
+    assert_eq!((shop.order().state, shop.order().points, shop.order().due_at), (OrderState::Approved, 0, Some(at(49))));
+    assert_eq!((shop.standing(1), shop.standing(49)), (VoucherStanding::Good, VoucherStanding::Over));
+    shop.hand_out("h", 2, "North").unwrap();
+    assert_eq!((shop.order().state, shop.standing(2)), (OrderState::Completed, VoucherStanding::HandedOut));
+    assert_eq!(shop.hand_out("i", 3, "South").unwrap_err().code, RefusalCode::VoucherRedeemed);
 }
 
 #[test]

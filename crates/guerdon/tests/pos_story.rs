@@ -16,15 +16,24 @@ use support::{Server, client, guerdon, init};
 
 const PROGRAM: &str = include_str!("../../../programs/examples/pos.toml");
 
+/// The program, where orders are disputed and rewards reviewed.
+fn corner() -> String {
+    let orders = "[program.orders]\nexpire_after_hours = 336\n";
+    let more = format!("{orders}dispute_hours = 48\n\n[program.reviews]\n");
+    let program = PROGRAM.replacen(orders, &more, 1);
+    assert_ne!(program, PROGRAM);
+    program
+}
+
 /// A server over SQLite, or over a PostgreSQL of its own.
 fn serve(folder: &Path, on_postgres: bool, more: &[&str]) -> Server {
     let data = folder.join("data");
     if !on_postgres {
-        init(&data, PROGRAM);
+        init(&data, &corner());
         return Server::start_with(&data, more);
     }
     let (url, file) = (postgres::shared().database(), folder.join("program.toml"));
-    std::fs::write(&file, PROGRAM).unwrap();
+    std::fs::write(&file, corner()).unwrap();
     let (place, file) = (folder.to_str().unwrap(), file.to_str().unwrap());
     let (code, _, error) = guerdon(&["init", "--database-url", &url, "--data-dir", place, "--program", file]);
     assert_eq!(code, 0, "{error}");
@@ -402,6 +411,14 @@ async fn points_pay_at_the_till(on_postgres: bool) {
     assert_eq!(server.get("/v1/orders?state=placed").await.1["items"], json!([]));
     let moved = server.post(&format!("/v1/orders/{order}/capture"), "c", json!({})).await;
     assert_eq!(code(moved), (409, "illegal_order_move".to_owned()));
+    assert_eq!(server.get(&format!("/v1/orders/{order}")).await.1["moves"], json!(["cancel"]), "by the staff");
+    // Nor is it reviewed, or disputed elsewhere than at the till.
+    let paid = receipt["order"]["id"].as_str().unwrap();
+    let said = json!({ "order_id": paid, "stars": 5, "text": "What a checkout" });
+    assert_eq!(code(server.post("/v1/rewards/@checkout/reviews", "", said).await), (409, "no_reward".to_owned()));
+    let wrong = json!({ "kind": "wrong", "text": "It was dear" });
+    let disputed = server.post(&format!("/v1/orders/{paid}/dispute"), "d", wrong).await;
+    assert_eq!(code(disputed), (409, "illegal_order_move".to_owned()));
     offline_spendings_are_told(&server, &ann).await;
     server.interrupt();
     if !on_postgres {

@@ -96,7 +96,8 @@ impl Draft<'_> {
         order.rebook(Booked::new(self.receipt.transaction_id, slot));
         let state = order.state;
         self.note(&mut order, state, change.reason.as_ref());
-        self.wait_for_slot(&mut order);
+        // It expires no earlier than its appointment is over, wherever that was moved.
+        self.time_step(&mut order);
         self.set_order(order);
         self.receipt.reason.clone_from(&change.reason);
         Ok(())
@@ -123,15 +124,6 @@ impl Draft<'_> {
             OrderState::Placed | OrderState::Approved => Ok(booked),
             OrderState::Fulfilling if !by_member => Ok(booked),
             state => illegal(format!("order {id} is {}, and its appointment cannot be moved", state.name())),
-        }
-    }
-
-    /// An order expires no earlier than its appointment is over, wherever that was moved.
-    fn wait_for_slot(&self, order: &mut Order) {
-        let policy = &self.program.settings_at(self.command.at).orders;
-        order.due_at = policy.expires_at(self.command.at, order.waits_until());
-        if let Some(step) = order.details.history.last_mut() {
-            step.due_at = order.due_at;
         }
     }
 }

@@ -173,11 +173,12 @@ impl Draft<'_> {
         order.details.particulars.benefits.iter_mut().filter(|benefit| benefit.from.is_none()).for_each(begin);
     }
 
-    /// What a reward holds that a rule gives for nothing: there is stock for all of it.
-    pub(super) fn give_contents(&mut self, order: &mut Order, reward: Option<&Reward>, loaded: &Loaded) {
+    /// What a reward holds that a rule gives for nothing: there is stock for all of it. `capture`: it is handed out at once, as
+    /// the reward itself is.
+    pub(super) fn give_contents(&mut self, order: &mut Order, reward: Option<&Reward>, capture: bool, loaded: &Loaded) {
         let Some(reward) = reward else { return };
         let parts = parts_of(self.program, reward, order.quantity, Chosen::default(), self.command.at);
-        let taken = self.take_parts(parts, true, loaded).unwrap_or_default();
+        let taken = self.take_parts(parts, capture, loaded).unwrap_or_default();
         self.put_contents(order, reward, &Choice::default(), (taken, None));
     }
 }

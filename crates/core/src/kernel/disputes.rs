@@ -1,13 +1,15 @@
 //! What a dispute does to an order: it stays where it is, and does not complete by itself while somebody decides.
 
 use super::decide::Draft;
+use super::fulfilment::SYSTEM;
+use super::moves::Mover;
 use super::refusal::{Refusal, RefusalCode};
-use crate::redemption::{DisputeEnd, Disputed, Order, OrderMove, OrderState};
+use crate::redemption::{DisputeEnd, Disputed, Order, OrderMove};
 
-impl Draft<'_> {
+impl Mover<'_> {
     /// Refuses a dispute that is not possible or comes too late, and to decline one that is not open.
     pub(super) fn check_dispute(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
-        let (at, id) = (self.command.at, order.id);
+        let (at, id) = (self.at, order.id);
         let refused = |code, problem: String| Err(Refusal::new(code, problem));
         match step {
             OrderMove::Dispute if order.details.particulars.dispute.is_some() => {
@@ -23,10 +25,16 @@ impl Draft<'_> {
             OrderMove::Decline if !order.is_disputed() => {
                 refused(RefusalCode::IllegalOrderMove, format!("no dispute of order {id} is open"))
             }
+            OrderMove::Complete if order.is_disputed() && self.channel == SYSTEM => {
+                let problem = format!("order {id} is disputed, and does not complete by itself before that is decided");
+                refused(RefusalCode::IllegalOrderMove, problem)
+            }
             _ => Ok(()),
         }
     }
+}
 
+impl Draft<'_> {
     /// Says in the receipt that the order was disputed, or that the dispute was declined: its state tells neither.
     pub(super) fn tell_dispute(&mut self, step: OrderMove) {
         if let Some(order) = &mut self.receipt.order {
@@ -41,22 +49,13 @@ impl Draft<'_> {
     /// Notes in an order that has just moved that it is disputed, or is no longer.
     pub(super) fn mark_dispute(&self, order: &mut Order, step: OrderMove) {
         let (at, transaction_id) = (self.command.at, self.receipt.transaction_id);
-        let due_at = match (step, &mut order.details.particulars.dispute) {
-            (OrderMove::Dispute, dispute) => {
-                *dispute = Some(Disputed { at, transaction_id, ended: None });
-                None
-            }
+        match (step, &mut order.details.particulars.dispute) {
+            (OrderMove::Dispute, dispute) => *dispute = Some(Disputed { at, transaction_id, ended: None }),
             (OrderMove::Decline | OrderMove::Refund, Some(dispute)) if dispute.is_open() => {
-                let refunded = step == OrderMove::Refund;
-                dispute.ended = Some(DisputeEnd { at, transaction_id, refunded });
-                let goes_on = matches!(order.state, OrderState::Shipped | OrderState::Issued);
-                self.program.settings_at(at).orders.completes_at(at).filter(|_| goes_on)
+                dispute.ended = Some(DisputeEnd { at, transaction_id, refunded: step == OrderMove::Refund });
             }
             _ => return,
-        };
-        order.due_at = due_at;
-        if let Some(last) = order.details.history.last_mut() {
-            last.due_at = due_at;
         }
+        self.time_step(order);
     }
 }

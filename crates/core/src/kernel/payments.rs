@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::batch::Loaded;
 use super::command::{Action, Command, GROUP_PREFIX, PAYMENT_PREFIX, check_key, digest_of};
 use super::decide::Draft;
+use super::fulfilment::SYSTEM;
+use super::moves::Mover;
 use super::order_commands::{OrderChange, Redemption, Terms};
 use super::{Event, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
@@ -15,9 +17,6 @@ use crate::redemption::{
 use crate::rewards::{DemandFigures, Promise, Reward, Split};
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
-
-/// The channel of what the program does by itself.
-const SYSTEM: &str = "system";
 
 /// How an order is to be paid where it is not in points alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -221,13 +220,15 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
 
+impl Mover<'_> {
     /// Refuses a move to a state for which money or friends are missing yet.
     pub(super) fn check_particulars(&self, order: &Order, step: OrderMove, next: OrderState) -> Result<(), Refusal> {
         let fulfils = next == OrderState::Fulfilling || next.funds() == Funds::Spent;
         let particulars = &order.details.particulars;
         if let Some(group) = particulars.group.as_ref().filter(|group| group.is_open()) {
-            let leaves = step == OrderMove::Cancel && self.command.channel != SYSTEM;
+            let leaves = step == OrderMove::Cancel && self.channel != SYSTEM;
             if fulfils || leaves {
                 let (id, code, ends_at) = (order.id, &group.code, group.ends_at);
                 let what = if fulfils { "is not fulfilled before it is full" } else { "is left by leaving the group" };
@@ -246,7 +247,9 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
 
+impl Draft<'_> {
     /// Lets what an order carries besides follow a move: its payment asks for the step that is wanted now, and ends where
     /// nobody has begun it; the end of its group is told.
     pub(super) fn follow_particulars(&mut self, order: &mut Order, before: Funds) {
@@ -281,15 +284,14 @@ impl Draft<'_> {
     }
 
     fn fill_group(&mut self, order: &mut Order) -> Result<(), Refusal> {
-        let (id, state, at) = (order.id, order.state, self.command.at);
-        let (transaction, cooling_until) = (self.receipt.transaction_id, order.details.cooling_until);
+        let (id, state, transaction) = (order.id, order.state, self.receipt.transaction_id);
         let group = order.details.particulars.group.as_mut().filter(|group| group.is_open());
         let Some(group) = group.filter(|_| state.funds() == Funds::Held) else {
             let problem = format!("order {id} is {}, and waits for no group", state.name());
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         };
         group.filled = Some(transaction);
-        order.fall_due(self.program.settings_at(at).orders.expires_at(at, cooling_until), transaction);
+        self.fall_due(order);
         self.receipt.events.push(Event::GroupEnded { order_id: id, full: true });
         Ok(())
     }
@@ -325,14 +327,8 @@ impl Draft<'_> {
                 self.uncount_limits(order, Funds::Returned);
                 self.note(order, OrderState::Cancelled, reason.as_ref());
             }
-            // From now on its time runs.
-            PaymentMove::Capture | PaymentMove::Collect | PaymentMove::Authorise
-                if funds == Funds::Spent && order.state != OrderState::Completed =>
-            {
-                let (at, transaction) = (self.command.at, self.receipt.transaction_id);
-                order.fall_due(self.program.settings_at(at).orders.completes_at(at), transaction);
-            }
-            PaymentMove::Fail => order.fall_due(None, self.receipt.transaction_id),
+            // From now on its time runs, or no longer.
+            _ if funds == Funds::Spent && order.state != OrderState::Completed => self.fall_due(order),
             _ => {}
         }
         self.ask_for_payment(id, wanted);

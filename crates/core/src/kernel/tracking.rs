@@ -3,11 +3,10 @@
 use super::batch::Loaded;
 use super::command::{Action, Command, check_key};
 use super::decide::Draft;
-use super::orders::owned_order;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
-use crate::redemption::{Funds, OrderState, TrackingEvent, TrackingStatus};
+use crate::redemption::{Funds, Order, OrderMove, OrderState, TrackingEvent, TrackingStatus};
 use crate::time::{EARLIEST, MAX_CLOCK_SKEW_MS, Timestamp};
 
 /// What is told of an order.
@@ -42,8 +41,7 @@ impl Command {
 
 impl Draft<'_> {
     pub(super) fn track(&mut self, tracking: &Tracking, loaded: &Loaded) -> Result<(), Refusal> {
-        let key = (tracking.owner, tracking.order);
-        let order = owned_order(self.command.member_id, &self.account, key, loaded)?;
+        let order = self.own_order(tracking.owner, tracking.order, loaded)?;
         if order.state.funds() != Funds::Spent {
             let (id, state) = (order.id, order.state.name());
             let problem = format!("order {id} is {state}; tracking is for orders that were shipped");
@@ -62,10 +60,16 @@ impl Draft<'_> {
         let beyond = known.len().saturating_sub(limits::TRACKING_EVENTS);
         known.drain(..beyond);
         let arrived = tracking.events.iter().any(|event| event.status == TrackingStatus::Delivered);
-        if arrived && order.state == OrderState::Shipped {
+        if arrived && order.state == OrderState::Shipped && self.may_end(&order) {
             self.note(&mut order, OrderState::Completed, None);
         }
         self.set_order(order);
         Ok(())
+    }
+
+    /// Whether an order that has arrived is done. One that is not paid or is disputed waits, and ends by itself from then on.
+    fn may_end(&self, order: &Order) -> bool {
+        !order.is_disputed()
+            && self.mover().check_particulars(order, OrderMove::Complete, OrderState::Completed).is_ok()
     }
 }

@@ -353,9 +353,9 @@ impl Bundle {
                 Err(format!("{what}: there is no template `{template}`"))
             }
             Effect::IssueReward { reward, .. } => {
-                let known = self.rewards.iter().find(|known| known.id == *reward);
-                let known = known.ok_or_else(|| format!("{what}: there is no reward `{reward}`"))?;
-                known.check_may_be_given().map_err(|problem| format!("{what}: {problem}; issue another reward"))
+                let find = |id: &str| self.rewards.iter().find(|known| known.id == id);
+                let known = find(reward).ok_or_else(|| format!("{what}: there is no reward `{reward}`"))?;
+                known.check_may_be_given(find).map_err(|problem| format!("{what}: {problem}; issue another reward"))
             }
             Effect::GrantTier { tier, .. } if !self.tiers.iter().any(|known| known.id == *tier) => {
                 Err(format!("{what}: there is no tier `{tier}`"))
@@ -419,6 +419,11 @@ impl Bundle {
             Some(bounds) => one.checked_div(bounds.least),
             None => Some(Decimal::from(currency.per_money_unit)),
         });
+        if let (Some(_), Some(lacks)) = (&reward.price.group, reward.group_lacks()) {
+            return Err(format!(
+                "`price.group` is for what leaves nothing to choose: an order in a group names no `{lacks}`"
+            ));
+        }
         reward.price.validate(&PriceSurroundings {
             tiers: self.tiers.iter().map(|tier| tier.id.as_str()).collect(),
             money_digits: money_digits(&self.program.money).unwrap_or_default(),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::order::Order;
+use super::order::{Order, Particulars};
 use super::policy::OrderPolicy;
 use super::state::Funds;
 use crate::id::TransactionId;
@@ -73,6 +73,13 @@ impl Disputed {
     }
 }
 
+impl Particulars {
+    /// Whether a dispute of the order is open.
+    pub(super) fn is_disputed(&self) -> bool {
+        self.dispute.as_ref().is_some_and(Disputed::is_open)
+    }
+}
+
 impl Order {
     /// When it was handed over last: shipped, issued or completed. `None`: its points are not spent.
     pub fn handed_over_at(&self) -> Option<Timestamp> {
@@ -90,14 +97,15 @@ impl Order {
         last.or(Some(self.updated_at))
     }
 
-    /// Until when the member may dispute it; `None`: they may not, or have done so.
+    /// Until when the member may dispute it; `None`: they may not, or have done so. What pays at a till is disputed there.
     pub fn disputable_until(&self, policy: &OrderPolicy) -> Option<Timestamp> {
-        let hours = policy.dispute_hours.filter(|_| self.details.particulars.dispute.is_none())?;
+        let may = self.details.particulars.dispute.is_none() && !self.is_of_till();
+        let hours = policy.dispute_hours.filter(|_| may)?;
         self.handed_over_at().map(|at| at.plus_millis(hours.saturating_mul(super::policy::HOUR_MS)))
     }
 
     /// Whether a dispute of it is open.
     pub fn is_disputed(&self) -> bool {
-        self.details.particulars.dispute.as_ref().is_some_and(Disputed::is_open)
+        self.details.particulars.is_disputed()
     }
 }

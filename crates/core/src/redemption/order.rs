@@ -120,15 +120,18 @@ impl Particulars {
     pub(crate) fn due_at(&self, state: OrderState, usual: Option<Timestamp>) -> Option<Timestamp> {
         match (&self.group, &self.payment, state.funds()) {
             (Some(group), _, Funds::Held) if group.is_open() => Some(group.given_up_at()),
+            // Nor does it end while somebody decides what is to become of it.
+            _ if self.is_disputed() => None,
             // What was not paid is not done, however long ago it was handed over.
             (_, Some(payment), Funds::Spent) if !payment.is_settled() => None,
             _ => usual,
         }
     }
 
-    /// Whether an order in a state may go on: its group is full, and its money is there as far as the next step asks for it.
+    /// Whether an order in a state may go on: its group is full, its money is there as far as the next step asks for it, and
+    /// nobody disputes it.
     pub(crate) fn let_go_on(&self, state: OrderState) -> bool {
-        let open = self.group.as_ref().is_some_and(Companions::is_open);
+        let open = self.group.as_ref().is_some_and(Companions::is_open) || self.is_disputed();
         let unpaid = self.payment.as_ref().is_some_and(|payment| match state.funds() {
             Funds::Spent => !payment.is_settled(),
             _ => !payment.lets_fulfil(),
@@ -230,9 +233,13 @@ impl Order {
     /// at a till are no reward.
     pub fn stock(&self) -> impl Iterator<Item = (&str, i64)> {
         let parts = &self.details.particulars.stock;
-        let at_till = self.details.particulars.tender.is_some() || self.details.particulars.allowance.is_some();
-        let whole = (parts.is_empty() && !at_till).then_some((self.reward_id.as_str(), self.quantity));
+        let whole = (parts.is_empty() && !self.is_of_till()).then_some((self.reward_id.as_str(), self.quantity));
         whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
+    }
+
+    /// Whether it is points that pay at a till, and no reward: a part of a checkout, or what a terminal may spend without network.
+    pub fn is_of_till(&self) -> bool {
+        self.details.particulars.tender.is_some() || self.details.particulars.allowance.is_some()
     }
 
     /// Lets it move on by itself at another time, though it stays where it stands.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::order::Order;
 use crate::id::TransactionId;
 use crate::limits;
 use crate::time::Timestamp;
@@ -81,6 +82,15 @@ pub struct TrackingEvent {
 
 fn no_entry() -> TransactionId {
     TransactionId(0)
+}
+
+impl Order {
+    /// Whether the latest word of where its parcel ended is that it was delivered.
+    pub(crate) fn has_arrived(&self) -> bool {
+        let ends = |status| matches!(status, TrackingStatus::Delivered | TrackingStatus::Returned);
+        let last = self.details.particulars.tracking.iter().rev().find(|event| ends(event.status));
+        last.is_some_and(|event| event.status == TrackingStatus::Delivered)
+    }
 }
 
 impl TrackingEvent {

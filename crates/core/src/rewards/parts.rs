@@ -120,17 +120,29 @@ impl Reward {
         }
     }
 
-    /// Whether a rule may give it, which chooses nothing and knows no address.
-    pub(crate) fn check_may_be_given(&self) -> Result<(), String> {
+    /// Whether a rule may give it, which chooses nothing and knows no address. `known` finds what a bundle holds.
+    pub(crate) fn check_may_be_given<'r>(&self, known: impl Fn(&str) -> Option<&'r Self>) -> Result<(), String> {
         let id = &self.id;
         if !self.scarcity.pools.is_empty() {
             return Err(format!("the stock of `{id}` is in pools, and a rule does not say which"));
         }
         self.check_is_for_anybody().map_err(|problem| format!("{problem}, which a rule would pass by"))?;
+        if matches!(&self.kind, Some(RewardKind::Physical { variants, .. }) if variants.iter().any(|one| one.stock.is_some()))
+        {
+            return Err(format!("variants of `{id}` have stock of their own, and a rule does not say which"));
+        }
+        self.check_needs_nothing()?;
+        let contents = self.kind.as_ref().map_or(&[][..], RewardKind::contents).iter();
+        contents.filter_map(|content| known(&content.reward)).try_for_each(|part| {
+            // A bundle says which variant.
+            part.check_needs_nothing().map_err(|problem| format!("`{id}` is a bundle, and of what it holds {problem}"))
+        })
+    }
+
+    /// Refuses what cannot be given to somebody who has only earned it.
+    fn check_needs_nothing(&self) -> Result<(), String> {
+        let id = &self.id;
         match &self.kind {
-            Some(RewardKind::Physical { variants, .. }) if variants.iter().any(|variant| variant.stock.is_some()) => {
-                Err(format!("variants of `{id}` have stock of their own, and a rule does not say which"))
-            }
             Some(RewardKind::Physical { needs_address: true, .. }) => {
                 Err(format!("`{id}` is sent to an address, which a rule does not know"))
             }

@@ -32,4 +32,5 @@ reward-checkout = Paid with points at the till
 reward-allowance = Set aside for a till without network
 permission-checkouts-write = Let points pay at tills
 problem-checkout_over = Nothing is set aside or spent for this checkout any more.
+problem-too_many_attempts = Too many tries. Wait a moment, then try again.
 task-offline-beyond = { $terminal } has spent { $points } points without network: { $beyond } beyond its allowance, { $owed } owed, { $lost } lost. Look into it.

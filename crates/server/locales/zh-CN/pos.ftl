@@ -32,4 +32,5 @@ reward-checkout = 收银台积分支付
 reward-allowance = 为离线收银台预留
 permission-checkouts-write = 在收银台使用积分
 problem-checkout_over = 此笔结账已没有预留或支付的积分。
+problem-too_many_attempts = 尝试次数过多，请稍后再试。
 task-offline-beyond = { $terminal } 离线使用了 { $points } 积分：超出额度 { $beyond }，欠 { $owed }，损失 { $lost }。请核查。

@@ -1,42 +1,82 @@
 //! Rewards: list and get.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use axum::extract::State;
 use guerdon_core::rewards::{DemandFigures, Reward, keys_of};
 use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::extract::Path;
-use super::views::RewardView;
+use super::extract::{Params, Path, page_limit};
+use super::views::{Page, RewardView};
 use crate::AppState;
-use crate::degraded::{Marked, Seen};
+use crate::degraded::{Marked, Seen, Stock, Unanswered};
 use crate::problem::Problem;
+
+/// Keys of stock that are read at once; a reward may have many.
+const STOCK_KEYS: usize = 1_000;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
 }
 
-/// List rewards with what is left of them.
-#[utoipa::path(get, path = "/v1/rewards", tag = "rewards",
-    security(("key" = ["rewards:read@store"])), responses((status = 200, body = Vec<RewardView>)))]
-async fn list(State(state): State<AppState>) -> Result<Marked<Vec<RewardView>>, Problem> {
-    let Seen { value: stock, as_of } = state.degraded.stock(&state).await?;
-    let program = state.program();
-    let now = state.engine.now();
-    let mut views = Vec::new();
-    for offered in program.offered() {
-        let reward = &offered.reward;
-        let figures = figures(&state, reward, now).await?;
-        views.push(RewardView::new(&program, reward, &stock, now, figures).known(as_of));
-    }
-    Ok(Marked::new(&state, views, as_of))
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    /// Items of a page, 1–200; 50 when left out.
+    limit: Option<i64>,
+    /// The cursor of the page before.
+    after: Option<String>,
 }
 
-/// What the price of a reward asks for, or what was last known of it.
-async fn figures(state: &AppState, reward: &Reward, now: Timestamp) -> Result<Option<DemandFigures>, StoreError> {
-    let read = state.degraded.read(state.demand.figures(&state.reader, reward, now)).await?;
-    Ok(read.unwrap_or_else(|| state.demand.last_figures(reward, now)))
+/// List rewards with what is left of them, by id.
+#[utoipa::path(get, path = "/v1/rewards", tag = "rewards",
+    security(("key" = ["rewards:read@store"])), params(ListParams),
+    responses((status = 200, body = Page<RewardView>), (status = 400, body = Problem)))]
+async fn list(
+    State(state): State<AppState>,
+    Params(params): Params<ListParams>,
+) -> Result<Marked<Page<RewardView>>, Problem> {
+    let (limit, after) = (page_limit(params.limit)?, params.after.unwrap_or_default());
+    let (program, now) = (state.program(), state.engine.now());
+    let one_more = usize::try_from(limit).unwrap_or_default().saturating_add(1);
+    let found: Vec<&Reward> = program.rewards().filter(|reward| reward.id > after).take(one_more).collect();
+    let page = Page::cut(found, limit, |reward| reward.id.clone());
+    let Seen { value: stock, as_of } = stock_of(&state, &page.items).await?;
+    let figures = figures_of(&state, &page.items, now).await?;
+    let view =
+        |reward: &Reward| RewardView::new(&program, reward, &stock, now, figures.get(&reward.id).copied()).known(as_of);
+    Ok(Marked::new(&state, page.map(view), as_of))
+}
+
+/// What there is of some rewards, or what was last known of all.
+async fn stock_of(state: &AppState, rewards: &[&Reward]) -> Result<Seen<Arc<Stock>>, Unanswered> {
+    let keys: Vec<String> = rewards.iter().flat_map(|reward| keys_of(reward)).collect();
+    let mut stock = Stock::new();
+    for keys in keys.chunks(STOCK_KEYS) {
+        let seen = state.degraded.stock_of(state, keys).await?;
+        if seen.as_of.is_some() {
+            return Ok(seen);
+        }
+        stock.extend(Arc::unwrap_or_clone(seen.value));
+    }
+    Ok(Seen { value: Arc::new(stock), as_of: None })
+}
+
+/// What the prices of some rewards ask for, or what was last known of it.
+async fn figures_of(
+    state: &AppState,
+    rewards: &[&Reward],
+    now: Timestamp,
+) -> Result<BTreeMap<String, DemandFigures>, StoreError> {
+    let read = state.demand.figures_of(&state.reader, rewards.iter().copied(), now);
+    Ok(state.degraded.read(read).await?.unwrap_or_else(|| state.demand.last_figures(rewards, now)))
 }
 
 /// Get a reward.
@@ -49,7 +89,7 @@ async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Ma
     let Seen { value: stock, as_of } = state.degraded.stock_of(&state, &keys_of(reward)).await?;
     let now = state.engine.now();
     state.demand.seen(reward, now);
-    let figures = figures(&state, reward, now).await?;
+    let figures = figures_of(&state, &[reward], now).await?.remove(&reward.id);
     let view = RewardView::new(&program, reward, &stock, now, figures).known(as_of);
     Ok(Marked::new(&state, view, as_of))
 }

@@ -2,13 +2,11 @@
 
 use askama::Template;
 use axum::response::Response;
-use guerdon_core::ledger::Account;
-use guerdon_core::rewards::Viewer;
 use guerdon_core::time::Timestamp;
 
-use super::own::last_known_words;
+use super::own::{Own, Sight, last_known_words};
 use super::reward::facts;
-use super::rewards::{here, market_price, stock_words};
+use super::rewards::{market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError, unanswered};
 use crate::AppState;
 use crate::catalogue::Availability;
@@ -37,15 +35,15 @@ struct LastKnownPage {
 pub async fn page(
     frame: Frame,
     state: &AppState,
-    account: &Account,
+    own: &Own,
     id: &str,
     as_of: Timestamp,
 ) -> Result<Response, PortalError> {
     let stand = state.catalogue.stand(state).await.or_trouble(&frame)?;
     let seen = state.catalogue.seen(state, &stand).await.map_err(|why| unanswered(&frame, why))?;
     let as_of = earlier(seen.as_of, Some(as_of));
-    let (thresholds, here) = (state.catalogue.scarce.thresholds(), here());
-    let viewer = Viewer::new(&stand.program, Some(account), &here, state.engine.now()).with_presale(&thresholds);
+    let sight = Sight::now(state);
+    let viewer = sight.viewer(&stand.program, own);
     let row = stand.shelf.row_of(id).ok_or_else(|| PortalError::not_found(&frame))?;
     let offered = stand.shelf.reward(row).filter(|offered| viewer.sees(offered).is_ok());
     let offered = offered.ok_or_else(|| PortalError::not_found(&frame))?;

@@ -10,7 +10,7 @@ use guerdon_core::{limits, rewards};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
-use super::own::{last_known_words, own_or_last_known};
+use super::own::{Sight, last_known_words, own_or_last_known};
 use super::reviews::rating_words;
 use super::trouble::{OrTrouble, PortalError, unanswered};
 use crate::AppState;
@@ -144,10 +144,10 @@ pub async fn page(
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
     let seen = state.catalogue.seen(&state, &stand).await.map_err(|why| unanswered(&frame, why))?;
     let (figures, as_of) = (seen.value, earlier(seen.as_of, own_as_of));
-    let here = here();
-    let thresholds = state.catalogue.scarce.thresholds();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now()).with_presale(&thresholds);
+    let sight = Sight::now(&state);
+    let viewer = sight.viewer(&stand.program, &own);
     let answer = stand.browse(&viewer, &figures, &browse.wish(), browse.text()).or_trouble(&frame)?;
+    state.catalogue.missed.note(browse.text(), &browse.wish(), &answer);
     let remark = match (&answer.corrected, answer.loose) {
         (Some(words), _) => Some(frame.say("rewards-corrected", [("words", words.as_str().into())])),
         (None, true) => Some(frame.t("rewards-loose")),
@@ -201,9 +201,8 @@ pub async fn suggestions(
 ) -> Result<Response, PortalError> {
     let (own, as_of) = own_or_last_known(&state, &frame).await?;
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
-    let here = here();
-    let thresholds = state.catalogue.scarce.thresholds();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now()).with_presale(&thresholds);
+    let sight = Sight::now(&state);
+    let viewer = sight.viewer(&stand.program, &own);
     let mut words = Vec::new();
     if let Some(text) = browse.text() {
         let found = stand.suggest(&viewer, text).or_trouble(&frame)?;

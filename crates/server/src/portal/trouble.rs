@@ -1,6 +1,7 @@
 //! What went wrong, as a page of the portal. What the store says goes to the log, never to the page.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 
 use askama::Template;
 use axum::http::{StatusCode, header};
@@ -16,7 +17,7 @@ pub struct PortalError {
     status: StatusCode,
     key: &'static str,
     /// After how many seconds to try again, where that may help.
-    retry_after: Option<u32>,
+    retry_after: Option<NonZeroU32>,
 }
 
 impl PortalError {
@@ -36,13 +37,17 @@ impl PortalError {
             frame: frame.clone(),
             status: StatusCode::SERVICE_UNAVAILABLE,
             key: "portal-trouble-store",
-            retry_after: Some(1),
+            retry_after: NonZeroU32::new(1),
         }
     }
 
     /// The database is away, and what is asked for needs it.
     pub fn away(frame: &Frame, problem: &Problem) -> Self {
-        Self { key: "portal-trouble-away", retry_after: problem.retry_after, ..Self::store(frame) }
+        Self {
+            key: "portal-trouble-away",
+            retry_after: problem.retry_after.and_then(NonZeroU32::new),
+            ..Self::store(frame)
+        }
     }
 }
 
@@ -88,7 +93,7 @@ impl IntoResponse for PortalError {
         let page = TroublePage { place: "", title, message, frame };
         let mut response = (status, render(&page)).into_response();
         if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.get().into());
         }
         response
     }
