@@ -222,6 +222,12 @@ pub const OFFLINE_UPLOADS: usize = 200;
 pub const TERMINAL_BYTES: usize = 64;
 /// Items of one page.
 pub const PAGE: i64 = 200;
+/// Bytes of accounts that a node remembers for the time when its database is away.
+pub const LAST_KNOWN_BYTES: u64 = 32 << 20;
+/// For how long an account that was read is served then, in milliseconds.
+pub const LAST_KNOWN_MS: i64 = 3_600_000;
+/// For how long a credential that was verified is taken then, in milliseconds.
+pub const LAST_VERIFIED_MS: i64 = 15 * 60_000;
 
 /// A text field that is too long or empty, or has control characters.
 pub fn check_text(field: &str, text: &str, limit: usize) -> Result<(), String> {

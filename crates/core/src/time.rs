@@ -285,6 +285,11 @@ impl Calendar {
         self.zone.to_datetime(at.instant()).strftime("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// The local time of day for people, `12:50`.
+    pub fn show_time(&self, at: Timestamp) -> String {
+        self.zone.to_datetime(at.instant()).strftime("%H:%M").to_string()
+    }
+
     /// The local date of the last moment before `at`, for "valid through".
     pub fn last_day_before(&self, at: Timestamp) -> String {
         if at == Timestamp::NEVER {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guerdon_core::rewards::{DemandFigures, Reward};
 use guerdon_core::time::Timestamp;
@@ -11,7 +11,7 @@ use guerdon_store::read::Reader;
 use guerdon_store::{Ordered, StoreError};
 use moka::sync::Cache;
 
-/// How long what was read of orders is used.
+/// How long what was read of orders is used; what was read before serves only while nothing can be read.
 const KEPT: Duration = Duration::from_secs(5);
 /// Rewards of which it is kept at the most.
 const KEPT_REWARDS: u64 = 10_000;
@@ -22,13 +22,13 @@ const MINUTES: usize = 60;
 
 /// The demand as this node knows it.
 pub struct Demand {
-    orders: Cache<String, Ordered>,
+    orders: Cache<String, (Ordered, Instant)>,
     views: Mutex<HashMap<String, Views>>,
 }
 
 impl Default for Demand {
     fn default() -> Self {
-        let orders = Cache::builder().max_capacity(KEPT_REWARDS).time_to_live(KEPT).build();
+        let orders = Cache::builder().max_capacity(KEPT_REWARDS).build();
         Self { orders, views: Mutex::default() }
     }
 }
@@ -69,22 +69,33 @@ impl Demand {
         let mut unknown = Vec::new();
         for reward in &asking {
             match self.orders.get(&reward.id) {
-                Some(known) => drop(orders.insert(reward.id.clone(), known)),
-                None => unknown.push(reward.id.as_str()),
+                Some((known, read_at)) if read_at.elapsed() < KEPT => drop(orders.insert(reward.id.clone(), known)),
+                _ => unknown.push(reward.id.as_str()),
             }
         }
         // Also of those where only the last order counts: what is kept may serve another version of the price.
         let up_to = asking.iter().map(|reward| reward.price.orders_counted()).max().unwrap_or_default();
         for (id, read) in reader.demand(&unknown, now.plus_millis(-HOUR_MS), up_to).await? {
-            self.orders.insert(id.clone(), read);
+            self.orders.insert(id.clone(), (read, Instant::now()));
             orders.insert(id, read);
         }
+        Ok(self.with_views(orders, now))
+    }
+
+    /// The same as it was last read here; those are left out that never were.
+    pub fn last_figures(&self, rewards: &[&Reward], now: Timestamp) -> BTreeMap<String, DemandFigures> {
+        let asking = rewards.iter().filter(|reward| reward.price.needs_figures());
+        let orders = asking.filter_map(|reward| Some((reward.id.clone(), self.orders.get(&reward.id)?.0)));
+        self.with_views(orders.collect(), now)
+    }
+
+    fn with_views(&self, orders: BTreeMap<String, Ordered>, now: Timestamp) -> BTreeMap<String, DemandFigures> {
         let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         let figures = |(id, (orders, last_order_at)): (String, Ordered)| {
             let views = views.get(&id).map_or(0, |views| views.last_hour(now));
             (id, DemandFigures { orders, views, last_order_at })
         };
-        Ok(orders.into_iter().map(figures).collect())
+        orders.into_iter().map(figures).collect()
     }
 }
 

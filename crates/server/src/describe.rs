@@ -6,6 +6,8 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
 
+use crate::degraded::LAST_KNOWN;
+
 /// The media type of every problem (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
 
@@ -29,6 +31,9 @@ pub fn complete(mut api: OpenApi) -> OpenApi {
             // Unique, as OpenAPI asks: the functions behind them are not.
             operation.operation_id = Some(operation_id(method, path));
             describe(path, operation);
+            if method == "get" && LAST_KNOWN.contains(&path.as_str()) {
+                describe_last_known(operation);
+            }
         }
     }
     api
@@ -83,6 +88,23 @@ fn describe(path: &str, operation: &mut Operation) {
     for (_, status, meaning) in common.into_iter().filter(|(may, ..)| *may) {
         responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(status, meaning)));
     }
+}
+
+/// What is answered from memory while the database is away.
+fn describe_last_known(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    if let Some(RefOr::T(answer)) = responses.get_mut("200") {
+        let header =
+            |of: Type, text: &str| HeaderBuilder::new().schema(Some(of_type(of))).description(Some(text)).build();
+        let mark = "`as-of=` and an RFC 3339 time: the database is away, and this is what this node knew then; left out: it is as \
+                    it is now";
+        answer.headers.insert("Guerdon-Degraded".to_owned(), header(Type::String, mark).into());
+        let age = "How many seconds ago that was, beside `Guerdon-Degraded`";
+        answer.headers.insert("Age".to_owned(), header(Type::Integer, age).into());
+    }
+    let away = "Busy, or the database is away and this node remembers nothing of it (`not_remembered`) or has not verified the \
+                caller lately; `Retry-After` says when to come back";
+    responses.insert("503".to_owned(), RefOr::T(problem("503", away)));
 }
 
 fn problem(status: &str, meaning: &str) -> Response {

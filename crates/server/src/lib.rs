@@ -11,6 +11,7 @@ mod birthdays;
 pub mod card;
 pub mod catalogue;
 mod console;
+mod degraded;
 mod demand;
 mod describe;
 mod disputes;
@@ -46,6 +47,7 @@ mod vouchers;
 mod workers;
 
 pub use app::{AppOptions, app, app_without_gate, openapi, routes};
+pub use degraded::Degraded;
 pub use demand::Demand;
 pub use identity::access::{Needs, Routes};
 pub use identity::directory::Directory;

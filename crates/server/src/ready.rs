@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Query, State};
+use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::AppState;
@@ -32,11 +33,22 @@ impl Ready {
     }
 }
 
-/// `/readyz`
+/// How is asked.
+#[derive(Deserialize)]
+pub struct Asked {
+    /// `ready`: also a node counts that answers from what it knew last.
+    degraded: Option<String>,
+}
+
+/// `/readyz`. A node whose database is away is not ready, unless `?degraded=ready` says that it is to be asked all the same.
 pub async fn ready(
     State(state): State<AppState>,
+    Query(asked): Query<Asked>,
     Extension(last): Extension<Arc<Ready>>,
 ) -> Result<&'static str, Problem> {
+    if state.degraded.is_away() {
+        return if asked.degraded.as_deref() == Some("ready") { Ok("degraded") } else { Err(state.degraded.refusal()) };
+    }
     last.answer(async || Ok(state.reader.ping().await?)).await?;
     Ok("ready")
 }

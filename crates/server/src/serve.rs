@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::AppState;
 use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
+use crate::degraded::watch_database;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
 use crate::events::letters::letter_worker;
@@ -66,6 +67,7 @@ pub async fn serve(
 
 fn start(state: &AppState, log_key: Option<SigningKey>, stop: &watch::Receiver<bool>) -> Workers {
     let mut workers = Workers::new(stop.clone());
+    workers.start("database", state, watch_database);
     workers.start("imports", state, import_worker);
     workers.start("events", state, events_worker);
     workers.start("letters", state, letter_worker);

@@ -11,6 +11,7 @@ use guerdon_store::read::{MemberRow, Reader};
 use guerdon_store::{EngineHandle, StoreError};
 
 use crate::catalogue::Desk;
+use crate::degraded::Degraded;
 use crate::demand::Demand;
 use crate::identity::directory::Directory;
 use crate::identity::people::People;
@@ -41,6 +42,8 @@ pub struct AppState {
     pub outbound: Outbound,
     /// What the catalogue is searched and browsed by.
     pub catalogue: Arc<Desk>,
+    /// What is remembered for the time when the database is away.
+    pub degraded: Arc<Degraded>,
     /// What the demand for rewards is.
     pub demand: Arc<Demand>,
     /// Which tenders this server takes.

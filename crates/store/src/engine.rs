@@ -13,6 +13,8 @@ use guerdon_core::program::Program;
 use guerdon_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::circuit::{AWAY, Circuit};
+use crate::left::{Left, leaving};
 use crate::to_fulfil::{ToFulfil, fulfilled_here};
 use crate::{Store, StoreError, id_generator, load_program};
 
@@ -20,7 +22,7 @@ use crate::{Store, StoreError, id_generator, load_program};
 const QUEUE_JOBS: usize = 4_096;
 /// How often a batch is decided again because another writer was faster.
 const CONFLICT_TRIES: usize = 64;
-/// How long a batch waits for a lost database before its callers are told to come back.
+/// How long after a database was lost batches wait for it before their callers are told to come back.
 const RECONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long to wait before the first attempt to connect again; doubled each time, up to the most.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
@@ -70,6 +72,8 @@ pub struct EngineHandle {
     clock_offset: Arc<AtomicI64>,
     member_ids: Arc<Mutex<IdGenerator>>,
     to_fulfil: Arc<ToFulfil>,
+    left: Arc<Left>,
+    circuit: Arc<Circuit>,
 }
 
 /// The writer threads and their stores.
@@ -101,14 +105,15 @@ impl<S: Store + 'static> Engine<S> {
         let program = Arc::new(RwLock::new(Arc::new(load_program(first)?)));
         let member_ids = id_generator(first)?;
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
-        let to_fulfil = Arc::<ToFulfil>::default();
+        let (to_fulfil, left, circuit) = (Arc::<ToFulfil>::default(), Arc::<Left>::default(), Arc::default());
         for (number, mut store) in stores.into_iter().enumerate() {
             let (queue, inbox) = mpsc::channel(QUEUE_JOBS);
             queues.push(queue);
             let ids = id_generator(&mut store)?;
             let (program, to_fulfil) = (Arc::clone(&program), Arc::clone(&to_fulfil));
+            let (left, circuit) = (Arc::clone(&left), Arc::clone(&circuit));
             let spawned = std::thread::Builder::new().name(format!("writer {number}")).spawn(move || {
-                Writer { store: &mut store, program, revision, ids, to_fulfil }.run(inbox);
+                Writer { store: &mut store, program, revision, ids, to_fulfil, left, circuit }.run(inbox);
                 store
             });
             threads.push(spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?);
@@ -119,6 +124,8 @@ impl<S: Store + 'static> Engine<S> {
             clock_offset: Arc::new(AtomicI64::new(0)),
             member_ids: Arc::new(Mutex::new(member_ids)),
             to_fulfil,
+            left,
+            circuit,
         };
         Ok(Self { handle, threads })
     }
@@ -206,15 +213,23 @@ impl EngineHandle {
         &self.to_fulfil
     }
 
+    /// Who is told of members whose accounts this node has ended.
+    pub fn left(&self) -> &Left {
+        &self.left
+    }
+
     /// A fresh id for a member to be enrolled.
     pub fn new_member_id(&self) -> MemberId {
         MemberId(self.member_ids.lock().unwrap_or_else(PoisonError::into_inner).next(system_now()))
     }
 
     /// Sends commands, those of one member to be decided in order, and waits for their outcomes. Refuses at once what a
-    /// full queue cannot take.
+    /// full queue cannot take, and everything while the database is away.
     pub async fn submit(&self, commands: Vec<Command>) -> Vec<Outcome> {
         let count = commands.len();
+        if self.circuit.refuses() {
+            return vec![Err(CommandError::Unavailable(AWAY.to_owned())); count];
+        }
         let (mut parts, mut refused) = (Vec::new(), Vec::new());
         for (queue, places, commands) in self.shares(commands) {
             let (answer, outcome) = oneshot::channel();
@@ -282,7 +297,10 @@ impl EngineHandle {
         &self,
         work: impl FnOnce(&mut dyn Store, &mut IdGenerator) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, CommandError> {
-        let (errand, result) = errand(work);
+        if self.circuit.refuses() {
+            return Err(CommandError::Unavailable(AWAY.to_owned()));
+        }
+        let (errand, result) = errand(work, &self.circuit);
         let first = self.queues.first().ok_or_else(stopped)?;
         first.send(errand).await.map_err(|_| stopped())?;
         settled(result.await.map_err(|_| stopped())?)
@@ -293,7 +311,7 @@ impl EngineHandle {
         &self,
         work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, CommandError> {
-        let (errand, result) = errand(move |store, _| work(store));
+        let (errand, result) = errand(move |store, _| work(store), &self.circuit);
         let first = self.queues.first().ok_or_else(stopped)?;
         first.blocking_send(errand).map_err(|_| stopped())?;
         settled(result.blocking_recv().map_err(|_| stopped())?)
@@ -338,9 +356,20 @@ impl EngineHandle {
 /// Background work for a writer, and where what comes of it arrives.
 fn errand<T: Send + 'static>(
     work: impl FnOnce(&mut dyn Store, &mut IdGenerator) -> Result<T, StoreError> + Send + 'static,
+    circuit: &Arc<Circuit>,
 ) -> (Message, oneshot::Receiver<Result<T, StoreError>>) {
     let (answer, result) = oneshot::channel();
-    (Message::Errand(Box::new(move |store, ids| drop(answer.send(work(store, ids))))), result)
+    let circuit = Arc::clone(circuit);
+    let errand = move |store: &mut dyn Store, ids: &mut IdGenerator| {
+        circuit.trying();
+        let done = work(store, ids);
+        // Work may be unable to go on for reasons of its own; that the database is away is said by the connection.
+        if !matches!(done, Err(StoreError::Unavailable(_))) {
+            circuit.note(&done);
+        }
+        drop(answer.send(done));
+    };
+    (Message::Errand(Box::new(errand)), result)
 }
 
 fn settled<T>(result: Result<T, StoreError>) -> Result<T, CommandError> {
@@ -369,6 +398,8 @@ struct Writer<'a> {
     revision: i64,
     ids: IdGenerator,
     to_fulfil: Arc<ToFulfil>,
+    left: Arc<Left>,
+    circuit: Arc<Circuit>,
 }
 
 impl Writer<'_> {
@@ -456,15 +487,18 @@ impl Writer<'_> {
 
     /// Tries until the batch is committed: again at once what another node was faster with, and after a moment when the
     /// connection was lost. Then the first thing is to look for the idempotency keys: what had arrived is answered with
-    /// the receipt that it has, and is not done twice.
+    /// the receipt that it has, and is not done twice. Once the database has been away for long, a batch tries no more than once.
     fn commit(&mut self, commands: &[&Command]) -> Result<Vec<Outcome>, StoreError> {
-        let (started, mut conflicts, mut pause) = (Instant::now(), 0, RECONNECT_PAUSE);
+        let (mut conflicts, mut pause) = (0, RECONNECT_PAUSE);
         let mut outcomes = vec![None; commands.len()];
         // The places of the commands that are not done yet. Those of one member stay together, and in order.
         let mut open: Vec<usize> = (0..commands.len()).collect();
         loop {
             let left: Vec<&Command> = open.iter().filter_map(|place| commands.get(*place).copied()).collect();
-            match self.try_commit(&left) {
+            self.circuit.trying();
+            let tried = self.try_commit(&left);
+            let away_for = self.circuit.note(&tried);
+            match tried {
                 Ok((decided, stale)) => {
                     for ((place, command), outcome) in open.iter().zip(&left).zip(decided) {
                         if !stale.contains(&command.member_id)
@@ -483,7 +517,7 @@ impl Writer<'_> {
                     metrics::counter!("guerdon_conflicts_total").increment(1);
                     conflicts += 1;
                 }
-                Err(StoreError::Disconnected(problem)) if started.elapsed() < RECONNECT_TIME => {
+                Err(StoreError::Disconnected(problem)) if away_for < RECONNECT_TIME => {
                     metrics::counter!("guerdon_disconnections_total").increment(1);
                     tracing::warn!(%problem, "the database cannot be reached; trying again");
                     std::thread::sleep(pause);
@@ -511,13 +545,15 @@ impl Writer<'_> {
         // Who was refused for want of stock or budget may have been so for the sake of a member who is then left out.
         let sold_out = |outcome: &Outcome| matches!(outcome, Err(CommandError::Refused(refusal)) if matches!(refusal.code, RefusalCode::OutOfStock | RefusalCode::StockReserved | RefusalCode::CapReached));
         // A merge stands on two accounts, and neither may be left out without the other.
-        let to_fulfil = fulfilled_here(&program, &changes);
+        let (to_fulfil, leaving) = (fulfilled_here(&program, &changes), leaving(&changes));
         if changes.are_inseparable() || outcomes.iter().any(sold_out) {
             self.store.commit(&changes)?;
+            self.left.left(&leaving);
             self.to_fulfil.add(to_fulfil);
             return Ok((outcomes, Vec::new()));
         }
         let stale = self.store.commit_what_fits(changes)?;
+        self.left.left(&leaving);
         self.to_fulfil.add(to_fulfil);
         Ok((outcomes, stale))
     }

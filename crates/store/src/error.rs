@@ -25,3 +25,11 @@ pub enum StoreError {
     #[error("{0}")]
     Unusable(String),
 }
+
+impl StoreError {
+    /// Whether the database is away or cannot do its work, so that the same question may be answered in a moment: nothing is
+    /// wrong with the question itself.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Disconnected(_))
+    }
+}

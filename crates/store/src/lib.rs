@@ -1,10 +1,12 @@
 //! The memory of Guerdon: one trait for every store, the batch writer in front of it, and the readers beside it.
 
+mod circuit;
 mod code;
 mod dry_run;
 mod engine;
 mod error;
 mod feed;
+mod left;
 mod log;
 mod pictures;
 mod plan;
@@ -12,6 +14,7 @@ mod point_value;
 mod postgres;
 mod presale;
 mod privacy;
+mod probe;
 mod publish;
 mod ram;
 mod ram_codes;
@@ -42,6 +45,7 @@ pub use dry_run::DryRunStore;
 pub use engine::{Answer, CommandError, Engine, EngineHandle, Outcome};
 pub use error::StoreError;
 pub use feed::{StoredEvent, ToldEvent};
+pub use left::Left;
 pub use log::{LogBatch, LogGrowth, LogHead, OutboxBatch, Sequenced, log_keys, rotate_log_key, sequence, start_log};
 pub use pictures::{PICTURE, StoredPicture, named_pictures};
 pub use point_value::publish_value;
@@ -51,6 +55,7 @@ pub use privacy::{
     NowSealed, PlainMember, StoredKeyring, StoredMember, open_keyring, seal_plain_members, start_keyring,
     stored_keyring,
 };
+pub use probe::Probe;
 pub use publish::{Published, publish, publish_as, publish_changes, withdraw_versions};
 pub use ram::RamStore;
 pub use read_demand::Ordered;

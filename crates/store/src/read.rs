@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use guerdon_core::earning::{BudgetKey, Tally};
@@ -18,6 +19,7 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Row};
 
 use crate::StoreError;
 use crate::privacy::{KEYRING, StoredKeyring, StoredMember};
+use crate::probe::DatabaseFile;
 use crate::rows::{self, Cell, Cells};
 
 const READERS: u32 = 4;
@@ -26,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often is looked whether the host still answers, where there are several.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
-/// The host that takes writes.
-async fn primary(hosts: &[AnyConnectOptions]) -> Option<&AnyConnectOptions> {
+/// The host that takes writes, of those that say so in time.
+pub(crate) async fn primary(hosts: &[AnyConnectOptions], patience: Duration) -> Option<&AnyConnectOptions> {
     for host in hosts {
         let asked = async {
             let mut connection = AnyConnection::connect_with(host).await?;
@@ -36,7 +38,7 @@ async fn primary(hosts: &[AnyConnectOptions]) -> Option<&AnyConnectOptions> {
             connection.close().await?;
             Ok::<_, sqlx::Error>(read_only == "off")
         };
-        if let Ok(Ok(true)) = tokio::time::timeout(PATIENCE, asked).await {
+        if let Ok(Ok(true)) = tokio::time::timeout(patience, asked).await {
             return Some(host);
         }
     }
@@ -44,12 +46,12 @@ async fn primary(hosts: &[AnyConnectOptions]) -> Option<&AnyConnectOptions> {
 }
 
 /// Lets the pool open its connections on the host that takes writes, which after a failover is another.
-async fn follow(pool: AnyPool, hosts: Vec<AnyConnectOptions>) {
+async fn follow(pool: AnyPool, hosts: Arc<[AnyConnectOptions]>) {
     while !pool.is_closed() {
         tokio::time::sleep(FOLLOW_EVERY).await;
         // While the pool's own connections answer nothing has happened.
         if sqlx::query("SELECT 1").execute(&pool).await.is_err()
-            && let Some(host) = primary(&hosts).await
+            && let Some(host) = primary(&hosts, PATIENCE).await
         {
             pool.set_connect_options(host.clone());
         }
@@ -60,6 +62,10 @@ async fn follow(pool: AnyPool, hosts: Vec<AnyConnectOptions>) {
 #[derive(Clone)]
 pub struct Reader {
     pub(crate) pool: AnyPool,
+    /// Of an embedded database.
+    pub(crate) file: Option<Arc<DatabaseFile>>,
+    /// Where there are several.
+    pub(crate) hosts: Option<Arc<[AnyConnectOptions]>>,
 }
 
 /// A member as listed.
@@ -138,8 +144,32 @@ pub struct Counts {
 
 pub(crate) type Read<T> = Result<T, StoreError>;
 
+/// Tells a database that is away from a question that is wrong.
 pub(crate) fn failed(error: sqlx::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    let message = error.to_string();
+    match &error {
+        sqlx::Error::Database(database) => match database.code() {
+            Some(code) if is_away(&code) => StoreError::Unavailable(message),
+            _ => StoreError::Rejected(message),
+        },
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => StoreError::Disconnected(message),
+        _ => StoreError::Rejected(message),
+    }
+}
+
+/// Whether a code is of a database that cannot do its work. Those of PostgreSQL have five characters: connections, resources,
+/// shutdown, failures of its machine (<https://www.postgresql.org/docs/15/errcodes-appendix.html>). Those of SQLite are numbers
+/// whose lowest byte is the kind: busy, locked, read-only, failures of the disk (<https://www.sqlite.org/rescode.html>).
+fn is_away(code: &str) -> bool {
+    if code.len() == 5 {
+        return ["08", "53", "57P", "58", "25006"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
 }
 
 fn strange(what: &str, value: impl std::fmt::Display) -> StoreError {
@@ -155,7 +185,9 @@ fn given_back_states() -> String {
 impl Reader {
     /// Opens read connections on the database of a data directory.
     pub async fn open(directory: &Path) -> Read<Self> {
-        Self::connect(&format!("sqlite:{}?mode=ro", crate::sqlite::database_file(directory).display())).await
+        let file = crate::sqlite::database_file(directory);
+        let reader = Self::connect(&format!("sqlite:{}?mode=ro", file.display())).await?;
+        Ok(Self { file: Some(Arc::new(DatabaseFile::of(file))), ..reader })
     }
 
     /// Opens read connections on a database server, `postgres://…`.
@@ -164,14 +196,15 @@ impl Reader {
         let options = AnyPoolOptions::new().max_connections(READERS).acquire_timeout(PATIENCE);
         let hosts = crate::postgres::urls(url);
         if let [host] = hosts.as_slice() {
-            return Ok(Self { pool: options.connect(host).await.map_err(failed)? });
+            return Ok(Self { pool: options.connect(host).await.map_err(failed)?, file: None, hosts: None });
         }
-        let hosts: Vec<AnyConnectOptions> =
+        let hosts: Arc<[AnyConnectOptions]> =
             hosts.iter().map(|host| host.parse()).collect::<Result<_, _>>().map_err(failed)?;
-        let primary = primary(&hosts).await.ok_or_else(|| StoreError::Unavailable("no host answers".to_owned()))?;
+        let primary =
+            primary(&hosts, PATIENCE).await.ok_or_else(|| StoreError::Unavailable("no host answers".to_owned()))?;
         let pool = options.connect_lazy_with(primary.clone());
-        tokio::spawn(follow(pool.clone(), hosts));
-        Ok(Self { pool })
+        tokio::spawn(follow(pool.clone(), Arc::clone(&hosts)));
+        Ok(Self { pool, file: None, hosts: Some(hosts) })
     }
 
     /// Closes the connections, once what is being read has been.
@@ -513,4 +546,24 @@ fn flow_row(row: &AnyRow) -> Cell<Flow> {
         amount: row.int(6)?,
         count: row.int(7)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_told_from_a_question_that_is_wrong() {
+        // PostgreSQL: connection failure, too many connections, shutdown, a standby; SQLite: busy, busy while it recovers, the
+        // disk fails, cannot be opened.
+        for code in ["08006", "53300", "57P01", "57P03", "25006", "5", "261", "10", "266", "14"] {
+            assert!(is_away(code), "{code}");
+        }
+        // PostgreSQL: cancelled, no such column or table, a constraint; SQLite: an error, a constraint, damaged.
+        for code in ["57014", "42703", "42P01", "23505", "1", "19", "2067", "11", "nonsense", ""] {
+            assert!(!is_away(code), "{code}");
+        }
+        assert!(failed(sqlx::Error::PoolTimedOut).is_away());
+        assert!(!failed(sqlx::Error::RowNotFound).is_away());
+    }
 }

@@ -12,7 +12,7 @@ use guerdon_core::privacy::Keyring;
 use guerdon_server::edge::Edge;
 use guerdon_server::messages::Post;
 use guerdon_server::outbound::{Outbound, OutboundOptions};
-use guerdon_server::{AppOptions, AppState, Directory, People, SharedKeyring, app};
+use guerdon_server::{AppOptions, AppState, Degraded, Directory, People, SharedKeyring, app};
 use guerdon_store::read::Reader;
 use guerdon_store::{Engine, EngineHandle, SqliteStore};
 use hdrhistogram::Histogram;
@@ -127,6 +127,7 @@ impl Loopback {
 pub fn state(engine: EngineHandle, reader: Reader, keyring: SharedKeyring) -> Result<AppState> {
     let people = Arc::new(People::new(None, false, "Bench", &keyring.get())?);
     Ok(AppState {
+        degraded: Arc::new(Degraded::new(&engine)),
         engine,
         reader,
         directory: Arc::new(Directory::new(Some(KEY))),

@@ -14,7 +14,7 @@ use guerdon_server::identity::setup;
 use guerdon_server::identity::sso::SingleSignOn;
 use guerdon_server::payments::Payments;
 use guerdon_server::{
-    AppOptions, AppState, Directory, People, Problem, PrometheusBuilder, SharedKeyring, app, keep_keys,
+    AppOptions, AppState, Degraded, Directory, People, Problem, PrometheusBuilder, SharedKeyring, app, keep_keys,
 };
 use guerdon_store::Engine;
 use tokio::net::TcpListener;
@@ -162,6 +162,7 @@ pub fn serve(
             sso: Arc::new(serving.sso),
             outbound: listen.edge.outbound()?,
             catalogue: Arc::default(),
+            degraded: Arc::new(Degraded::new(&engine.handle())),
             demand: Arc::default(),
             payments: Payments { test_tender: serving.test_tender },
         };

@@ -15,7 +15,7 @@ use guerdon_server::identity::session::{self, Session};
 use guerdon_server::identity::sso::SingleSignOn;
 use guerdon_server::identity::{operators, setup};
 use guerdon_server::outbound::{Outbound, OutboundOptions};
-use guerdon_server::{AppOptions, AppState, Directory, People, SharedKeyring, app};
+use guerdon_server::{AppOptions, AppState, Degraded, Directory, People, SharedKeyring, app};
 use guerdon_store::read::Reader;
 use guerdon_store::{DataDir, Engine, RecordChange, SqliteStore, publish};
 use http_body_util::BodyExt;
@@ -55,6 +55,7 @@ impl World {
         let Messages { post, mailbox } = mailbox();
         let state = AppState {
             catalogue: Arc::default(),
+            degraded: Arc::new(Degraded::new(&engine.handle())),
             engine: engine.handle(),
             reader: runtime.block_on(Reader::open(folder.path())).unwrap(),
             directory: Arc::new(Directory::with_limits(Some(KEY), Limits::UNLIMITED)),

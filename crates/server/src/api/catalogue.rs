@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
@@ -12,6 +11,7 @@ use guerdon_core::ledger::{Account, AccountStatus};
 use guerdon_core::limits;
 use guerdon_core::program::{Program, Text};
 use guerdon_core::rewards::{CompiledReward, Cursor, Left, Picture, Place, Rating, Sort, Viewer, Wish, Zone, keys_of};
+use guerdon_core::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -23,6 +23,7 @@ use super::members::unknown_member;
 use super::reviews::RatingView;
 use crate::AppState;
 use crate::catalogue::Availability;
+use crate::degraded::{Marked, Seen, earlier};
 use crate::identity::actor::Actor;
 use crate::language::Language;
 use crate::pictures::{Thumb, WIDTHS};
@@ -70,6 +71,8 @@ struct Onlooker {
     account: Option<Account>,
     place: Place,
     thresholds: Arc<BTreeMap<String, i64>>,
+    /// As of when the account is known; `None`: it is as it is now.
+    as_of: Option<Timestamp>,
 }
 
 impl Onlooker {
@@ -85,17 +88,19 @@ impl Onlooker {
         if place.store.is_some() {
             actor.require_at(Permission::RewardsRead, place.store.as_deref())?;
         }
+        let mut as_of = None;
         let account = match member {
             None => None,
             Some(text) => {
                 // What is shown tells of the member's tier, and whether there are points enough.
                 actor.require_at(Permission::MembersRead, place.store.as_deref())?;
-                let (_, account) =
-                    state.reader.resolve(id::<MemberId>(text)?).await?.ok_or_else(|| unknown_member(text))?;
-                Some(account).filter(|account| account.status == AccountStatus::Active)
+                let found = state.degraded.account(state, id::<MemberId>(text)?).await?;
+                let seen = found.ok_or_else(|| unknown_member(text))?;
+                as_of = seen.as_of;
+                Some(seen.value.account).filter(|account| account.status == AccountStatus::Active)
             }
         };
-        Ok(Self { account, place, thresholds: state.catalogue.scarce.thresholds() })
+        Ok(Self { account, place, thresholds: state.catalogue.scarce.thresholds(), as_of })
     }
 
     fn viewer<'a>(&'a self, state: &AppState, program: &'a Program) -> Viewer<'a> {
@@ -234,6 +239,9 @@ struct CatalogueView {
     loose: bool,
     /// What can be chosen besides.
     facets: FacetsView,
+    /// RFC 3339: the database is away, and this is what was known then; left out: it is as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
 }
 
 fn facets(counted: Vec<(String, usize)>) -> Vec<FacetView> {
@@ -302,7 +310,7 @@ async fn list(
     State(state): State<AppState>,
     actor: Actor,
     Params(query): Params<CatalogueQuery>,
-) -> Result<Json<CatalogueView>, Problem> {
+) -> Result<Marked<CatalogueView>, Problem> {
     let (wish, text) = query.wish()?;
     let (store, channel) = (query.store.clone(), query.channel.clone());
     let onlooker = Onlooker::of(&state, &actor, query.member_id.as_deref(), store, channel).await?;
@@ -310,7 +318,7 @@ async fn list(
         return Err(unfit("`affordable` needs a `member_id` whose account is active: whose points?"));
     }
     let stand = state.catalogue.stand(&state).await?;
-    let figures = state.catalogue.figures(&state, &stand).await?;
+    let Seen { value: figures, as_of } = state.catalogue.seen(&state, &stand).await?;
     let (answer, seen) = {
         let viewer = onlooker.viewer(&state, &stand.program);
         let answer = stand.browse(&viewer, &figures, &wish, text)?;
@@ -326,22 +334,31 @@ async fn list(
         (answer, seen)
     };
     let keys: Vec<String> = seen.iter().flat_map(|(offered, _)| keys_of(&offered.reward)).collect();
-    let stock = state.reader.stock_of(&keys).await?;
+    let stock = state.degraded.stock_of(&state, &keys).await?;
+    let as_of = earlier(earlier(as_of, stock.as_of), onlooker.as_of);
     let ids: Vec<&str> = seen.iter().map(|(offered, _)| offered.reward.id.as_str()).collect();
-    let ratings = reviews::ratings(&state, &ids).await?;
+    let ratings = match as_of {
+        None => reviews::ratings(&state, &ids).await?,
+        Some(_) => {
+            let rows = answer.listing.rows.iter().filter_map(|row| figures.ratings.get(*row));
+            ids.iter().map(|id| (*id).to_owned()).zip(rows.cloned()).filter(|(_, rating)| rating.count > 0).collect()
+        }
+    };
     let viewer = onlooker.viewer(&state, &stand.program);
     let view = |(offered, priced): (&CompiledReward, (i64, Option<bool>))| {
-        let left = viewer.left(offered, &stock, None);
+        let left = viewer.left(offered, &stock.value, None);
         OfferView::new(&stand.program, offered, left, ratings.get(&offered.reward.id), priced)
     };
-    Ok(Json(CatalogueView {
+    let view = CatalogueView {
         items: seen.into_iter().map(view).collect(),
         next: answer.listing.next.map(|cursor| cursor.to_string()),
         total: answer.listing.total,
         corrected: answer.corrected,
         loose: answer.loose,
         facets: FacetsView { categories: facets(answer.listing.categories), tags: facets(answer.listing.tags) },
-    }))
+        as_of: as_of.map(|at| at.to_string()),
+    };
+    Ok(Marked::new(&state, view, as_of))
 }
 
 /// What was typed so far.
@@ -381,13 +398,14 @@ async fn suggestions(
     State(state): State<AppState>,
     actor: Actor,
     Params(query): Params<SuggestionsQuery>,
-) -> Result<Json<Vec<SuggestionView>>, Problem> {
+) -> Result<Marked<Vec<SuggestionView>>, Problem> {
     let language = match query.language.as_deref() {
         None => Language::English,
         Some(tag) => Language::from_tag(tag).ok_or_else(|| unfit("`language` must be `en` or `zh-CN`"))?,
     };
     let onlooker = Onlooker::of(&state, &actor, query.member_id.as_deref(), query.store, query.channel).await?;
-    let Some(text) = search_text(Some(&query.q))? else { return Ok(Json(Vec::new())) };
+    let as_of = earlier(state.degraded.configuration_as_of(), onlooker.as_of);
+    let Some(text) = search_text(Some(&query.q))? else { return Ok(Marked::new(&state, Vec::new(), as_of)) };
     let stand = state.catalogue.stand(&state).await?;
     let viewer = onlooker.viewer(&state, &stand.program);
     let found = stand.suggest(&viewer, text)?;
@@ -398,7 +416,7 @@ async fn suggestions(
     };
     let of_categories = found.categories.iter().map(|category| view("category", &category.id, &category.name));
     let of_rewards = found.rewards.iter().map(|offered| view("reward", &offered.reward.id, &offered.reward.name));
-    Ok(Json(of_categories.chain(of_rewards).collect()))
+    Ok(Marked::new(&state, of_categories.chain(of_rewards).collect(), as_of))
 }
 
 /// A category.
@@ -417,12 +435,12 @@ struct CategoryView {
 /// List the categories of the catalogue: a tree of three levels at the most.
 #[utoipa::path(get, path = "/v1/categories", tag = "rewards",
     security(("key" = ["rewards:read@store"])), responses((status = 200, body = Vec<CategoryView>)))]
-async fn categories(State(state): State<AppState>) -> Json<Vec<CategoryView>> {
+async fn categories(State(state): State<AppState>) -> Marked<Vec<CategoryView>> {
     let program = state.program();
     let view = |category: &guerdon_core::rewards::Category| CategoryView {
         id: category.id.clone(),
         name: category.name.clone(),
         parent: category.parent.clone(),
     };
-    Json(program.categories().map(view).collect())
+    Marked::new(&state, program.categories().map(view).collect(), state.degraded.configuration_as_of())
 }

@@ -20,6 +20,7 @@ use super::extract::{Body, IdempotencyKey, Params, Path, cursor, done, id, page_
 use super::views::{MemberView, Page, TransactionView, WalletView, wallets};
 use crate::AppState;
 use crate::acts::{self, By};
+use crate::degraded::{Found, Marked, Seen};
 use crate::identity::actor::Actor;
 use crate::identity::member_session;
 use crate::problem::Problem;
@@ -174,9 +175,12 @@ async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<
 #[utoipa::path(get, path = "/v1/members/{member_id}/wallet", tag = "members",
     security(("key" = ["members:read@store"])), params(("member_id" = String, Path)),
     responses((status = 200, body = Vec<WalletView>), (status = 404, body = Problem)))]
-async fn wallet(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<Vec<WalletView>>, Problem> {
-    let (_, account) = state.reader.resolve(id(&text)?).await?.ok_or_else(|| unknown_member(&text))?;
-    Ok(Json(wallets(&state.program(), &account, state.engine.now())))
+async fn wallet(State(state): State<AppState>, Path(text): Path<String>) -> Result<Marked<Vec<WalletView>>, Problem> {
+    let found = state.degraded.account(&state, id(&text)?).await?;
+    let Seen { value: Found { account, .. }, as_of } = found.ok_or_else(|| unknown_member(&text))?;
+    let views = wallets(&state.program(), &account, state.engine.now());
+    let views: Vec<WalletView> = views.into_iter().map(|view| view.known(as_of)).collect();
+    Ok(Marked::new(&state, views, as_of))
 }
 
 #[derive(Deserialize, IntoParams)]

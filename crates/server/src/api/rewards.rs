@@ -1,10 +1,12 @@
 //! Rewards: list and get.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use guerdon_core::rewards::{Reward, StockLevel, keys_of};
+use guerdon_core::rewards::{DemandFigures, Reward, keys_of};
+use guerdon_core::time::Timestamp;
+use guerdon_store::StoreError;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,6 +15,7 @@ use utoipa_axum::routes;
 use super::extract::{Params, Path, page_limit};
 use super::views::{Page, RewardView};
 use crate::AppState;
+use crate::degraded::{Marked, Seen, Stock, Unanswered};
 use crate::problem::Problem;
 
 /// Keys of stock that are read at once; a reward may have many.
@@ -39,40 +42,56 @@ struct ListParams {
 async fn list(
     State(state): State<AppState>,
     Params(params): Params<ListParams>,
-) -> Result<Json<Page<RewardView>>, Problem> {
+) -> Result<Marked<Page<RewardView>>, Problem> {
     let (limit, after) = (page_limit(params.limit)?, params.after.unwrap_or_default());
     let (program, now) = (state.program(), state.engine.now());
     let one_more = usize::try_from(limit).unwrap_or_default().saturating_add(1);
     let found: Vec<&Reward> = program.rewards().filter(|reward| reward.id > after).take(one_more).collect();
     let page = Page::cut(found, limit, |reward| reward.id.clone());
-    let (stock, figures) = (
-        stock_of(&state, &page.items).await?,
-        state.demand.figures_of(&state.reader, page.items.iter().copied(), now).await?,
-    );
-    let view = |reward: &Reward| RewardView::new(&program, reward, &stock, now, figures.get(&reward.id).copied());
-    Ok(Json(page.map(view)))
+    let Seen { value: stock, as_of } = stock_of(&state, &page.items).await?;
+    let figures = figures_of(&state, &page.items, now).await?;
+    let view =
+        |reward: &Reward| RewardView::new(&program, reward, &stock, now, figures.get(&reward.id).copied()).known(as_of);
+    Ok(Marked::new(&state, page.map(view), as_of))
 }
 
-async fn stock_of(state: &AppState, rewards: &[&Reward]) -> Result<BTreeMap<String, StockLevel>, Problem> {
+/// What there is of some rewards, or what was last known of all.
+async fn stock_of(state: &AppState, rewards: &[&Reward]) -> Result<Seen<Arc<Stock>>, Unanswered> {
     let keys: Vec<String> = rewards.iter().flat_map(|reward| keys_of(reward)).collect();
-    let mut stock = BTreeMap::new();
+    let mut stock = Stock::new();
     for keys in keys.chunks(STOCK_KEYS) {
-        stock.extend(state.reader.stock_of(keys).await?);
+        let seen = state.degraded.stock_of(state, keys).await?;
+        if seen.as_of.is_some() {
+            return Ok(seen);
+        }
+        stock.extend(Arc::unwrap_or_clone(seen.value));
     }
-    Ok(stock)
+    Ok(Seen { value: Arc::new(stock), as_of: None })
+}
+
+/// What the prices of some rewards ask for, or what was last known of it.
+async fn figures_of(
+    state: &AppState,
+    rewards: &[&Reward],
+    now: Timestamp,
+) -> Result<BTreeMap<String, DemandFigures>, StoreError> {
+    let read = state.demand.figures_of(&state.reader, rewards.iter().copied(), now);
+    Ok(state.degraded.read(read).await?.unwrap_or_else(|| state.demand.last_figures(rewards, now)))
 }
 
 /// Get a reward.
 #[utoipa::path(get, path = "/v1/rewards/{reward_id}", tag = "rewards",
     security(("key" = ["rewards:read@store"])), params(("reward_id" = String, Path)),
     responses((status = 200, body = RewardView), (status = 404, body = Problem)))]
-async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<RewardView>, Problem> {
+async fn get(State(state): State<AppState>, Path(id): Path<String>) -> Result<Marked<RewardView>, Problem> {
     let program = state.program();
     let reward = program.reward(&id).ok_or_else(|| unknown_reward(&id))?;
-    let (stock, now) = (state.reader.stock_of(&keys_of(reward)).await?, state.engine.now());
+    let Seen { value: stock, as_of } = state.degraded.stock_of(&state, &keys_of(reward)).await?;
+    let now = state.engine.now();
     state.demand.seen(reward, now);
-    let figures = state.demand.figures(&state.reader, reward, now).await?;
-    Ok(Json(RewardView::new(&program, reward, &stock, now, figures)))
+    let figures = figures_of(&state, &[reward], now).await?.remove(&reward.id);
+    let view = RewardView::new(&program, reward, &stock, now, figures).known(as_of);
+    Ok(Marked::new(&state, view, as_of))
 }
 
 pub(super) fn unknown_reward(id: &str) -> Problem {

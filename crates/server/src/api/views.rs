@@ -167,6 +167,16 @@ pub struct WalletView {
     interest_at: Option<String>,
     /// Lots, first-expiring first.
     lots: Vec<LotView>,
+    /// RFC 3339: the database is away, and this is what was known then; left out: it is as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
+}
+
+impl WalletView {
+    /// The same as it was known at a moment; `None`: as it is now.
+    pub fn known(self, as_of: Option<Timestamp>) -> Self {
+        Self { as_of: as_of.map(|at| at.to_string()), ..self }
+    }
 }
 
 /// Points that expire together.
@@ -228,6 +238,7 @@ fn wallet_view(program: &Program, account: &Account, wallet: &Wallet, now: Times
         decays_at: agenda.decay_at.map(|at| at.to_string()),
         interest_at: agenda.interest_at.map(|at| at.to_string()),
         lots: wallet.lots.iter().map(lot_view).collect(),
+        as_of: None,
     }
 }
 
@@ -354,6 +365,9 @@ pub struct RewardView {
     #[serde(skip_serializing_if = "Scarcity::is_empty")]
     #[schema(value_type = Object)]
     scarcity: Scarcity,
+    /// RFC 3339: the database is away, and this is what was known then; left out: it is as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
 }
 
 impl RewardView {
@@ -385,7 +399,13 @@ impl RewardView {
             kind: reward.kind.clone(),
             catalogue: reward.catalogue.clone(),
             scarcity: reward.scarcity.clone(),
+            as_of: None,
         }
+    }
+
+    /// The same as it was known at a moment; `None`: as it is now.
+    pub fn known(self, as_of: Option<Timestamp>) -> Self {
+        Self { as_of: as_of.map(|at| at.to_string()), ..self }
     }
 }
 

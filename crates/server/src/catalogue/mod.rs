@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use guerdon_core::rewards::{Figures, Left, StockLevel};
+use guerdon_core::rewards::{Figures, Left};
+use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
 use moka::sync::Cache;
 
 use crate::AppState;
+use crate::degraded::{Seen, Unanswered};
 use crate::reviews;
 use crate::scarcity::Scarce;
 pub use missed::{Missed, MissedSearch, missed_searches};
@@ -101,6 +103,8 @@ struct Known {
     stand: Arc<Stand>,
     figures: Arc<Figures>,
     read_at: Instant,
+    /// The same by the machine's clock.
+    as_of: Timestamp,
     ordered: Arc<BTreeMap<String, i64>>,
     /// When; `None`: they were not counted yet.
     counted_at: Option<Instant>,
@@ -150,6 +154,21 @@ impl Desk {
         }
     }
 
+    /// The same, or what was last known of them.
+    pub async fn seen(&self, state: &AppState, stand: &Arc<Stand>) -> Result<Seen<Arc<Figures>>, Unanswered> {
+        if let Some(figures) = state.degraded.read(self.figures(state, stand)).await? {
+            return Ok(Seen { value: figures, as_of: None });
+        }
+        match self.known().filter(|known| Arc::ptr_eq(&known.stand, stand)) {
+            Some(known) => Ok(Seen { value: known.figures, as_of: Some(known.as_of) }),
+            // Nobody has looked at this catalogue here: it is shown without its orders and reviews.
+            None => {
+                let Seen { value: stock, as_of } = state.degraded.last_stock()?;
+                Ok(Seen { value: Arc::new(stand.shelf.figures(&stock, &BTreeMap::new())), as_of })
+            }
+        }
+    }
+
     /// Counts orders beside everything else, for the pages after this one: nobody waits until all were read.
     fn count_orders(state: &AppState) {
         let state = state.clone();
@@ -174,7 +193,9 @@ impl Desk {
     }
 
     async fn read(&self, state: &AppState, stand: &Arc<Stand>) -> Result<Arc<Figures>, StoreError> {
-        let stock: BTreeMap<String, StockLevel> = state.reader.stock().await?;
+        let as_of = state.clock();
+        let stock = Arc::new(state.reader.stock().await?);
+        state.degraded.keep_stock(&stock, as_of);
         let ratings = reviews::every_rating(state).await?;
         let (figures, counted_at) = {
             // Held until it is exchanged: what was counted meanwhile must not be lost.
@@ -183,7 +204,7 @@ impl Desk {
             let ratings = stand.shelf.ratings(&ratings);
             let figures = Arc::new(Figures { ratings, ..stand.shelf.figures(&stock, &ordered) });
             let (stand, read_at) = (Arc::clone(stand), Instant::now());
-            *kept = Some(Known { stand, figures: Arc::clone(&figures), read_at, ordered, counted_at });
+            *kept = Some(Known { stand, figures: Arc::clone(&figures), read_at, as_of, ordered, counted_at });
             (figures, counted_at)
         };
         if counted_at.is_none_or(|at| at.elapsed() >= COUNTED) {

@@ -76,7 +76,7 @@ use tower_http::compression::CompressionLayer;
 use crate::identity::access::{Needs, Pages};
 use crate::identity::session::Https;
 use crate::language::Language;
-use trouble::PageError;
+pub(crate) use trouble::PageError;
 
 pub(crate) use account::device;
 pub(crate) use ahead::ahead;

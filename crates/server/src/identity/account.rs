@@ -60,7 +60,7 @@ impl Own {
         let others = session::list(state, &id).await?.into_iter().map(|(record, _)| record);
         changes.extend(others.filter(|record| Some(record.id.as_str()) != actor.session()).map(RecordChange::Delete));
         state.engine.write_records(changes, vec![event]).await?;
-        state.directory.forget();
+        state.directory.forget_operators();
         Ok(())
     }
 

@@ -148,7 +148,7 @@ async fn write(state: &AppState, actor: &Actor, action: &str, known: &Known, cli
     event.after = summary(client);
     let record = known.record.clone().with(client)?;
     state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await?;
-    state.directory.forget();
+    state.directory.forget_program(&known.id);
     Ok(())
 }
 
@@ -217,7 +217,7 @@ pub async fn delete(state: &AppState, actor: &Actor, id: &str) -> Result<(), Pro
     let mut event = actor.event(state.clock(), "client.delete", id);
     event.before = summary(&known.client);
     state.engine.write_records(vec![RecordChange::Delete(known.record)], vec![event]).await?;
-    state.directory.forget();
+    state.directory.forget_program(id);
     Ok(())
 }
 

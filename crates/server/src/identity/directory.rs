@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use guerdon_core::hex;
 use guerdon_core::identity::{Access, Permissions, Role, RoleName};
 use guerdon_core::time::Timestamp;
+use guerdon_core::{hex, limits};
 use guerdon_store::{Record, RecordChange, StoreError};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -34,6 +34,8 @@ use crate::problem::Problem;
 /// Credentials remembered at the most, and for how long.
 const REMEMBERED: u64 = 100_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+/// For how long one that was verified is taken while the database is away, for what is answered then.
+const VERIFIED_FOR: Duration = Duration::from_millis(limits::LAST_VERIFIED_MS.unsigned_abs());
 /// For how long a credential that was good is told from one that is guessed.
 const GOOD_FOR: Duration = Duration::from_secs(3_600);
 /// How often a session's last use is written, in milliseconds.
@@ -119,11 +121,22 @@ impl Known {
     }
 }
 
+/// What is known of a credential, and whether that is from the time before the database went away.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// `None`: it is not known, or no longer.
+    pub(super) known: Option<Arc<Known>>,
+    /// Only for what is answered from memory itself.
+    pub(super) from_memory: bool,
+}
+
 /// The directory of credentials.
 pub struct Directory {
     /// The digest of the key that the operator of the server has given it by environment or file, and who that is.
     bootstrap: Option<([u8; 32], Arc<Known>)>,
     known: Cache<Presented, Option<Arc<Known>>>,
+    /// Credentials as they were last verified, of those to whom anything is answered while the database is away.
+    verified: Cache<Presented, Arc<Known>>,
     /// Counts what is forgotten, so that nothing is remembered that was looked up before.
     forgotten: AtomicU64,
     /// Credentials that were good within the hour.
@@ -161,6 +174,7 @@ impl Directory {
         Self {
             bootstrap: bootstrap.map(|secret| (digest(secret), Arc::new(known))),
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build(),
+            verified: Cache::builder().max_capacity(REMEMBERED).time_to_live(VERIFIED_FOR).build(),
             forgotten: AtomicU64::new(0),
             good: Cache::builder().max_capacity(REMEMBERED).time_to_live(GOOD_FOR).build(),
             last_uses: LastUses::default(),
@@ -171,16 +185,48 @@ impl Directory {
         }
     }
 
-    /// Forgets what is remembered on this node: something was revoked or changed.
-    pub fn forget(&self) {
+    /// Forgets what is remembered of operators: one of them, or a role, was changed. What was verified for the time when the
+    /// database is away has none of them.
+    pub fn forget_operators(&self) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.known.invalidate_all();
+    }
+
+    /// Forgets every secret of a key or client that was revoked or changed. The others stay known.
+    pub fn forget_program(&self, id: &str) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.known.invalidate_all();
+        let is_it = |known: &Known| matches!(&known.who, Who::Key { id: one } | Who::Client { id: one } if one == id);
+        for (presented, _) in self.verified.iter().filter(|(_, known)| is_it(known)) {
+            self.verified.invalidate(&*presented);
+        }
+    }
+
+    /// Forgets what is remembered for some seconds, as time does.
+    #[cfg(test)]
+    pub fn forget_known(&self) {
         self.known.invalidate_all();
     }
 
     /// Forgets one access token that was revoked.
     pub fn forget_token(&self, secret: &str) {
+        self.forget_all([Presented::bearer(secret)]);
+    }
+
+    /// Forgets sessions that have ended, by the ids of their records. The others stay known: people come and go all the time.
+    pub fn forget_sessions(&self, ids: &[String]) {
+        let digests = ids.iter().filter_map(|id| hex::decode(id));
+        self.forget_all(
+            digests.flat_map(|digest| [Presented::MemberSession(digest), Presented::OperatorSession(digest)]),
+        );
+    }
+
+    fn forget_all(&self, presented: impl IntoIterator<Item = Presented>) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.known.invalidate(&Presented::bearer(secret));
+        for presented in presented {
+            self.known.invalidate(&presented);
+            self.verified.invalidate(&presented);
+        }
     }
 
     /// When programs were last here.
@@ -225,7 +271,9 @@ impl Directory {
         presented: Presented,
         address: IpAddr,
     ) -> Result<Option<Actor>, Problem> {
-        Ok(self.look(state, presented, address, state.clock()).await?.map(|known| known.actor(address)))
+        let looked = self.look(state, presented, address, state.clock()).await?;
+        // Whoever asks for more than what is answered from memory is not known by it.
+        Ok(looked.known.filter(|_| !looked.from_memory).map(|known| known.actor(address)))
     }
 
     /// What is known of a credential that comes from an address.
@@ -235,16 +283,32 @@ impl Directory {
         presented: Presented,
         address: IpAddr,
         now: Timestamp,
-    ) -> Result<Option<Arc<Known>>, Problem> {
-        let known = match self.known.get(&presented) {
-            Some(known) => known,
+    ) -> Result<Looked, Problem> {
+        let Looked { known, from_memory } = match self.known.get(&presented) {
+            Some(known) => Looked { known, from_memory: false },
             None => self.look_up(state, presented, address, now).await?,
         };
         let inside = |known: &Arc<Known>| {
             known.expires_at.is_none_or(|end| end > now)
                 && known.allowance.as_ref().is_none_or(|allowance| allowance.admits(address))
         };
-        Ok(known.filter(inside))
+        Ok(Looked { known: known.filter(inside), from_memory })
+    }
+
+    /// Keeps what was found for the time when the database is away. Those who have more than their own to read, and those whose
+    /// requests are checked against the database one by one, are not among them.
+    fn keep_verified(&self, presented: Presented, found: Option<&Arc<Known>>) {
+        let of_use = |known: &&Arc<Known>| {
+            !matches!(presented, Presented::OperatorSession(_)) && known.signing.is_none() && !self.is_bootstrap(known)
+        };
+        match found.filter(of_use) {
+            Some(known) => self.verified.insert(presented, Arc::clone(known)),
+            None => self.verified.invalidate(&presented),
+        }
+    }
+
+    fn is_bootstrap(&self, known: &Arc<Known>) -> bool {
+        self.bootstrap.as_ref().is_some_and(|(_, bootstrap)| Arc::ptr_eq(bootstrap, known))
     }
 
     fn bootstrap(&self, presented: Presented) -> Option<&Arc<Known>> {
@@ -262,18 +326,26 @@ impl Directory {
         presented: Presented,
         address: IpAddr,
         now: Timestamp,
-    ) -> Result<Option<Arc<Known>>, Problem> {
+    ) -> Result<Looked, Problem> {
         if !self.good.contains_key(&presented) {
             self.traffic.may_try(address)?;
         }
         let before = self.forgotten.load(Ordering::SeqCst);
         let found = match self.bootstrap(presented) {
             Some(bootstrap) => Some(Arc::clone(bootstrap)),
-            None => find(state, presented, now).await?.map(Arc::new),
+            None => match state.degraded.read(find(state, presented, now)).await? {
+                Some(found) => found.map(Arc::new),
+                None => {
+                    let known = self.verified.get(&presented).ok_or_else(|| state.degraded.not_verified())?;
+                    return Ok(Looked { known: Some(known), from_memory: true });
+                }
+            },
         };
         self.known.insert(presented, found.clone());
+        self.keep_verified(presented, found.as_ref());
         if self.forgotten.load(Ordering::SeqCst) != before {
             self.known.invalidate(&presented);
+            self.verified.invalidate(&presented);
         }
         match &found {
             Some(known) => {
@@ -290,11 +362,11 @@ impl Directory {
                 self.traffic.failed(address);
             }
         }
-        Ok(found)
+        Ok(Looked { known: found, from_memory: false })
     }
 }
 
-async fn find(state: &AppState, presented: Presented, now: Timestamp) -> Result<Option<Known>, Problem> {
+async fn find(state: &AppState, presented: Presented, now: Timestamp) -> Result<Option<Known>, StoreError> {
     match presented {
         Presented::Key(digest) => api_key(state, &hex::encode(&digest), now).await,
         Presented::AccessToken(digest) => access_token(state, &hex::encode(&digest), now).await,
@@ -304,7 +376,7 @@ async fn find(state: &AppState, presented: Presented, now: Timestamp) -> Result<
     }
 }
 
-async fn api_key(state: &AppState, id: &str, now: Timestamp) -> Result<Option<Known>, Problem> {
+async fn api_key(state: &AppState, id: &str, now: Timestamp) -> Result<Option<Known>, StoreError> {
     let Some(record) = state.reader.record(API_KEY, id, now).await? else { return Ok(None) };
     let key: ApiKey = record.read()?;
     let open = |sealed: &str| state.keys().open_secret(SIGNING, &record.subject, sealed).map(Arc::new);
@@ -320,7 +392,7 @@ async fn api_key(state: &AppState, id: &str, now: Timestamp) -> Result<Option<Kn
 }
 
 /// A token does what it was narrowed to, as far as its client still may, and ends with it.
-async fn access_token(state: &AppState, id: &str, now: Timestamp) -> Result<Option<Known>, Problem> {
+async fn access_token(state: &AppState, id: &str, now: Timestamp) -> Result<Option<Known>, StoreError> {
     let Some(record) = state.reader.record(ACCESS_TOKEN, id, now).await? else { return Ok(None) };
     let token: AccessToken = record.read()?;
     let Some(found) = state.reader.record(CLIENT, &record.subject, now).await? else { return Ok(None) };
@@ -339,7 +411,7 @@ async fn access_token(state: &AppState, id: &str, now: Timestamp) -> Result<Opti
     }))
 }
 
-async fn session(state: &AppState, id: &str, now: Timestamp, owner: &str) -> Result<Option<Known>, Problem> {
+async fn session(state: &AppState, id: &str, now: Timestamp, owner: &str) -> Result<Option<Known>, StoreError> {
     let Some(record) = state.reader.record(SESSION, id, now).await? else { return Ok(None) };
     if !record.subject.starts_with(owner) {
         return Ok(None);
@@ -367,7 +439,7 @@ async fn session(state: &AppState, id: &str, now: Timestamp, owner: &str) -> Res
     Ok(Some(Known::person(who, access, expires_at)))
 }
 
-async fn write_seen(state: &AppState, record: Record, session: &Session) -> Result<(), Problem> {
+async fn write_seen(state: &AppState, record: Record, session: &Session) -> Result<(), StoreError> {
     // When another request was faster it has written the same minute.
     let seen = vec![RecordChange::Put(record.with(session)?)];
     if let Err(error) = state.engine.write_records(seen, Vec::new()).await {

@@ -12,13 +12,14 @@ use zeroize::Zeroizing;
 
 use super::access::{Needs, Routes};
 use super::actor::{Actor, Who, forbidden};
-use super::directory::{Presented, digest};
+use super::directory::{Looked, Presented, digest};
 use super::rate::{Limited, RateHeaders};
 use super::refusals::{self, Why};
 use super::session::{HOST_PREFIX, Https, MEMBER_COOKIE, OPERATOR_COOKIE};
 use super::signed;
 use crate::AppState;
 use crate::console::{self, Frame, home};
+use crate::degraded::{self, Refusing, Way};
 use crate::edge::ClientAddress;
 use crate::problem::Problem;
 
@@ -68,6 +69,8 @@ pub struct Admitted {
     pub quota: Option<RateHeaders>,
     /// What the request must be signed with, where its key must sign.
     pub signing: Option<Arc<Zeroizing<Vec<u8>>>>,
+    /// Whether the credential was verified before the database went away: for what is answered from memory, and for no more.
+    pub from_memory: bool,
 }
 
 /// Why a request was not let through, and how many the caller has left.
@@ -116,17 +119,28 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         return Problem::new(StatusCode::FORBIDDEN, "forbidden", "this page is closed").into_response();
     };
     let asked = Asked::of(&request, needs, https);
+    let state = &gate.state;
+    let way = degraded::way(request.method(), path, needs);
+    let shown = leads_to_a_page(&request);
+    let (refusing, request) = Refusing::of(state, request, shown).await;
+    if matches!(way, Way::Read | Way::Write) && state.degraded.is_away() {
+        return refusing.refuse(state);
+    }
     match gate.admit(asked).await {
-        Ok(Admitted { actor, rate, quota, signing }) => {
+        // What is not answered from memory needs a credential that is verified now.
+        Ok(admitted) if admitted.from_memory && way != Way::LastKnown => refusing.refuse(state),
+        // Whether a signature was used before is known to the database alone.
+        Ok(admitted) if admitted.signing.is_some() && state.degraded.is_away() => refusing.refuse(state),
+        Ok(Admitted { actor, rate, quota, signing, .. }) => {
             let checked = match signing {
                 None => Ok(request),
-                Some(secret) => signed::check(&gate.state, &actor.name(), &secret, request).await,
+                Some(secret) => signed::check(state, &actor.name(), &secret, request).await,
             };
             let who = actor.name();
             let mut response = match checked {
                 Ok(mut request) => {
                     request.extensions_mut().insert(actor);
-                    let response = next.run(request).await;
+                    let response = refusing.run(state, way, request, next).await;
                     if response.status() == StatusCode::FORBIDDEN {
                         refusals::note(Why::Permission, path, asked.address, Some(&who));
                     }
@@ -143,7 +157,10 @@ pub async fn guard(State(gate): State<Arc<Gate>>, mut request: Request, next: Ne
         }
         Err(refused) => {
             note(&refused.problem, path, asked, refused.actor.as_ref().map(Actor::name).as_deref());
-            refuse(&gate.state, refused, request, asked).await
+            if refused.problem.status == StatusCode::SERVICE_UNAVAILABLE && refusing.is_page() {
+                return refusing.refuse(state);
+            }
+            refuse(state, refused, request, asked).await
         }
     }
 }
@@ -160,9 +177,9 @@ impl Gate {
     pub async fn admit(&self, asked: Asked) -> Result<Admitted, Refused> {
         let Self { state, .. } = self;
         let now = state.clock();
-        let known = match asked.presented {
+        let Looked { known, from_memory } = match asked.presented {
             Some(presented) => state.directory.look(state, presented, asked.address, now).await?,
-            None => None,
+            None => Looked { known: None, from_memory: false },
         };
         let (actor, own) = match &known {
             Some(known) => (known.actor(asked.address), known.rate()),
@@ -174,7 +191,10 @@ impl Gate {
             None => None,
         };
         match check(&actor, asked) {
-            Ok(()) => Ok(Admitted { actor, rate, quota, signing: known.and_then(|known| known.signing()) }),
+            Ok(()) => {
+                let signing = known.and_then(|known| known.signing());
+                Ok(Admitted { actor, rate, quota, signing, from_memory })
+            }
             Err(problem) => Err(Refused { problem, actor: Some(actor), rate }),
         }
     }

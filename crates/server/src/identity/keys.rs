@@ -275,7 +275,7 @@ pub async fn rotate(
     event.before = json!({ "prefix": key.key.prefix });
     event.after = json!({ "prefix": rotated.prefix, "overlap_seconds": overlap_seconds });
     state.engine.write_records(changes, vec![event]).await?;
-    state.directory.forget();
+    state.directory.forget_program(id);
     Ok((find(state, id).await?, secrets))
 }
 
@@ -298,7 +298,7 @@ pub async fn revoke(state: &AppState, actor: &Actor, id: &str) -> Result<(), Pro
     let mut event = actor.event(state.clock(), "api_key.revoke", id);
     event.before = key.summary();
     state.engine.write_records(key.deletion(), vec![event]).await?;
-    state.directory.forget();
+    state.directory.forget_program(id);
     Ok(())
 }
 

@@ -36,8 +36,9 @@ pub async fn let_in(
     let who = Who::Member { id: member, session: begun.token.digest() };
     let mut event = Actor { who, ..Actor::anonymous(visitor.address) }.event(now, "session.begin", &subject);
     event.reason = method.to_owned();
+    let ended = session::ended_by(&changes);
     state.engine.write_records(changes, vec![event]).await?;
-    state.directory.forget();
+    state.directory.forget_sessions(&ended);
     let life = Some(MEMBER_LIFE_MS / 1_000);
     Ok(Cookies::new(vec![session::set_cookie(MEMBER_COOKIE, begun.token.reveal(), https, life)]))
 }

@@ -104,7 +104,7 @@ pub async fn change(
         changes.push(RecordChange::Delete(session));
     }
     state.engine.write_records(changes, vec![event]).await?;
-    state.directory.forget();
+    state.directory.forget_operators();
     match way {
         Some(Way::Shown(link)) => Ok(Some(link)),
         Some(Way::Sent(message)) => {

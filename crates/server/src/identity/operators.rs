@@ -254,7 +254,7 @@ async fn write_role(
         None => Record::new(ROLE, &role.name, "", role)?,
     };
     let written = state.engine.write_records(vec![RecordChange::Put(record)], vec![event]).await;
-    state.directory.forget();
+    state.directory.forget_operators();
     Ok(written)
 }
 
@@ -274,7 +274,7 @@ pub async fn delete_role(state: &AppState, actor: &Actor, name: &str) -> Result<
     let mut event = actor.event(now, "role.delete", name);
     event.before = json!(role);
     state.engine.write_records(vec![RecordChange::Delete(record)], vec![event]).await?;
-    state.directory.forget();
+    state.directory.forget_operators();
     Ok(())
 }
 

@@ -136,12 +136,21 @@ pub async fn end(
     let wanted = |record: &Record| only.is_none_or(|id| record.id == id) && but.is_none_or(|id| record.id != id);
     let changes: Vec<RecordChange> =
         sessions.into_iter().map(|(record, _)| record).filter(wanted).map(RecordChange::Delete).collect();
-    let ended = changes.len();
-    if ended > 0 {
+    let ended = ended_by(&changes);
+    if !ended.is_empty() {
         state.engine.write_records(changes, vec![event]).await?;
-        state.directory.forget();
+        state.directory.forget_sessions(&ended);
     }
-    Ok(ended)
+    Ok(ended.len())
+}
+
+/// The ids of the sessions that some changes end.
+pub fn ended_by(changes: &[RecordChange]) -> Vec<String> {
+    let ended = changes.iter().filter_map(|change| match change {
+        RecordChange::Delete(record) if record.kind == SESSION => Some(record.id.clone()),
+        _ => None,
+    });
+    ended.collect()
 }
 
 /// The `Set-Cookie` of a session. Without `max_age_s` it ends with the browser; 0 takes it away.

@@ -145,7 +145,7 @@ pub async fn accept(
     let changed = record.with(&operator).map_err(Refused::from)?;
     let changes = vec![RecordChange::Delete(invitation), RecordChange::Put(changed)];
     state.engine.write_records(changes, vec![event]).await.map_err(Refused::from)?;
-    state.directory.forget();
+    state.directory.forget_operators();
     Ok(begin(state, &id, Attempt::proved("invitation", &operator)).await?)
 }
 

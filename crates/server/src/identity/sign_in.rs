@@ -333,11 +333,12 @@ pub async fn let_in(
     let actor = Actor { who, ..Actor::anonymous(visitor.address) };
     let mut event = actor.event(now, "session.begin", operator);
     event.reason = proof.method.clone();
+    let ended = session::ended_by(&changes);
     state.engine.write_records(changes, vec![event]).await.map_err(|error| match error {
         CommandError::Conflict => Refused::Over,
         error => Refused::Trouble(error.into()),
     })?;
-    state.directory.forget();
+    state.directory.forget_sessions(&ended);
     if visitor.guess(state, email, now).device.is_none() && !FIRST.iter().any(|first| proof.method.starts_with(first)) {
         alert(state, visitor, email, now);
     }

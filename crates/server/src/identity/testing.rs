@@ -52,6 +52,7 @@ pub fn state(scratch: &Scratch, keyring: Keyring, post: Post) -> AppState {
         sso: Arc::default(),
         outbound: Outbound::new(OutboundOptions::default()),
         catalogue: Arc::default(),
+        degraded: Arc::new(crate::degraded::Degraded::new(&scratch.engine)),
         demand: Arc::default(),
         payments: crate::payments::Payments::default(),
     }

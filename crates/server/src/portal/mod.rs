@@ -16,6 +16,7 @@ mod privacy;
 mod profile;
 mod reviews;
 mod reward;
+mod reward_last_known;
 mod rewards;
 mod sign_in;
 mod sso;
@@ -30,7 +31,7 @@ use crate::console::{Frame, remember_language};
 use crate::identity::access::{Needs, Pages};
 pub(crate) use choice::{DayOfSlots, days_of_slots};
 pub(crate) use orders::{benefit_words, order_name, part_name};
-use trouble::PortalError;
+pub(crate) use trouble::PortalError;
 
 /// The pages of the portal.
 pub fn pages() -> Pages {

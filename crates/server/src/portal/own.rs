@@ -11,9 +11,10 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
 
 use super::rewards::here;
-use super::trouble::{OrTrouble, PortalError};
+use super::trouble::{OrTrouble, PortalError, unanswered};
 use crate::AppState;
 use crate::console::Frame;
+use crate::degraded::{Found, Seen};
 use crate::identity::actor::Actor;
 use crate::identity::session::{SESSION, Session};
 
@@ -57,6 +58,22 @@ impl Sight {
     pub fn viewer<'a>(&'a self, program: &'a Program, own: &'a Own) -> Viewer<'a> {
         Viewer::new(program, Some(&own.account), &self.place, self.at).with_presale(&self.thresholds)
     }
+}
+
+/// The same, or what was last known of it here, for pages that write nothing; and as of when.
+pub async fn own_or_last_known(state: &AppState, frame: &Frame) -> Result<(Own, Option<Timestamp>), PortalError> {
+    let signed_in_as = frame.actor.member().ok_or_else(|| PortalError::closed(frame))?;
+    let found = state.degraded.account(state, signed_in_as).await.map_err(|why| unanswered(frame, why))?;
+    let Seen { value: Found { id, account }, as_of } = found.ok_or_else(|| PortalError::closed(frame))?;
+    match account.status {
+        AccountStatus::Active => Ok((Own { id, signed_in_as, account }, as_of)),
+        _ => Err(PortalError::closed(frame)),
+    }
+}
+
+/// What a page says that shows what was last known.
+pub fn last_known_words(frame: &Frame, as_of: Timestamp) -> String {
+    frame.say_text("portal-last-known", "time", &frame.program.calendar.show_time(as_of))
 }
 
 /// Whether the member has proved a moment ago who they are: what leads all data away, or destroys them, asks for it.

@@ -13,10 +13,11 @@ use guerdon_store::read::TransactionRow;
 use serde::Deserialize;
 
 use super::orders::benefit_words;
-use super::own::{Own, own};
+use super::own::{Own, last_known_words, own, own_or_last_known};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::{Frame, TierView, ahead, expires_next, explain_row, render, tier_view, worth};
+use crate::degraded::mark;
 
 /// Transactions of one page.
 const PAGE: usize = 20;
@@ -47,6 +48,8 @@ struct Entry {
 struct PointsPage {
     frame: Frame,
     place: &'static str,
+    /// That this is what was last known, and as of when.
+    last_known: Option<String>,
     /// Why points were not extended.
     trouble: Option<String>,
     /// The version of the account that the page shows: the key of what is asked for on it.
@@ -118,29 +121,38 @@ async fn show(
     cursor: &Cursor,
     trouble: Option<String>,
 ) -> Result<Response, PortalError> {
-    let own = own(state, &frame).await?;
+    let (own, as_of) = own_or_last_known(state, &frame).await?;
     let before = cursor.before.as_deref().map(str::parse::<TransactionId>).transpose();
     let before = before.map_err(|_| PortalError::not_found(&frame))?;
     let limit = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
-    let mut rows = state.reader.transactions(own.id, before, limit).await.or_trouble(&frame)?;
+    let now = state.engine.now();
+    let (mut rows, benefits) = match as_of {
+        None => {
+            let rows = state.reader.transactions(own.id, before, limit).await.or_trouble(&frame)?;
+            (rows, benefits(&frame, state, &own, now).await?)
+        }
+        // A later page has nothing but history.
+        Some(_) if before.is_some() => return Err(PortalError::away(&frame, &state.degraded.not_remembered())),
+        Some(_) => (Vec::new(), Vec::new()),
+    };
     let more = rows.len() > PAGE;
     rows.truncate(PAGE);
-    let now = state.engine.now();
     // Tier value is told with the tier.
     let money = own.account.wallets.iter().filter(|wallet| !own.account.standing.is_growth(wallet.currency));
     let page = PointsPage {
         place: "points",
         trouble,
         seen: own.account.version,
-        wallets: money.map(|wallet| wallet_view(&frame, &own.account, wallet, now)).collect(),
+        last_known: as_of.map(|at| last_known_words(&frame, at)),
+        wallets: money.map(|wallet| wallet_view(&frame, &own.account, wallet, now, as_of.is_none())).collect(),
         tier: tier_view(&frame, &own.account, now),
-        benefits: benefits(&frame, state, &own, now).await?,
+        benefits,
         entries: rows.iter().map(|row| entry(&frame, row)).collect(),
         next: rows.last().filter(|_| more).map(|row| row.id.to_string()),
         later: before.is_some(),
         frame,
     };
-    Ok(render(&page))
+    Ok(mark(render(&page), as_of, state.clock()))
 }
 
 /// The privileges and trials that hold now, in words.
@@ -151,7 +163,7 @@ async fn benefits(frame: &Frame, state: &AppState, own: &Own, now: Timestamp) ->
     Ok(held.map(|benefit| benefit_words(frame, benefit)).collect())
 }
 
-fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp) -> WalletView {
+fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp, acts: bool) -> WalletView {
     let available = wallet.spendable(now);
     let currency = frame.program.currency(wallet.currency);
     WalletView {
@@ -160,7 +172,7 @@ fn wallet_view(frame: &Frame, account: &Account, wallet: &Wallet, now: Timestamp
         worth: worth(frame, wallet, available, now),
         expires_next: expires_next(frame, wallet, now),
         ahead: ahead(frame, account, wallet),
-        extension: extension(frame, wallet, now),
+        extension: extension(frame, wallet, now).filter(|_| acts),
     }
 }
 

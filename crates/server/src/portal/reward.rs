@@ -16,8 +16,9 @@ use serde::Deserialize;
 
 use super::choice::{Asked, ChoiceForm};
 use super::groups;
-use super::own::{Own, Sight, own};
+use super::own::{Own, Sight, own, own_or_last_known};
 use super::reviews;
+use super::reward_last_known;
 use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
 use super::waiting::must_wait;
@@ -86,8 +87,10 @@ pub async fn page(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Response, PortalError> {
-    let own = own(&state, &frame).await?;
-    show(frame, &state, &own, &id, None).await
+    match own_or_last_known(&state, &frame).await? {
+        (own, None) => show(frame, &state, &own, &id, None).await,
+        (own, Some(as_of)) => reward_last_known::page(frame, &state, &own, &id, as_of).await,
+    }
 }
 
 /// The form of one redemption.
@@ -390,7 +393,7 @@ pub(super) fn limit_words(frame: &Frame, reward: &Reward, own: &Own, now: Timest
 }
 
 /// What the kind of a reward says, in words.
-fn facts(frame: &Frame, offered: &CompiledReward) -> Vec<String> {
+pub(super) fn facts(frame: &Frame, offered: &CompiledReward) -> Vec<String> {
     let language = frame.language.tag();
     let money = |major| frame.major_money(major).unwrap_or_default();
     let days = |key: &str, days: i64| frame.say(key, [("count", days.into())]);

@@ -10,12 +10,13 @@ use guerdon_core::{limits, rewards};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
-use super::own::{Sight, own};
+use super::own::{Sight, last_known_words, own_or_last_known};
 use super::reviews::rating_words;
-use super::trouble::{OrTrouble, PortalError};
+use super::trouble::{OrTrouble, PortalError, unanswered};
 use crate::AppState;
 use crate::catalogue::{Availability, Stand};
 use crate::console::{Frame, render};
+use crate::degraded::{earlier, mark};
 use crate::pictures::Thumb;
 use crate::reviews;
 
@@ -67,6 +68,8 @@ pub struct Line {
 struct RewardsPage {
     frame: Frame,
     place: &'static str,
+    /// That this is what was last known, and as of when.
+    last_known: Option<String>,
     available: String,
     browse: Browse,
     categories: Vec<Chip>,
@@ -137,9 +140,10 @@ pub async fn page(
     State(state): State<AppState>,
     Query(browse): Query<Browse>,
 ) -> Result<Response, PortalError> {
-    let own = own(&state, &frame).await?;
+    let (own, own_as_of) = own_or_last_known(&state, &frame).await?;
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
-    let figures = state.catalogue.figures(&state, &stand).await.or_trouble(&frame)?;
+    let seen = state.catalogue.seen(&state, &stand).await.map_err(|why| unanswered(&frame, why))?;
+    let (figures, as_of) = (seen.value, earlier(seen.as_of, own_as_of));
     let sight = Sight::now(&state);
     let viewer = sight.viewer(&stand.program, &own);
     let answer = stand.browse(&viewer, &figures, &browse.wish(), browse.text()).or_trouble(&frame)?;
@@ -172,6 +176,7 @@ pub async fn page(
     let lines = lines(&frame, &stand, &figures, &viewer, answer.listing.rows.iter().copied());
     let page = RewardsPage {
         place: "rewards",
+        last_known: as_of.map(|at| last_known_words(&frame, at)),
         available: available.map(|points| frame.say_text("rewards-available", "points", &points)).unwrap_or_default(),
         categories: category_chips(&frame, &stand, &browse, &answer.listing),
         sorts: sorts.map(sort).collect(),
@@ -185,7 +190,7 @@ pub async fn page(
         browse,
         frame,
     };
-    Ok(render(&page))
+    Ok(mark(render(&page), as_of, state.clock()))
 }
 
 /// What may be meant by what was typed so far.
@@ -194,7 +199,7 @@ pub async fn suggestions(
     State(state): State<AppState>,
     Query(browse): Query<Browse>,
 ) -> Result<Response, PortalError> {
-    let own = own(&state, &frame).await?;
+    let (own, as_of) = own_or_last_known(&state, &frame).await?;
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
     let sight = Sight::now(&state);
     let viewer = sight.viewer(&stand.program, &own);
@@ -205,7 +210,7 @@ pub async fn suggestions(
         words.extend(found.categories.iter().map(|category| category.name.get(language).to_owned()));
         words.extend(found.rewards.iter().map(|offered| offered.reward.name.get(language).to_owned()));
     }
-    Ok(render(&SuggestionsPart { words }))
+    Ok(mark(render(&SuggestionsPart { words }), as_of, state.clock()))
 }
 
 /// The chips of categories: at first those at the top; of one that is chosen the way to it, and those below it.

@@ -153,7 +153,8 @@ async fn erase(state: &AppState, id: MemberId, request: Record) -> Result<(), Pr
             changes.extend(state.reader.records(&query, state.clock()).await?.into_iter().map(RecordChange::Delete));
         }
     }
+    let ended = session::ended_by(&changes);
     state.engine.write_records(changes, vec![event]).await?;
-    state.directory.forget();
+    state.directory.forget_sessions(&ended);
     Ok(())
 }

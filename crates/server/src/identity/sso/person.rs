@@ -117,7 +117,7 @@ impl Person<'_> {
 
     async fn write(&self, changes: Vec<RecordChange>, event: AuditEvent) -> Result<(), Refusal> {
         self.state.engine.write_records(changes, vec![event]).await?;
-        self.state.directory.forget();
+        self.state.directory.forget_operators();
         Ok(())
     }
 
