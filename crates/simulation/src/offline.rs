@@ -9,7 +9,7 @@ use crate::wishes::Want;
 use crate::world::{HOUR, SKEW};
 
 /// Points of a member that are granted to all terminals together.
-const MOST: i64 = 300;
+const MOST: i64 = 150;
 /// For how long an allowance is good.
 const LIFE: i64 = 48 * HOUR;
 

@@ -25,6 +25,9 @@ const LIFE: i64 = 24 * HOUR;
 /// What the order of a checkout is for.
 pub(crate) const CHECKOUT: &str = "@checkout";
 
+/// Expiry and points of lots.
+type Lots = Vec<(i64, i64)>;
+
 /// Points, and the pence that they pay.
 pub(crate) type Paid = (i64, i64);
 
@@ -136,7 +139,7 @@ fn part(share: Share, (points, money): Paid) -> Result<Paid, &'static str> {
 }
 
 /// The first so many points of some lots, and the others.
-pub(crate) fn split(lots: &[(i64, i64)], points: i64) -> (Vec<(i64, i64)>, Vec<(i64, i64)>) {
+pub(crate) fn split(lots: &[(i64, i64)], points: i64) -> (Lots, Lots) {
     let (mut first, mut others, mut left) = (Vec::new(), Vec::new(), points);
     for (expires, there) in lots {
         let taken = left.min(*there);
