@@ -29,8 +29,8 @@ const DONE: &[(&str, u64)] = &[
     ("points repaid", 0),
     ("reminders", SEEDS / 4),
     // Orders, and what they take.
-    ("refunded", SEEDS / 4),
-    ("fulfilled", SEEDS / 25),
+    ("refunded", SEEDS / 5),
+    ("fulfilled", SEEDS / 40),
     ("failed", SEEDS / 20),
     ("mugs ordered", SEEDS / 10),
     ("biscuits ordered", SEEDS / 10),
