@@ -229,7 +229,8 @@ async fn redeems(hands: &mut Hands) -> String {
     }
     hands.keep(360, "3-address-zh").await;
     hands.tap("form.confirm button").await;
-    let page = hands.read(&["ord_", "审核"]).await;
+    let page = hands.read(&["ord_", "审核中", "我们会先审核此订单", "上海市 静安区"]).await;
+    assert!(!page.contains("领取时请出示此码"), "what is sent is not collected: {page}");
     assert_eq!(hands.taps, 2, "two taps from the list to the receipt");
     assert!(page.contains("3,000"), "{page}");
     hands.keep(360, "4-receipt-zh").await;

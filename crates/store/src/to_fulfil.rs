@@ -21,7 +21,8 @@ pub struct ToFulfil {
 }
 
 impl ToFulfil {
-    pub(crate) fn add(&self, orders: Vec<OrderId>) {
+    /// Lets whoever fulfils orders on this node take these up at once.
+    pub fn add(&self, orders: Vec<OrderId>) {
         if orders.is_empty() {
             return;
         }
@@ -51,5 +52,5 @@ impl ToFulfil {
 pub(crate) fn fulfilled_here(program: &Program, changes: &Changes) -> Vec<OrderId> {
     let may = |state| matches!(state, OrderState::Placed | OrderState::Approved);
     let orders = changes.orders.iter().map(|(order, _)| order).filter(|order| may(order.state));
-    orders.filter(|order| program.fulfilment_of(order).is_some()).map(|order| order.id).collect()
+    orders.filter(|order| program.hands_out(order)).map(|order| order.id).collect()
 }

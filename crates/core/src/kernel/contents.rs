@@ -66,6 +66,7 @@ impl Draft<'_> {
     /// Refuses an order that lacks what its reward asks for, or brings what it does not. Answers the slot of its appointment.
     pub(super) fn check_choice(&self, reward: &Reward, wanted: &Redemption) -> Result<Option<Slot>, Refusal> {
         let id = &reward.id;
+        self.check_units_by_itself(reward, wanted.quantity)?;
         let Choice { variant, slot, delivery } = &wanted.choice;
         let variants = reward.variants();
         match variant {
@@ -154,6 +155,7 @@ impl Draft<'_> {
         let at = self.command.at;
         put_taken(order, taken);
         let particulars = &mut order.details.particulars;
+        particulars.parts = reward.order_parts(self.program, order.quantity, at);
         particulars.variant.clone_from(&choice.variant);
         particulars.delivery.clone_from(&choice.delivery);
         particulars.slots = slot.map(|slot| Booked::new(self.receipt.transaction_id, slot)).into_iter().collect();

@@ -10,9 +10,10 @@ use super::orders::REFUND_LIFE_MS;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::MemberId;
 use crate::ledger::{LedgerAccount, LotKey, Transfer};
+use crate::limits;
 use crate::program::Program;
-use crate::redemption::{Funds, Order, OrderMove, OrderState};
-use crate::rewards::Fulfilment;
+use crate::redemption::{Funds, Handing, Order, OrderMove, OrderState, PartWay};
+use crate::rewards::{Fulfilment, Reward};
 use crate::time::Timestamp;
 
 /// The channel of what the program does by itself.
@@ -43,9 +44,40 @@ impl Command {
 }
 
 impl Program {
-    /// Who or what fulfils an order, by the reward as it was when it was ordered. `None`: people do.
+    /// Who or what fulfils an order as a whole, by the reward as it was when it was ordered. `None`: people do, or each part of
+    /// it has its own way.
     pub fn fulfilment_of(&self, order: &Order) -> Option<&Fulfilment> {
         self.reward_at(&order.reward_id, order.created_at)?.fulfilment.as_ref()
+    }
+
+    /// Whether the program itself hands out an order, or a part of it.
+    pub fn hands_out(&self, order: &Order) -> bool {
+        !order.details.particulars.parts.is_empty() || self.fulfilment_of(order).is_some()
+    }
+
+    /// What the program itself hands out of an order: all of it, or the parts of a bundle that have a way of their own.
+    pub fn handings<'a>(&'a self, order: &'a Order) -> Vec<Handing<'a>> {
+        let kind_of = |reward: &str| self.reward_at(reward, order.created_at).and_then(|reward| reward.kind.as_ref());
+        let whole = self.fulfilment_of(order).map(|fulfilment| Handing {
+            reward_id: &order.reward_id,
+            quantity: order.quantity,
+            variant: order.details.particulars.variant.as_deref(),
+            fulfilment,
+            kind: kind_of(&order.reward_id),
+            is_part: false,
+        });
+        let parts = order.details.particulars.parts.iter().filter_map(|part| match &part.way {
+            PartWay::Program { fulfilment } => Some(Handing {
+                reward_id: &part.reward,
+                quantity: part.quantity,
+                variant: part.variant.as_deref(),
+                fulfilment,
+                kind: kind_of(&part.reward),
+                is_part: true,
+            }),
+            PartWay::Granted {} | PartWay::People {} => None,
+        });
+        whole.into_iter().chain(parts).collect()
     }
 
     /// Whether the program itself may go on with an order at a moment: nobody looks at it first, nobody may call it off
@@ -55,33 +87,51 @@ impl Program {
             OrderState::Approved | OrderState::Fulfilling => true,
             OrderState::Placed => self.settings_at(at).orders.review.is_none(),
             // It was handed over, and the last step is missing.
-            OrderState::Issued => self.fulfilment_of(order).is_some(),
+            OrderState::Issued => !order.has_rest_for_people(),
             _ => false,
         };
         let handed_over = order.state == OrderState::Issued;
         let cooling = order.details.cooling_until.is_some_and(|until| until > at);
         let go_on = order.details.particulars.let_go_on(order.state);
-        ready && go_on && (handed_over || !cooling && !order.is_due(at) && self.fulfilment_of(order).is_some())
+        ready && go_on && (handed_over || !cooling && !order.is_due(at)) && self.hands_out(order)
     }
 }
 
 impl Draft<'_> {
-    /// Whether the program itself hands a reward out.
-    pub(super) fn is_handed_out_by_itself(&self, reward_id: &str, at: Timestamp) -> bool {
-        self.program.reward_at(reward_id, at).is_some_and(|reward| reward.fulfilment.is_some())
+    /// Whether the program itself hands out so many units of a reward, or a part of them.
+    pub(super) fn is_handed_out_by_itself(&self, reward_id: &str, quantity: i64) -> bool {
+        let at = self.command.at;
+        let by_itself =
+            |reward: &Reward| reward.fulfilment.is_some() || !reward.order_parts(self.program, quantity, at).is_empty();
+        self.program.reward_at(reward_id, at).is_some_and(by_itself)
+    }
+
+    /// Refuses more bundles at once than the program hands out codes for.
+    pub(super) fn check_units_by_itself(&self, reward: &Reward, quantity: i64) -> Result<(), Refusal> {
+        let one = reward.units_by_itself(self.program, self.command.at);
+        let most = limits::ORDER_QUANTITY.checked_div(one).unwrap_or(limits::ORDER_QUANTITY);
+        if quantity <= most {
+            return Ok(());
+        }
+        let (id, limit) = (&reward.id, limits::ORDER_QUANTITY);
+        let problem = format!(
+            "`quantity` must be {most} at the most: `{id}` holds {one} units that are handed out one by one, and an order has {limit} of them at the most"
+        );
+        Err(Refusal::new(RefusalCode::InvalidAmount, problem))
     }
 }
 
 impl Mover<'_> {
     /// Refuses to take the points of an order without what the program hands out for them.
     pub(super) fn check_handed_out_by_itself(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
-        let next = order.state.after(step).map(OrderState::funds);
+        let next = order.after(step).map(OrderState::funds);
         let spends = order.state.funds() == Funds::Held && next == Some(Funds::Spent);
-        if !spends || self.channel == SYSTEM || self.program.fulfilment_of(order).is_none() {
+        if !spends || self.channel == SYSTEM || !self.program.hands_out(order) {
             return Ok(());
         }
+        let first = if order.has_rest_for_people() { ", which comes before what people send" } else { "" };
         let problem =
-            format!("order {} is handed out by the program itself; `cancel` or `fail` gives it back", order.id);
+            format!("order {} is handed out by the program itself{first}; `cancel` or `fail` gives it back", order.id);
         Err(Refusal::new(RefusalCode::IllegalOrderMove, problem))
     }
 }

@@ -35,7 +35,7 @@ impl Draft<'_> {
 impl Mover<'_> {
     /// The moves of an order that would not be refused, where a reason comes with those that need one.
     pub fn moves(&self, order: &Order) -> impl Iterator<Item = OrderMove> {
-        order.state.moves().filter(|step| self.check(order, *step).is_ok())
+        order.moves().filter(|step| self.check(order, *step).is_ok())
     }
 
     /// Refuses a move that is not possible, or not yet or no longer. Answers where it leads.
@@ -43,7 +43,7 @@ impl Mover<'_> {
         let (at, id) = (self.at, order.id);
         self.check_handed_out_by_itself(order, step)?;
         let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded && step == OrderMove::Refund;
-        let next = order.state.after(step).or(twice.then_some(OrderState::Refunded));
+        let next = order.after(step).or(twice.then_some(OrderState::Refunded));
         let next = next.ok_or_else(|| self.illegal_move(order, step))?;
         self.check_tender(order, step)?;
         if step == OrderMove::Expire && !order.is_due(at) {

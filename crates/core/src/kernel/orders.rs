@@ -102,7 +102,7 @@ impl Draft<'_> {
     ) -> Result<(Vec<OrderState>, Option<Timestamp>), Refusal> {
         let at = self.command.at;
         let policy = &self.program.settings_at(at).orders;
-        if wanted.capture && self.is_handed_out_by_itself(&wanted.reward_id, at) {
+        if wanted.capture && self.is_handed_out_by_itself(&wanted.reward_id, wanted.quantity) {
             let problem = format!(
                 "`{}` is handed out by the program itself, which completes the order: leave out `capture`",
                 wanted.reward_id
@@ -260,7 +260,8 @@ impl Draft<'_> {
     /// against a voucher. There is stock for it.
     pub(super) fn issue(&mut self, reward_id: &str, quantity: i64, loaded: &Loaded, id: OrderId) {
         let reward = self.program.reward_at(reward_id, self.command.at);
-        let at_once = !reward.is_some_and(|reward| reward.fulfilment.is_some() || reward.pickup);
+        let at_once =
+            !(reward.is_some_and(|reward| reward.pickup) || self.is_handed_out_by_itself(reward_id, quantity));
         let (one, state) = match at_once {
             false => (StockChange { reserved: 1, ..StockChange::default() }, OrderState::Approved),
             true => (StockChange { issued: 1, ..StockChange::default() }, OrderState::Completed),

@@ -73,6 +73,17 @@ impl Address {
         let lines = [self.recipient.clone(), self.street.clone(), place, land];
         lines.into_iter().chain(self.phone.clone()).filter(|line| !line.is_empty()).collect()
     }
+
+    /// The same as Chinese parcels have them: the place from the largest to the smallest. A city that is a region of its own
+    /// stands there once.
+    pub fn lines_from_largest(&self) -> Vec<String> {
+        let together = |parts: &[Option<&str>]| parts.iter().flatten().copied().collect::<Vec<_>>().join(" ");
+        let region = self.region.as_deref().filter(|region| *region != self.city);
+        let place = together(&[self.country.as_deref(), region, Some(&self.city), self.district.as_deref()]);
+        let who = together(&[Some(&self.recipient), self.phone.as_deref()]);
+        let lines = [who, place, self.street.clone()];
+        lines.into_iter().chain(self.postcode.clone()).filter(|line| !line.is_empty()).collect()
+    }
 }
 
 /// Checks an address book: names that are there once, one default at the most.
@@ -129,5 +140,17 @@ mod tests {
         assert!(validate(&[nameless]).unwrap_err().contains("`addresses[0].city` is empty"));
         assert!(validate(&vec![known("a", false); 11]).unwrap_err().contains("11 entries"));
         assert_eq!(book[0].address.lines(), ["Ann", "1 Bund", "Shanghai"]);
+    }
+
+    #[test]
+    fn a_chinese_parcel_has_the_largest_first() {
+        let some = |text: &str| Some(text.to_owned());
+        let mut address = known("home", true).address;
+        assert_eq!(address.lines_from_largest(), ["Ann", "Shanghai", "1 Bund"]);
+        (address.region, address.district) = (some("Shanghai"), some("Huangpu"));
+        (address.phone, address.postcode) = (some("13800138000"), some("200002"));
+        assert_eq!(address.lines_from_largest(), ["Ann 13800138000", "Shanghai Huangpu", "1 Bund", "200002"]);
+        (address.region, address.country) = (some("Huadong"), some("China"));
+        assert_eq!(address.lines_from_largest().get(1).map(String::as_str), Some("China Huadong Shanghai Huangpu"));
     }
 }

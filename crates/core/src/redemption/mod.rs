@@ -7,6 +7,7 @@ mod dispute;
 mod group;
 mod offline;
 mod order;
+mod parts;
 mod payment;
 mod policy;
 mod state;
@@ -24,6 +25,7 @@ pub use offline::{
     ALLOWANCE, Allowance, AllowanceError, AllowanceText, Granted, OfflinePolicy, Overdraft, SpentOffline,
 };
 pub use order::{Due, Order, OrderDetails, OrderStep, Particulars, Shipment};
+pub use parts::{Handing, OrderPart, PartWay};
 pub use payment::{Payment, PaymentMove, PaymentPolicy, PaymentState, PaymentStep, PaymentTender};
 pub(crate) use policy::check_risk;
 pub use policy::{CoolingOff, OrderPolicy, Review, Verdict};

@@ -7,6 +7,7 @@ use super::delivery::SealedDelivery;
 use super::dispute::Disputed;
 use super::group::Companions;
 use super::offline::Allowance;
+use super::parts::{OrderPart, PartWay};
 use super::payment::{Payment, PaymentState};
 use super::state::{Funds, OrderState};
 use super::tender::Tender;
@@ -113,6 +114,9 @@ pub struct Particulars {
     /// What it takes out of stock, where that is not just as many units of its reward.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stock: Vec<StockTaken>,
+    /// What the bundle holds, where the program itself hands some of it out; empty: it does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<OrderPart>,
 }
 
 impl Particulars {
@@ -124,8 +128,15 @@ impl Particulars {
             _ if self.is_disputed() => None,
             // What was not paid is not done, however long ago it was handed over.
             (_, Some(payment), Funds::Spent) if !payment.is_settled() => None,
+            // Nor what people have not sent yet, only because the codes of other parts are there.
+            (_, _, Funds::Spent) if state == OrderState::Issued && self.has_rest_for_people() => None,
             _ => usual,
         }
+    }
+
+    /// Whether there are parts that people hand out.
+    pub(crate) fn has_rest_for_people(&self) -> bool {
+        self.parts.iter().any(|part| part.way == PartWay::People {})
     }
 
     /// Whether an order in a state may go on: its group is full, its money is there as far as the next step asks for it, and

@@ -77,10 +77,10 @@ fn money_for(points: i64, value: Decimal) -> Option<Cash> {
 }
 
 impl Program {
-    /// How money for a reward may be paid at `at`. What the program hands out by itself is paid before: nobody comes who would
-    /// take the money.
+    /// How money for a reward may be paid at `at`. What the program hands out by itself, or a part of it, is paid before: nobody
+    /// comes who would take the money, or whoever comes is too late.
     pub fn tenders_for(&self, reward: &Reward, at: Timestamp) -> impl Iterator<Item = PaymentTender> {
-        let by_itself = reward.fulfilment.is_some();
+        let by_itself = reward.fulfilment.is_some() || reward.units_by_itself(self, at) > 0;
         let tenders = &self.settings_at(at).payment.tenders;
         tenders.iter().copied().filter(move |tender| tender.authorises() || !by_itself)
     }

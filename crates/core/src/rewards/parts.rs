@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Appointments, Reward, RewardKind, Scarcity, Slot, StockLevel, Variant, slot_key, stock_key};
+use super::{Appointments, Content, Reward, RewardKind, Scarcity, Slot, StockLevel, Variant, slot_key, stock_key};
+use crate::limits;
 use crate::program::Program;
+use crate::redemption::{OrderPart, PartWay};
 use crate::time::Timestamp;
 
 /// What is chosen of a reward.
@@ -190,6 +192,40 @@ impl Reward {
             }),
             _ => false,
         }
+    }
+
+    /// What an order for `quantity` of it is made of, where it is a bundle of which the program itself hands some out. Empty: it
+    /// does not; what is picked up at a store is handed out there with all that it holds.
+    pub fn order_parts(&self, program: &Program, quantity: i64, at: Timestamp) -> Vec<OrderPart> {
+        let units = self.units_by_itself(program, at).saturating_mul(quantity);
+        if !(1..=limits::ORDER_QUANTITY).contains(&units) {
+            return Vec::new();
+        }
+        let contents = self.kind.as_ref().map_or(&[][..], RewardKind::contents);
+        let part = |content: &Content| {
+            let part = program.reward_at(&content.reward, at);
+            let way = match part.and_then(|part| part.fulfilment.as_ref()) {
+                Some(fulfilment) => PartWay::Program { fulfilment: fulfilment.clone() },
+                None => match part.and_then(|part| part.kind.as_ref()) {
+                    Some(RewardKind::Privilege { .. } | RewardKind::Trial { .. }) => PartWay::Granted {},
+                    _ => PartWay::People {},
+                },
+            };
+            let quantity = quantity.saturating_mul(content.quantity);
+            OrderPart { reward: content.reward.clone(), quantity, variant: content.variant.clone(), way }
+        };
+        contents.iter().map(part).collect()
+    }
+
+    /// How many units of what one of it holds the program itself hands out.
+    pub(crate) fn units_by_itself(&self, program: &Program, at: Timestamp) -> i64 {
+        if self.pickup || self.fulfilment.is_some() {
+            return 0;
+        }
+        let contents = self.kind.as_ref().map_or(&[][..], RewardKind::contents).iter();
+        let by_itself =
+            |content: &&Content| program.reward_at(&content.reward, at).is_some_and(|part| part.fulfilment.is_some());
+        contents.filter(by_itself).fold(0, |sum, content| content.quantity.saturating_add(sum))
     }
 
     /// The privileges and trials that come with `quantity` of it: the reward, and for how many days. More than one of the same last longer.

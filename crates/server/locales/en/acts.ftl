@@ -118,3 +118,5 @@ member-sessions = { $count ->
    *[other] The member is signed in on { $count } devices.
 }
 member-sessions-end = Sign out everywhere
+order-by-member = the member
+order-taken-on = taken on

@@ -123,6 +123,8 @@ reward-price-anew = The price was promised for ten minutes, which are over. This
 order-cancel = Cancel this order
 order-cancel-until = You may cancel until { $time }; nothing is sent before.
 order-cancel-too-late = This order cannot be cancelled any more. Ask us if something is wrong with it.
+order-ahead-review = We look at this order before it goes on. Your points are set aside.
+order-ahead-send = It is being made ready, and then sent to you.
 
 # The review of the range.
 range-title = Range review

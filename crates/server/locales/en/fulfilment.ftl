@@ -110,3 +110,16 @@ order-supplier-asked = { $count ->
     [one] asked once
    *[other] asked { $count } times
 }
+order-parts = What it holds
+order-part = { $name }: { $state }
+order-part-waiting = waiting
+order-part-asked = asked of the partner
+order-part-promised = promised by the partner
+order-part-ready = ready, waits for the rest
+order-part-failed = cannot be had
+order-part-handed_out = handed out
+order-part-to_be_sent = being prepared
+order-part-sent = sent
+order-part-given_back = given back
+supplier-cancels = It knows how to cancel, and is told of what was given back
+difference-to_be_cancelled = To be cancelled there by hand

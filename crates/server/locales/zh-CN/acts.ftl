@@ -112,3 +112,5 @@ problem-waiting = 须先由另一位操作员同意。
 member-sessions-title = 设备
 member-sessions = 会员已在 { $count } 台设备上登录。
 member-sessions-end = 在所有设备上退出登录
+order-by-member = 会员本人
+order-taken-on = 已领取

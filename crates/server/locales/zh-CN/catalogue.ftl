@@ -108,6 +108,8 @@ reward-price-anew = 报价十分钟内有效，现已过期。以下是最新价
 order-cancel = 取消订单
 order-cancel-until = { $time } 之前可以取消，此前不会发货。
 order-cancel-too-late = 此订单已不能取消。如有问题，请联系我们。
+order-ahead-review = 我们会先审核此订单，积分已预留。
+order-ahead-send = 正在备货，随后寄出。
 
 # 选品回顾。
 range-title = 选品回顾

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use guerdon_core::program::Text;
 use guerdon_core::rewards::Uptake;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -43,7 +44,8 @@ struct UptakeView {
     /// Of how many: those and what is free of limited ones; of unlimited ones as many as the average reward was ordered.
     of: i64,
     /// Per cent that were taken, to a tenth.
-    percent: f64,
+    #[schema(value_type = String, example = "4.2")]
+    percent: Decimal,
     /// Units that are free; left out: it is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     free: Option<i64>,
@@ -97,7 +99,7 @@ impl AssortmentView {
         let Report { stand, window, assortment, searches } = report;
         let view = |one: Uptake| {
             let reward = &stand.shelf.reward(one.row)?.reward;
-            let percent = one.permille() as f64 / 10.0;
+            let percent = Decimal::new(one.permille(), 1);
             let (reward_id, name) = (reward.id.clone(), reward.name.clone());
             Some(UptakeView { reward_id, name, ordered: one.ordered, of: one.of, percent, free: one.free })
         };

@@ -74,7 +74,10 @@ async fn counts(State(state): State<AppState>, Path(reward): Path<String>) -> Re
 /// A code that an order was given.
 #[derive(Serialize, ToSchema)]
 struct CodeView {
-    /// Its number within the order, from 1.
+    /// The reward of the bundle that it is for; left out: the order is for no bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
+    /// Its number within the order, or within the part of a bundle, from 1.
     unit: i64,
     /// The code.
     code: String,
@@ -84,8 +87,8 @@ struct CodeView {
 }
 
 impl From<OpenCode> for CodeView {
-    fn from(OpenCode { unit, code, terms }: OpenCode) -> Self {
-        Self { unit, code, terms }
+    fn from(OpenCode { part, unit, code, terms }: OpenCode) -> Self {
+        Self { part, unit, code, terms }
     }
 }
 

@@ -138,7 +138,8 @@ fn unknown() -> Problem {
     security(("key" = ["orders:write"])), request_body = MemberRequest, params(("code" = String, Path)),
     responses((status = 200, body = GroupView), (status = 404, body = Problem),
         (status = 409, description = "`group_over`: it is full or its time is over; or what an order is refused with",
-            body = Problem)))]
+            body = Problem),
+        (status = 422, description = "`choice_needed`: it is sent, and the member keeps no address", body = Problem)))]
 async fn join(
     State(state): State<AppState>,
     actor: Actor,

@@ -30,6 +30,7 @@ mod log;
 mod members;
 mod oauth;
 mod operators;
+mod order_parts;
 mod orders;
 mod payments;
 mod pictures;

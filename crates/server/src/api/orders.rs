@@ -398,7 +398,9 @@ async fn get(
     actor: Actor,
     Path(text): Path<String>,
 ) -> Result<Json<OrderView>, Problem> {
-    Ok(Json(OrderView::of(find(&state, &text).await?, &Moving::by(&state, &actor, "api"))))
+    let order = find(&state, &text).await?;
+    let parts = super::order_parts::of(&state, &order).await?;
+    Ok(Json(OrderView::of(order, &Moving::by(&state, &actor, "api")).with_parts(parts)))
 }
 
 /// A move that leaves no word in the audit log: a till makes many.

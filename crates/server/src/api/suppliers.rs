@@ -45,6 +45,8 @@ struct SupplierView {
     first_retry_ms: i64,
     /// Whether it is called; if not, its orders wait.
     active: bool,
+    /// Whether it is told to cancel what was given back.
+    cancels: bool,
     /// `closed`: it is called; `open`: it has failed and is left alone; `half_open`: one order tries it.
     circuit: &'static str,
     /// Failures since it last answered.
@@ -64,7 +66,7 @@ async fn view(state: &AppState, name: String, supplier: Supplier) -> Result<Supp
     let breaker = supplier::circuit(state, &name).await?;
     let circuit = breaker.circuit(state.clock()).name();
     let (last_failure_at, last_failure) = breaker.last_failure.map(|(at, words)| (at.to_string(), words)).unzip();
-    let Supplier { title, url, timeout_ms, attempts, first_retry_ms, active, .. } = supplier;
+    let Supplier { title, url, timeout_ms, attempts, first_retry_ms, active, cancels, .. } = supplier;
     let failures = breaker.failures;
     Ok(SupplierView {
         name,
@@ -74,6 +76,7 @@ async fn view(state: &AppState, name: String, supplier: Supplier) -> Result<Supp
         attempts,
         first_retry_ms,
         active,
+        cancels,
         circuit,
         failures,
         last_failure_at,
@@ -117,6 +120,9 @@ struct SupplierRequest {
     first_retry_ms: Option<i64>,
     /// Whether it is called; left out: yes.
     active: Option<bool>,
+    /// Whether it knows of cancelling, so that it is told of what was given back; left out: no.
+    #[serde(default)]
+    cancels: bool,
     /// `true`: it gets a new secret, and the one before counts no longer.
     #[serde(default)]
     renew_secret: bool,
@@ -132,9 +138,9 @@ async fn keep(
     Path(name): Path<String>,
     Body(request): Body<SupplierRequest>,
 ) -> Result<Json<SupplierView>, Problem> {
-    let SupplierRequest { title, url, timeout_ms, attempts, first_retry_ms, active, renew_secret } = request;
+    let SupplierRequest { title, url, timeout_ms, attempts, first_retry_ms, active, cancels, renew_secret } = request;
     let active = active.unwrap_or(true);
-    let wanted = Wanted { title, url, timeout_ms, attempts, first_retry_ms, active, renew_secret };
+    let wanted = Wanted { title, url, timeout_ms, attempts, first_retry_ms, active, cancels, renew_secret };
     let secret = supplier::keep(&state, &actor, &name, &wanted).await?;
     let (_, supplier) = supplier::known(&state, &name).await?;
     let view = view(&state, name, supplier).await?;

@@ -450,8 +450,18 @@ pub struct OrderView {
     /// When and where it was handed out against its voucher.
     #[serde(skip_serializing_if = "Option::is_none")]
     handed_out: Option<HandedOutView>,
+    /// The parts of a bundle of which the program hands some out, where one order is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<super::order_parts::OrderPartView>,
     /// Every state that it was in, oldest first; empty where it was made before histories were kept.
     history: Vec<OrderStepView>,
+}
+
+impl OrderView {
+    /// The same with its parts.
+    pub(super) fn with_parts(self, parts: Vec<super::order_parts::OrderPartView>) -> Self {
+        Self { parts, ..self }
+    }
 }
 
 /// An appointment.
@@ -644,6 +654,7 @@ impl OrderView {
             }),
             tracking: order.details.particulars.tracking.into_iter().map(Into::into).collect(),
             handed_out: order.details.particulars.handed_out.map(HandedOutView::from),
+            parts: Vec::new(),
             history: order.details.history.into_iter().map(OrderStepView::from).collect(),
         }
     }

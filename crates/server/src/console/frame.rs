@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use guerdon_core::identity::{Grant, Permission};
 use guerdon_core::ledger::CurrencyId;
+use guerdon_core::members::Address;
 use guerdon_core::program::Program;
 use guerdon_core::redemption::{ALLOWANCE, OrderState, TENDER};
 use guerdon_core::tiers::FACTOR_PREFIX;
@@ -142,6 +143,11 @@ impl Frame {
     pub fn major_money(&self, major: Decimal) -> Option<String> {
         let minor = major.checked_mul(Decimal::from(self.program.minor_per_major()))?.round();
         minor.try_into().ok().map(|minor| self.money(minor))
+    }
+
+    /// The lines of an address in the order of the page's language.
+    pub fn address_lines(&self, address: &Address) -> Vec<String> {
+        if self.is_chinese() { address.lines_from_largest() } else { address.lines() }
     }
 
     /// Where an order stands, in words.

@@ -11,7 +11,7 @@ use super::frame::{Frame, render};
 use super::nav::Place;
 use super::trouble::{OrPage, PageError};
 use crate::AppState;
-use crate::fulfilment::codes;
+use crate::fulfilment::codes::{self, OpenCode};
 use crate::identity::access::{Needs, Pages};
 
 /// The page.
@@ -24,7 +24,8 @@ pub fn pages() -> Pages {
 struct CodesPage {
     frame: Frame,
     id: OrderId,
-    codes: Vec<String>,
+    /// Each with the part of a bundle that it is for.
+    codes: Vec<(Option<String>, String)>,
 }
 
 async fn show(frame: Frame, State(state): State<AppState>, Path(text): Path<String>) -> Result<Response, PageError> {
@@ -33,7 +34,8 @@ async fn show(frame: Frame, State(state): State<AppState>, Path(text): Path<Stri
     let order = state.reader.order(id).await.or_page(&frame)?.ok_or_else(|| PageError::not_found(&frame))?;
     let shown = codes::read_by_staff(&state, &frame.actor, &order).await;
     let shown = shown.map_err(|problem| PageError::of(&frame, &problem))?;
-    let codes = shown.into_iter().map(|code| code.code).collect();
+    let line = |code: OpenCode| (code.part.map(|part| frame.reward_name(&part)), code.code);
+    let codes = shown.into_iter().map(line).collect();
     let mut response = render(&CodesPage { frame, id, codes });
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

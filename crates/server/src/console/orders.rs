@@ -25,10 +25,11 @@ use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
 use crate::acts::{self, By, Moving};
 use crate::approvals::Act;
-use crate::fulfilment::supplier::{self, Attempted};
+use crate::fulfilment::parts::{self, PartStanding};
+use crate::fulfilment::supplier::{self, Attempted, DeliveryKey};
 use crate::identity::access::{Needs, Pages};
 use crate::picture::svg_qr;
-use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name};
+use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name, part_name};
 use crate::privacy::reveal_delivery;
 use crate::problem::Problem;
 
@@ -51,6 +52,7 @@ struct OrderPage {
     id: OrderId,
     title: String,
     state: String,
+    state_name: &'static str,
     facts: Vec<(String, String)>,
     member: Subject,
     tracking: Vec<TrackingLine>,
@@ -104,8 +106,9 @@ struct HistoryLine {
 }
 
 pub(super) async fn find(frame: &Frame, state: &AppState, text: &str) -> Result<Order, PageError> {
-    let id: OrderId = text.parse().map_err(|_| PageError::not_found(frame))?;
-    state.reader.order(id).await.or_page(frame)?.ok_or_else(|| PageError::not_found(frame))
+    // Also by the name under which a supplier knows a part of it.
+    let key: DeliveryKey = text.parse().map_err(|_| PageError::not_found(frame))?;
+    state.reader.order(key.order).await.or_page(frame)?.ok_or_else(|| PageError::not_found(frame))
 }
 
 pub(super) async fn show(
@@ -128,12 +131,16 @@ pub(super) async fn show(
     let refundable = possible.contains(&OrderMove::Refund) && waiting.is_empty();
     let dispute = disputes::part(&frame, state, order).await?;
     let qr = svg_qr(&order.id.to_string(), &frame.t("order-qr")).unwrap_or_default();
-    let choices = choices(&frame, &possible, true);
+    let mut choices = choices(&frame, &possible, true);
+    // Nobody takes on once more what is theirs.
+    let own = order.details.claimed_by.as_deref() == Some(frame.actor.name().as_str());
+    choices.retain(|choice| !own || choice.step != OrderMove::Claim.name());
     let may_ship = choices.iter().any(|choice| choice.step == OrderMove::Ship.name());
     Ok(render(&OrderPage {
         id: order.id,
         title,
         state: frame.t(&format!("order-{}", order.state.name())),
+        state_name: order.state.name(),
         facts,
         member,
         tracking: tracking(&frame, order),
@@ -142,7 +149,7 @@ pub(super) async fn show(
         choices,
         may_see_codes: order.state.funds() == Funds::Spent
             && frame.actor.may(Permission::CodesRead)
-            && state.program().fulfilment_of(order).is_some(),
+            && state.program().hands_out(order),
         may_ship,
         money: order_money::step(&frame, order),
         may_refund: refundable && frame.actor.may(Permission::OrdersRefund),
@@ -205,14 +212,24 @@ async fn facts(frame: &Frame, state: &AppState, order: &Order) -> Vec<(String, S
     facts
 }
 
-/// What is known of its delivery through a supplier.
-async fn by_supplier(frame: &Frame, state: &AppState, order: &Order) -> Result<Option<(String, String)>, PageError> {
-    let attempted = supplier::attempted(state, order.id).await.map_err(|problem| PageError::of(frame, &problem))?;
-    Ok(attempted.map(|Attempted { supplier, attempts, reference, trouble }| {
-        let asked = frame.say("order-supplier-asked", [("count", attempts.into())]);
-        let words: Vec<String> = [Some(supplier), Some(asked), reference, trouble].into_iter().flatten().collect();
-        (frame.t("order-supplier"), words.join(" · "))
-    }))
+/// What is known of its delivery through a supplier, and how the parts of a bundle stand.
+async fn by_supplier(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<(String, String)>, PageError> {
+    let key = DeliveryKey { order: order.id, part: None };
+    let attempted = supplier::attempted(state, &key).await.map_err(|problem| PageError::of(frame, &problem))?;
+    let whole = attempted.map(|attempted| (frame.t("order-supplier"), attempted_words(frame, attempted)));
+    let parts = parts::of(state, order).await.map_err(|problem| PageError::of(frame, &problem))?;
+    let part = |PartStanding { part, state, attempted }: PartStanding<'_>| {
+        let words = frame.t(&format!("order-part-{}", state.name()));
+        let attempted = attempted.map(|attempted| attempted_words(frame, attempted));
+        (part_name(frame, part), [Some(words), attempted].into_iter().flatten().collect::<Vec<_>>().join(" · "))
+    };
+    Ok(whole.into_iter().chain(parts.into_iter().map(part)).collect())
+}
+
+fn attempted_words(frame: &Frame, attempted: Attempted) -> String {
+    let Attempted { supplier, attempts, reference, trouble, .. } = attempted;
+    let asked = frame.say("order-supplier-asked", [("count", attempts.into())]);
+    [Some(supplier), Some(asked), reference, trouble].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// Its appointment, and what holds by it. Where it goes to is told to who says why they look.
@@ -232,7 +249,7 @@ fn contents(frame: &Frame, order: &Order) -> Vec<(String, String)> {
 }
 
 fn delivery_lines(frame: &Frame, delivery: &Delivery) -> Vec<(String, Vec<String>)> {
-    let address = delivery.address.as_ref().map(|address| (frame.t("order-address"), address.lines()));
+    let address = delivery.address.as_ref().map(|address| (frame.t("order-address"), frame.address_lines(address)));
     let account = delivery.account.clone().map(|account| (frame.t("order-account"), vec![account]));
     address.into_iter().chain(account).collect()
 }
@@ -249,12 +266,18 @@ async fn movable(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<D
 
 async fn history(frame: &Frame, state: &AppState, order: &Order) -> Vec<HistoryLine> {
     let mut lines = Vec::with_capacity(order.details.history.len());
+    let mut stood = None;
     for step in &order.details.history {
         let who = match &step.actor {
+            Some(who) if *who == order.member_id.to_string() => Some(frame.t("order-by-member")),
             Some(who) => Some(operators::name(state, frame, who).await),
             None => None,
         };
-        let words = frame.t(&format!("order-{}", step.state.name()));
+        // Who takes an order on leaves it in review.
+        let taken_on = step.state == OrderState::InReview && stood == Some(OrderState::InReview);
+        stood = Some(step.state);
+        let key = if taken_on { "order-taken-on".to_owned() } else { format!("order-{}", step.state.name()) };
+        let words = frame.t(&key);
         let disputed = order.details.particulars.dispute.as_ref();
         let opened = disputed.is_some_and(|disputed| disputed.transaction_id == step.transaction_id);
         let kind = step.reason.as_deref().and_then(Grievance::from_name).filter(|_| opened);

@@ -98,6 +98,7 @@ struct SupplierForm {
     timeout_ms: String,
     attempts: String,
     active: Option<String>,
+    cancels: Option<String>,
     renew_secret: Option<String>,
 }
 
@@ -110,6 +111,7 @@ impl SupplierForm {
             timeout_ms: supplier.timeout_ms.to_string(),
             attempts: supplier.attempts.to_string(),
             active: supplier.active.then(|| "yes".to_owned()),
+            cancels: supplier.cancels.then(|| "yes".to_owned()),
             renew_secret: None,
         }
     }
@@ -129,6 +131,7 @@ impl SupplierForm {
             attempts: Some(u32::try_from(number(&self.attempts)).unwrap_or(0)),
             first_retry_ms: None,
             active: self.active.is_some(),
+            cancels: self.cancels.is_some(),
             renew_secret: self.renew_secret.is_some(),
         }
     }

@@ -47,7 +47,9 @@ pub struct Terms {
 /// A code as its owner sees it.
 #[derive(Debug, Clone)]
 pub struct OpenCode {
-    /// Its number within the order, from 1.
+    /// The reward that is a part of a bundle; `None`: the order is for nothing else.
+    pub part: Option<String>,
+    /// Its number within the order, or within the part, from 1.
     pub unit: i64,
     /// The code.
     pub code: String,
@@ -102,18 +104,25 @@ pub async fn of_order(state: &AppState, order: &Order) -> Result<Vec<OpenCode>, 
     if order.state.funds() != Funds::Spent {
         return Ok(Vec::new());
     }
-    let codes = state.reader.codes_of(&order.reward_id, order.id).await?;
-    codes.iter().filter_map(|code| open(state, &order.reward_id, code).transpose()).collect()
+    let mut opened = Vec::new();
+    for handing in state.program().handings(order) {
+        let codes = state.reader.codes_of(handing.reward_id, order.id).await?;
+        let open = |code: &OrderCode| open(state, handing.reward_id, handing.is_part, code).transpose();
+        for code in codes.iter().filter_map(open) {
+            opened.push(code?);
+        }
+    }
+    Ok(opened)
 }
 
 /// Opens a code; `None`: its member was erased.
-fn open(state: &AppState, reward: &str, code: &OrderCode) -> Result<Option<OpenCode>, Problem> {
+fn open(state: &AppState, reward: &str, is_part: bool, code: &OrderCode) -> Result<Option<OpenCode>, Problem> {
     let Some(sealed) = &code.sealed else { return Ok(None) };
     let opened = state.keys().open_secret(PURPOSE, &owner(reward, &code.digest), sealed).map_err(unsealed)?;
     let damaged = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "a stored code is damaged");
     let text = String::from_utf8(opened.to_vec()).map_err(|_| damaged())?;
     let terms = code.terms.as_deref().map(serde_json::from_str).transpose().map_err(|_| damaged())?;
-    Ok(Some(OpenCode { unit: code.unit, code: text, terms }))
+    Ok(Some(OpenCode { part: is_part.then(|| reward.to_owned()), unit: code.unit, code: text, terms }))
 }
 
 /// The codes of an order for somebody of the staff, which the audit log tells before they are shown.

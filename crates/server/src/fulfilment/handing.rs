@@ -2,12 +2,13 @@
 
 use std::pin::Pin;
 
-use guerdon_core::redemption::Order;
-use guerdon_core::rewards::{Fulfilment, Reward, RewardKind};
+use guerdon_core::program::Program;
+use guerdon_core::redemption::{Handing, Order};
+use guerdon_core::rewards::{Fulfilment, RewardKind};
 use guerdon_store::{Claimed, CodeClaim, CodeOrigin, SealedCode};
 
 use super::codes;
-use super::supplier::HttpSupplier;
+use super::supplier::{DeliveryKey, HttpSupplier};
 use crate::AppState;
 use crate::problem::Problem;
 
@@ -21,7 +22,37 @@ pub const SUPPLIER_FAILED: &str = "supplier_failed";
 pub const REASONS: [&str; 6] =
     [CODES_RAN_OUT, SUPPLIER_REFUSED, SUPPLIER_FAILED, "declined", "payment_not_confirmed", "group_not_full"];
 
-/// What came of an attempt to hand an order out.
+/// What is handed out of an order: all of it, or a part of a bundle.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'a> {
+    /// The order.
+    pub order: &'a Order,
+    /// What.
+    pub handing: Handing<'a>,
+}
+
+impl<'a> Item<'a> {
+    /// All that the program hands out of an order.
+    pub fn all(program: &'a Program, order: &'a Order) -> Vec<Self> {
+        program.handings(order).into_iter().map(|handing| Self { order, handing }).collect()
+    }
+
+    /// The supplier that is called for it.
+    pub fn supplier(&self) -> Option<&'a str> {
+        match self.handing.fulfilment {
+            Fulfilment::Supplier { supplier } => Some(supplier),
+            Fulfilment::Vault {} | Fulfilment::Coupon {} => None,
+        }
+    }
+
+    /// The name under which suppliers know it.
+    pub fn key(&self) -> DeliveryKey {
+        let part = self.handing.is_part.then(|| self.handing.reward_id.to_owned());
+        DeliveryKey { order: self.order.id, part }
+    }
+}
+
+/// What came of an attempt to hand something out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
     /// It is there.
@@ -42,8 +73,9 @@ pub trait Supplier: Send + Sync {
         Box::pin(async { Ok(true) })
     }
 
-    /// Hands an order out, or finds that it was: however often it is asked, it is done once.
-    fn deliver<'a>(&'a self, state: &'a AppState, order: &'a Order, reward: &'a Reward) -> Delivering<'a>;
+    /// Hands something out, or finds that it was: however often it is asked, it is done once. Nobody sees it before the order
+    /// was handed over.
+    fn deliver<'a>(&'a self, state: &'a AppState, item: Item<'a>) -> Delivering<'a>;
 }
 
 /// The code vault.
@@ -53,9 +85,9 @@ struct Vault;
 struct Coupons;
 
 impl Supplier for Vault {
-    fn deliver<'a>(&'a self, state: &'a AppState, order: &'a Order, _: &'a Reward) -> Delivering<'a> {
+    fn deliver<'a>(&'a self, state: &'a AppState, item: Item<'a>) -> Delivering<'a> {
         Box::pin(async move {
-            Ok(match state.engine.claim_codes(claim(state, order, None)).await? {
+            Ok(match state.engine.claim_codes(claim(state, item, None)).await? {
                 Claimed::Codes(_) => Delivery::Delivered,
                 Claimed::Dry | Claimed::Taken => Delivery::Refused(CODES_RAN_OUT),
             })
@@ -64,15 +96,15 @@ impl Supplier for Vault {
 }
 
 impl Supplier for Coupons {
-    fn deliver<'a>(&'a self, state: &'a AppState, order: &'a Order, reward: &'a Reward) -> Delivering<'a> {
+    fn deliver<'a>(&'a self, state: &'a AppState, item: Item<'a>) -> Delivering<'a> {
         Box::pin(async move {
-            let terms = match &reward.kind {
+            let terms = match item.handing.kind {
                 Some(kind @ RewardKind::Coupon { .. }) => codes::terms(state, kind)?,
                 _ => None,
             };
-            let code = |_| codes::coupon(state, &order.reward_id, terms.clone());
-            let made: Vec<SealedCode> = (0..order.quantity).map(code).collect::<Result<_, _>>()?;
-            Ok(match state.engine.claim_codes(claim(state, order, Some((CodeOrigin::Coupon, made)))).await? {
+            let code = |_| codes::coupon(state, item.handing.reward_id, terms.clone());
+            let made: Vec<SealedCode> = (0..item.handing.quantity).map(code).collect::<Result<_, _>>()?;
+            Ok(match state.engine.claim_codes(claim(state, item, Some((CodeOrigin::Coupon, made)))).await? {
                 Claimed::Codes(_) => Delivery::Delivered,
                 // One of them was made up before: others will not have been.
                 Claimed::Dry | Claimed::Taken => Delivery::Later,
@@ -81,13 +113,13 @@ impl Supplier for Coupons {
     }
 }
 
-/// The codes of an order.
-pub(super) fn claim(state: &AppState, order: &Order, made: Option<(CodeOrigin, Vec<SealedCode>)>) -> CodeClaim {
+/// The codes of an order, or of a part of it: a bundle holds no reward twice.
+pub(super) fn claim(state: &AppState, item: Item<'_>, made: Option<(CodeOrigin, Vec<SealedCode>)>) -> CodeClaim {
     CodeClaim {
-        reward_id: order.reward_id.clone(),
-        order: order.id,
-        member: order.member_id,
-        quantity: order.quantity,
+        reward_id: item.handing.reward_id.to_owned(),
+        order: item.order.id,
+        member: item.order.member_id,
+        quantity: item.handing.quantity,
         at: state.engine.now(),
         made,
     }

@@ -1,5 +1,7 @@
 //! Fulfils orders by itself where a reward says how: out of the code vault, by a coupon that is made up, or through a supplier.
 //!
+//! Of a bundle each part is handed out by its own way, and all of it or nothing.
+//!
 //! An order goes through its states by commands whose keys follow from it, and what it is given is claimed under its id. So
 //! it does not matter who goes on with it, or how often: a crash between two steps loses nothing, and nothing is done twice.
 //! Orders that this node has just committed are taken up at once; those that another node left lying are looked for by the
@@ -7,10 +9,12 @@
 
 pub mod codes;
 mod handing;
+pub mod parts;
 mod steps;
 pub mod supplier;
 mod tidy;
 pub mod tracking;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,13 +22,13 @@ use std::time::Duration;
 
 use guerdon_core::id::OrderId;
 use guerdon_core::redemption::{Order, OrderState};
-use guerdon_core::rewards::Fulfilment;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::AppState;
 use crate::problem::Problem;
 /// Reasons for which the program itself gives orders back; pages say them in words.
 pub use handing::REASONS;
+use handing::{Delivery, Item};
 
 /// Orders that are looked at in each queue in one round.
 const SLICE: i64 = 500;
@@ -147,22 +151,38 @@ impl Drop for AtIt {
 async fn go_on(shared: &Shared, id: OrderId, permit: OwnedSemaphorePermit) -> Result<(), Problem> {
     let Some(order) = shared.state.reader.order(id).await? else { return Ok(()) };
     let program = shared.state.program();
-    let Some(Fulfilment::Supplier { supplier }) = program.fulfilment_of(&order) else {
-        return steps::go_on(&shared.state, order).await;
-    };
-    // A supplier that is slow keeps neither codes nor other suppliers waiting; its other orders are found again.
-    let calls = {
-        let mut calls = shared.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(calls.entry(supplier.clone()).or_insert_with(|| Arc::new(Semaphore::new(CALLS))))
-    };
-    let Ok(_call) = calls.try_acquire() else { return Ok(()) };
+    // A supplier that is slow keeps neither codes nor other suppliers waiting.
+    let permit = Some(permit).filter(|_| Item::all(&program, &order).iter().all(|item| item.supplier().is_none()));
+    let done = steps::go_on(shared, order).await;
     drop(permit);
-    steps::go_on(&shared.state, order).await
+    done
+}
+
+impl Shared {
+    /// Hands something out. A supplier that this node is calling for as many others as it may is left for later: its orders
+    /// are found again.
+    async fn deliver(&self, item: Item<'_>) -> Result<Delivery, Problem> {
+        let by = handing::supplier_of(item.handing.fulfilment);
+        let Some(supplier) = item.supplier() else { return by.deliver(&self.state, item).await };
+        let calls = {
+            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(calls.entry(supplier.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(CALLS))))
+        };
+        let Ok(_call) = calls.try_acquire() else { return Ok(Delivery::Later) };
+        by.deliver(&self.state, item).await
+    }
 }
 
 /// Whether the program itself is at an order, or about to be, so that it is worth to wait for it.
 pub fn is_coming(state: &AppState, order: &Order) -> bool {
     state.program().may_fulfil(order, state.engine.now())
+}
+
+/// Whether the program itself hands out a reward as it is now, or a part of it.
+pub fn hands_out(state: &AppState, reward: &str) -> bool {
+    let (program, now) = (state.program(), state.engine.now());
+    let known = program.reward_at(reward, now);
+    known.is_some_and(|reward| reward.fulfilment.is_some() || !reward.order_parts(&program, 1, now).is_empty())
 }
 
 /// Waits for a moment until an order that the program fulfils is done. Answers it as it is then.

@@ -1,18 +1,19 @@
-//! The steps of one order: begin, hand out, say that it was, and done; or give it back.
+//! The steps of one order: begin, set aside all that it holds, say that it was handed out, and done; or give it back.
 
 use guerdon_core::kernel::{Command, RefusalCode};
 use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState};
-use guerdon_core::rewards::Fulfilment;
 use guerdon_store::{CodeFate, CommandError};
 
-use super::handing::{Delivery, supplier_of};
+use super::handing::{Delivery, Item, supplier_of};
 use super::supplier::differences;
+use super::{Shared, undo};
 use crate::AppState;
 use crate::acts;
 use crate::problem::Problem;
 
 /// Goes on with an order from where it stands. Whoever was faster, a member who calls it off or another node, is let.
-pub(super) async fn go_on(state: &AppState, order: Order) -> Result<(), Problem> {
+pub(super) async fn go_on(shared: &Shared, order: Order) -> Result<(), Problem> {
+    let state = &shared.state;
     let (program, now) = (state.program(), state.engine.now());
     if !program.may_fulfil(&order, now) {
         return Ok(());
@@ -20,31 +21,66 @@ pub(super) async fn go_on(state: &AppState, order: Order) -> Result<(), Problem>
     if order.state == OrderState::Issued {
         return finish(state, &order, &[OrderMove::Complete]).await;
     }
-    let Some(reward) = program.reward_at(&order.reward_id, order.created_at) else { return Ok(()) };
-    let Some(fulfilment) = &reward.fulfilment else { return Ok(()) };
-    let supplier = supplier_of(fulfilment);
-    if order.state != OrderState::Fulfilling
-        && !(supplier.is_ready(state).await? && moved(state, &order, &[OrderMove::Fulfil], None).await?)
-    {
-        return Ok(());
+    let items = Item::all(&program, &order);
+    if order.state != OrderState::Fulfilling {
+        for item in &items {
+            if !supplier_of(item.handing.fulfilment).is_ready(state).await? {
+                return Ok(());
+            }
+        }
+        // Before anybody is asked: whatever ends the order, and whoever dies meanwhile, what was asked for is not forgotten.
+        undo::watch(state, &items).await?;
+        if !moved(state, &order, &[OrderMove::Fulfil], None).await? {
+            return Ok(());
+        }
     }
-    match (supplier.deliver(state, &order, reward).await?, fulfilment) {
-        (Delivery::Delivered, Fulfilment::Supplier { supplier }) => hand_over(state, &order, supplier).await,
-        (Delivery::Delivered, _) => finish(state, &order, &[OrderMove::Issue, OrderMove::Complete]).await,
-        (Delivery::Refused(reason), _) => give_back(state, &order, reason).await,
-        (Delivery::Later, _) => Ok(()),
+    // What costs nothing to give back is set aside first; only then is anybody else asked. Nobody sees any of it before all
+    // of it is there.
+    let (theirs, own): (Vec<Item<'_>>, Vec<Item<'_>>) = items.into_iter().partition(|item| item.supplier().is_some());
+    for round in [own, theirs] {
+        let mut there = true;
+        for item in round {
+            // Others may have ended the order while the suppliers of other parts took their time.
+            if item.handing.is_part && item.supplier().is_some() && !is_under_way(state, &order).await? {
+                return Ok(());
+            }
+            match shared.deliver(item).await? {
+                Delivery::Delivered => {}
+                Delivery::Later => there = false,
+                Delivery::Refused(reason) => return give_back(state, &order, reason).await,
+            }
+        }
+        if !there {
+            return Ok(());
+        }
     }
+    hand_over(state, &order).await
 }
 
-/// Says that a supplier has handed an order out. One that was given back meanwhile is for people to look at.
-pub(super) async fn hand_over(state: &AppState, order: &Order, supplier: &str) -> Result<(), Problem> {
-    finish(state, order, &[OrderMove::Issue, OrderMove::Complete]).await?;
+async fn is_under_way(state: &AppState, order: &Order) -> Result<bool, Problem> {
     let now = state.reader.order(order.id).await?;
-    if now.is_some_and(|now| now.state.funds() == Funds::Returned) {
-        let detail = "it was delivered while the points were given back";
-        differences::note(state, supplier, &order.id.to_string(), "delivered_after_return", detail).await?;
+    Ok(now.is_some_and(|now| now.state == OrderState::Fulfilling))
+}
+
+/// Says that all that the program hands out of an order is there, which lets its member see it. What suppliers have delivered
+/// of an order that was given back meanwhile is for people to look at.
+pub(super) async fn hand_over(state: &AppState, order: &Order) -> Result<(), Problem> {
+    let whole = [OrderMove::Issue, OrderMove::Complete];
+    let steps = if order.has_rest_for_people() { &whole[..1] } else { &whole[..] };
+    finish(state, order, steps).await?;
+    let program = state.program();
+    if Item::all(&program, order).iter().all(|item| item.supplier().is_none()) {
+        return Ok(());
     }
-    Ok(())
+    let Some(now) = state.reader.order(order.id).await? else { return Ok(()) };
+    if now.state.funds() == Funds::Returned {
+        let whole = Item::all(&program, &now).into_iter().filter(|item| !item.handing.is_part);
+        for (item, supplier) in whole.filter_map(|item| Some((item, item.supplier()?))) {
+            let detail = "it was delivered while the points were given back";
+            differences::note(state, supplier, &item.key().to_string(), "delivered_after_return", detail).await?;
+        }
+    }
+    undo::follow(state, &now).await
 }
 
 /// Says that an order was handed out. One that was given back meanwhile is not: what was set aside for it is free again.
@@ -53,12 +89,16 @@ pub(super) async fn finish(state: &AppState, order: &Order, steps: &[OrderMove])
     settle_codes(state, order).await
 }
 
-/// Gives an order back that cannot be fulfilled; the member is told by the event of it.
+/// Gives an order back that cannot be fulfilled, with all its parts; the member is told by the event of it.
 pub(super) async fn give_back(state: &AppState, order: &Order, reason: &str) -> Result<(), Problem> {
     if moved(state, order, &[OrderMove::Fail], Some(reason)).await? {
         metrics::counter!("guerdon_orders_given_back_total", "reason" => reason.to_owned()).increment(1);
     }
-    settle_codes(state, order).await
+    settle_codes(state, order).await?;
+    match state.reader.order(order.id).await? {
+        Some(now) => undo::follow(state, &now).await,
+        None => Ok(()),
+    }
 }
 
 /// What becomes of the codes of an order by where it stands. Until it has come to an end they stay as they are.
@@ -72,7 +112,10 @@ pub(super) async fn settle_codes(state: &AppState, order: &Order) -> Result<(), 
         Funds::Returned if was_spent => CodeFate::Issued(state.engine.now()),
         Funds::Returned => CodeFate::Released,
     };
-    Ok(state.engine.settle_codes(order.reward_id, order.id, fate).await?)
+    for handing in state.program().handings(&order) {
+        state.engine.settle_codes(handing.reward_id.to_owned(), order.id, fate).await?;
+    }
+    Ok(())
 }
 
 /// Moves an order, all steps in one batch. False: it stands elsewhere by now, and nothing of it was done.

@@ -1,11 +1,11 @@
 //! Codes that were set aside for an order, and whose end was lost with the process that knew it: handed over where the order
-//! was, and free again where it was given back unseen.
+//! was, and free again where it was given back unseen. The same of what suppliers were asked for.
 
 use std::time::{Duration, Instant};
 
 use guerdon_core::id::OrderId;
 
-use super::steps;
+use super::{steps, undo};
 use crate::AppState;
 use crate::problem::Problem;
 
@@ -17,6 +17,7 @@ const SLICE: i64 = 200;
 #[derive(Default)]
 pub(super) struct Tidy {
     after: Option<OrderId>,
+    watched_after: Option<String>,
     last: Option<Instant>,
 }
 
@@ -35,6 +36,7 @@ impl Tidy {
                 steps::settle_codes(state, &order).await?;
             }
         }
+        self.watched_after = undo::round(state, self.watched_after.take()).await?;
         Ok(())
     }
 }

@@ -84,7 +84,7 @@ async fn show(
     let fresh = is_fresh(state, &frame.actor).await.or_trouble(&frame)?;
     let entry = |known: &KnownAddress| Entry {
         id: known.id.clone(),
-        lines: if fresh { known.address.lines() } else { mask::address(&known.address).lines() },
+        lines: frame.address_lines(&if fresh { known.address.clone() } else { mask::address(&known.address) }),
         default: known.default,
     };
     Ok(render(&BookPage {

@@ -29,7 +29,7 @@ use tower_http::compression::CompressionLayer;
 use crate::console::{Frame, remember_language};
 use crate::identity::access::{Needs, Pages};
 pub(crate) use choice::{DayOfSlots, days_of_slots};
-pub(crate) use orders::{benefit_words, order_name};
+pub(crate) use orders::{benefit_words, order_name, part_name};
 use trouble::PortalError;
 
 /// The pages of the portal.

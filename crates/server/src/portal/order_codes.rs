@@ -13,6 +13,8 @@ const PICTURES: usize = 10;
 
 /// A code as it is shown.
 pub struct CodeLine {
+    /// The part of a bundle that it is for.
+    pub part: Option<String>,
     /// The code.
     pub code: String,
     /// Its QR code; empty: none.
@@ -25,7 +27,8 @@ pub struct CodeLine {
 pub async fn lines(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<CodeLine>, Problem> {
     let codes = codes::of_order(state, order).await?;
     let pictures = codes.len() <= PICTURES;
-    let line = |OpenCode { code, terms, .. }: OpenCode| CodeLine {
+    let line = |OpenCode { part, code, terms, .. }: OpenCode| CodeLine {
+        part: part.map(|part| frame.reward_name(&part)),
         qr: Some(&code)
             .filter(|_| pictures)
             .and_then(|code| svg_qr(code, &frame.say_text("order-code-qr", "code", code)))

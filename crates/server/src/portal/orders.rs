@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Command, OrderChange, Rebooking, Receipt};
 use guerdon_core::privacy::mask;
-use guerdon_core::redemption::{Benefit, Funds, Order, OrderMove, OrderState, Payment, PaymentState};
+use guerdon_core::redemption::{Benefit, Funds, Order, OrderMove, OrderPart, OrderState, Payment, PaymentState};
 use guerdon_core::rewards::Fulfilment;
 use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
@@ -22,6 +22,7 @@ use super::{disputes, reviews};
 use crate::AppState;
 use crate::acts::Moving;
 use crate::console::{Frame, TrackingLine, render, tracking};
+use crate::fulfilment::parts::{self, PartStanding};
 use crate::fulfilment::{REASONS, is_coming};
 use crate::order_choice;
 use crate::picture::svg_qr;
@@ -84,6 +85,10 @@ struct OrderPage {
     cooling: Option<String>,
     /// Its appointment, where it goes to, and what holds by it: pairs of a label and lines.
     contents: Vec<(String, Vec<String>)>,
+    /// Whether it is sent, and nobody collects it.
+    sent: bool,
+    /// What comes next.
+    ahead: Option<String>,
     /// The slots to which the appointment can be moved.
     days: Vec<DayOfSlots>,
     trouble: Option<String>,
@@ -135,17 +140,36 @@ fn view(frame: &Frame, order: &Order) -> OrderView {
 
 /// What was redeemed, in which variant.
 pub(crate) fn order_name(frame: &Frame, order: &Order) -> String {
-    let name = frame.reward_name(&order.reward_id);
-    let Some(id) = &order.details.particulars.variant else { return name };
-    let reward = frame.program.reward(&order.reward_id);
-    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == *id));
-    let variant = variant.map_or(id.as_str(), |variant| variant.name.get(frame.language.tag()));
+    in_variant(frame, &order.reward_id, order.details.particulars.variant.as_deref())
+}
+
+/// A part of a bundle, in which variant, and how many of it.
+pub(crate) fn part_name(frame: &Frame, part: &OrderPart) -> String {
+    let name = in_variant(frame, &part.reward, part.variant.as_deref());
+    match part.quantity {
+        1 => name,
+        quantity => frame.say("reward-content", [("name", name.into()), ("quantity", quantity.into())]),
+    }
+}
+
+fn in_variant(frame: &Frame, reward: &str, variant: Option<&str>) -> String {
+    let name = frame.reward_name(reward);
+    let Some(id) = variant else { return name };
+    let reward = frame.program.reward(reward);
+    let variant = reward.and_then(|reward| reward.variants().iter().find(|variant| variant.id == id));
+    let variant = variant.map_or(id, |variant| variant.name.get(frame.language.tag()));
     frame.say("order-in-variant", [("name", name.into()), ("variant", variant.into())])
 }
 
 /// What else there is to say of an order. Where it goes to is masked, unless the member has proved a moment ago who they are.
-async fn contents(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<(String, Vec<String>)>, PortalError> {
-    let mut lines = Vec::new();
+///
+/// And whether it is sent to an address.
+async fn contents(
+    frame: &Frame,
+    state: &AppState,
+    order: &Order,
+) -> Result<(Vec<(String, Vec<String>)>, bool), PortalError> {
+    let (mut lines, mut sent) = (Vec::new(), false);
     if let Some(booked) = order.details.particulars.booked() {
         let when = frame.time(booked.starts_at);
         lines.push((frame.t("order-appointment"), [Some(when), booked.store.clone()].into_iter().flatten().collect()));
@@ -154,18 +178,27 @@ async fn contents(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<
         let fresh = is_fresh(state, &frame.actor).await.or_trouble(frame)?;
         if let Some(address) = delivery.address {
             let shown = if fresh { address } else { mask::address(&address) };
-            lines.push((frame.t("order-address"), shown.lines()));
+            lines.push((frame.t("order-address"), frame.address_lines(&shown)));
+            sent = true;
         }
         if let Some(account) = delivery.account {
             let shown = if fresh { account } else { mask::phone(&account) };
             lines.push((frame.t("order-account"), vec![shown]));
         }
     }
+    let parts = parts::of(state, order).await.map_err(|problem| problem.detail).or_trouble(frame)?;
+    let part = |PartStanding { part, state, .. }: PartStanding<'_>| {
+        let words = frame.t(&format!("order-part-{}", state.name()));
+        frame.say("order-part", [("name", part_name(frame, part).into()), ("state", words.into())])
+    };
+    if !parts.is_empty() {
+        lines.push((frame.t("order-parts"), parts.into_iter().map(part).collect()));
+    }
     let held: Vec<String> = order.benefits().map(|benefit| benefit_words(frame, benefit)).collect();
     if !held.is_empty() {
         lines.push((frame.t("order-benefits"), held));
     }
-    Ok(lines)
+    Ok((lines, sent))
 }
 
 /// A privilege or trial, and from when until when it holds.
@@ -367,7 +400,15 @@ async fn show(
     let wallet = own.account.wallet(order.currency);
     let available = wallet.map_or(0, |wallet| wallet.spendable(now));
     let balance = frame.say_text("rewards-available", "points", &frame.points(order.currency, available));
-    let contents = contents(&frame, state, order).await?;
+    let (contents, sent) = contents(&frame, state, order).await?;
+    let ahead = match order.state {
+        OrderState::InReview => Some("order-ahead-review"),
+        OrderState::Placed | OrderState::Approved | OrderState::Fulfilling if sent && waits.is_none() => {
+            Some("order-ahead-send")
+        }
+        _ => None,
+    };
+    let ahead = ahead.map(|key| frame.t(key));
     let days = match frame.program.reward(&order.reward_id) {
         Some(reward) if may_rebook(order, now) => {
             days_of_slots(&frame, state, (reward, now), "").await.or_trouble(&frame)?
@@ -382,7 +423,9 @@ async fn show(
     let codes = order_codes::lines(&frame, state, order).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
     let coming = order.state.funds() == Funds::Held && is_coming(state, order);
     // A partner may take its time.
-    let by_partner = matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { .. }));
+    let program = state.program();
+    let handings = program.handings(order);
+    let by_partner = handings.iter().any(|handing| matches!(handing.fulfilment, Fulfilment::Supplier { .. }));
     let given_back = given_back(&frame, order);
     let shipment = order.details.shipment.as_ref();
     let shipment = shipment.map(|sent| format!("{} {}", sent.carrier, sent.tracking_number));
@@ -403,6 +446,8 @@ async fn show(
         may_cancel,
         cooling,
         contents,
+        sent,
+        ahead,
         days,
         trouble,
         review,

@@ -131,7 +131,7 @@ pub async fn redeem(
                 }
                 return with_trouble(frame, &state, &own, &id, "split-declined").await;
             }
-            if state.program().reward(&id).is_some_and(|reward| reward.fulfilment.is_some()) {
+            if fulfilment::hands_out(&state, &id) {
                 // What comes at once is there when the receipt is; where it fails, the receipt says so later.
                 drop(fulfilment::settled(&state, order.id).await);
             }

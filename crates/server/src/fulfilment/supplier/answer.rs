@@ -1,8 +1,10 @@
 //! What a supplier answers, checked: it may be garbage, too much, or about another order.
 
-use guerdon_core::id::OrderId;
 use guerdon_core::limits;
 use serde::Deserialize;
+
+use super::DeliveryKey;
+use super::undo::Undoing;
 
 /// Characters of what a supplier says in words, or calls an order.
 const WORDS: usize = 200;
@@ -75,16 +77,31 @@ pub(super) fn short(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(WORDS).collect()
 }
 
-/// Reads what is said of an order of so many units.
-pub(super) fn read(body: &[u8], order: OrderId, quantity: i64) -> Result<Said, Unbelievable> {
+/// Reads an answer that is about a delivery.
+fn about(body: &[u8], key: &DeliveryKey) -> Result<Answer, Unbelievable> {
     // The parser's own words may repeat what it cannot read.
     let answer: Answer = serde_json::from_slice(body).map_err(|error| {
         Unbelievable::Garbage(format!("not as expected, in line {} column {}", error.line(), error.column()))
     })?;
-    let Answer { order_id, status, codes, reference, reason } = answer;
-    if order_id != order.to_string() {
-        return Err(Unbelievable::OtherOrder(format!("it speaks about `{}`", short(&order_id))));
+    if answer.order_id != key.to_string() {
+        return Err(Unbelievable::OtherOrder(format!("it speaks about `{}`", short(&answer.order_id))));
     }
+    Ok(answer)
+}
+
+/// Reads what is said of a cancellation.
+pub(super) fn read_cancelled(body: &[u8], key: &DeliveryKey) -> Result<Undoing, Unbelievable> {
+    let Answer { status, reason, .. } = about(body, key)?;
+    match status.as_str() {
+        "cancelled" => Ok(Undoing::Cancelled),
+        "refused" => Ok(Undoing::Refused(short(&reason.unwrap_or_default()))),
+        other => Err(Unbelievable::Unfit(format!("`status` is `{}`", short(other)))),
+    }
+}
+
+/// Reads what is said of a delivery of so many units.
+pub(super) fn read(body: &[u8], key: &DeliveryKey, quantity: i64) -> Result<Said, Unbelievable> {
+    let Answer { status, codes, reference, reason, .. } = about(body, key)?;
     let reference = reference.map(|reference| short(&reference)).filter(|reference| !reference.is_empty());
     match status.as_str() {
         "delivered" => Ok(Said::Delivered { codes: checked(codes.unwrap_or_default(), quantity)?, reference }),
@@ -111,14 +128,15 @@ fn checked(codes: Vec<String>, quantity: i64) -> Result<Vec<String>, Unbelievabl
 
 #[cfg(test)]
 mod tests {
+    use guerdon_core::id::OrderId;
     use serde_json::json;
 
     use super::*;
 
     #[test]
     fn what_is_not_about_the_order_or_does_not_fit_it_is_not_believed() {
-        let order = OrderId(7);
-        let said = |value: serde_json::Value| read(value.to_string().as_bytes(), order, 2);
+        let order = DeliveryKey { order: OrderId(7), part: None };
+        let said = |value: serde_json::Value| read(value.to_string().as_bytes(), &order, 2);
         let id = order.to_string();
         let codes = json!([" AAAA ", "BBBB"]);
         assert_eq!(
@@ -147,7 +165,24 @@ mod tests {
         ] {
             assert_eq!(said(answer.clone()).unwrap_err().what(), what, "{answer}");
         }
-        let garbage = read(b"<html>SECRET-CODE</html>", order, 1).unwrap_err();
+        let garbage = read(b"<html>SECRET-CODE</html>", &order, 1).unwrap_err();
         assert!(!garbage.words().contains("SECRET"), "{}", garbage.words());
+    }
+
+    #[test]
+    fn a_part_is_another_delivery_than_its_order_and_a_cancellation_is_answered_by_its_name() {
+        let whole = DeliveryKey { order: OrderId(7), part: None };
+        let part = DeliveryKey { part: Some("credit".to_owned()), ..whole.clone() };
+        let answer = |key: &DeliveryKey, status: &str| {
+            json!({ "order_id": key.to_string(), "status": status, "reason": "sent\nlong ago" }).to_string()
+        };
+        let delivered = answer(&whole, "delivered");
+        assert_eq!(read(delivered.as_bytes(), &part, 1).unwrap_err().what(), "answer_for_another_order");
+        assert!(read(answer(&part, "delivered").as_bytes(), &part, 1).is_ok());
+        let cancelled = |key: &DeliveryKey, status: &str| read_cancelled(answer(key, status).as_bytes(), &part);
+        assert_eq!(cancelled(&part, "cancelled"), Ok(Undoing::Cancelled));
+        assert_eq!(cancelled(&part, "refused"), Ok(Undoing::Refused("sentlong ago".to_owned())));
+        assert_eq!(cancelled(&part, "delivered").unwrap_err().what(), "unfit_answer");
+        assert_eq!(cancelled(&whole, "cancelled").unwrap_err().what(), "answer_for_another_order");
     }
 }

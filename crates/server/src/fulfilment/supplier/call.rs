@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use axum::http::{Method, Request};
-use guerdon_core::redemption::Order;
+use guerdon_core::rewards::RewardKind;
 use serde_json::json;
 
-use super::answer::{Said, Unbelievable, read, short};
-use super::{Supplier, secret, webhook};
+use super::answer::{Said, Unbelievable, read, read_cancelled, short};
+use super::undo::Undoing;
+use super::{DeliveryKey, Supplier, secret, webhook};
 use crate::AppState;
+use crate::fulfilment::handing::Item;
 use crate::order_choice;
 use crate::problem::Problem;
 
@@ -26,23 +28,25 @@ pub(super) enum Called {
     Failed(String),
 }
 
-/// Sends an order to be handed out. Its id is the idempotency key: a supplier does it once however often it is asked.
+/// Sends what is to be handed out. Its key is the idempotency key: a supplier does it once however often it is asked.
 pub(super) async fn deliver(
     state: &AppState,
     name: &str,
     supplier: &Supplier,
-    order: &Order,
+    item: Item<'_>,
 ) -> Result<Called, Problem> {
-    let id = order.id.to_string();
-    let mut data = json!({ "order_id": id, "reward_id": order.reward_id, "quantity": order.quantity });
+    let (key, handing) = (item.key(), item.handing);
+    let id = key.to_string();
+    let mut data = json!({ "order_id": id, "reward_id": handing.reward_id, "quantity": handing.quantity });
     if let Some(fields) = data.as_object_mut() {
-        // Of the member nothing but where it goes to, and only where the order says it.
-        let delivery = order_choice::open(state, order).await?.unwrap_or_default();
-        let variant = order.details.particulars.variant.as_ref().map(|variant| json!(variant));
+        // Of the member nothing but where it goes to, and only where the order says it; of a bundle not where other parts go.
+        let delivery = order_choice::open(state, item.order).await?.unwrap_or_default();
+        let is_sent = matches!(handing.kind, Some(RewardKind::Physical { needs_address: true, .. }));
+        let address = delivery.address.filter(|_| !handing.is_part || is_sent);
         let parts = [
-            ("variant", variant),
+            ("variant", handing.variant.map(|variant| json!(variant))),
             ("account", delivery.account.map(|account| json!(account))),
-            ("address", delivery.address.map(|address| json!(address))),
+            ("address", address.map(|address| json!(address))),
         ];
         fields.extend(parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     }
@@ -61,11 +65,41 @@ pub(super) async fn deliver(
     if bytes.len() > ANSWER_BYTES {
         return Ok(Called::Lied(Unbelievable::Unfit("the answer is larger than 512 KiB".to_owned())));
     }
-    Ok(match read(&bytes, order.id, order.quantity) {
+    Ok(match read(&bytes, &key, handing.quantity) {
         Ok(said @ Said::Refused { .. }) => Called::Said(said),
         Ok(_) if status >= 300 => Called::Failed(format!("answered with the status {status}")),
         Ok(said) => Called::Said(said),
         Err(lie) => Called::Lied(lie),
+    })
+}
+
+/// Tells a supplier that what it was asked for is not wanted any more: once however often it is told.
+pub(super) async fn cancel(
+    state: &AppState,
+    name: &str,
+    supplier: &Supplier,
+    key: &DeliveryKey,
+) -> Result<Undoing, Problem> {
+    let data = json!({ "order_id": key.to_string() });
+    let body = json!({ "type": "order.cancel", "timestamp": state.clock().to_string(), "data": data });
+    let id = format!("cancel-{key}");
+    let sent = (id.as_str(), body.to_string().into_bytes());
+    let answered = send(state, (name, supplier), Method::POST, &supplier.url, sent).await?;
+    Ok(match answered {
+        Err(words) => Undoing::Failed(words),
+        Ok((status, bytes)) if (200..300).contains(&status) || matches!(status, 409 | 422) => {
+            if bytes.len() > ANSWER_BYTES {
+                return Ok(Undoing::Failed("the answer is larger than 512 KiB".to_owned()));
+            }
+            match read_cancelled(&bytes, key) {
+                Ok(Undoing::Cancelled) if status >= 300 => {
+                    Undoing::Failed(format!("answered with the status {status}"))
+                }
+                Ok(said) => said,
+                Err(lie) => Undoing::Failed(lie.words().to_owned()),
+            }
+        }
+        Ok((status, _)) => Undoing::Failed(format!("answered with the status {status}")),
     })
 }
 

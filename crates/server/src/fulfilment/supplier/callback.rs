@@ -6,17 +6,16 @@ use guerdon_core::hex;
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{Command, Tracking};
 use guerdon_core::redemption::{Funds, Order, OrderState, TrackingEvent};
-use guerdon_core::rewards::Fulfilment;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::answer::{self, Said, short};
 use super::delivery::{self, Stage};
-use super::{differences, known, secret, webhook};
+use super::{DeliveryKey, differences, known, secret, webhook};
 use crate::AppState;
 use crate::acts;
-use crate::fulfilment::handing::SUPPLIER_REFUSED;
+use crate::fulfilment::handing::{Item, SUPPLIER_REFUSED};
 use crate::fulfilment::{steps, tracking};
 use crate::problem::Problem;
 
@@ -53,11 +52,11 @@ pub async fn take(state: &AppState, name: &str, headers: &HeaderMap, body: &[u8]
     let call: Call = serde_json::from_slice(body).map_err(|error| unfit(format!("the body does not fit: {error}")))?;
     let named: Named =
         serde_json::from_value(call.data.clone()).map_err(|_| unfit("`data.order_id` must name the order"))?;
-    let order = match named.order_id.parse::<OrderId>() {
-        Ok(order) => state.reader.order(order).await?,
+    let found = match named.order_id.parse::<DeliveryKey>() {
+        Ok(key) => state.reader.order(key.order).await?.map(|order| (key, order)),
         Err(_) => None,
     };
-    let Some(order) = order else {
+    let Some((key, order)) = found else {
         differences::note(
             state,
             name,
@@ -69,35 +68,37 @@ pub async fn take(state: &AppState, name: &str, headers: &HeaderMap, body: &[u8]
         return Err(Problem::not_found("unknown_order", format!("there is no order `{}`", short(&named.order_id))));
     };
     match call.kind.as_str() {
-        "order.result" => result(state, name, &order, &call.data).await,
-        "order.tracking" => told(state, name, &order, (id, call.data)).await,
+        "order.result" => result(state, name, (&key, &order), &call.data).await,
+        "order.tracking" => told(state, name, (&key, &order), (id, call.data)).await,
         _ => Err(unfit("`type` must be `order.result` or `order.tracking`")),
     }
 }
 
-/// Whether a supplier is the one that hands an order out.
-fn hands_out(state: &AppState, name: &str, order: &Order) -> bool {
-    matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { supplier }) if supplier == name)
-}
-
-async fn refuse(state: &AppState, name: &str, order: &Order, what: &str, detail: &str) -> Result<(), Problem> {
-    differences::note(state, name, &order.id.to_string(), what, detail).await?;
+async fn refuse(state: &AppState, name: &str, key: &DeliveryKey, what: &str, detail: &str) -> Result<(), Problem> {
+    differences::note(state, name, &key.to_string(), what, detail).await?;
     Err(Problem::new(StatusCode::CONFLICT, what, detail))
 }
 
-async fn result(state: &AppState, name: &str, order: &Order, data: &Value) -> Result<(), Problem> {
-    if !hands_out(state, name, order) {
-        return refuse(state, name, order, "not_its_order", "the order is not handed out by this supplier").await;
-    }
+async fn result(
+    state: &AppState,
+    name: &str,
+    (key, order): (&DeliveryKey, &Order),
+    data: &Value,
+) -> Result<(), Problem> {
+    let program = state.program();
+    let its = |item: &Item<'_>| item.supplier() == Some(name) && item.key() == *key;
+    let Some(item) = Item::all(&program, order).into_iter().find(its) else {
+        return refuse(state, name, key, "not_its_order", "the order is not handed out by this supplier").await;
+    };
     let bytes = data.to_string();
-    let said = match answer::read(bytes.as_bytes(), order.id, order.quantity) {
+    let said = match answer::read(bytes.as_bytes(), key, item.handing.quantity) {
         Ok(said) => said,
         Err(lie) => {
-            differences::note(state, name, &order.id.to_string(), lie.what(), lie.words()).await?;
+            differences::note(state, name, &key.to_string(), lie.what(), lie.words()).await?;
             return Err(unfit(lie.words()));
         }
     };
-    let id = order.id.to_string();
+    let id = key.to_string();
     match (order.state.funds(), &said) {
         (Funds::Returned, Said::Delivered { .. }) => {
             let detail = "it says that it has delivered an order whose points were given back";
@@ -107,7 +108,7 @@ async fn result(state: &AppState, name: &str, order: &Order, data: &Value) -> Re
             let detail = "it refuses an order that it has delivered";
             differences::note(state, name, &id, "refused_after_delivery", detail).await
         }
-        (Funds::Held, said) => settle(state, name, order, said).await,
+        (Funds::Held, said) => settle(state, name, item, said).await,
         _ => Ok(()),
     }
 }
@@ -129,6 +130,8 @@ impl Meaning {
     fn of(stage: Stage, said: &Said) -> Self {
         match (stage, said) {
             (Stage::Delivered, said) => Self::Delivered { contradicts: matches!(said, Said::Refused { .. }) },
+            // A cancelled one belongs to an order that was given back, of which nothing new is heard here.
+            (Stage::Cancelled, _) => Self::Nothing,
             (Stage::Refused, said) => Self::Refused { contradicts: matches!(said, Said::Delivered { .. }) },
             (Stage::Promised | Stage::Failed, Said::Accepted { .. }) => Self::Nothing,
             (Stage::Waiting | Stage::Promised | Stage::Failed, _) => Self::New,
@@ -136,25 +139,26 @@ impl Meaning {
     }
 }
 
-/// Ends an order that waits for this word.
-async fn settle(state: &AppState, name: &str, order: &Order, said: &Said) -> Result<(), Problem> {
-    let asked = delivery::read(state, order.id).await?.filter(|(_, delivery)| delivery.attempts > 0);
+/// Ends what waits for this word.
+async fn settle(state: &AppState, name: &str, item: Item<'_>, said: &Said) -> Result<(), Problem> {
+    let (key, order) = (item.key(), item.order);
+    let asked = delivery::read(state, &key).await?.filter(|(_, delivery)| delivery.attempts > 0);
     let Some((record, mut delivery)) = asked.filter(|_| order.state == OrderState::Fulfilling) else {
-        return refuse(state, name, order, "not_asked", "it speaks of an order that it was not asked for").await;
+        return refuse(state, name, &key, "not_asked", "it speaks of an order that it was not asked for").await;
     };
     match Meaning::of(delivery.stage, said) {
         Meaning::Nothing => return Ok(()),
         Meaning::Delivered { contradicts } => {
             if contradicts {
                 let detail = "it refuses an order that it has delivered";
-                differences::note(state, name, &order.id.to_string(), "refused_after_delivery", detail).await?;
+                differences::note(state, name, &key.to_string(), "refused_after_delivery", detail).await?;
             }
-            return steps::hand_over(state, order, name).await;
+            return delivered(state, item).await;
         }
         Meaning::Refused { contradicts } => {
             if contradicts {
                 let detail = "it says that it has delivered an order that it had refused";
-                differences::note(state, name, &order.id.to_string(), "delivered_after_return", detail).await?;
+                differences::note(state, name, &key.to_string(), "delivered_after_return", detail).await?;
             }
             return steps::give_back(state, order, SUPPLIER_REFUSED).await;
         }
@@ -170,7 +174,7 @@ async fn settle(state: &AppState, name: &str, order: &Order, said: &Said) -> Res
             Stage::Refused
         }
         Said::Delivered { codes, reference } => {
-            if !delivery::take_in(state, name, order, codes).await? {
+            if !delivery::take_in(state, name, item, codes).await? {
                 return Err(Problem::new(
                     StatusCode::CONFLICT,
                     "code_given_before",
@@ -182,15 +186,24 @@ async fn settle(state: &AppState, name: &str, order: &Order, said: &Said) -> Res
         }
     };
     (delivery.stage, delivery.since) = (stage, state.clock());
-    if delivery::write(state, order.id, Some(record), &delivery).await?.is_none() {
+    if delivery::write(state, &key, Some(record), &delivery).await?.is_none() {
         let detail = "the order is being asked for at this moment; call again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).after(5));
     }
     match stage {
-        Stage::Delivered => steps::hand_over(state, order, name).await,
+        Stage::Delivered => delivered(state, item).await,
         Stage::Refused => steps::give_back(state, order, SUPPLIER_REFUSED).await,
         _ => Ok(()),
     }
+}
+
+/// Hands over what is there with this word: an order at once; of a bundle whoever fulfils orders sees whether all of it is.
+async fn delivered(state: &AppState, item: Item<'_>) -> Result<(), Problem> {
+    if !item.handing.is_part {
+        return steps::hand_over(state, item.order).await;
+    }
+    state.engine.to_fulfil().add(vec![item.order.id]);
+    Ok(())
 }
 
 /// Each supplier numbers its calls by itself, and may number those of each order anew.
@@ -200,10 +213,16 @@ fn tracking_key(supplier: &str, order: OrderId, call: &str) -> String {
 }
 
 /// Where a parcel is: told by the supplier of the order, or by the carrier that it was given to.
-async fn told(state: &AppState, name: &str, order: &Order, (id, data): (&str, Value)) -> Result<(), Problem> {
+async fn told(
+    state: &AppState,
+    name: &str,
+    (key, order): (&DeliveryKey, &Order),
+    (id, data): (&str, Value),
+) -> Result<(), Problem> {
     let carries = order.details.shipment.as_ref().is_some_and(|sent| sent.carrier.eq_ignore_ascii_case(name));
-    if !carries && !hands_out(state, name, order) {
-        return refuse(state, name, order, "not_its_order", "the order was not given to this carrier").await;
+    let program = state.program();
+    if !carries && !Item::all(&program, order).iter().any(|item| item.supplier() == Some(name)) {
+        return refuse(state, name, key, "not_its_order", "the order was not given to this carrier").await;
     }
     let told: Told =
         serde_json::from_value(data).map_err(|error| unfit(format!("`data.events` does not fit: {error}")))?;

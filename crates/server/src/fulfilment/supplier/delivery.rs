@@ -2,28 +2,26 @@
 
 use std::pin::Pin;
 
-use guerdon_core::id::OrderId;
-use guerdon_core::redemption::Order;
-use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{Claimed, CodeOrigin, CommandError, Record, RecordChange};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Said, Unbelievable, short};
 use super::call::{self, Called};
-use super::{Circuit, Supplier, breaker, differences, find};
+use super::undo::Cancelling;
+use super::{Circuit, DeliveryKey, Supplier, breaker, differences, find};
 use crate::AppState;
 use crate::due;
 use crate::fulfilment::codes;
-use crate::fulfilment::handing::{self, Delivering, Delivery as Outcome, SUPPLIER_FAILED, SUPPLIER_REFUSED};
+use crate::fulfilment::handing::{self, Delivering, Delivery as Outcome, Item, SUPPLIER_FAILED, SUPPLIER_REFUSED};
 use crate::problem::Problem;
 
-/// The kind of the records; the id is the order's, the subject the supplier's name, and since when it is delivered.
+/// The kind of the records; the id is its key, the subject the supplier's name, and since when it is delivered.
 const DELIVERY: &str = "delivery";
 /// How long what became of a delivery is kept, in milliseconds (400 days): as long as it may be compared.
 const KEPT_MS: i64 = 400 * 86_400_000;
 /// How long a supplier that cannot be reached is waited for, and one that has promised an answer, in milliseconds.
-const UNREACHED_MS: i64 = 24 * 3_600_000;
+pub(super) const UNREACHED_MS: i64 = 24 * 3_600_000;
 const PROMISED_MS: i64 = 72 * 3_600_000;
 /// The longest wait between two attempts, in milliseconds (10 minutes).
 const WAIT_MOST_MS: i64 = 600_000;
@@ -42,6 +40,8 @@ pub(super) enum Stage {
     Refused,
     /// It was asked often enough.
     Failed,
+    /// It was given back, and the supplier has cancelled it.
+    Cancelled,
 }
 
 /// What is known of a delivery.
@@ -61,19 +61,22 @@ pub(super) struct Delivery {
     pub(super) reference: Option<String>,
     /// What was wrong last, or why it was refused, in words.
     pub(super) trouble: Option<String>,
+    /// How far its cancelling has come; `None`: nobody wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cancelling: Option<Cancelling>,
 }
 
 /// The wait before the next attempt: twice as long each time, half as much more or less, so that orders that failed together
 /// do not come back together. `chance` is anything from 0 to 999.
-fn wait_ms(first_ms: i64, attempts: u32, chance: i64) -> i64 {
+pub(super) fn wait_ms(first_ms: i64, attempts: u32, chance: i64) -> i64 {
     let doubled = first_ms.saturating_mul(1_i64.checked_shl(attempts.saturating_sub(1).min(24)).unwrap_or(i64::MAX));
     let wait = doubled.min(WAIT_MOST_MS);
     wait / 2 + wait.saturating_mul(chance.rem_euclid(1_000)) / 1_000
 }
 
 /// A delivery and the record that it was read from.
-pub(super) async fn read(state: &AppState, order: OrderId) -> Result<Option<(Record, Delivery)>, Problem> {
-    let record = state.reader.record(DELIVERY, &order.to_string(), state.clock()).await?;
+pub(super) async fn read(state: &AppState, key: &DeliveryKey) -> Result<Option<(Record, Delivery)>, Problem> {
+    let record = state.reader.record(DELIVERY, &key.to_string(), state.clock()).await?;
     record.map(|record| Ok((record.clone(), record.read()?))).transpose()
 }
 
@@ -88,27 +91,51 @@ pub struct Attempted {
     pub reference: Option<String>,
     /// What was wrong last, or why it was refused, in words.
     pub trouble: Option<String>,
+    /// How it stands.
+    pub standing: Standing,
 }
 
-/// What is known of the delivery of an order. `None`: no supplier was asked.
-pub async fn attempted(state: &AppState, order: OrderId) -> Result<Option<Attempted>, Problem> {
-    let found = read(state, order).await?;
+/// How a delivery stands, for pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody was asked yet.
+    Waiting,
+    /// The supplier was asked, and is asked again.
+    Asked,
+    /// It will say.
+    Promised,
+    /// It has delivered.
+    Ready,
+    /// It will not.
+    Failed,
+}
+
+/// What is known of a delivery. `None`: no supplier was asked.
+pub async fn attempted(state: &AppState, key: &DeliveryKey) -> Result<Option<Attempted>, Problem> {
+    let found = read(state, key).await?;
     Ok(found.map(|(_, delivery)| {
-        let Delivery { supplier, attempts, reference, trouble, .. } = delivery;
-        Attempted { supplier, attempts, reference, trouble }
+        let Delivery { supplier, stage, attempts, reference, trouble, .. } = delivery;
+        let standing = match stage {
+            Stage::Waiting if attempts == 0 => Standing::Waiting,
+            Stage::Waiting => Standing::Asked,
+            Stage::Promised => Standing::Promised,
+            Stage::Delivered => Standing::Ready,
+            Stage::Refused | Stage::Failed | Stage::Cancelled => Standing::Failed,
+        };
+        Attempted { supplier, attempts, reference, trouble, standing }
     }))
 }
 
 /// Writes where a delivery stands. `None`: somebody else has moved it on meanwhile.
 pub(super) async fn write(
     state: &AppState,
-    order: OrderId,
+    key: &DeliveryKey,
     record: Option<Record>,
     delivery: &Delivery,
 ) -> Result<Option<Record>, Problem> {
     let record = match record {
         Some(record) => Record { subject: subject(delivery), ..record.with(delivery)? },
-        None => Record::new(DELIVERY, &order.to_string(), &subject(delivery), delivery)?,
+        None => Record::new(DELIVERY, &key.to_string(), &subject(delivery), delivery)?,
     };
     let record = record.until(state.clock().plus_millis(KEPT_MS));
     match state.engine.write_records(vec![RecordChange::Put(record.clone())], Vec::new()).await {
@@ -145,24 +172,24 @@ pub(super) async fn delivered(
 }
 
 /// Sets the codes aside that a supplier gave for an order. False: one of them was given before, for another.
-pub(super) async fn take_in(state: &AppState, name: &str, order: &Order, given: &[String]) -> Result<bool, Problem> {
+pub(super) async fn take_in(state: &AppState, name: &str, item: Item<'_>, given: &[String]) -> Result<bool, Problem> {
     if given.is_empty() {
         return Ok(true);
     }
-    let seal = |code: &String| codes::seal(state, &order.reward_id, code, None);
+    let seal = |code: &String| codes::seal(state, item.handing.reward_id, code, None);
     let sealed = given.iter().map(seal).collect::<Result<Vec<_>, _>>()?;
     let digests: Vec<[u8; 32]> = sealed.iter().map(|code| code.digest).collect();
-    match state.engine.claim_codes(handing::claim(state, order, Some((CodeOrigin::Supplier, sealed)))).await? {
+    match state.engine.claim_codes(handing::claim(state, item, Some((CodeOrigin::Supplier, sealed)))).await? {
         Claimed::Codes(there) => {
             if !there.iter().all(|code| digests.contains(&code.digest)) {
                 let detail = "it answered twice, with other codes; the member has the first";
-                differences::note(state, name, &order.id.to_string(), "other_codes", detail).await?;
+                differences::note(state, name, &item.key().to_string(), "other_codes", detail).await?;
             }
             Ok(true)
         }
         Claimed::Taken | Claimed::Dry => {
             let detail = "one of its codes was given for another order before";
-            differences::note(state, name, &order.id.to_string(), "code_given_before", detail).await?;
+            differences::note(state, name, &item.key().to_string(), "code_given_before", detail).await?;
             Ok(false)
         }
     }
@@ -183,16 +210,16 @@ impl handing::Supplier for HttpSupplier {
         })
     }
 
-    fn deliver<'a>(&'a self, state: &'a AppState, order: &'a Order, _: &'a Reward) -> Delivering<'a> {
-        Box::pin(self.ask(state, order))
+    fn deliver<'a>(&'a self, state: &'a AppState, item: Item<'a>) -> Delivering<'a> {
+        Box::pin(self.ask(state, item))
     }
 }
 
 impl HttpSupplier {
-    async fn ask(&self, state: &AppState, order: &Order) -> Result<Outcome, Problem> {
+    async fn ask(&self, state: &AppState, item: Item<'_>) -> Result<Outcome, Problem> {
         let Some((_, supplier)) = find(state, &self.name).await? else { return Ok(Outcome::Later) };
-        let now = state.clock();
-        let (record, mut delivery) = match read(state, order.id).await? {
+        let (now, key) = (state.clock(), item.key());
+        let (record, mut delivery) = match read(state, &key).await? {
             Some((record, delivery)) => (record, delivery),
             None => {
                 let (stage, supplier) = (Stage::Waiting, self.name.clone());
@@ -206,8 +233,9 @@ impl HttpSupplier {
                     since: now,
                     reference,
                     trouble,
+                    cancelling: None,
                 };
-                match write(state, order.id, None, &new).await? {
+                match write(state, &key, None, &new).await? {
                     Some(record) => (record, new),
                     None => return Ok(Outcome::Later),
                 }
@@ -216,7 +244,7 @@ impl HttpSupplier {
         let too_late = match delivery.stage {
             Stage::Delivered => return Ok(Outcome::Delivered),
             Stage::Refused => return Ok(Outcome::Refused(SUPPLIER_REFUSED)),
-            Stage::Failed => return Ok(Outcome::Refused(SUPPLIER_FAILED)),
+            Stage::Failed | Stage::Cancelled => return Ok(Outcome::Refused(SUPPLIER_FAILED)),
             Stage::Promised => now > delivery.since.plus_millis(PROMISED_MS),
             Stage::Waiting if delivery.next_at > now => return Ok(Outcome::Later),
             Stage::Waiting => {
@@ -224,7 +252,7 @@ impl HttpSupplier {
             }
         };
         if too_late {
-            return self.end(state, order, (record, delivery), Stage::Failed).await;
+            return self.end(state, item, (record, delivery), Stage::Failed).await;
         }
         let is_promised = delivery.stage == Stage::Promised;
         if is_promised || !supplier.active || !breaker::let_through(state, &self.name, supplier.timeout_ms).await? {
@@ -235,9 +263,9 @@ impl HttpSupplier {
         let chance = i64::from(rand::random::<u16>());
         delivery.next_at =
             now.plus_millis(supplier.timeout_ms + wait_ms(supplier.first_retry_ms, delivery.attempts, chance));
-        let Some(record) = write(state, order.id, Some(record), &delivery).await? else { return Ok(Outcome::Later) };
-        let called = call::deliver(state, &self.name, &supplier, order).await?;
-        self.hear(state, &supplier, order, (record, delivery), called).await
+        let Some(record) = write(state, &key, Some(record), &delivery).await? else { return Ok(Outcome::Later) };
+        let called = call::deliver(state, &self.name, &supplier, item).await?;
+        self.hear(state, &supplier, item, (record, delivery), called).await
     }
 
     /// Makes of an answer what becomes of the order.
@@ -245,7 +273,7 @@ impl HttpSupplier {
         &self,
         state: &AppState,
         supplier: &Supplier,
-        order: &Order,
+        item: Item<'_>,
         (record, mut delivery): (Record, Delivery),
         called: Called,
     ) -> Result<Outcome, Problem> {
@@ -255,24 +283,24 @@ impl HttpSupplier {
                 match said {
                     Said::Delivered { codes, reference } => {
                         delivery.reference = reference;
-                        if take_in(state, &self.name, order, &codes).await? {
-                            return self.end(state, order, (record, delivery), Stage::Delivered).await;
+                        if take_in(state, &self.name, item, &codes).await? {
+                            return self.end(state, item, (record, delivery), Stage::Delivered).await;
                         }
                         "its codes were given before".to_owned()
                     }
                     Said::Refused { words } => {
                         delivery.trouble = Some(words);
-                        return self.end(state, order, (record, delivery), Stage::Refused).await;
+                        return self.end(state, item, (record, delivery), Stage::Refused).await;
                     }
                     Said::Accepted { reference } => {
                         delivery.reference = reference;
-                        return self.end(state, order, (record, delivery), Stage::Promised).await;
+                        return self.end(state, item, (record, delivery), Stage::Promised).await;
                     }
                 }
             }
             Called::Lied(lie) => {
                 breaker::note(state, &self.name, Some(lie.words())).await?;
-                self.note_lie(state, order, &lie).await?;
+                self.note_lie(state, item, &lie).await?;
                 lie.words().to_owned()
             }
             Called::Failed(words) => {
@@ -282,28 +310,28 @@ impl HttpSupplier {
         };
         delivery.trouble = Some(short(&trouble));
         if delivery.attempts >= supplier.attempts {
-            return self.end(state, order, (record, delivery), Stage::Failed).await;
+            return self.end(state, item, (record, delivery), Stage::Failed).await;
         }
         let chance = i64::from(rand::random::<u16>());
         delivery.next_at = state.clock().plus_millis(wait_ms(supplier.first_retry_ms, delivery.attempts, chance));
-        write(state, order.id, Some(record), &delivery).await?;
+        write(state, &item.key(), Some(record), &delivery).await?;
         Ok(Outcome::Later)
     }
 
-    async fn note_lie(&self, state: &AppState, order: &Order, lie: &Unbelievable) -> Result<(), Problem> {
-        differences::note(state, &self.name, &order.id.to_string(), lie.what(), lie.words()).await
+    async fn note_lie(&self, state: &AppState, item: Item<'_>, lie: &Unbelievable) -> Result<(), Problem> {
+        differences::note(state, &self.name, &item.key().to_string(), lie.what(), lie.words()).await
     }
 
     /// Writes the end of a delivery, or that one is promised. Where the supplier has called back meanwhile, that holds.
     async fn end(
         &self,
         state: &AppState,
-        order: &Order,
+        item: Item<'_>,
         (record, mut delivery): (Record, Delivery),
         stage: Stage,
     ) -> Result<Outcome, Problem> {
         (delivery.stage, delivery.since) = (stage, state.clock());
-        if write(state, order.id, Some(record), &delivery).await?.is_none() {
+        if write(state, &item.key(), Some(record), &delivery).await?.is_none() {
             return Ok(Outcome::Later);
         }
         metrics::counter!("guerdon_supplier_deliveries_total", "stage" => format!("{stage:?}").to_lowercase())
@@ -311,7 +339,7 @@ impl HttpSupplier {
         Ok(match stage {
             Stage::Delivered => Outcome::Delivered,
             Stage::Refused => Outcome::Refused(SUPPLIER_REFUSED),
-            Stage::Failed => Outcome::Refused(SUPPLIER_FAILED),
+            Stage::Failed | Stage::Cancelled => Outcome::Refused(SUPPLIER_FAILED),
             Stage::Promised | Stage::Waiting => Outcome::Later,
         })
     }
@@ -321,6 +349,7 @@ impl HttpSupplier {
 mod tests {
     use std::sync::Arc;
 
+    use guerdon_core::id::OrderId;
     use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
 
     use super::*;
@@ -351,11 +380,12 @@ mod tests {
                 since: at(0),
                 reference: None,
                 trouble: None,
+                cancelling: None,
             };
-            let order = OrderId(number);
-            let record = write(&state, order, None, &waiting).await.unwrap().unwrap();
+            let order = DeliveryKey { order: OrderId(number), part: None };
+            let record = write(&state, &order, None, &waiting).await.unwrap().unwrap();
             let ended = Delivery { stage, since: at(minute), ..waiting };
-            write(&state, order, Some(record), &ended).await.unwrap().unwrap();
+            write(&state, &order, Some(record), &ended).await.unwrap().unwrap();
         }
         let found = async |from, to, after: Option<&Record>| {
             delivered(&state, "post", [at(from), at(to)], after, 2).await.unwrap()

@@ -6,7 +6,9 @@ mod call;
 pub mod callback;
 mod delivery;
 pub mod differences;
+mod key;
 pub mod reconcile;
+pub(super) mod undo;
 pub mod webhook;
 
 use axum::http::StatusCode;
@@ -25,7 +27,9 @@ use crate::problem::Problem;
 
 pub use breaker::{Breaker, Circuit, circuit};
 pub(super) use delivery::HttpSupplier;
+pub(super) use delivery::Standing;
 pub use delivery::{Attempted, attempted};
+pub use key::DeliveryKey;
 
 /// The kind of their records; the id is the name.
 const SUPPLIER: &str = "supplier";
@@ -58,6 +62,9 @@ pub struct Supplier {
     pub first_retry_ms: i64,
     /// Whether it is called; if not, its orders wait.
     pub active: bool,
+    /// Whether it knows of cancelling.
+    #[serde(default)]
+    pub cancels: bool,
     /// Since when it is kept.
     pub created_at: Timestamp,
 }
@@ -77,6 +84,8 @@ pub struct Wanted {
     pub first_retry_ms: Option<i64>,
     /// Whether it is called.
     pub active: bool,
+    /// Whether it knows of cancelling.
+    pub cancels: bool,
     /// Whether it gets a new secret.
     pub renew_secret: bool,
 }
@@ -110,6 +119,11 @@ pub async fn all(state: &AppState) -> Result<Vec<(String, Supplier)>, Problem> {
     records.into_iter().map(|record| Ok((record.id.clone(), record.read()?))).collect()
 }
 
+/// Whether a supplier knows of cancelling.
+pub(super) async fn cancels(state: &AppState, name: &str) -> Result<bool, Problem> {
+    Ok(find(state, name).await?.is_some_and(|(_, supplier)| supplier.cancels))
+}
+
 /// Keeps a supplier, new or changed. Answers its secret where that is new; it is shown this once.
 pub async fn keep(state: &AppState, actor: &Actor, name: &str, wanted: &Wanted) -> Result<Option<String>, Problem> {
     check_supplier_name("name", name).map_err(invalid)?;
@@ -140,8 +154,9 @@ pub async fn keep(state: &AppState, actor: &Actor, name: &str, wanted: &Wanted) 
         }
     };
     let created_at = old.map_or_else(|| state.clock(), |old| old.created_at);
-    let (title, url, active) = (wanted.title.trim().to_owned(), wanted.url.clone(), wanted.active);
-    let supplier = Supplier { title, url, secret, timeout_ms, attempts, first_retry_ms, active, created_at };
+    let (title, url) = (wanted.title.trim().to_owned(), wanted.url.clone());
+    let (active, cancels) = (wanted.active, wanted.cancels);
+    let supplier = Supplier { title, url, secret, timeout_ms, attempts, first_retry_ms, active, cancels, created_at };
     let mut event = actor.event(state.clock(), "supplier.keep", &format!("supplier {name}"));
     event.before = old.map(told).unwrap_or_default();
     event.after = json!({ "supplier": told(&supplier), "new_secret": shown.is_some() });
@@ -155,7 +170,8 @@ pub async fn keep(state: &AppState, actor: &Actor, name: &str, wanted: &Wanted) 
 
 /// What the audit log keeps of a supplier: no secret.
 fn told(supplier: &Supplier) -> serde_json::Value {
-    json!({ "url": supplier.url, "timeout_ms": supplier.timeout_ms, "attempts": supplier.attempts, "active": supplier.active })
+    json!({ "url": supplier.url, "timeout_ms": supplier.timeout_ms, "attempts": supplier.attempts, "active": supplier.active,
+        "cancels": supplier.cancels })
 }
 
 /// Keeps a supplier no longer. Orders that wait for it wait on, until people or the clock end them.

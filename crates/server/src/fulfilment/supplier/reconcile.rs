@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use guerdon_core::id::OrderId;
 use guerdon_core::redemption::{Funds, Order};
-use guerdon_core::rewards::Fulfilment;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{Record, RecordChange};
 use serde::{Deserialize, Serialize};
@@ -14,9 +13,11 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::answer::short;
-use super::delivery;
-use super::{call, known};
+use super::delivery::{self, Stage};
+use super::key::KEY_CHARS;
+use super::{DeliveryKey, call, known};
 use crate::AppState;
+use crate::fulfilment::handing::Item;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -96,12 +97,13 @@ pub async fn run(
     let mut report = Report { at: state.clock(), from, to, listed: 0, matched: 0, differences: Vec::new(), more: 0 };
     let all: Vec<(&String, &Vec<String>)> = listed.iter().collect();
     for slice in all.chunks(SLICE) {
-        let ids: Vec<OrderId> = slice.iter().filter_map(|(order, _)| order.parse().ok()).collect();
+        let key_of = |order: &str| order.parse::<DeliveryKey>().ok();
+        let ids: Vec<OrderId> = slice.iter().filter_map(|(order, _)| Some(key_of(order)?.order)).collect();
         let ours = state.reader.orders(&ids).await?;
         for (order, statuses) in slice {
             report.listed += statuses.len();
-            let found = order.parse().ok().and_then(|id: OrderId| ours.get(&id));
-            match judge(state, name, found, statuses) {
+            let found = key_of(order).and_then(|key| Some((ours.get(&key.order)?, key)));
+            match judge(state, name, found.map(|(order, key)| (key, order)), statuses).await? {
                 None => report.matched += 1,
                 Some(what) => report.note(order, what),
             }
@@ -174,7 +176,7 @@ async fn read_pages(
             return Err(too_many(format!("the list of `{name}` has more than {ORDERS} orders")));
         }
         for Listed { order_id, status } in page.orders {
-            listed.entry(order_id.chars().take(64).collect()).or_default().push(status);
+            listed.entry(order_id.chars().take(KEY_CHARS).collect()).or_default().push(status);
         }
         match page.next.filter(|next| !next.is_empty()) {
             // A list that goes in a circle ends here as well.
@@ -196,27 +198,34 @@ fn query(from: Timestamp, to: Timestamp, after: Option<&str>) -> String {
 }
 
 /// What is wrong with an order of the list; `found`: as we know it.
-fn judge(state: &AppState, name: &str, found: Option<&Order>, statuses: &[String]) -> Option<&'static str> {
+async fn judge(
+    state: &AppState,
+    name: &str,
+    found: Option<(DeliveryKey, &Order)>,
+    statuses: &[String],
+) -> Result<Option<&'static str>, Problem> {
     if statuses.len() > 1 {
-        return Some("listed_twice");
+        return Ok(Some("listed_twice"));
     }
-    let Some(found) = found else { return Some("unknown_order") };
-    if !is_its(state, name, found) {
-        return Some("not_its_order");
-    }
+    let Some((key, found)) = found else { return Ok(Some("unknown_order")) };
+    let program = state.program();
+    let its = |item: &Item<'_>| item.supplier() == Some(name) && item.key() == key;
+    let Some(item) = Item::all(&program, found).into_iter().find(its) else { return Ok(Some("not_its_order")) };
     let status = statuses.first().map_or("", String::as_str);
-    match (status, found.state.funds()) {
+    if item.handing.is_part && status == "delivered" && found.state.funds() == Funds::Held {
+        // It waits for the other parts.
+        let known = delivery::read(state, &key).await?;
+        let known = known.is_some_and(|(_, delivery)| delivery.stage == Stage::Delivered);
+        return Ok((!known).then_some("still_open_here"));
+    }
+    Ok(match (status, found.state.funds()) {
         ("delivered", Funds::Held) => Some("still_open_here"),
         ("delivered", Funds::Returned) => Some("delivered_after_return"),
-        ("refused", Funds::Spent) => Some("refused_after_delivery"),
+        ("refused" | "cancelled", Funds::Spent) => Some("refused_after_delivery"),
         ("pending", Funds::Spent) => Some("missing_there"),
-        ("delivered" | "refused" | "pending", _) => None,
+        ("delivered" | "refused" | "pending" | "cancelled", _) => None,
         _ => Some("unfit_answer"),
-    }
-}
-
-fn is_its(state: &AppState, name: &str, order: &Order) -> bool {
-    matches!(state.program().fulfilment_of(order), Some(Fulfilment::Supplier { supplier }) if supplier == name)
+    })
 }
 
 /// What we believe delivered, and the supplier does not list.
