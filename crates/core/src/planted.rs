@@ -20,6 +20,16 @@ pub enum Bug {
     RefundedTwice,
     /// A profile is put in the place of one that nobody has read.
     ProfileOverwritten,
+    /// A bundle is promised though a part of it is gone.
+    BundlesInPart,
+    /// Units that come in by plan come in whenever the clock asks.
+    RestockedTwice,
+    /// An order is fulfilled though its money is missing.
+    FulfilledUnpaid,
+    /// What was given back of a checkout can be given back once more.
+    ReversedTwice,
+    /// Each terminal is granted as much as all together.
+    GrantedToEach,
 }
 
 #[cfg(feature = "planted-bugs")]

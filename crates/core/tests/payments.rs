@@ -347,6 +347,21 @@ fn an_order_that_is_disputed_ends_neither_by_its_money_nor_by_its_delivery() {
 }
 
 #[test]
+fn an_order_is_disputed_though_its_money_is_missing() {
+    let mut shop = Shop::new();
+    let order = order_of(&shop.redeem(PaymentTender::Test, Split::Points(4_000), 1).unwrap());
+    shop.pay(order, PaymentMove::Authorise, 1).unwrap();
+    shop.step(order, OrderMove::Complete, 2).unwrap();
+    shop.pay(order, PaymentMove::Fail, 3).unwrap();
+    assert_eq!((shop.order(order).state, shop.paid(order)), (OrderState::Completed, PaymentState::Due));
+    shop.step(order, OrderMove::Dispute, 4).unwrap();
+    assert!(shop.order(order).is_disputed());
+    shop.step(order, OrderMove::Decline, 5).unwrap();
+    assert!(!shop.order(order).is_disputed());
+    shop.check();
+}
+
+#[test]
 fn money_that_is_declined_gives_the_points_back_to_their_lots() {
     let mut shop = Shop::new();
     let before = shop.lots();

@@ -10,6 +10,7 @@ use guerdon_core::redemption::{HandedOut, Order, OrderDetails, OrderMove, OrderS
 use guerdon_core::time::Timestamp;
 
 const ANN: MemberId = MemberId(1);
+const BOB: MemberId = MemberId(2);
 const HOUR: i64 = 3_600_000;
 
 struct Shop {
@@ -41,7 +42,7 @@ impl Shop {
 
     fn decide(&mut self, command: &Command) -> Result<Receipt, Refusal> {
         let orders = self.order.iter().map(|order| ((ANN, order.id), order.clone())).collect();
-        let accounts = [(ANN, self.account.clone())].into_iter().collect();
+        let accounts = [(ANN, self.account.clone()), (BOB, Account::default())].into_iter().collect();
         let loaded = Loaded { accounts, orders, ..Loaded::default() };
         let mut batch = Batch::new(&self.program, loaded, &mut self.ids, command.at);
         let reply = batch.decide(command)?;
@@ -117,6 +118,18 @@ fn a_second_terminal_is_told_when_and_where_it_was() {
     let mut order = shop.order().clone();
     assert!(order.rewind(from, at(1)));
     assert_eq!((order.state, order.details.particulars.handed_out.clone()), (OrderState::Placed, None));
+}
+
+#[test]
+fn nobody_is_told_of_orders_of_others() {
+    let mut shop = Shop::of("");
+    let place = HandedOut { at: at(2), store: "South".to_owned(), terminal: "till 3".to_owned() };
+    let wanted = HandOut { order: shop.id(), owner: ANN, place };
+    let command = Command::hand_out(BOB, "b", at(2), wanted).unwrap();
+    assert_eq!(shop.decide(&command).unwrap_err().code, RefusalCode::UnknownOrder);
+    shop.hand_out("h", 1, "North").unwrap();
+    let refusal = shop.decide(&command).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::UnknownOrder, "{}", refusal.message);
 }
 
 #[test]

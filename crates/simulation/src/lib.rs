@@ -3,11 +3,29 @@
 //! What goes wrong in here is a defect of the simulation and must stop it at once, hence the `expect`s.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod baskets;
+mod calendar;
+mod catalogue;
+mod commands;
+mod dice;
+mod earning;
 pub mod fixtures;
+mod invariants;
 mod life;
+mod member;
 mod model;
+mod money;
+mod offline;
 mod orders;
+mod receipts;
+mod shelf;
+mod shopping;
+mod summary;
+mod till;
+mod till_wishes;
+mod vouchers;
 mod wishes;
 mod world;
 
-pub use world::{Summary, run, run_on};
+pub use summary::Summary;
+pub use world::{run, run_on};

@@ -1,6 +1,8 @@
 //! What happens to points by themselves, as the model has it: decay on New Year, reminders, and what members owe.
 
-use crate::model::{Member, Said, Status, new_year_after};
+use crate::calendar::{expiry, new_year_after};
+use crate::member::{Member, Status};
+use crate::model::Said;
 use crate::world::DAY;
 
 /// What every second seed adds to the currency of the program.
@@ -108,6 +110,20 @@ impl Member {
         self.owed += owed;
         said.owed += owed;
         said.forgiven += points - owed;
+    }
+
+    /// Gives back points that a spending without network came to owe: what is owed yet is owed no longer, and what was repaid
+    /// meanwhile comes back.
+    pub(crate) fn give_back_owed(&mut self, points: i64, at: i64, said: &mut Said) {
+        if self.status != Status::Active {
+            return;
+        }
+        let cancelled = self.owed.min(points);
+        self.owed -= cancelled;
+        said.debt_cancelled += cancelled;
+        self.lifetime[3] -= points - cancelled;
+        self.give(expiry(at), points - cancelled);
+        said.points += points - cancelled;
     }
 
     /// How many of the points that a rule gives go into what is owed.

@@ -6,20 +6,37 @@ use guerdon_core::ledger::CurrencyId;
 use guerdon_core::redemption::{self, OrderDetails, OrderMove, OrderState};
 use guerdon_core::time::Timestamp;
 
-use crate::model::{Member, Said, month_end};
-use crate::wishes::{Dice, Want, What};
+use crate::calendar::month_end;
+use crate::dice::Dice;
+use crate::member::Member;
+use crate::model::Said;
+use crate::money::Money;
+use crate::offline::Allowance;
+use crate::till::Tender;
+use crate::wishes::{Want, What};
 use crate::world::DAY;
 
 /// An order in the model.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
     pub(crate) member: i64,
-    pub(crate) reward: String,
+    pub(crate) reward: &'static str,
     pub(crate) quantity: i64,
     pub(crate) points: i64,
     /// Expiry and points of the lots that it took.
     pub(crate) holds: Vec<(i64, i64)>,
     pub(crate) state: &'static str,
+    /// When it was made.
+    pub(crate) at: i64,
+    /// Units that it takes of what there is an end of, by their keys.
+    pub(crate) takes: Vec<(String, i64)>,
+    pub(crate) money: Option<Money>,
+    /// In which store and at which terminal it was handed out against its voucher.
+    pub(crate) handed_out: Option<(String, String)>,
+    /// What of a checkout it pays.
+    pub(crate) tender: Option<Tender>,
+    /// What a terminal may spend of it without network.
+    pub(crate) allowance: Option<Allowance>,
 }
 
 /// Where points and units of an order are.
@@ -58,6 +75,28 @@ fn leads_to(state: &str, step: OrderMove) -> Option<&'static str> {
 }
 
 impl Order {
+    pub(crate) fn new(
+        want: &Want,
+        reward: &'static str,
+        quantity: i64,
+        (points, holds): (i64, Vec<(i64, i64)>),
+        state: &'static str,
+    ) -> Self {
+        let (member, at) = (want.member, want.at);
+        let (takes, money, handed_out, tender, allowance) = (Vec::new(), None, None, None, None);
+        Self { member, reward, quantity, points, holds, state, at, takes, money, handed_out, tender, allowance }
+    }
+
+    /// Whether it is for points at a till: those tills move.
+    pub(crate) fn is_at_till(&self) -> bool {
+        self.tender.is_some() || self.allowance.is_some()
+    }
+
+    /// When it lapses by itself.
+    fn due(&self) -> Option<i64> {
+        self.tender.as_ref().map(|tender| tender.lapses).or(self.allowance.as_ref().map(|allowance| allowance.ends_at))
+    }
+
     /// Moves the order, and its points with it.
     pub(crate) fn follow(
         &mut self,
@@ -66,33 +105,63 @@ impl Order {
         at: i64,
         said: &mut Said,
     ) -> Result<(), &'static str> {
-        if step == OrderMove::Dispute && place(self.state) == Where::Spent {
+        let (from, is_late) = (place(self.state), self.due().is_some_and(|due| due <= at));
+        if step == OrderMove::Dispute && from == Where::Spent && !self.is_at_till() {
             // The program takes no disputes.
             return Err("dispute_closed");
         }
-        let next = leads_to(self.state, step).ok_or("illegal_order_move")?;
-        let (from, to) = (place(self.state), place(next));
-        let good_until =
-            if matches!(step, OrderMove::Fail | OrderMove::Refund) { month_end(at + 7 * DAY, 0) } else { 0 };
-        for (expires, part) in &self.holds {
-            if from == Where::Held && to != Where::Held {
-                member.active.entry(*expires).or_default().1 -= part;
-            }
-            if from != Where::Back && to == Where::Back {
-                member.give(good_until.max(*expires), *part);
-            }
+        let next = match step {
+            OrderMove::Expire => (from == Where::Held && is_late).then_some("expired"),
+            _ => leads_to(self.state, step),
+        };
+        let by_staff = match step {
+            OrderMove::Expire | OrderMove::Cancel => true,
+            OrderMove::Refund => self.tender.is_some(),
+            _ => false,
+        };
+        let next = next.filter(|_| by_staff || !self.is_at_till()).ok_or("illegal_order_move")?;
+        if let Some(money) = &self.money {
+            money.must_let(next)?;
         }
-        match (from, to) {
-            (Where::Held, Where::Spent) => member.lifetime[1] += self.points,
-            (Where::Held, Where::Back) => said.points += self.points,
-            (Where::Spent, Where::Back) => {
-                member.lifetime[1] -= self.points;
-                said.points += self.points;
+        match (from, place(next)) {
+            (Where::Held, Where::Spent) => {
+                member.unhold(&self.holds);
+                member.lifetime[1] += self.points;
+            }
+            (Where::Held | Where::Spent, Where::Back) => {
+                self.give_back(matches!(step, OrderMove::Fail | OrderMove::Refund), member, at, said);
             }
             _ => {}
         }
+        if let Some(money) = &mut self.money {
+            money.follow(place(next));
+        }
         self.state = next;
+        self.tell(said);
+        said.note(next, 1);
         Ok(())
+    }
+
+    /// Gives back the points that it holds or has spent; what went wrong leaves them good for a week at the least.
+    pub(crate) fn give_back(&mut self, renewed: bool, member: &mut Member, at: i64, said: &mut Said) {
+        let good_until = if renewed { month_end(at + 7 * DAY, 0) } else { 0 };
+        match place(self.state) {
+            Where::Held => member.unhold(&self.holds),
+            _ => {
+                member.lifetime[1] -= self.points;
+                member.give_back_owed(self.tender.as_ref().map_or(0, Tender::owed_left), at, said);
+            }
+        }
+        self.holds.iter().for_each(|(expires, part)| member.give(good_until.max(*expires), *part));
+        said.points += self.points;
+    }
+
+    /// What a receipt says of it.
+    pub(crate) fn tell(&self, said: &mut Said) {
+        if let Some(money) = &self.money {
+            said.tell("money", money.pence);
+            said.tell(money.state, 1);
+        }
     }
 
     /// Whether it is not at an end yet.
@@ -135,9 +204,9 @@ pub(crate) fn step(want: &Want, order: i64, step: OrderMove, owner: i64) -> Resu
     Command::move_order(MemberId(want.member), &want.key, Timestamp::from_millis(want.at), change)
 }
 
-/// The command of a step of the program's own.
-pub(crate) fn fulfilment_step(order: i64, owner: i64, at: i64, member: i64, step: OrderMove) -> Command {
-    let order = redemption::Order {
+/// As much of an order as commands about it ask for.
+pub(crate) fn named(order: i64, owner: i64) -> redemption::Order {
+    redemption::Order {
         id: OrderId(order),
         member_id: MemberId(owner),
         reward_id: String::new(),
@@ -150,7 +219,11 @@ pub(crate) fn fulfilment_step(order: i64, owner: i64, at: i64, member: i64, step
         updated_at: Timestamp::ZERO,
         due_at: None,
         details: OrderDetails::default(),
-    };
+    }
+}
+
+/// The command of a step of the program's own.
+pub(crate) fn fulfilment_step(order: i64, owner: i64, at: i64, member: i64, step: OrderMove) -> Command {
     let reason = (step == OrderMove::Fail).then_some("for the simulation");
-    Command::fulfilment_step(&order, MemberId(member), step, Timestamp::from_millis(at), reason)
+    Command::fulfilment_step(&named(order, owner), MemberId(member), step, Timestamp::from_millis(at), reason)
 }

@@ -1,40 +1,15 @@
 //! What clients wish for: random commands that collide, are repeated, duplicated and mixed up.
 
-use guerdon_core::earning::Activity;
-use guerdon_core::id::MemberId;
-use guerdon_core::kernel::{Command, Refusal};
-use guerdon_core::redemption::OrderMove;
-use guerdon_core::time::{EARLIEST, Timestamp};
+use guerdon_core::kernel::Share;
+use guerdon_core::redemption::{OrderMove, PaymentMove};
 use guerdon_store::Store;
 
-use crate::fixtures::{POINTS, TEA, VOUCHER, basket, custom, enrol, paid, profile, renumber};
-use crate::orders::{self, Where, place};
+use crate::baskets::Basket;
+use crate::fixtures::{TEA, VOUCHER};
+use crate::offline::Spending;
+use crate::orders::{Order, Where, place};
+use crate::vouchers::Presented;
 use crate::world::{DAY, MEMBERS, World};
-
-/// SplitMix64: a seed must replay the same for ever, so no generator of a library that may change.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.roll() % limit
-    }
-
-    pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
-        low + self.below((high - low + 1) as u64) as i64
-    }
-
-    pub(crate) fn percent(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// A wish of a client, in the terms of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,15 +29,51 @@ pub(crate) enum What {
     CheckIn {
         at: i64,
     },
-    Redeem {
-        reward: String,
-        quantity: i64,
-        capture: bool,
-    },
+    Redeem(Basket),
     /// A move of an order by people.
     Move(i64, OrderMove),
     /// A step of the program's own in the fulfilment of an order.
     Fulfil(i64, OrderMove),
+    /// The end of an order whose time has run out, by the program's own clock.
+    Lapse(i64),
+    /// An appointment that is moved to another slot.
+    Rebook(i64, String),
+    /// A voucher that is presented at a store.
+    HandOut(Presented),
+    /// What a tender tells of the money of an order, of which it knows so many steps.
+    Pay {
+        order: i64,
+        step: PaymentMove,
+        steps: usize,
+    },
+    /// Money that somebody has taken by hand.
+    Collect(i64),
+    /// Units that come in by hand, or that a count did not find.
+    Restock {
+        reward: &'static str,
+        part: Option<&'static str>,
+        quantity: i64,
+    },
+    /// Units that come in by themselves at a moment.
+    PlannedRestock(i64),
+    Authorise {
+        reference: String,
+        store: &'static str,
+        basket: i64,
+        share: Share,
+        partial: bool,
+    },
+    Capture(i64, Share),
+    /// What is given back, under a till's own number of it.
+    Reverse(i64, Share, Option<String>),
+    /// Points for a terminal to be spent without network.
+    Grant {
+        store: &'static str,
+        terminal: &'static str,
+        points: Option<i64>,
+        number: i64,
+    },
+    Spend(Spending),
     Adjust(i64),
     Merge {
         from: i64,
@@ -77,12 +88,86 @@ pub(crate) enum What {
 }
 
 impl What {
-    /// Whether two requests with one key are one request. What a client had read is no part of it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Enrol { .. } => "enrol",
+            Self::Purchase { .. } => "purchase",
+            Self::Return { .. } => "return",
+            Self::CheckIn { .. } => "check in",
+            Self::Redeem(basket) => basket.reward,
+            Self::Move(..) => "move",
+            Self::Fulfil(..) => "fulfil",
+            Self::Lapse(_) => "lapse",
+            Self::Rebook(..) => "rebook",
+            Self::HandOut(_) => "hand out",
+            Self::Pay { .. } => "pay",
+            Self::Collect(_) => "collect",
+            Self::Restock { .. } => "restock",
+            Self::PlannedRestock(_) => "planned restock",
+            Self::Authorise { .. } => "authorise",
+            Self::Capture(..) => "capture",
+            Self::Reverse(..) => "reverse",
+            Self::Grant { .. } => "grant",
+            Self::Spend(_) => "spend",
+            Self::Adjust(_) => "adjust",
+            Self::Merge { .. } => "merge",
+            Self::Close => "close",
+            Self::Renumber { .. } => "renumber",
+            Self::Tick => "tick",
+        }
+    }
+
+    /// Whether two requests with one key are one request. What a client had read is no part of it, nor are clocks of tills.
     pub(crate) fn is_the_same_request(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Renumber { external, .. }, Self::Renumber { external: other, .. }) => external == other,
+            (Self::HandOut(one), Self::HandOut(other)) => one.is_the_same(other),
+            (Self::Spend(one), Self::Spend(other)) => one.is_the_same(other),
             _ => self == other,
         }
+    }
+
+    /// Whether it begins something, which only an active account does.
+    pub(crate) fn begins(&self) -> bool {
+        !matches!(
+            self,
+            Self::Move(..)
+                | Self::Fulfil(..)
+                | Self::Lapse(_)
+                | Self::Rebook(..)
+                | Self::HandOut(_)
+                | Self::Pay { .. }
+                | Self::Collect(_)
+                | Self::Capture(..)
+                | Self::Reverse(..)
+                | Self::Spend(_)
+                | Self::Tick
+        )
+    }
+
+    /// Whether its key follows from what it is about: no client chooses it.
+    pub(crate) fn has_its_own_key(&self) -> bool {
+        matches!(
+            self,
+            Self::Tick
+                | Self::Fulfil(..)
+                | Self::Lapse(_)
+                | Self::Pay { .. }
+                | Self::PlannedRestock(_)
+                | Self::Authorise { .. }
+                | Self::Capture(..)
+                | Self::Reverse(..)
+                | Self::Grant { .. }
+                | Self::Spend(_)
+        )
+    }
+
+    /// Whether it stays with the account that it was about at first.
+    fn stays_with_its_account(&self) -> bool {
+        matches!(
+            self,
+            Self::Enrol { .. } | Self::Tick | Self::Grant { .. } | Self::Restock { .. } | Self::PlannedRestock(_)
+        )
     }
 }
 
@@ -111,7 +196,7 @@ impl<S: Store> World<S> {
                     let index = self.dice.below(self.sent.len() as u64) as usize;
                     let mut want = self.sent[index].clone();
                     // A caller who asks for the member by a reference finds the one who goes on. The clock does not.
-                    if !matches!(want.what, What::Enrol { .. } | What::Tick) && self.dice.percent(50) {
+                    if !want.what.stays_with_its_account() && self.dice.percent(50) {
                         want.member = self.model.survivor(want.member);
                     }
                     want
@@ -122,15 +207,14 @@ impl<S: Store> World<S> {
                     let index = self.dice.below(self.sent.len() as u64) as usize;
                     let other = self.sent[index].clone();
                     let mut want = self.wish();
-                    // The clock's own keys are not for clients, and the clock uses no other.
-                    let own = |what: &What| matches!(what, What::Tick | What::Fulfil(..));
-                    if own(&other.what) || own(&want.what) {
+                    // Keys that follow from what is wished are not for clients.
+                    if other.what.has_its_own_key() || want.what.has_its_own_key() {
                         wants.push(self.address(want));
                         continue;
                     }
                     want.key = other.key;
                     // An enrolment that is mismatched must not be about a member who exists.
-                    if !matches!(want.what, What::Enrol { .. } | What::Tick) {
+                    if !want.what.stays_with_its_account() {
                         want.member = other.member;
                     }
                     want
@@ -170,6 +254,9 @@ impl<S: Store> World<S> {
             2..8 => known[self.dice.below(known.len() as u64) as usize],
             _ => active[self.dice.below(active.len() as u64) as usize],
         };
+        if let Some(want) = self.special_wish(member, &key) {
+            return want;
+        }
         let at = if self.dice.percent(15) { self.now - self.dice.between(1, 25 * DAY) } else { self.now };
         let what = match self.dice.below(100) {
             0..22 => {
@@ -188,12 +275,13 @@ impl<S: Store> World<S> {
                 let reward = if self.dice.percent(2) { "yacht" } else { reward };
                 let capture = self.dice.percent(40);
                 let quantity = if self.dice.percent(80) { 1 } else { self.dice.between(2, 3) };
-                What::Redeem { reward: reward.to_owned(), quantity, capture }
+                What::Redeem(Basket { reward, quantity, capture, ..Basket::default() })
             }
             58..76 => {
                 // Mostly one that is not at its end.
-                let open = self.dice.percent(85);
-                let orders = self.model.orders.iter().filter(|(_, order)| !open || order.is_open());
+                let (open, also_tills) = (self.dice.percent(85), self.dice.percent(15));
+                let fits = |order: &Order| (!open || order.is_open()) && (also_tills || !order.is_at_till());
+                let orders = self.model.orders.iter().filter(|(_, order)| fits(order));
                 return self.order_wish(orders.map(|(id, _)| *id).collect(), member, key);
             }
             76..80 if self.model.orders.values().any(|order| place(order.state) == Where::Spent) => {
@@ -235,51 +323,19 @@ impl<S: Store> World<S> {
         let id = orders[self.dice.below(orders.len() as u64) as usize];
         let order = self.model.orders[&id].clone();
         let (key, what) = order.wish(id, &key, &mut self.dice);
-        // Mostly whoever goes on for the owner, sometimes the owner, sometimes a stranger.
         let member = match self.dice.below(100) {
             _ if matches!(what, What::Fulfil(..)) => self.model.survivor(order.member),
-            0..90 => self.model.survivor(order.member),
-            90..95 => order.member,
-            _ => stranger,
+            _ => self.mover(order.member, stranger),
         };
         Want { member, key, at, what, dry: false }
     }
 
-    pub(crate) fn command(&self, want: &Want) -> Result<Command, Refusal> {
-        let (member, key, at) = (MemberId(want.member), want.key.as_str(), Timestamp::from_millis(want.at));
-        let record = |activity: Activity| Command::record(&self.program, member, key, &activity, at, EARLIEST);
-        let command = match &want.what {
-            What::Enrol { external } => enrol(member, key, at, &profile(external))?,
-            What::Purchase { plain, christmas: 0, at } => {
-                record(paid("purchase", Timestamp::from_millis(*at), *plain))?
-            }
-            What::Purchase { plain, christmas, at } => {
-                let price = |pence: &i64| format!("{}.{:02}", pence / 100, pence % 100);
-                let lines = [("OAK TABLE", "1", &*price(plain)), ("BOX OF CHRISTMAS STARS", "1", &*price(christmas))];
-                record(basket(Timestamp::from_millis(*at), &lines))?
-            }
-            What::Return { amount, at } => record(paid("return", Timestamp::from_millis(*at), *amount))?,
-            What::CheckIn { at } => record(custom("check_in", Timestamp::from_millis(*at)))?,
-            What::Redeem { reward, quantity, capture } => {
-                Command::redeem(member, key, at, reward, *quantity, *capture)?
-            }
-            What::Move(order, step) => {
-                let owner = self.model.orders.get(order).map_or(want.member, |order| order.member);
-                orders::step(want, *order, *step, owner)?
-            }
-            What::Fulfil(order, step) => {
-                let owner = self.model.orders.get(order).map_or(want.member, |order| order.member);
-                orders::fulfilment_step(*order, owner, want.at, want.member, *step)
-            }
-            What::Merge { from } => Command::merge(MemberId(*from), member, key, at, "for the simulation")?,
-            What::Renumber { read, external } => renumber(member, key, at, read, external)?,
-            What::Close => Command::close(member, key, at, "for the simulation")?,
-            What::Adjust(points) => Command::adjust(member, key, at, POINTS, *points, "for the simulation")?,
-            What::Tick => {
-                let tick = Command::tick(member, 0, at);
-                Command { idempotency_key: key.to_owned(), ..tick }
-            }
-        };
-        Ok(if want.dry { command.dry() } else { command })
+    /// Who does something with what somebody has: mostly whoever goes on for the owner, sometimes the owner, sometimes a stranger.
+    pub(crate) fn mover(&mut self, owner: i64, stranger: i64) -> i64 {
+        match self.dice.below(100) {
+            0..90 => self.model.survivor(owner),
+            90..95 => owner,
+            _ => stranger,
+        }
     }
 }

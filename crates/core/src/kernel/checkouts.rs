@@ -10,6 +10,7 @@ use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::{AccountStatus, LedgerAccount, TransactionKind};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::redemption::{
     Captured, CheckoutPolicy, Order, OrderMove, OrderState, OrderStep, Paid, Rate, Returned, TENDER, Tender, split,
 };
@@ -368,7 +369,10 @@ impl Draft<'_> {
                         format!("checkout {} was reversed in {} parts already", order.id, tender.returned.len());
                     return refused(RefusalCode::CheckoutOver, problem);
                 }
-                let left = tender.left();
+                let left = match tender.captured.filter(|_| planted::is(Bug::ReversedTwice)) {
+                    Some(captured) => captured.paid,
+                    None => tender.left(),
+                };
                 let paid = self.part(&tender, change.share, left)?;
                 let owed = tender.owed_left().min(paid.points);
                 let spent = tender.portions_left();

@@ -6,6 +6,7 @@ use super::command::{Action, Command};
 use super::decide::Draft;
 use super::order_commands::Redemption;
 use super::refusal::{Refusal, RefusalCode};
+use crate::planted::{self, Bug};
 use crate::program::Program;
 use crate::redemption::{Benefit, Booked, Funds, Order, SealedDelivery};
 use crate::rewards::{
@@ -109,7 +110,8 @@ impl Draft<'_> {
         loaded: &Loaded,
     ) -> Result<Vec<StockTaken>, Refusal> {
         let limited = |part: &Part| Some(free(part, loaded)? < part.units);
-        if let Some(part) = parts.iter().find(|part| limited(part) == Some(true)) {
+        let is_out = |part: &&Part| limited(part) == Some(true) && !planted::is(Bug::BundlesInPart);
+        if let Some(part) = parts.iter().find(is_out) {
             let left = free(part, loaded).unwrap_or_default().max(0);
             let problem = format!("{} of {} wanted, {left} left", part.units, part.name);
             return Err(Refusal::new(RefusalCode::OutOfStock, problem));

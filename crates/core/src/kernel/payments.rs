@@ -11,6 +11,7 @@ use super::order_commands::{OrderChange, Redemption, Terms};
 use super::{Event, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::redemption::{
     Companions, Funds, Order, OrderMove, OrderState, Payment, PaymentMove, PaymentState, PaymentStep, PaymentTender,
 };
@@ -223,9 +224,9 @@ impl Draft<'_> {
 }
 
 impl Mover<'_> {
-    /// Refuses a move to a state for which money or friends are missing yet.
+    /// Refuses a move to a state for which money or friends are missing yet. Whoever disputes an order moves it nowhere.
     pub(super) fn check_particulars(&self, order: &Order, step: OrderMove, next: OrderState) -> Result<(), Refusal> {
-        let fulfils = next == OrderState::Fulfilling || next.funds() == Funds::Spent;
+        let fulfils = next != order.state && (next == OrderState::Fulfilling || next.funds() == Funds::Spent);
         let particulars = &order.details.particulars;
         if let Some(group) = particulars.group.as_ref().filter(|group| group.is_open()) {
             let leaves = step == OrderMove::Cancel && self.channel != SYSTEM;
@@ -237,7 +238,7 @@ impl Mover<'_> {
                 return Err(Refusal::new(RefusalCode::GroupOpen, problem));
             }
         }
-        if let Some(payment) = particulars.payment.as_ref().filter(|_| fulfils) {
+        if let Some(payment) = particulars.payment.as_ref().filter(|_| fulfils && !planted::is(Bug::FulfilledUnpaid)) {
             let (id, state) = (order.id, payment.state().name());
             let unpaid = next == OrderState::Completed && payment.state() == PaymentState::Due;
             if unpaid || !payment.lets_fulfil() {

@@ -9,6 +9,7 @@ use super::decide::Draft;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::MemberId;
 use crate::limits;
+use crate::planted::{self, Bug};
 use crate::rewards::{StockChange, stock_key};
 use crate::time::Timestamp;
 
@@ -72,7 +73,8 @@ impl Command {
     ) -> Self {
         let (reward_id, pool) = (reward_id.to_owned(), pool.map(str::to_owned));
         let wanted = Restocking { reward_id, pool, quantity, planned_at: Some(planned_at) };
-        let key = format!("{RESTOCK_PREFIX}{}:{}", planned_at.as_millis(), wanted.key());
+        let moment = if planted::is(Bug::RestockedTwice) { at } else { planned_at };
+        let key = format!("{RESTOCK_PREFIX}{}:{}", moment.as_millis(), wanted.key());
         Self::new(STOCKROOM, &key, at, Action::Restock(Box::new((wanted, None))), &"restock").from_channel("system")
     }
 }

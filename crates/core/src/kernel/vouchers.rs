@@ -39,19 +39,20 @@ impl Command {
 impl Draft<'_> {
     /// Completes the order, and notes where.
     pub(super) fn hand_out(&mut self, wanted: &HandOut, loaded: &Loaded) -> Result<(), Refusal> {
-        let order = loaded.orders.get(&(wanted.owner, wanted.order));
-        if let Some(order) = order.filter(|order| order.state == OrderState::Shipped) {
+        // Nobody is told of orders of others, not even that they are done.
+        let order = self.own_order(wanted.owner, wanted.order, loaded)?;
+        if order.state == OrderState::Shipped {
             let problem = format!("order {} was sent, and is not handed out", order.id);
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
-        if let Some(order) = order.filter(|order| order.state == OrderState::Completed) {
+        if order.state == OrderState::Completed {
             let problem = match &order.details.particulars.handed_out {
                 Some(place) => format!("this was handed out already: {place}"),
                 None => format!("this counts as done since {}", order.updated_at),
             };
             return Err(Refusal::new(RefusalCode::VoucherRedeemed, problem));
         }
-        if let Some(order) = order.filter(|order| wanted.place.at.plus_millis(MAX_CLOCK_SKEW_MS) < order.created_at) {
+        if wanted.place.at.plus_millis(MAX_CLOCK_SKEW_MS) < order.created_at {
             let problem =
                 format!("`handed_out_at` {} lies before the order was made: {}", wanted.place.at, order.created_at);
             return Err(Refusal::new(RefusalCode::OccurredTooLongAgo, problem));

@@ -46,7 +46,7 @@ pub fn run(args: &SimulateArgs) -> Result<ExitCode> {
                 break;
             }
             match run_seed(seed) {
-                Ok(one) => summary = summary.plus(one),
+                Ok(one) => summary = summary.plus(&one),
                 Err(problem) => {
                     failed.store(true, Ordering::Relaxed);
                     problems.push((seed, problem));
@@ -55,7 +55,7 @@ pub fn run(args: &SimulateArgs) -> Result<ExitCode> {
             progress.inc(1);
         }
         let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        found.0 = found.0.plus(summary);
+        found.0 = std::mem::take(&mut found.0).plus(&summary);
         found.1.append(&mut problems);
     };
     std::thread::scope(|scope| {
@@ -82,7 +82,12 @@ fn report(args: &SimulateArgs, summary: &Summary, problems: &[(u64, String)], se
     if args.json {
         let counts: serde_json::Map<String, serde_json::Value> =
             lines.iter().map(|(what, count)| ((*what).to_owned(), (*count).into())).collect();
-        println!("{}", serde_json::json!({ "seconds": seconds, "counts": counts, "failed": problems }));
+        let refusals: serde_json::Map<String, serde_json::Value> =
+            summary.refusals.iter().map(|((what, code), count)| (format!("{what}: {code}"), (*count).into())).collect();
+        let answer = serde_json::json!({
+            "seconds": seconds, "counts": counts, "happened": summary.noted, "refused": refusals, "failed": problems
+        });
+        println!("{answer}");
         return;
     }
     for (what, count) in lines {
