@@ -47,6 +47,11 @@ impl Program {
         self.reward_at(&order.reward_id, order.created_at)?.fulfilment.as_ref()
     }
 
+    /// Whether a supplier is asked for an order.
+    pub(super) fn is_by_supplier(&self, order: &Order) -> bool {
+        matches!(self.fulfilment_of(order), Some(Fulfilment::Supplier { .. }))
+    }
+
     /// Whether the program itself may go on with an order at a moment: nobody looks at it first, nobody may call it off
     /// freely any more, and its time has not run out.
     pub fn may_fulfil(&self, order: &Order, at: Timestamp) -> bool {

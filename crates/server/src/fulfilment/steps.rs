@@ -36,15 +36,16 @@ pub(super) async fn go_on(state: &AppState, order: Order) -> Result<(), Problem>
     }
 }
 
-/// Says that a supplier has handed an order out. One that was given back meanwhile is for people to look at.
+/// Says that a supplier has handed an order out. One that was given back meanwhile, or cannot be issued, is for people to look at.
 pub(super) async fn hand_over(state: &AppState, order: &Order, supplier: &str) -> Result<(), Problem> {
     finish(state, order, &[OrderMove::Issue, OrderMove::Complete]).await?;
     let now = state.reader.order(order.id).await?;
-    if now.is_some_and(|now| now.state.funds() == Funds::Returned) {
-        let detail = "it was delivered while the points were given back";
-        differences::note(state, supplier, &order.id.to_string(), "delivered_after_return", detail).await?;
-    }
-    Ok(())
+    let (what, detail) = match now.map(|now| now.state.funds()) {
+        None | Some(Funds::Spent) => return Ok(()),
+        Some(Funds::Returned) => ("delivered_after_return", "it was delivered while the points were given back"),
+        Some(Funds::Held) => ("delivered_not_issued", "it was delivered, and the order does not let it be issued"),
+    };
+    differences::note(state, supplier, &order.id.to_string(), what, detail).await
 }
 
 /// Says that an order was handed out. One that was given back meanwhile is not: what was set aside for it is free again.
