@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Barrier};
 
 use guerdon_core::id::{IdGenerator, MemberId, OrderId};
 use guerdon_core::kernel::Command;
@@ -155,4 +156,73 @@ fn nodes_that_claim_at_once_share_no_code_and_leave_none_over() {
     }
     let digests: BTreeSet<[u8; 32]> = by_order.values().flatten().map(|code| code.digest).collect();
     assert_eq!((by_order.len(), digests.len()), (30, 60));
+}
+
+/// Two nodes put the same codes into the vaults of two rewards at the same moment, again and again; and make some up that the
+/// other one uploads.
+#[test]
+fn nodes_that_add_the_same_codes_at_once_put_each_into_one_vault() {
+    const ROUNDS: u8 = 60;
+    let url = shared().database();
+    let mut store = PostgresStore::create(&url).unwrap();
+    publish(&mut store, &bundle(), today()).unwrap();
+    let together = Arc::new(Barrier::new(2));
+    let nodes: Vec<_> = ["voucher", "other"]
+        .into_iter()
+        .map(|reward| {
+            let (url, together) = (url.clone(), Arc::clone(&together));
+            std::thread::spawn(move || {
+                let mut store = PostgresStore::create(&url).unwrap();
+                (0..ROUNDS)
+                    .map(|round| {
+                        let mut numbers = vec![4 * round, 4 * round + 1, 4 * round + 2];
+                        if reward == "other" {
+                            numbers.reverse();
+                        }
+                        together.wait();
+                        if reward == "other" && round % 2 == 1 {
+                            let codes = numbers.iter().map(|number| code(*number)).collect();
+                            let made = Some((CodeOrigin::Coupon, codes));
+                            let claim = wanted(i64::from(round), 3);
+                            let claim = CodeClaim { made, reward_id: reward.to_owned(), ..claim };
+                            return store.claim_codes(&claim).unwrap() != Claimed::Taken;
+                        }
+                        match add(&mut store, reward, numbers, 1_000) {
+                            CodesAdded::Added => true,
+                            CodesAdded::Duplicates(places) => {
+                                assert_eq!(places, [0, 1, 2], "an upload is taken whole or not at all");
+                                false
+                            }
+                            CodesAdded::TooMany => panic!("there is room"),
+                        }
+                    })
+                    .collect::<Vec<bool>>()
+            })
+        })
+        .collect();
+    let added: Vec<Vec<bool>> = nodes.into_iter().map(|node| node.join().unwrap()).collect();
+    let once = (0..usize::from(ROUNDS)).filter(|round| added[0][*round] != added[1][*round]).count();
+    assert_eq!(once, usize::from(ROUNDS), "each round one of the two was first, and the other was told");
+    let database = url.rsplit('/').next().unwrap();
+    let twice = "SELECT COUNT(*) - COUNT(DISTINCT digest), COUNT(*) FROM code";
+    assert_eq!(shared().sql(database, twice), format!("0|{}", 3 * usize::from(ROUNDS)).as_str());
+}
+
+/// What was in two vaults before a code was known to be in one does not stop the migration, and is known afterwards.
+#[test]
+fn codes_of_an_earlier_schema_are_known() {
+    let url = shared().database();
+    let mut store = PostgresStore::create(&url).unwrap();
+    publish(&mut store, &bundle(), today()).unwrap();
+    add(&mut store, "voucher", [1, 2], 10);
+    drop(store);
+    let database = url.rsplit('/').next().unwrap();
+    shared().sql(
+        database,
+        "DROP TABLE code_known; UPDATE meta SET value = CAST(CAST(value AS INT) - 1 AS TEXT) WHERE key = 'schema_version';
+         INSERT INTO code (reward_id, digest, origin, added_at) SELECT 'other', digest, origin, added_at FROM code",
+    );
+    let mut store = PostgresStore::create(&url).unwrap();
+    assert_eq!(shared().sql(database, "SELECT COUNT(*) FROM code_known"), "2");
+    assert_eq!(add(&mut store, "third", [3, 1], 10), CodesAdded::Duplicates(vec![1]));
 }

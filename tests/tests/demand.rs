@@ -25,14 +25,17 @@ fn ordered<B: Backend>(house: &mut House<B>) {
 
 async fn told(reader: &Reader) {
     let since = async |minute: i64, up_to| {
-        reader.recent_orders(TEA, today().plus_millis(minute * MINUTE), up_to).await.unwrap()
+        let (both, since) = ([TEA, VOUCHER], today().plus_millis(minute * MINUTE));
+        let found = reader.demand(&both, since, up_to).await.unwrap();
+        // What nobody has ordered is told of as well.
+        assert_eq!((found.len(), found[VOUCHER]), (2, (0, None)));
+        assert_eq!(found[TEA].1, Some(today().plus_millis(4 * MINUTE)));
+        found[TEA].0
     };
     // Those made after the moment; a released one as well; never more than asked for.
     assert_eq!([since(-1, 100).await, since(0, 100).await, since(3, 100).await, since(4, 100).await], [5, 4, 1, 0]);
-    assert_eq!([since(-1, 5).await, since(-1, 3).await], [5, 3]);
-    assert_eq!(reader.last_order_at(TEA).await.unwrap(), Some(today().plus_millis(4 * MINUTE)));
-    assert_eq!(reader.last_order_at(VOUCHER).await.unwrap(), None);
-    assert_eq!(reader.recent_orders(VOUCHER, Timestamp::ZERO, 10).await.unwrap(), 0);
+    assert_eq!([since(-1, 5).await, since(-1, 3).await, since(-1, 0).await], [5, 3, 0]);
+    assert!(reader.demand(&[], Timestamp::ZERO, 10).await.unwrap().is_empty());
 }
 
 fn runtime() -> tokio::runtime::Runtime {

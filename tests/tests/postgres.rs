@@ -2,15 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId};
-use guerdon_core::kernel::{Batch, Command, Footprint, Receipt, RefusalCode};
+use guerdon_core::kernel::{Batch, Command, Footprint, Receipt, RefusalCode, Restocking};
 use guerdon_core::program::Bundle;
 use guerdon_core::proofs::SigningKey;
+use guerdon_core::rewards::Rights;
 use guerdon_core::time::EARLIEST;
 use guerdon_store::{
     Engine, EngineHandle, Outcome, PostgresStore, Store, StoreError, load_program, publish, sequence, start_log, verify,
@@ -77,6 +78,49 @@ fn two_nodes_share_members_and_a_hot_reward_without_losing_anything() {
     let mut store = nodes.into_iter().map(|node| node.stop().unwrap()).next().unwrap();
     let spent: i64 = members.iter().map(|id| 50_000 - stored_account(&mut store, *id).unwrap().available()).sum();
     assert_eq!(spent, 100 * 500);
+    clean(&url);
+}
+
+/// Each member who has a right to what is kept asks for it four times at once, by two callers on each of two nodes, all of whom
+/// have looked the right up before.
+#[test]
+fn what_is_kept_for_a_member_is_had_once_on_two_nodes_at_once() {
+    const MEMBERS: usize = 12;
+    let url = shared().database();
+    let mut store = PostgresStore::create(&url).unwrap();
+    let mug = "[[rewards]]\nid = \"mug\"\nname = \"Mug\"\nprice = 5\nstock = 0\nscarcity = { private_window = { hours = 24 } }";
+    publish(&mut store, &Bundle::parse(&format!("{PROGRAM}\n{mug}")).unwrap(), today()).unwrap();
+    let mut house = House::<Postgres>::over(store, url.clone());
+    let members: Vec<MemberId> = (0..MEMBERS).map(|_| house.rich_member(500)).collect();
+    let more = Restocking { reward_id: "mug".to_owned(), pool: None, quantity: 100, planned_at: None };
+    house.accepted(&Command::restock("in", today(), more, "delivery").unwrap());
+    house.close();
+    let nodes = [node(&url), node(&url)];
+    let together = Barrier::new(4);
+    let rights = Rights { private: Some(today().plus_millis(-1)), ..Rights::default() };
+    let had: Vec<Vec<bool>> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|caller: usize| {
+                let (handle, members, rights, together) = (nodes[caller % 2].handle(), &members, &rights, &together);
+                let ask = move |member: &MemberId| {
+                    let command = Command::redeem(*member, &format!("c{caller}"), today(), "mug", 1, false).unwrap();
+                    together.wait();
+                    let outcome = ask(&handle, command.with_rights(rights.clone()));
+                    match refusal_code(&outcome) {
+                        Some(code) => assert_eq!(code, RefusalCode::OutOfStock),
+                        None => drop(outcome.as_ref().unwrap()),
+                    }
+                    outcome.is_ok()
+                };
+                scope.spawn(move || members.iter().map(ask).collect())
+            })
+            .collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+    });
+    for member in 0..MEMBERS {
+        assert_eq!(had.iter().filter(|caller| caller[member]).count(), 1, "member {member}: {had:?}");
+    }
+    nodes.into_iter().for_each(|node| drop(node.stop().unwrap()));
     clean(&url);
 }
 
@@ -307,6 +351,7 @@ fn every_table_of_records_can_be_distributed_by_member() {
         "record",
         "audit",
         "code",
+        "code_known",
     ];
     let mut records = 0;
     for line in found.lines() {

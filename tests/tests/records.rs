@@ -268,6 +268,15 @@ fn readers<B: Backend>(open: impl AsyncFn(&B::Keep) -> Reader) {
         assert_eq!(ids(None, None, 100).await, ["0", "A", "a", "a-1", "b", "ä"]);
         assert_eq!(ids(Some("opr_1"), Some("A"), 2).await, ["a-1", "b"]);
         assert!(ids(Some("nobody"), None, 2).await.is_empty());
+        // Of both subjects, that of another kind and what has expired left out.
+        let up_to = async |subject: &str, after: (&str, &str), limit| {
+            let found = reader.records_up_to("key", subject, after, limit, today()).await.unwrap();
+            found.into_iter().map(|record| record.id).collect::<Vec<_>>()
+        };
+        assert_eq!(up_to("opr_2", ("", ""), 100).await, ["0", "A", "a-1", "b", "ä", "a"]);
+        assert_eq!(up_to("opr_1", ("opr_1", "a-1"), 100).await, ["b", "ä"]);
+        assert_eq!(up_to("opr_2", ("opr_1", "b"), 1).await, ["ä"]);
+        assert!(up_to("opr_0", ("", ""), 100).await.is_empty());
         assert_eq!(reader.record("key", "a", today()).await.unwrap().unwrap().subject, "opr_2");
         assert_eq!(reader.record("key", "gone", today()).await.unwrap(), None);
         let numbers = async |query: AuditQuery| {

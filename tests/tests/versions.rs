@@ -5,11 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use guerdon_core::audit::AuditEvent;
-use guerdon_core::kernel::RefusalCode;
-use guerdon_core::program::{Brought, DRAFT, Document, DocumentChange, Draft, Stage, Standing};
+use guerdon_core::kernel::{Footprint, RefusalCode};
+use guerdon_core::program::{Brought, Bundle, DRAFT, Document, DocumentChange, Draft, Stage, Standing};
 use guerdon_core::time::Timestamp;
 use guerdon_store::{
-    Record, RecordChange, Store, StoreError, id_generator, load_program, publish, publish_changes, withdraw_versions,
+    DataDir, Record, RecordChange, SqliteStore, Store, StoreError, id_generator, load_program, publish,
+    publish_changes, rewind, withdraw_versions,
 };
 use guerdon_tests::*;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 on_every_store!(
     changes_are_published_once_over_the_newest_version,
     scheduled_versions_come_or_are_withdrawn,
+    stock_that_a_withdrawn_version_opened_is_never_another_number_in_silence,
     a_scheduled_version_is_not_overtaken,
     what_is_published_while_the_engine_runs_holds_from_its_moment_on,
     a_draft_is_kept_and_only_changed_by_who_has_read_it,
@@ -210,4 +212,86 @@ fn a_draft_is_kept_and_only_changed_by_who_has_read_it<B: Backend>() {
         matches!(&refused, StoreError::Refused(refusal) if refusal.code == RefusalCode::InvalidRequest),
         "{refused}"
     );
+}
+
+/// A mug in colours and in pools, each with so many units; with none of either where they are left out.
+fn mug(base: i64, colours: &[(&str, i64)], pools: &[(&str, i64)]) -> DocumentChange {
+    let part = |(id, stock): &(&str, i64)| json!({ "id": id, "name": id, "stock": stock });
+    let pool = |(id, stock): &(&str, i64)| json!({ "id": id, "stock": stock });
+    let mut document = json!({
+        "id": "mug", "name": "Mug", "price": 3,
+        "kind": { "type": "physical", "variants": colours.iter().map(part).collect::<Vec<_>>() },
+    });
+    if !pools.is_empty() {
+        document["scarcity"] = json!({ "pools": pools.iter().map(pool).collect::<Vec<_>>() });
+    }
+    DocumentChange { kind: "reward".to_owned(), id: "mug".to_owned(), base, document: Some(document) }
+}
+
+/// What is in stock, and what there was to begin with.
+fn units(store: &mut dyn Store, key: &str) -> Option<(i64, i64)> {
+    let footprint = Footprint { stock: vec![key.to_owned()], ..Footprint::default() };
+    store.prefetch(&footprint).unwrap().stock.get(key).map(|level| (level.on_hand, level.initial))
+}
+
+fn stock_that_a_withdrawn_version_opened_is_never_another_number_in_silence<B: Backend>() {
+    let (mut store, _keep) = fresh::<B>();
+    let (now, then) = (today(), today().plus_millis(30 * 86_400_000));
+    change(&mut store, &[mug(0, &[("blue", 2)], &[("shop", 7)])], now).unwrap();
+    // By mistake five of each; withdrawn before anybody could order.
+    let wrong = mug(1, &[("blue", 2), ("red", 5)], &[("shop", 7), ("web", 5)]);
+    let brought = change(&mut store, &[wrong], then).unwrap();
+    withdraw(&mut store, &brought, now).unwrap();
+    for (right, part) in [
+        (mug(3, &[("blue", 2), ("red", 50)], &[("shop", 7)]), "its variant `red`"),
+        (mug(3, &[("blue", 2)], &[("shop", 7), ("web", 50)]), "its pool `web`"),
+    ] {
+        let said = change(&mut store, &[right], then).unwrap_err().to_string();
+        let wanted = format!(
+            "reward `mug`: the stock of {part} was opened with 5 units by version 2, and is counted since: publish it with 5, \
+             and restock it by 45"
+        );
+        assert!(said.contains(&wanted), "{said}");
+    }
+    let mugs = store.documents().unwrap().into_iter().filter(|one| one.id == "mug");
+    assert_eq!(mugs.count(), 3, "nothing was published of it");
+    // As it says: with what is counted, and the rest on record.
+    change(&mut store, &[mug(3, &[("blue", 2), ("red", 5)], &[("shop", 7), ("web", 5)])], now).unwrap();
+    assert_eq!((units(&mut store, "mug#variant:red"), units(&mut store, "mug#web")), (Some((5, 5)), Some((5, 5))));
+    // One that was taken away comes back as it was.
+    change(&mut store, &[mug(4, &[("red", 5)], &[("shop", 7), ("web", 5)])], now).unwrap();
+    let said = change(&mut store, &[mug(5, &[("blue", 3), ("red", 5)], &[("shop", 7), ("web", 5)])], now).unwrap_err();
+    assert!(said.to_string().contains("its variant `blue` was opened with 2 units by version 1"), "{said}");
+    change(&mut store, &[mug(5, &[("blue", 2), ("red", 5)], &[("shop", 7), ("web", 5)])], now).unwrap();
+    // A program file is told the same.
+    let file = |blue: i64| {
+        let mug = format!(
+            "[[rewards]]\nid = \"mug\"\nname = \"Mug\"\nprice = 3\n\
+             kind = {{ type = \"physical\", variants = [{{ id = \"blue\", name = \"blue\", stock = {blue} }}] }}\n\
+             scarcity = {{ pools = [{{ id = \"shop\", stock = 7 }}, {{ id = \"web\", stock = 5 }}] }}\n"
+        );
+        Bundle::parse(&format!("{PROGRAM}\n{mug}")).unwrap()
+    };
+    change(&mut store, &[mug(6, &[("red", 5)], &[("shop", 7), ("web", 5)])], now).unwrap();
+    let said = publish(&mut store, &file(3), now).unwrap_err().to_string();
+    assert!(said.contains("its variant `blue` was opened with 2 units by version 1"), "{said}");
+    publish(&mut store, &file(2), now).unwrap();
+}
+
+/// `restore --until` takes away the version that opened stock, and with it stock of which nothing was taken.
+#[test]
+fn stock_goes_with_the_version_that_opened_it_when_time_is_taken_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (moment, later) = (today().plus_millis(1), today().plus_millis(60_000));
+    let mut store = SqliteStore::open(DataDir::create(directory.path()).unwrap()).unwrap();
+    publish(&mut store, &bundle(), Timestamp::ZERO).unwrap();
+    change(&mut store, &[mug(0, &[("blue", 2)], &[])], today()).unwrap();
+    change(&mut store, &[mug(1, &[("blue", 2), ("red", 5)], &[])], later).unwrap();
+    drop(store);
+    let data = DataDir::open(directory.path()).unwrap();
+    rewind(&data, moment).unwrap();
+    let mut store = SqliteStore::open(data).unwrap();
+    assert_eq!((units(&mut store, "mug#variant:blue"), units(&mut store, "mug#variant:red")), (Some((2, 2)), None));
+    change(&mut store, &[mug(1, &[("blue", 2), ("red", 50)], &[])], later).unwrap();
+    assert_eq!(units(&mut store, "mug#variant:red"), Some((50, 50)));
 }

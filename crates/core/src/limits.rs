@@ -68,6 +68,8 @@ pub const TRACKING_EVENTS: usize = 50;
 pub const TRACKING_UPLOAD: usize = 20;
 /// Seasons, offers, steps of demand or of the curve of one price.
 pub const PRICE_PARTS: usize = 32;
+/// Changes of one price that are looked for ahead.
+pub const PRICE_TURNS: usize = 100;
 /// Per cent that come on top of what a reward costs the program, at the most.
 pub const MARGIN_PERCENT: i64 = 1_000;
 /// Per cent of the price before that a season leaves of it or makes of it: from, to.
@@ -156,6 +158,8 @@ pub const RESTOCKS: usize = 50;
 pub const RESTOCK_MOMENTS: usize = 1_000;
 /// Hours before everybody that some may come, or for which something is kept for some.
 pub const EARLY_HOURS: i64 = 24 * 31;
+/// For how long somebody who was refused often enough has a right to what is kept, in milliseconds (90 days).
+pub const PRIVATE_RIGHT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// Refused orders after which something is kept for a member.
 pub const TRIES: i64 = 10;
 /// Members whom a waiting room lets in each second.

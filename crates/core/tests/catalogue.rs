@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use club::{Club, MEMBER};
 use guerdon_core::kernel::{Command, RefusalCode};
 use guerdon_core::program::{Bundle, Verdict, compare, typed};
-use guerdon_core::rewards::{Cursor, Figures, Listing, Place, Shelf, Sort, StockLevel, Viewer, Wish, Zone};
+use guerdon_core::rewards::{
+    Cursor, Figures, Listing, Place, Shelf, Sort, StockLevel, StrongCategory, Viewer, Window, Wish, Zone,
+};
 use guerdon_core::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -351,4 +353,44 @@ fn older_documents_are_read_and_newer_ones_come_back_as_they_were() {
     let documents = bundle.documents().unwrap();
     assert_eq!(Bundle::of_documents(&documents).unwrap(), bundle);
     assert_eq!(documents.iter().filter(|document| document.kind == "category").count(), 4);
+}
+
+/// Worked out by hand: 300 units of 6 listed rewards are ordered, 50 on average.
+#[test]
+fn the_range_is_reviewed_by_what_was_taken() {
+    let of = |category: &str| format!("catalogue = {{ categories = [\"{category}\"] }}");
+    let text = [
+        reward("cup", &format!("stock = 100\n{}", of("cups"))),
+        reward("dear", &format!("stock = 100\n{}", of("travel"))),
+        reward("flight", &of("travel")),
+        reward("hat", ""),
+        reward("late", "stock = 100\ncatalogue = { listed = { from = \"2026-01-20T00:00\" } }"),
+        reward("over", "stock = 100\ncatalogue = { listed = { to = \"2026-01-20T00:00\" } }"),
+        reward("tray", &format!("stock = 10\n{}", of("kitchen"))),
+    ];
+    let club = Club::of(&with(&text.concat()));
+    let shelf = Shelf::new(&club.program);
+    // What is free now: of the tray nothing.
+    let stock = [("cup", 10), ("dear", 96), ("late", 100), ("over", 100), ("tray", 0)];
+    let stock = stock.map(|(id, free)| (id.to_owned(), StockLevel::new(free))).into_iter().collect();
+    let ordered = [("cup", 284), ("dear", 4), ("flight", 2), ("tray", 10), ("over", 1)];
+    let ordered = ordered.map(|(id, units)| (id.to_owned(), units)).into_iter().collect();
+    let figures = shelf.figures(&stock, &ordered);
+    let window = Window { from: at("2026-01-01T00:00:00Z"), to: at("2026-03-01T00:00:00Z"), below_percent: 5 };
+    let found = shelf.assortment(&club.program, &figures, window);
+    assert_eq!((found.listed, found.ordered), (6, 300));
+    let told = |found: &[guerdon_core::rewards::Uptake]| -> Vec<(String, i64, i64)> {
+        let id = |row: usize| shelf.reward(row).unwrap().reward.id.clone();
+        found.iter().map(|one| (id(one.row), one.permille(), one.of)).collect()
+    };
+    let line = |id: &str, permille: i64, of: i64| (id.to_owned(), permille, of);
+    // Of the unlimited hat none against 50; the late one was not there for the whole time, and 4 % of the dear one is too little.
+    assert_eq!(told(&found.retire), [line("hat", 0, 50), line("dear", 40, 100), line("flight", 40, 50)]);
+    assert_eq!(told(&found.nearly_gone), [line("cup", 965, 294), line("tray", 1_000, 10)]);
+    // Cups 284 for 1, kitchen and home 294 for 2 with those below: 147; travel 6 for 2.
+    let category = |id: &str, rewards, ordered| StrongCategory { id: id.to_owned(), rewards, ordered };
+    assert_eq!(found.categories, [category("cups", 1, 284), category("home", 2, 294), category("kitchen", 2, 294)]);
+    let nothing = Shelf::new(&Club::of(&with("")).program);
+    let none = nothing.assortment(&club.program, &Figures::default(), window);
+    assert_eq!(none, guerdon_core::rewards::Assortment::default());
 }

@@ -4,15 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{
-    AllowanceRequest, Authorisation, Batch, Command, Committed, Event, Loaded, OfflineReceipt, OfflineSpending,
+    AllowanceRequest, Authorisation, Batch, Command, Committed, Event, Loaded, Mover, OfflineReceipt, OfflineSpending,
     OrderChange, Receipt, Refusal, RefusalCode, Share, TenderChange, checkout_reference,
 };
 use guerdon_core::ledger::{Account, CurrencyId, Transaction, TransactionKind, Verifier, leaf_hash};
 use guerdon_core::program::{Bundle, Program};
-use guerdon_core::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, Paid};
-use guerdon_core::time::Timestamp;
+use guerdon_core::redemption::{Funds, Order, OrderDetails, OrderMove, OrderPolicy, OrderState, Paid, Tender};
+use guerdon_core::time::{EARLIEST, Timestamp};
 use proptest::prelude::*;
 
 const ANN: MemberId = MemberId(1);
@@ -31,6 +32,8 @@ struct Shop {
     orders: BTreeMap<i64, Order>,
     journal: Vec<Transaction>,
     ids: IdGenerator,
+    /// What rules gave her besides.
+    earned: i64,
 }
 
 impl Shop {
@@ -45,12 +48,17 @@ impl Shop {
             time_zone = "Asia/Shanghai"
             [program.checkout]
             {checkout}
+            [[rules]]
+            id = "base"
+            name = "Base"
+            trigger = "purchase"
+            effect = {{ type = "points_per_money", rate = "1" }}
             "#
         );
         let program = Program::from_documents(&Bundle::parse(&file).unwrap().documents().unwrap()).unwrap();
         let (account, ids) = (Account::default(), IdGenerator::new(1));
         let program = std::sync::Arc::new(program);
-        let mut shop = Self { program, account, orders: BTreeMap::new(), journal: Vec::new(), ids };
+        let mut shop = Self { program, account, orders: BTreeMap::new(), journal: Vec::new(), ids, earned: 0 };
         // Two lots: what expires first is spent first.
         shop.adjust("a", -60 * 24 * 90, 4_000);
         shop.adjust("b", 0, POINTS - 4_000);
@@ -59,6 +67,24 @@ impl Shop {
 
     fn adjust(&mut self, key: &str, minutes: i64, points: i64) {
         self.decide(&Command::adjust(ANN, key, at(minutes), CurrencyId(1), points, "to spend").unwrap()).unwrap();
+    }
+
+    /// Earns points by a purchase.
+    fn earn(&mut self, key: &str, points: i64, minutes: i64) -> Receipt {
+        let activity = Activity {
+            kind: "purchase".to_owned(),
+            occurred_at: Some(at(minutes)),
+            amount: Some(points * 100),
+            ..Activity::default()
+        };
+        let command = Command::record(&self.program, ANN, key, &activity, at(minutes), EARLIEST).unwrap();
+        let receipt = self.decide(&command).unwrap();
+        self.earned += receipt.explanation.iter().map(|outcome| outcome.points).sum::<i64>();
+        receipt
+    }
+
+    fn owed(&self) -> i64 {
+        self.account.agenda.owed(CurrencyId(1))
     }
 
     fn decide(&mut self, command: &Command) -> Result<Receipt, Refusal> {
@@ -162,7 +188,11 @@ impl Shop {
         };
         let [available, held, spent] = self.points();
         assert_eq!((held, spent), (sum(Funds::Held), sum(Funds::Spent)));
-        assert_eq!(available + held + spent, POINTS);
+        // What is owed for a spending is as if it were spent, until it is repaid or the goods come back.
+        let tenders = self.orders.values().filter(|order| order.state.funds() == Funds::Spent);
+        let on_debt: i64 =
+            tenders.filter_map(|order| order.details.particulars.tender.as_ref()).map(Tender::owed_left).sum();
+        assert_eq!(available + held + spent + on_debt - self.owed(), POINTS + self.earned);
         let mut followed = Account::default();
         self.journal.iter().for_each(|transaction| followed.follow(transaction).unwrap());
         assert_eq!(followed, self.account);
@@ -216,11 +246,15 @@ fn points_pay_their_share_of_a_basket_in_whole_steps() {
         ("s4", 9_000, Share::Points(800), true, RefusalCode::InvalidAmount, "at least 10 %"),
         ("s5", 90_000, Share::All, true, RefusalCode::InsufficientPoints, "too few"),
         ("s6", 9_000, Share::Points(0), true, RefusalCode::InvalidRequest, "`points` must be 1"),
+        ("s8", 90_000, Share::Money(4_550), false, RefusalCode::InvalidAmount, "4500 or 4600, not 4550"),
         ("s7", 0, Share::All, true, RefusalCode::InvalidRequest, "`basket`"),
     ] {
         let refusal = shop.authorise(reference, basket, share, partial).unwrap_err();
         assert_eq!((refusal.code, refusal.message.contains(said)), (code, true), "{reference}: {}", refusal.message);
     }
+    let exact = shop.authorise("r3", 50_000, Share::Money(5_500), false).unwrap();
+    assert_eq!(authorised(&exact), Paid { points: 5_500, money: 5_500 });
+    shop.reverse(id(&exact), Share::All, None, 2).unwrap();
     let part = shop.authorise("r2", 50_000, Share::Money(9_999), true).unwrap();
     assert_eq!(authorised(&part), Paid { points: 5_500, money: 5_500 }, "as many as there are");
     shop.check();
@@ -285,11 +319,24 @@ fn what_is_not_captured_is_released_by_reference_or_by_itself() {
         let change = OrderChange { order, owner: ANN, step, reason: Some("why".to_owned()), shipment: None };
         Command::move_order(ANN, &format!("{step:?}{channel}"), at(31), change).unwrap().from_channel(channel)
     };
+    let moves = |shop: &Shop, channel, minutes| -> Vec<OrderMove> {
+        let mover = Mover { program: &shop.program, at: at(minutes), channel, actor: None };
+        mover.moves(shop.order(order)).collect()
+    };
+    assert_eq!(moves(&shop, "console", 31), [OrderMove::Cancel]);
+    assert_eq!(moves(&shop, "portal", 31), []);
+    assert_eq!(moves(&shop, "system", 90), [OrderMove::Cancel, OrderMove::Expire], "its time is over");
     for (moved, channel) in [(OrderMove::Complete, "api"), (OrderMove::Ship, "api"), (OrderMove::Cancel, "portal")] {
         assert_eq!(shop.decide(&step(moved, channel)).unwrap_err().code, RefusalCode::IllegalOrderMove);
     }
     assert_eq!(shop.decide(&step(OrderMove::Cancel, "console")).unwrap().points, 5_000);
     shop.check();
+    // What was captured is disputed at the till.
+    let order = id(&shop.authorise_at("r4", 10_000, Share::Points(5_000), false, 32).unwrap());
+    shop.capture(order, Share::All, 33).unwrap();
+    let policy = OrderPolicy { dispute_hours: Some(48), ..OrderPolicy::default() };
+    let captured = shop.order(order);
+    assert!(captured.handed_over_at().is_some() && captured.disputable_until(&policy).is_none(), "{captured:?}");
 }
 
 #[test]
@@ -405,6 +452,90 @@ fn what_is_not_there_is_owed_up_to_the_limit() {
     shop.check();
 }
 
+/// Spends 500 points without network of which 100 are there, 300 are owed and 100 are lost.
+fn in_debt() -> (Shop, OrderId) {
+    let mut shop = Shop::of("offline = { points = 500, hours = 24, reserve = false, overdraft = \"owe\" }");
+    let order = id(&shop.grant(1, "till 3", None, 1).unwrap());
+    let all = id(&shop.authorise_at("r1", 1_000_000, Share::Points(9_900), false, 2).unwrap());
+    shop.capture(all, Share::All, 2).unwrap();
+    let (spent, _) = shop.spend(order, ("1", "till 3"), 500, (5, 60)).unwrap();
+    assert_eq!((spent.charged.points, spent.owed, spent.lost), (100, 300, 100));
+    (shop, spent.tender.unwrap())
+}
+
+#[test]
+fn goods_that_come_back_are_owed_no_longer() {
+    let (mut shop, tender) = in_debt();
+    // Of 400 points 250 come back: all of them of the debt, which was 300.
+    let receipt = shop.reverse(tender, Share::Points(250), Some("x1"), 61).unwrap();
+    assert_eq!((receipt.points, receipt.debt_cancelled, shop.owed()), (0, 250, 50));
+    assert_eq!((shop.points(), shop.order(tender).points), ([0, 0, POINTS], 100));
+    let told = receipt.order.as_ref().unwrap().tender.as_ref().unwrap().returned;
+    assert_eq!(told, Some(Paid { points: 250, money: 250 }));
+    let before = shop.order(tender).clone();
+    shop.check();
+    // The rest: 50 of the debt, and the 100 points that were there.
+    let receipt = shop.reverse(tender, Share::All, Some("x2"), 62).unwrap();
+    assert_eq!((receipt.points, receipt.debt_cancelled, shop.owed()), (100, 50, 0));
+    assert_eq!((shop.points(), shop.order(tender).state), ([100, 0, POINTS - 100], OrderState::Refunded));
+    shop.check();
+    assert_eq!(shop.rewound(receipt.transaction_id, at(62))[&tender.0], before);
+}
+
+#[test]
+fn a_debt_that_was_settled_comes_back_as_points() {
+    let (mut shop, tender) = in_debt();
+    let earned = shop.earn("p1", 220, 61);
+    assert_eq!((earned.repaid, shop.owed(), shop.points()), (220, 80, [0, 0, POINTS]));
+    // Of 300 that were owed 80 are yet: the other 220 were paid.
+    let receipt = shop.reverse(tender, Share::Points(300), Some("x1"), 62).unwrap();
+    assert_eq!((receipt.points, receipt.debt_cancelled, shop.owed()), (220, 80, 0));
+    assert_eq!((shop.points(), shop.order(tender).points), ([220, 0, POINTS], 100));
+    shop.check();
+    // They live as long as points that are earned now: twelve months, to the end of the month.
+    let lots = &shop.account.wallet(CurrencyId(1)).unwrap().lots;
+    assert_eq!(
+        lots.iter().map(|lot| (lot.remaining, lot.key.expires_at)).collect::<Vec<_>>(),
+        [(220, Timestamp::parse_rfc3339("2027-03-31T16:00:00Z").unwrap()),]
+    );
+    assert_eq!(shop.reverse(tender, Share::All, Some("x2"), 63).unwrap().points, 100);
+    assert_eq!((shop.points(), shop.owed()), ([320, 0, POINTS - 100], 0));
+    shop.check();
+}
+
+#[test]
+fn the_staff_refund_what_is_owed_as_well() {
+    let (mut shop, tender) = in_debt();
+    shop.earn("p1", 120, 61);
+    let (step, reason) = (OrderMove::Refund, Some("the goods came back".to_owned()));
+    let change = OrderChange { order: tender, owner: ANN, step, reason, shipment: None };
+    let receipt =
+        shop.decide(&Command::move_order(ANN, "refund", at(62), change).unwrap().by("opr_1".to_owned())).unwrap();
+    assert_eq!((receipt.points, receipt.debt_cancelled, shop.owed()), (100 + 120, 180, 0));
+    assert_eq!(shop.points(), [220, 0, POINTS - 100]);
+    shop.check();
+}
+
+#[test]
+fn what_is_owed_alone_can_come_back_and_what_a_closed_account_owed_does_not() {
+    let (mut shop, tender) = in_debt();
+    shop.reverse(tender, Share::All, None, 61).unwrap();
+    let order = id(&shop.grant(2, "till 3", None, 24 * 60 + 2).unwrap());
+    let all = id(&shop.authorise_at("r2", 1_000_000, Share::Points(100), false, 24 * 60 + 3).unwrap());
+    shop.capture(all, Share::All, 24 * 60 + 3).unwrap();
+    let (spent, _) = shop.spend(order, ("2", "till 3"), 100, (24 * 60 + 4, 24 * 60 + 5)).unwrap();
+    assert_eq!((spent.charged, spent.owed), (Paid::default(), 100), "nothing was there");
+    let alone = spent.tender.expect("by which it is reversed");
+    let mut closed = shop.clone();
+    let receipt = shop.reverse(alone, Share::All, None, 24 * 60 + 6).unwrap();
+    assert_eq!((receipt.points, receipt.debt_cancelled, shop.owed()), (0, 100, 0));
+    shop.check();
+    closed.end(order, 2 * 24 * 60 + 3).unwrap();
+    closed.decide(&Command::close(ANN, "close", at(2 * 24 * 60 + 4), "asked for it").unwrap()).unwrap();
+    let receipt = closed.reverse(alone, Share::All, None, 2 * 24 * 60 + 5).unwrap();
+    assert_eq!((receipt.points, receipt.debt_cancelled, closed.owed()), (0, 0, 0), "it was forgiven");
+}
+
 #[test]
 fn allowances_of_all_terminals_together_stay_within_the_program() {
     let mut shop = Shop::of(OFFLINE);
@@ -428,6 +559,7 @@ enum Step {
     Reverse(usize, i64, u8),
     Grant(u8, i64),
     Spend(usize, u8, u8, i64),
+    Earn(i64),
     Again(usize),
     Wait(i64),
 }
@@ -441,6 +573,7 @@ fn steps() -> impl Strategy<Value = Vec<(Step, u8)>> {
         (0..3_u8, 1..400_i64).prop_map(|(terminal, points)| Step::Grant(terminal, points)),
         (0..8_usize, 0..3_u8, 0..20_u8, 1..400_i64)
             .prop_map(|(which, terminal, name, points)| Step::Spend(which, terminal, name, points)),
+        (1..300_i64).prop_map(Step::Earn),
         (0..30_usize).prop_map(Step::Again),
         (1..2_000_i64).prop_map(Step::Wait),
     ];
@@ -480,6 +613,11 @@ proptest! {
                     for order in orders.iter().filter(|order| order.is_due(at(minutes))) {
                         shop.end(order.id, minutes).unwrap();
                     }
+                    continue;
+                }
+                Step::Earn(points) => {
+                    shop.earn(&format!("p{}", shop.journal.len()), points, minutes);
+                    shop.check();
                     continue;
                 }
                 Step::Again(which) => match done.get(which % done.len().max(1)) {
@@ -557,6 +695,6 @@ proptest! {
             }
         }
         shop.check();
-        prop_assert_eq!(shop.points(), [POINTS, 0, 0]);
+        prop_assert_eq!((shop.points(), shop.owed()), ([POINTS + shop.earned, 0, 0], 0));
     }
 }

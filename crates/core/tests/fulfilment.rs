@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{
-    Batch, Command, Committed, Event, Loaded, OrderChange, Receipt, Refusal, RefusalCode, Tracking,
+    Batch, Command, Committed, Event, Loaded, Mover, OrderChange, Receipt, Refusal, RefusalCode, Tracking,
 };
 use guerdon_core::ledger::{Account, CurrencyId, Transaction};
 use guerdon_core::limits;
@@ -306,6 +306,12 @@ fn nobody_completes_what_the_program_hands_out_but_the_program() {
     let at_once = Command::redeem(ANN, "at once", at(1), "code", 1, true).unwrap();
     assert_eq!(shop.decide(at_once).unwrap_err().code, RefusalCode::IllegalOrderMove);
     let order = shop.redeem("code", 1);
+    let moves = |shop: &Shop, channel| -> Vec<OrderMove> {
+        Mover { program: &shop.program, at: at(2), channel, actor: None }.moves(shop.order(order)).collect()
+    };
+    let by_people = [OrderMove::Review, OrderMove::Approve, OrderMove::Reject, OrderMove::Fulfil];
+    assert_eq!(moves(&shop, "console"), [&by_people[..], &[OrderMove::Cancel, OrderMove::Fail]].concat());
+    assert!(moves(&shop, "system").contains(&OrderMove::Issue), "{:?}", moves(&shop, "system"));
     for step in [OrderMove::Issue, OrderMove::Ship, OrderMove::Complete] {
         let change = OrderChange { order, owner: ANN, step, reason: None, shipment: None };
         let by_people = Command::move_order(ANN, step.name(), at(2), change).unwrap();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use guerdon_core::earning::Activity;
 use guerdon_core::id::{OrderId, TransactionId};
 use guerdon_core::kernel::{Choice, Command, Rebooking, Receipt, Refusal, RefusalCode};
-use guerdon_core::program::{Bundle, Program, check_lasting};
+use guerdon_core::program::{Bundle, Document, Program, check_lasting};
 use guerdon_core::redemption::{Funds, OrderMove, OrderState, SealedDelivery};
 use guerdon_core::rewards::{StockLevel, free_places};
 use guerdon_core::time::{EARLIEST, Timestamp};
@@ -372,10 +372,17 @@ fn the_first_stock_of_a_variant_never_changes() {
     };
     let (blue, red) = ("{ id = \"blue\", name = \"Blue\", stock = 2 }", "{ id = \"red\", name = \"Red\", stock = 3 }");
     let both = format!("{blue}, {red}");
-    assert_eq!(check_lasting(&mug(blue), &mug(&both)), Ok(()), "new ones may come");
-    assert_eq!(check_lasting(&mug(&both), &mug(blue)), Ok(()), "and go");
-    let refused = check_lasting(&mug(blue), &mug(&blue.replace('2', "5"))).unwrap_err();
+    assert_eq!(check_lasting(&[mug(blue)], &mug(&both)), Ok(()), "new ones may come");
+    assert_eq!(check_lasting(&[mug(&both)], &mug(blue)), Ok(()), "and go");
+    let refused = check_lasting(&[mug(blue)], &mug(&blue.replace('2', "5"))).unwrap_err();
     assert!(refused.contains("its variant `blue` was published as Some(2)"), "{refused}");
+    // What went comes back as it was, however many versions lie between.
+    let version = |number: i64, variants: &str| Document { version: number, ..mug(variants) };
+    let published = [version(1, &both), version(2, blue), version(3, blue)];
+    assert_eq!(check_lasting(&published, &version(4, &both)), Ok(()));
+    let refused = check_lasting(&published, &version(4, &both.replace('3', "50"))).unwrap_err();
+    let wanted = "its variant `red` was opened with 3 units by version 1, and is counted since: publish it with 3, and restock it by 47";
+    assert!(refused.contains(wanted), "{refused}");
 }
 
 #[test]

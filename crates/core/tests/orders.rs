@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use guerdon_core::id::{IdGenerator, MemberId, OrderId};
-use guerdon_core::kernel::{Action, Batch, Command, Loaded, OrderChange, Receipt, Refusal, RefusalCode};
+use guerdon_core::kernel::{Action, Batch, Command, Loaded, Mover, OrderChange, Receipt, Refusal, RefusalCode};
 use guerdon_core::ledger::{Account, CurrencyId, Transaction, TransactionKind};
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::redemption::{Funds, Order, OrderMove, OrderState, Shipment};
@@ -93,7 +93,14 @@ impl Shop {
         let reason = step.needs_reason().then(|| "for the test".to_owned());
         let change = OrderChange { order, owner: ANN, step, reason, shipment: None };
         let key = format!("step-{}", self.journal.len());
-        self.decide(Command::move_order(ANN, &key, at(hours), change).unwrap().by(actor.to_owned()))
+        let command = Command::move_order(ANN, &key, at(hours), change).unwrap().by(actor.to_owned());
+        // What is offered is what is done, whatever else stands in the way.
+        let (at, channel, actor) = (command.at, command.channel.clone(), command.actor.clone());
+        let mover = Mover { program: &self.program, at, channel: &channel, actor: actor.as_deref() };
+        let offered = mover.moves(self.order(order)).any(|offered| offered == step);
+        let done = self.decide(command);
+        assert_eq!(offered, done.is_ok(), "{step:?}: {done:?}");
+        done
     }
 
     fn refused(&mut self, order: OrderId, step: OrderMove, hours: i64) -> RefusalCode {

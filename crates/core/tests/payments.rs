@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId};
 use guerdon_core::kernel::{
-    Amendment, Batch, Command, Event, GroupTerms, Loaded, OrderAmendment, OrderChange, Receipt, Refusal, RefusalCode,
-    Tendering, Tracking,
+    Amendment, Batch, Command, Event, GroupTerms, Loaded, Mover, OrderAmendment, OrderChange, Receipt, Refusal,
+    RefusalCode, Tendering, Tracking,
 };
 use guerdon_core::ledger::{Account, CurrencyId, LotKey, Transaction, TransactionKind};
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::redemption::{
     Funds, Order, OrderDetails, OrderMove, OrderState, PaymentMove, PaymentState, PaymentTender, TrackingEvent,
-    TrackingStatus,
+    TrackingStatus, VoucherStanding,
 };
-use guerdon_core::rewards::{Cash, Split, StockLevel};
+use guerdon_core::rewards::{Cash, Fulfilment, Reward, Split, StockLevel};
 use guerdon_core::time::Timestamp;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -23,8 +23,13 @@ use rust_decimal::Decimal;
 const ANN: MemberId = MemberId(1);
 const HOUR: i64 = 3_600_000;
 const STOCK: i64 = 1_000;
+const CASH: &str = "{ from_percent = 10, to_percent = 50 }";
 
 fn program(cash: &str) -> Program {
+    program_of(cash, "")
+}
+
+fn program_of(cash: &str, of_pot: &str) -> Program {
     let file = format!(
         r#"
         currencies = [{{ id = 1, code = "points", name = "Points", per_money_unit = 100, expiry = {{ after = 12, granule = "month" }} }}]
@@ -33,6 +38,7 @@ fn program(cash: &str) -> Program {
         id = "pot"
         name = "Pot"
         stock = {STOCK}
+        {of_pot}
         price = {{ points = 6000, cash = {cash}, group = {{ members = 3, hours = 24, percent = 80 }} }}
         [program]
         id = "shop"
@@ -64,7 +70,7 @@ struct Shop {
 
 impl Shop {
     fn new() -> Self {
-        let program = program("{ from_percent = 10, to_percent = 50 }");
+        let program = program(CASH);
         let (account, ids, stock) = (Account::default(), IdGenerator::new(1), StockLevel::new(STOCK));
         let mut shop = Self { program, account, orders: BTreeMap::new(), stock, journal: Vec::new(), ids };
         // Two lots, so that points can go back to the wrong one.
@@ -257,6 +263,38 @@ fn cash_on_delivery_is_due_until_whoever_hands_it_over_has_it() {
 }
 
 #[test]
+fn nothing_is_handed_out_against_a_voucher_before_its_money_and_its_friends_are_there() {
+    let mut shop = Shop::new();
+    let standing = |shop: &Shop, order| VoucherStanding::of(shop.order(order), at(1));
+    let by_hand = order_of(&shop.redeem(PaymentTender::CashOnDelivery, Split::Points(4_000), 1).unwrap());
+    assert_eq!(standing(&shop, by_hand), VoucherStanding::Unpaid);
+    assert_eq!(shop.order(by_hand).worth_in_points(), 4_000, "there is no money yet that would go back");
+    shop.pay(by_hand, PaymentMove::Collect, 1).unwrap();
+    assert_eq!((standing(&shop, by_hand), shop.order(by_hand).worth_in_points()), (VoucherStanding::Good, 6_000));
+    let by_tender = order_of(&shop.redeem(PaymentTender::Test, Split::Points(4_000), 1).unwrap());
+    assert_eq!(standing(&shop, by_tender), VoucherStanding::NotYet);
+    shop.pay(by_tender, PaymentMove::Authorise, 1).unwrap();
+    assert_eq!(standing(&shop, by_tender), VoucherStanding::Good);
+    let in_group = order_of(&shop.join("1", 1).unwrap());
+    assert_eq!(standing(&shop, in_group), VoucherStanding::NotYet);
+}
+
+#[test]
+fn what_the_program_hands_out_itself_is_not_paid_on_delivery() {
+    let mut shop = Shop::new();
+    let pot = shop.program.reward("pot").unwrap().clone();
+    let tenders = |reward: &Reward| -> Vec<_> { shop.program.tenders_for(reward, at(1)).collect() };
+    assert_eq!(tenders(&pot), [PaymentTender::CashOnDelivery, PaymentTender::Test]);
+    let supplied = Reward { fulfilment: Some(Fulfilment::Vault {}), ..pot };
+    assert_eq!(tenders(&supplied), [PaymentTender::Test]);
+    shop.program = program_of(CASH, "fulfilment = { by = 'supplier', supplier = 'pots' }");
+    let refusal = shop.redeem(PaymentTender::CashOnDelivery, Split::Points(4_000), 1).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::TenderNotOffered, "{}", refusal.message);
+    assert!(refusal.message.ends_with("the program takes test"), "{}", refusal.message);
+    assert!(shop.redeem(PaymentTender::Test, Split::Points(4_000), 1).is_ok());
+}
+
+#[test]
 fn what_a_carrier_delivers_unpaid_is_done_once_it_is_paid() {
     let mut shop = Shop::new();
     let pot = order_of(&shop.redeem(PaymentTender::CashOnDelivery, Split::Points(4_000), 1).unwrap());
@@ -384,6 +422,10 @@ fn an_order_of_a_group_waits_until_the_group_is_full() {
     for step in [OrderMove::Fulfil, OrderMove::Ship, OrderMove::Complete, OrderMove::Cancel] {
         assert_eq!(shop.step(pot, step, 2).unwrap_err().code, RefusalCode::GroupOpen, "{step:?}");
     }
+    let moves = |shop: &Shop| -> Vec<OrderMove> {
+        Mover { program: &shop.program, at: at(2), channel: "api", actor: None }.moves(shop.order(pot)).collect()
+    };
+    assert_eq!(moves(&shop), [OrderMove::Review, OrderMove::Approve, OrderMove::Reject, OrderMove::Fail]);
     let other = order_of(&shop.join("c", 23).unwrap());
     let fill = Command::fill_group(ANN, at(25), shop.order(pot));
     let receipt = shop.decide(fill.clone()).unwrap();

@@ -253,6 +253,36 @@ fn publication_names_the_field_that_is_wrong() {
 }
 
 #[test]
+fn a_group_buys_what_leaves_nothing_to_choose() {
+    let published = |kind: &str| {
+        let text = format!(
+            r#"
+            program = {{ id = "club", name = "Club", money = "CNY", time_zone = "Asia/Shanghai" }}
+            currencies = [{{ id = 1, code = "points", name = "Points", per_money_unit = 100 }}]
+            [[rewards]]
+            id = "cup"
+            name = "Cup"
+            price = {{ points = 50, group = {{ members = 3, hours = 24, percent = 80 }} }}
+            kind = {kind}"#
+        );
+        Bundle::parse(&text).map(drop)
+    };
+    let slots = r#"[{ weekdays = [2], from = "10:00", to = "12:00", minutes = 60 }]"#;
+    for (kind, asked) in [
+        (r#"{ type = "physical", variants = [{ id = "red", name = "Red" }] }"#.to_owned(), "`variant`"),
+        (r#"{ type = "top_up", account = { name = "Number", pattern = "[0-9]{11}" } }"#.to_owned(), "`account`"),
+        (format!(r#"{{ type = "service", appointments = {{ slots = {slots} }} }}"#), "`slot`"),
+    ] {
+        let said = published(&kind).unwrap_err();
+        assert!(said.contains("reward `cup`: `price.group`") && said.contains(asked), "{said}");
+    }
+    for kind in [r#"{ type = "physical", needs_address = true }"#, r#"{ type = "top_up" }"#, r#"{ type = "service" }"#]
+    {
+        published(kind).unwrap();
+    }
+}
+
+#[test]
 fn what_is_beyond_all_limits_is_no_price() {
     let program = program(&format!("{{ points = {}, seasons = [{{ months = [6], percent = 300 }}] }}", limits::AMOUNT));
     let price = |at: &str, quantity| {

@@ -9,6 +9,7 @@ use guerdon_core::ledger::{TransactionKind, Verifier};
 use guerdon_core::program::{Bundle, compare, typed};
 use guerdon_core::redemption::{Funds, OrderMove};
 use guerdon_core::rewards::{Place, Rights, Ticket, WaitingPlace};
+use guerdon_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 use town::{POINTS, Town};
@@ -294,6 +295,41 @@ fn what_comes_in_is_first_for_those_who_went_away_empty_handed() {
     restock(&mut pooled, "in2", Some("private"), 1, "2026-03-01T12:00:00").unwrap();
     assert!(order(&mut pooled, "e", wants(GOLD, 1, "2026-03-02T11:59:59")).is_err());
     order(&mut pooled, "e", wants(GOLD, 1, "2026-03-02T12:00:00")).unwrap();
+}
+
+#[test]
+fn what_is_kept_for_a_member_is_had_once() {
+    let reward = "stock = 0\nscarcity = { private_window = { after_tries = 3, hours = 24 } }";
+    let mut town = town(reward);
+    restock(&mut town, "in", None, 4, "2026-03-01T10:00:00").unwrap();
+    let rights = |since: Timestamp| Rights { private: Some(since), ..Rights::default() };
+    let since = town.at("2026-02-28T10:00:00");
+    let wanted = |town: &Town, key: &str, local: &str| {
+        let command = Command::redeem(MemberId(REGULAR), key, town.at(local), "lamp", 1, false).unwrap();
+        command.with_rights(rights(since))
+    };
+    // Each was sent when the right was there yet: in one batch, and in another.
+    let both = [wanted(&town, "a", "2026-03-01T10:00:01"), wanted(&town, "b", "2026-03-01T10:00:01")];
+    let mut outcomes = town.decide(&both);
+    let (first, second) = (outcomes.remove(0).unwrap(), outcomes.remove(0));
+    let (refused, why) = code(second);
+    assert_eq!(refused, RefusalCode::OutOfStock);
+    assert!(why.contains("kept for members who found nothing left before; this member has had"), "{why}");
+    let third = wanted(&town, "c", "2026-03-01T10:00:02");
+    assert_eq!(code(town.decide(&[third]).remove(0)).0, RefusalCode::OutOfStock);
+    let again = wanted(&town, "a", "2026-03-01T10:00:03");
+    assert_eq!(town.decide(&[again]).remove(0).unwrap(), first, "a retry is answered as it was");
+    // Another member's right is another's, and so is one that came later.
+    let other = Wants { rights: rights(since), ..wants(SILVER, 1, "2026-03-01T10:00:04") };
+    order(&mut town, "d", other).unwrap();
+    let later = rights(town.at("2026-03-01T11:00:00"));
+    restock(&mut town, "in-2", None, 1, "2026-03-01T12:00:00").unwrap();
+    for (key, is_had) in [("e", true), ("f", false)] {
+        let wanted = Wants { rights: later.clone(), ..wants(REGULAR, 1, "2026-03-01T12:00:01") };
+        assert_eq!(order(&mut town, key, wanted).is_ok(), is_had, "{key}");
+    }
+    assert_eq!(town.stock["lamp"].reserved, 3);
+    town.check();
 }
 
 #[test]

@@ -110,7 +110,7 @@ async fn a_directory_is_backed_up_under_load_and_restored_as_of_any_moment() {
     assert!(out.contains(&format!(" {} audit entries", actions.len())), "{out}");
     let again = Server::start(&earlier);
     assert_eq!(again.get(&format!("/v1/orders/{held}")).await.1["state"], "placed");
-    assert_eq!(again.get("/v1/rewards").await.1[0]["left"], json!(98));
+    assert_eq!(again.get("/v1/rewards").await.1["items"][0]["left"], json!(98));
     // The second visit took something out of a budget, and that is back.
     let taken = again.get("/v1/campaigns").await.1;
     let points: Vec<_> = taken[0]["budgets"].as_array().unwrap().iter().map(|budget| &budget["points"]).collect();

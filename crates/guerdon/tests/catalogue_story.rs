@@ -286,3 +286,48 @@ async fn refusals(server: &Server, person: &mut Person) {
     let mine = order["member_id"].as_str().unwrap();
     assert_eq!(server.post(&format!("/v1/members/{mine}/adjustments"), "back", more).await.0, 201);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_range_is_reviewed_with_what_was_searched_in_vain() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, PROGRAM);
+    let mut server = Server::start(&data);
+    let ann = server.member("ann", 100_000).await;
+    let order = json!({ "member_id": ann, "reward_id": "ten-off", "quantity": 3 });
+    let (status, receipt) = server.post("/v1/orders", "order", order).await;
+    assert_eq!(status, 201, "{receipt}");
+    for query in ["q=Air%20fryer", "q=air%20%20fryer", "q=AIR+FRYER", "q=sock", "q=thermos", "q=13800138000"] {
+        listed(&server, query).await;
+        // With a filter it may be there, and is not counted.
+        listed(&server, &format!("{query}&in_stock=true")).await;
+    }
+    // What waits is written down when the server ends.
+    assert_eq!(server.interrupt(), 0);
+    let server = Server::start(&data);
+    let (status, review) = server.get("/v1/assortment?days=30").await;
+    assert_eq!((status, &review["listed"], &review["ordered"]), (200, &json!(8), &json!(3)), "{review}");
+    assert_eq!(review["retire"], json!([]), "nothing was there for thirty days");
+    let searches = review["searches"].as_array().unwrap();
+    assert_eq!((searches.len(), &searches[0]["text"], &searches[0]["count"]), (1, &json!("air fryer"), &json!(3)));
+    for (query, named) in [("days=0", "`days`"), ("below_percent=51", "`below_percent`"), ("day=3", "day")] {
+        let (status, problem) = server.get(&format!("/v1/assortment?{query}")).await;
+        assert!(status == 400 && problem["detail"].as_str().unwrap().contains(named), "{query}: {problem}");
+    }
+
+    let buyer = Person::invited(&server, "buyer@example.org", "Buyer", "catalogue").await;
+    let (driver, client) = browser(&folder.path().join("profile")).await;
+    enter(&client, &server, &buyer).await;
+    for (language, words) in [("zh-CN", "搜索无果"), ("en", "Searched for and not found")] {
+        client.goto(&format!("{}/console/catalogue/range?lang={language}", server.address)).await.unwrap();
+        let page = shown(&client, &[words, "air fryer"]).await;
+        assert!(page.contains(words) && page.contains("air fryer") && !page.contains("sock"), "{page}");
+        whole_page(&client, 1_440, &format!("range-{language}")).await;
+        small_phone(&client).await;
+        assert_eq!(sideways(&client).await, 0);
+        whole_page(&client, 360, &format!("range-phone-{language}")).await;
+        support::browser::size(&client, 1_440, 900).await;
+    }
+    client.close().await.unwrap();
+    drop(driver);
+}

@@ -93,10 +93,12 @@ async fn made(server: &Server, path: &str, body: Value) -> Value {
     answer
 }
 
-const PAGES: [(&str, &str); 21] = [
+const PAGES: [(&str, &str); 23] = [
     ("?at=first", "overview"),
     ("members", "members"),
     ("catalogue", "catalogue"),
+    ("prices", "prices"),
+    ("prices/voucher-5", "price"),
     ("drafts/new?kind=reward&document=voucher-5", "reward-edit"),
     ("approvals", "approvals"),
     ("imports", "imports"),

@@ -233,6 +233,81 @@ async fn a_program_without_disputes_takes_none_and_a_member_is_told_of_theirs() 
     assert_eq!(cara.json(&resolution, &refund).await.0, 403);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_was_cut_off_is_taken_up_again_or_decided_without_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &club());
+    let gateway = Gateway::start();
+    let mut shop = Shop::of(Server::start_with(&data, &gateway.flags())).await;
+    let setup = shop.server.setup_link.clone();
+    let mut olga = Person::new(&shop.server);
+    olga.set_up(&setup, "olga@example.org", "Olga", PASSWORD).await;
+    let mut cara = Person::invited(&shop.server, "cara@example.org", "Cara", "catalogue").await;
+    let (told, declined, refunded, calm) =
+        (shop.shipped("1").await, shop.shipped("2").await, shop.shipped("3").await, shop.shipped("4").await);
+    for order in [&told, &declined, &refunded] {
+        assert_eq!(shop.disputed(order, "damaged", "The handle is off").await.0, 201);
+    }
+    // Who may see orders sees that one is disputed; what was said, and by whom, is for others.
+    let seen: Value = serde_json::from_str(&cara.get(&format!("/v1/orders/{told}/dispute")).await.1).unwrap();
+    assert_eq!((&seen["state"], &seen["kind"], seen.get("messages")), (&json!("open"), &json!("damaged"), None));
+    let (status, page) = cara.get(&format!("/console/orders/{told}")).await;
+    assert!(status == 200 && page.contains("What was said is for those who may review orders"), "{page}");
+    assert!(!page.contains("The handle is off") && !page.contains("A****") && !page.contains("C-1"), "{page}");
+    let page = olga.get(&format!("/console/orders/{told}")).await.1;
+    assert!(page.contains("The handle is off") && page.contains("A****"), "{page}");
+
+    // The server ends after the orders were moved, and before what was said is kept.
+    assert_eq!(shop.server.interrupt(), 0);
+    let database = rusqlite::Connection::open(data.join("guerdon.db")).unwrap();
+    let lost = database.execute("DELETE FROM record WHERE kind IN ('dispute', 'dispute_of')", []).unwrap();
+    assert_eq!(lost, 6);
+    drop(database);
+    shop.server = Server::start_with(&data, &gateway.flags());
+    olga.goes_on_with(&shop.server);
+    let mut ann = Person::new(&shop.server);
+    let before = gateway.count();
+    assert_eq!(ann.post("/portal/sign-in", &[("to", PHONE)]).await.0, 303);
+    let sent = gateway.code(before, PHONE).await;
+    assert_eq!(ann.post("/portal/sign-in/code", &[("code", &sent)]).await.0, 303);
+
+    // The member says it again.
+    let receipt = format!("/portal/orders/{told}");
+    let (_, page) = ann.get(&receipt).await;
+    assert!(page.contains("were cut off") && page.contains("dispute-kind"), "{page}");
+    let (status, page) = ann.post(&format!("{receipt}/dispute"), &[("text", "The lid as well")]).await;
+    assert!(status == 422 && page.contains("Choose what is wrong"), "{status} {page}");
+    let form = [("kind", "wrong"), ("text", "The lid as well")];
+    assert_eq!(ann.post(&format!("{receipt}/dispute"), &form).await.0, 303);
+    assert_eq!(ann.post(&format!("{receipt}/dispute"), &[("text", "And the spout")]).await.0, 303, "and goes on");
+    let (_, page) = ann.get(&receipt).await;
+    assert!(
+        page.contains("We answer by") && page.contains("The lid as well") && page.contains("And the spout"),
+        "{page}"
+    );
+    let (_, queue) = shop.server.get("/v1/disputes").await;
+    assert_eq!((queue["items"].as_array().unwrap().len(), &queue["items"][0]["order_id"]), (1, &json!(told)));
+
+    // Staff decide the others, of which no words are known.
+    let (status, dispute) = shop.server.get(&format!("/v1/orders/{declined}/dispute")).await;
+    assert_eq!((status, &dispute["state"], &dispute["kind"]), (200, &json!("open"), &json!("damaged")), "{dispute}");
+    let page = olga.get(&format!("/console/orders/{declined}")).await.1;
+    assert!(page.contains("Nothing is known of what the member said") && !page.contains("value=\"answer\""), "{page}");
+    let decline = [("key", "k-1"), ("step", "decline"), ("text", "We have not heard from you")];
+    assert_eq!(olga.post(&format!("/console/orders/{declined}/dispute"), &decline).await.0, 303);
+    assert_eq!(shop.order(&declined).await["dispute"], "declined");
+    let (_, page) = ann.get(&format!("/portal/orders/{declined}")).await;
+    assert!(page.contains("We have not heard from you") && !page.contains("dispute-kind"), "{page}");
+    let refund = json!({ "resolution": "refund", "reason": "It was broken" });
+    assert_eq!(code(shop.post(&calm, "dispute/resolution", refund.clone()).await), (404, "unknown_dispute".to_owned()));
+    assert_eq!(shop.post(&refunded, "dispute/resolution", refund).await.0, 201);
+    let (_, dispute) = shop.server.get(&format!("/v1/orders/{refunded}/dispute")).await;
+    assert_eq!((&dispute["state"], &dispute["reason"]), (&json!("refunded"), &json!("It was broken")), "{dispute}");
+    assert_eq!(shop.server.interrupt(), 0);
+    assert_eq!(guerdon(&["verify", "--data-dir", data.to_str().unwrap()]).0, 0);
+}
+
 /// How many pages a print has on paper of this size, in centimetres.
 async fn printed(client: &Client, (width, height): (f64, f64), name: &str) -> usize {
     let margins = PrintMargins { top: 0.3, bottom: 0.3, left: 0.3, right: 0.3 };

@@ -79,7 +79,7 @@ async fn two_servers_sell_out_together_and_one_goes_on_when_the_other_is_killed(
     let published = Instant::now();
     loop {
         let (_, rewards) = second.get("/v1/rewards").await;
-        if rewards[0]["price"] == 300 {
+        if rewards["items"][0]["price"] == 300 {
             break;
         }
         assert!(published.elapsed() < Duration::from_secs(2), "{rewards}");

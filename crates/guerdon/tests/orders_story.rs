@@ -113,6 +113,8 @@ async fn an_order_is_reviewed_shipped_and_told_in_full() {
     let dear = shop.placed("dear", 5).await;
     assert_eq!(shop.step(&dear, "review", json!({ "step": "approve" })).await.0, 201);
     assert_eq!(refusal(shop.step(&dear, "moves", json!({ "move": "issue" })).await), (409, "cooling_off".to_owned()));
+    let (_, order) = shop.server.get(&format!("/v1/orders/{dear}")).await;
+    assert_eq!(order["moves"], json!(["cancel", "fail"]), "what would be refused is not offered");
     let before = shop.available().await;
     assert_eq!(shop.step(&dear, "moves", json!({ "move": "cancel", "reason": "Changed my mind" })).await.0, 201);
     assert_eq!(shop.available().await, before + 2_500);
@@ -186,6 +188,8 @@ async fn a_queue_of_orders_is_worked_off_in_the_console() {
     let fields =
         |step: &str| vec![("key", format!("form_{step}")), ("step", step.to_owned()), ("reason", String::new())];
     assert_eq!(post(&format!("{one}/review"), fields("claim")).await.0, 303);
+    let (_, queue) = shop.server.get("/v1/orders?state=in_review").await;
+    assert_eq!(queue["items"][0]["moves"], json!(["claim", "cancel", "fail"]), "Olga decides it, not the key");
     assert_eq!(post(&format!("{one}/review"), fields("approve")).await.0, 303);
     let mut ship = fields("ship");
     ship.extend([("carrier", "SF Express".to_owned()), ("tracking_number", "SF1000".to_owned())]);

@@ -23,9 +23,14 @@ struct Place {
 
 impl Place {
     fn on(url: Option<String>) -> Self {
+        Self::with(url, "")
+    }
+
+    /// With more rewards.
+    fn with(url: Option<String>, rewards: &str) -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap(), url };
         let file = place.folder.path().join("program.toml");
-        std::fs::write(&file, PROGRAM).unwrap();
+        std::fs::write(&file, format!("{PROGRAM}{rewards}")).unwrap();
         let (data, url) = (place.data(), place.url.clone().unwrap_or_default());
         let mut arguments = vec!["init", "--data-dir", data.to_str().unwrap(), "--program", file.to_str().unwrap()];
         if !url.is_empty() {
@@ -568,6 +573,94 @@ async fn a_member_pays_in_part_with_money_and_orders_with_friends() {
     assert!(page.contains("There is no such page"), "{page}");
 }
 
+/// What is sent, one for each member; and what becomes dearer with the third who looks at it, paid in part with money.
+const SENT: &str = r#"
+[[rewards]]
+id = "box"
+name = { en = "Tea box", zh = "茶盒" }
+stock = 3
+limit = [{ quantity = 1, per = "lifetime" }]
+kind = { type = "physical", needs_address = true }
+price = { points = 1000, group = { members = 3, hours = 24, percent = 80 } }
+
+[[rewards]]
+id = "scarf"
+name = { en = "Scarf", zh = "围巾" }
+[rewards.price]
+points = 1000
+cash = { to_percent = 50 }
+demand = { ceiling = 110, steps = [{ views = 3, percent = 10 }] }
+"#;
+
+const BOOK: &str = "/portal/profile/addresses";
+
+/// Keeps an address in the member's book.
+async fn keeps_an_address(person: &mut Person) {
+    let (_, page) = person.get(BOOK).await;
+    let form = [
+        ("version", field(&page, "name=\"version\" value=\"")),
+        ("act", "add"),
+        ("recipient", "Ann"),
+        ("city", "Shanghai"),
+        ("street", "7 Bund Lane"),
+    ];
+    let (status, page) = person.post(BOOK, &form).await;
+    assert_eq!(status, 303, "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_says_what_stands_in_the_way_and_a_look_is_one_look() {
+    let place = Place::with(None, SENT);
+    let gateway = Gateway::start();
+    let server = place.start(&gateway.flags());
+    let (mut ann, _) = signed_in(&server, &gateway, "Ann", "13800138000", 5_000).await;
+    let (mut bob, _) = signed_in(&server, &gateway, "Bob", "13900139000", 5_000).await;
+    let (mut carl, carls) = signed_in(&server, &gateway, "Carl", "13700137000", 5_000).await;
+
+    // Nobody opens a group for what would be sent nowhere.
+    let (_, page) = ann.get("/portal/rewards/box").await;
+    assert!(page.contains("Keep an address there first") && page.contains(BOOK), "{page}");
+    assert!(!page.contains("Open a group for"), "{page}");
+    let (status, page) = ann.post("/portal/rewards/box/group", &[("key", "g-1")]).await;
+    assert!(status == 422 && page.contains("Keep an address there first"), "{status} {page}");
+    shots(&place.folder.path().join("ann"), &server, &ann, &[("group-address", "/portal/rewards/box")]).await;
+    keeps_an_address(&mut ann).await;
+    let (_, page) = ann.get("/portal/rewards/box").await;
+    assert!(page.contains("Open a group for 800 points"), "{page}");
+    assert_eq!(ann.post("/portal/rewards/box/group", &[("key", "g-2")]).await.0, 303);
+    let (_, orders) = server.get("/v1/orders?state=placed").await;
+    let order = &orders["items"][0];
+    assert_eq!(order["moves"], json!(["review", "approve", "reject", "fail"]), "an open group is left, not cancelled");
+    let group = format!("/portal/groups/{}", order["group"]["code"].as_str().unwrap());
+
+    // A friend is told as well, and the way there; then what they may.
+    let (_, page) = bob.get(&group).await;
+    assert!(page.contains("Keep an address there first") && page.contains(BOOK), "{page}");
+    assert!(!page.contains("Join for"), "{page}");
+    shots(&place.folder.path().join("bob"), &server, &bob, &[("group-join-address", &group)]).await;
+    keeps_an_address(&mut bob).await;
+    assert!(bob.get(&group).await.1.contains("Join for 800 points"));
+    // Who has one already has one.
+    keeps_an_address(&mut carl).await;
+    let one = json!({ "member_id": carls, "reward_id": "box" });
+    assert_eq!(server.post("/v1/orders", "carl", one).await.0, 201);
+    let (_, page) = carl.get(&group).await;
+    assert!(!page.contains("Join for") && page.contains("at most 1 per"), "{page}");
+    // And who comes when there is none left.
+    let dora = server.member("dora", 5_000).await;
+    let address = json!({ "recipient": "Dora", "street": "1 Long Road", "city": "Shanghai" });
+    let last = json!({ "member_id": dora, "reward_id": "box", "address": address });
+    assert_eq!(server.post("/v1/orders", "dora-box", last).await.0, 201);
+    let (status, page) = bob.post(&format!("{group}/join"), &[]).await;
+    assert!(status == 422 && page.contains("None of it is left") && !page.contains("Join for"), "{status} {page}");
+
+    // One look at a page with four prices is one look: the third is that of the API.
+    let (_, page) = ann.get("/portal/rewards/scarf").await;
+    assert!(page.contains("How would you like to pay?") && page.contains("1,000 points"), "{page}");
+    let price = async || server.get("/v1/rewards/scarf").await.1["price"].clone();
+    assert_eq!((price().await, price().await), (json!(1_000), json!(1_100)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_takes_the_money_by_hand() {
     let place = Place::on(None);
@@ -590,4 +683,10 @@ async fn an_operator_takes_the_money_by_hand() {
     assert!(page.contains("Cash on delivery: paid") && !page.contains("Money taken"), "{page}");
     let (_, audit) = server.get("/v1/audit?action=payment.collect").await;
     assert!(audit.to_string().contains(&order), "{audit}");
+    // 3,000 points and money for 3,000 more: with them it is above what one person refunds.
+    let mut policy = server.get("/v1/approval-policy").await.1;
+    policy["refund_points"] = json!(5_999);
+    assert_eq!(server.put("/v1/approval-policy", policy).await.0, 200);
+    let (status, waiting) = olga.json(&format!("/v1/orders/{order}/refund"), &json!({ "reason": "cracked" })).await;
+    assert_eq!((status, &waiting["act"]["points"]), (202, &json!(6_000)), "{waiting}");
 }

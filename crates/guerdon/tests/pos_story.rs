@@ -16,15 +16,24 @@ use support::{Server, client, guerdon, init};
 
 const PROGRAM: &str = include_str!("../../../programs/examples/pos.toml");
 
+/// The program, where orders are disputed and rewards reviewed.
+fn corner() -> String {
+    let orders = "[program.orders]\nexpire_after_hours = 336\n";
+    let more = format!("{orders}dispute_hours = 48\n\n[program.reviews]\n");
+    let program = PROGRAM.replacen(orders, &more, 1);
+    assert_ne!(program, PROGRAM);
+    program
+}
+
 /// A server over SQLite, or over a PostgreSQL of its own.
 fn serve(folder: &Path, on_postgres: bool, more: &[&str]) -> Server {
     let data = folder.join("data");
     if !on_postgres {
-        init(&data, PROGRAM);
+        init(&data, &corner());
         return Server::start_with(&data, more);
     }
     let (url, file) = (postgres::shared().database(), folder.join("program.toml"));
-    std::fs::write(&file, PROGRAM).unwrap();
+    std::fs::write(&file, corner()).unwrap();
     let (place, file) = (folder.to_str().unwrap(), file.to_str().unwrap());
     let (code, _, error) = guerdon(&["init", "--database-url", &url, "--data-dir", place, "--program", file]);
     assert_eq!(code, 0, "{error}");
@@ -281,6 +290,49 @@ async fn a_member_shows_a_voucher_and_the_counter_hands_out_in_one_tap() {
     drop((driver, second_driver));
 }
 
+/// A reward that is paid in money in part, when it is handed out.
+const PAID_AT_THE_COUNTER: &str = r#"
+[program.payment]
+tenders = ["cash_on_delivery"]
+[[rewards]]
+id = "kettle"
+name = "Kettle"
+price = { points = 6000, cash = { to_percent = 50 } }
+pickup = true
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_taken_before_a_voucher_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    init(&data, &format!("{PROGRAM}{PAID_AT_THE_COUNTER}"));
+    let server = Server::start(&data);
+    let ann = server.member("ann", 50_000).await;
+    let body = json!({ "member_id": ann, "reward_id": "kettle", "points": 4_000, "tender": "cash_on_delivery" });
+    let (status, receipt) = server.post("/v1/orders", "kettle", body).await;
+    assert_eq!(status, 201, "{receipt}");
+    let kettle = receipt["order"]["id"].as_str().unwrap().to_owned();
+    let (typed, text) = voucher(&server, &kettle).await;
+    assert_eq!(text, typed, "what a till without network would take is not signed yet");
+    let (_, seen) = check(&server, &typed).await;
+    assert_eq!((&seen["standing"], &seen["amount_due"]), (&json!("unpaid"), &json!(2_000)), "{seen}");
+    assert_eq!(code(redeem(&server, "early", &typed, "North").await), (409, "payment_due".to_owned()));
+
+    let mut clerk = Person::invited(&server, "clerk@example.org", "Clerk", "service").await;
+    let place = [("store", "North"), ("terminal", "till 3"), ("voucher", typed.as_str())];
+    let form = |key: &'static str| [place.as_slice(), &[("key", key)]].concat();
+    let (status, page) = clerk.post("/console/pos", &form("k1")).await;
+    assert!(status == 200 && page.contains("Take ¥20.00 first") && page.contains("Money taken"), "{page}");
+    assert!(!page.contains("Hand it out"), "{page}");
+    let (status, page) = clerk.post("/console/pos/collect", &form("k2")).await;
+    assert!(status == 200 && page.contains("Hand it out") && !page.contains("Money taken"), "{page}");
+    let (_, seen) = check(&server, &typed).await;
+    assert_eq!((&seen["standing"], &seen["amount_due"]), (&json!("good"), &Value::Null), "{seen}");
+    assert!(voucher(&server, &kettle).await.1.starts_with("GV1."), "now a till checks it by itself");
+    let (status, page) = clerk.post("/console/pos/hand-out", &form("k3")).await;
+    assert!(status == 200 && page.contains("Handed out: 1 × Kettle"), "{page}");
+}
+
 /// Types into the field that has the focus.
 async fn scan(client: &fantoccini::Client, keys: &str) {
     let field = client.find(Locator::Css("#voucher")).await.unwrap();
@@ -359,6 +411,14 @@ async fn points_pay_at_the_till(on_postgres: bool) {
     assert_eq!(server.get("/v1/orders?state=placed").await.1["items"], json!([]));
     let moved = server.post(&format!("/v1/orders/{order}/capture"), "c", json!({})).await;
     assert_eq!(code(moved), (409, "illegal_order_move".to_owned()));
+    assert_eq!(server.get(&format!("/v1/orders/{order}")).await.1["moves"], json!(["cancel"]), "by the staff");
+    // Nor is it reviewed, or disputed elsewhere than at the till.
+    let paid = receipt["order"]["id"].as_str().unwrap();
+    let said = json!({ "order_id": paid, "stars": 5, "text": "What a checkout" });
+    assert_eq!(code(server.post("/v1/rewards/@checkout/reviews", "", said).await), (409, "no_reward".to_owned()));
+    let wrong = json!({ "kind": "wrong", "text": "It was dear" });
+    let disputed = server.post(&format!("/v1/orders/{paid}/dispute"), "d", wrong).await;
+    assert_eq!(code(disputed), (409, "illegal_order_move".to_owned()));
     offline_spendings_are_told(&server, &ann).await;
     server.interrupt();
     if !on_postgres {

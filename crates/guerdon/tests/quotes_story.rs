@@ -164,7 +164,8 @@ async fn demand_lifts_a_price_by_the_rule_that_is_published() {
     let server = Server::start(&data);
     let ann = server.member("ann", 100_000).await;
 
-    let (_, rewards) = server.get("/v1/rewards").await;
+    let (_, page) = server.get("/v1/rewards").await;
+    let rewards = &page["items"];
     assert_eq!(
         (&rewards[0]["id"], &rewards[0]["price"], &rewards[0]["base_price"]),
         (&json!("cup"), &json!(1_000), &json!(1_000))
@@ -175,6 +176,16 @@ async fn demand_lifts_a_price_by_the_rule_that_is_published() {
             "ceiling_points": 1_100 })
     );
     assert!(rewards[2]["demand"].is_null() && rewards[2]["price"] == 6_000, "{rewards}");
+    let (_, first) = server.get("/v1/rewards?limit=2").await;
+    let after = first["next"].as_str().unwrap();
+    assert_eq!((first["items"].as_array().unwrap().len(), after, &page["next"]), (2, "jug", &json!(null)));
+    let (_, rest) = server.get(&format!("/v1/rewards?limit=200&after={after}")).await;
+    assert_eq!(
+        first["items"].as_array().unwrap().iter().chain(rest["items"].as_array().unwrap()).collect::<Vec<_>>(),
+        rewards.as_array().unwrap().iter().collect::<Vec<_>>()
+    );
+    let (status, problem) = server.get("/v1/rewards?limit=201").await;
+    assert_eq!((status, &problem["code"]), (400, &json!("invalid_query")));
     // The list is no view; a reward by itself is one, and a quote is one.
     let price = async || server.get("/v1/rewards/cup").await.1["price"].clone();
     assert_eq!((price().await, price().await), (json!(1_000), json!(1_000)));

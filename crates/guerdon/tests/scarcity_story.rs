@@ -199,14 +199,19 @@ async fn those_who_found_nothing_left_come_first_next_time() {
     let path = format!("/v1/rewards/mug/access?member_id={}", members[1]);
     let told = until(&server, &path, |told| told["tries"]["enough_since"].is_string()).await;
     assert_eq!((&told["tries"]["counted"], &told["tries"]["needed"]), (&json!(3), &json!(3)));
-    let restock = json!({ "quantity": 1, "reason": "one came back" });
+    let restock = json!({ "quantity": 4, "reason": "some came back" });
     assert_eq!(server.post("/v1/rewards/mug/restock", "more", restock).await.0, 201);
     let (status, problem) = order(&server, "other", wants(2)).await;
     assert_eq!(status, 409);
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("kept for members who found nothing left before"), "{problem}");
-    assert_eq!(order(&server, "private", wants(1)).await.0, 201);
-    // The right is used up.
+    // Of orders that are sent at once the first uses the right up.
+    let send = async |key: &str| order(&server, key, wants(1)).await;
+    let (one, two, three, four) =
+        tokio::join!(send("private-1"), send("private-2"), send("private-3"), send("private-4"));
+    let (had, refused): (Vec<_>, Vec<_>) = [one, two, three, four].into_iter().partition(|(status, _)| *status == 201);
+    assert_eq!(had.len(), 1, "{refused:?}");
+    assert!(refused.into_iter().all(|answer| refusal(answer) == (409, "out_of_stock".to_owned())));
     let (_, told) = server.get(&path).await;
     assert_eq!((&told["tries"]["counted"], told["tries"].get("enough_since")), (&json!(0), None), "{told}");
     assert_eq!(guerdon(&["verify", "--data-dir", data.to_str().unwrap()]).0, 0);
@@ -224,18 +229,30 @@ id = "vase"
 name = "Vase"
 price = 10
 stock = 10
-catalogue = {{ listed = {{ from = "{}" }} }}
+catalogue = {{ listed = {{ from = "{0}" }} }}
 scarcity = {{ release = {{ presale = {{ top_percent = 40, hours = 1 }}, set_aside = 75 }} }}
+[[rewards]]
+id = "bowl"
+name = "Bowl"
+price = {{ points = 10, group = {{ members = 3, hours = 24, percent = 80 }} }}
+catalogue = {{ listed = {{ from = "{0}" }} }}
+scarcity = {{ release = {{ presale = {{ top_percent = 40, hours = 1 }} }} }}
 "#,
         local(3_600 + 30)
     );
-    init(&data, &program(&rewards));
-    let server = Server::start(&data);
+    let reviewed = |text: String| text.replacen("backdating_days = 400", "backdating_days = 400, reviews = {}", 1);
+    init(&data, &reviewed(program(&rewards)));
+    let gateway = Gateway::start();
+    let server = Server::start_with(&data, &gateway.flags());
     let days = local(0)[8..10].parse::<i64>().unwrap();
     let last_month = format!("{}Z", local(-(days + 14) * 86_400));
     let mut members = Vec::new();
     for number in 0..3_i64 {
-        let member = server.member(&format!("m{number}"), 1_000).await;
+        let phone = format!("1380013800{number}");
+        let profile = json!({ "name": "Ann", "phone": phone });
+        let member = server.post("/v1/members", &phone, profile).await.1["member_id"].as_str().unwrap().to_owned();
+        let opening = json!({ "points": 1_000, "reason": "opening balance" });
+        assert_eq!(server.post(&format!("/v1/members/{member}/adjustments"), "opening", opening).await.0, 201);
         let activity = json!({ "kind": "purchase", "amount": 1_000 * (number + 1), "occurred_at": last_month });
         let (status, receipt) =
             server.post("/v1/activities", "buy", json!({ "member_id": member, "activity": activity })).await;
@@ -260,6 +277,24 @@ scarcity = {{ release = {{ presale = {{ top_percent = 40, hours = 1 }}, set_asid
     assert_eq!(order(&server, "some", vase(1, 2)).await.0, 201);
     let (_, problem) = order(&server, "none", vase(2, 1)).await;
     assert!(problem["detail"].as_str().unwrap().contains("8 are set aside until"), "{problem}");
+
+    // Every page of the portal shows it to who takes part, and to nobody else.
+    let path = format!("/v1/rewards/bowl/access?member_id={}", members[1]);
+    until(&server, &path, |told| told["offered"] == true).await;
+    let (status, group) = server.post("/v1/groups", "g", json!({ "member_id": members[1], "reward_id": "bowl" })).await;
+    assert_eq!(status, 201, "{group}");
+    let group = format!("/portal/groups/{}", group["code"].as_str().unwrap());
+    for (number, found) in [(2, 200), (0, 404)] {
+        let (mut person, seen, phone) = (Person::new(&server), gateway.count(), format!("1380013800{number}"));
+        assert_eq!(person.post("/portal/sign-in", &[("to", &phone)]).await.0, 303);
+        let code = gateway.code(seen, &phone).await;
+        assert_eq!(person.post("/portal/sign-in/code", &[("code", &code)]).await.0, 303);
+        for page in ["/portal/rewards/bowl", "/portal/rewards/bowl/reviews", &group] {
+            assert_eq!(person.get(page).await.0, found, "{page} of {number}");
+        }
+        let joins = person.get(&group).await.1.contains("Join for 8 points");
+        assert_eq!(joins, found == 200);
+    }
 }
 
 fn flash(seconds: i64, rate: i64, difficulty: u32, units: i64) -> String {

@@ -89,6 +89,40 @@
     };
   }
 
+  // A price over time: it stays what it is until it is another.
+  function priceOptions(data) {
+    const ink = style("--guerdon-ink"), rule = style("--guerdon-rule"), unit = 10 ** data.decimals;
+    const colors = ["--guerdon-outstanding", "--guerdon-earned", "--guerdon-redeemed", "--guerdon-live"].map(style);
+    const language = document.documentElement.lang || "en";
+    const month = new Intl.DateTimeFormat(language, { month: "short", timeZone: "UTC" });
+    const day = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+    const common = frame(36);
+    return {
+      ...common,
+      useUTC: true,
+      tooltip: {
+        ...common.tooltip,
+        formatter: (lines) =>
+          [day.format(lines[0].value[0]), ...lines.map((line) => `${line.seriesName} ${group(line.value[1])}`)].join("\n"),
+      },
+      xAxis: {
+        type: "time", min: "dataMin", max: "dataMax", axisTick: { show: false }, splitLine: { show: false },
+        axisLine: { lineStyle: { color: rule } },
+        axisLabel: { color: ink, hideOverlap: true, formatter: (at) => month.format(at) },
+        minInterval: 28 * 24 * 3600 * 1000,
+      },
+      yAxis: {
+        type: "value", scale: true, splitNumber: 3, axisLabel: { color: ink, formatter: short },
+        splitLine: { lineStyle: { color: rule } },
+      },
+      series: data.series.map((one, place) => ({
+        name: one.name, type: "line", step: "end", showSymbol: false,
+        data: data.moments.map((at, index) => [at, one.points[index] === null ? null : one.points[index] / unit]),
+        lineStyle: { width: 2.5 }, itemStyle: { color: colors[place % colors.length] },
+      })),
+    };
+  }
+
   function drawCharts() {
     const draw = (element, options) => {
       const chart = echarts.getInstanceByDom(element) || echarts.init(element);
@@ -96,6 +130,9 @@
     };
     for (const element of document.querySelectorAll("[data-flow-chart]")) {
       draw(element, flowOptions(JSON.parse(element.dataset.flowChart)));
+    }
+    for (const element of document.querySelectorAll("[data-price-chart]")) {
+      draw(element, priceOptions(JSON.parse(element.dataset.priceChart)));
     }
     for (const element of document.querySelectorAll("[data-pair-chart]")) {
       const data = JSON.parse(element.dataset.pairChart);

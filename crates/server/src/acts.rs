@@ -1,12 +1,16 @@
 //! What operators do to accounts by hand: adjust, refund, merge, close. One place for the API and the console; each act asks
 //! whether another operator must agree, and leaves its event in the audit log.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::MemberId;
 use guerdon_core::identity::Permission;
-use guerdon_core::kernel::{Amendment, Command, OrderAmendment, OrderChange, Rebooking, Reply};
+use guerdon_core::kernel::{Amendment, Command, Mover, OrderAmendment, OrderChange, Rebooking, Reply};
+use guerdon_core::program::Program;
 use guerdon_core::redemption::{Order, OrderMove, PaymentMove, Shipment};
+use guerdon_core::time::Timestamp;
 use guerdon_store::Outcome;
 use serde_json::{Value, json};
 
@@ -66,8 +70,11 @@ pub async fn refund(state: &AppState, by: &By<'_>, order: &Order) -> Result<Done
     let (owner, member) = (order.member_id, mover(state, order).await?);
     let command = Command::refund(member, owner, by.key, state.engine.now(), order.id, by.reason)?;
     let (reason, key, channel) = (by.reason.to_owned(), by.key.to_owned(), by.channel.to_owned());
-    let act = Act::Refund { member, owner, order: order.id, points: order.points, reason, key, channel };
-    let done = ask(state, by, act, command, by.event(state, "order.refund", &order.id.to_string())).await?;
+    let points = order.worth_in_points();
+    let act = Act::Refund { member, owner, order: order.id, points, reason, key, channel };
+    let mut event = by.event(state, "order.refund", &order.id.to_string());
+    event.after = json!({ "worth": points });
+    let done = ask(state, by, act, command, event).await?;
     if matches!(done, Done::Now(_)) {
         disputes::settle_quietly(state, order.id).await;
     }
@@ -122,6 +129,29 @@ pub async fn rebook(state: &AppState, by: &By<'_>, order: &Order, slot: &str) ->
 /// The account that moves an order: its own, or the one that goes on.
 pub async fn mover(state: &AppState, order: &Order) -> Result<MemberId, Problem> {
     Ok(state.reader.resolve(order.member_id).await?.map_or(order.member_id, |(member, _)| member))
+}
+
+/// Who would move orders now: by which of their moves something is offered is by which it is done.
+pub struct Moving {
+    program: Arc<Program>,
+    at: Timestamp,
+    channel: &'static str,
+    actor: String,
+}
+
+impl Moving {
+    /// Somebody, over a channel: `api`, `console` or `portal`.
+    pub fn by(state: &AppState, actor: &Actor, channel: &'static str) -> Self {
+        Self { program: state.program(), at: state.engine.now(), channel, actor: actor.name() }
+    }
+
+    /// The moves of an order that are possible for them now, those among them that somebody chooses. Which of them they have
+    /// the permission for is [`permission_of`]'s.
+    pub fn moves(&self, order: &Order) -> Vec<OrderMove> {
+        let mover =
+            Mover { program: &self.program, at: self.at, channel: self.channel, actor: Some(self.actor.as_str()) };
+        mover.moves(order).filter(|step| permission_of(*step).is_some()).collect()
+    }
 }
 
 /// The permission that a move of an order needs. `None`: it is no move that somebody chooses.
@@ -197,7 +227,11 @@ pub(crate) async fn submit(
     let reply = outcome?;
     if !reply.replayed {
         let receipt: Value = serde_json::from_str(&reply.receipt).unwrap_or_default();
+        let worth = event.after.get("worth").cloned();
         event.after = json!({ "transaction_id": receipt.get("transaction_id"), "points": receipt.get("points") });
+        if let (Some(worth), Some(after)) = (worth, event.after.as_object_mut()) {
+            after.insert("worth".to_owned(), worth);
+        }
         if let Err(error) = state.engine.write_records(Vec::new(), vec![event]).await {
             // The act stands in the journal; who did it is in this line at least.
             tracing::error!(%error, "an act of administration was done, but the audit log does not say so");

@@ -1,14 +1,14 @@
 //! What the demand for a reward is: orders as the store knows them, read again after a few seconds, and views that this node
 //! has seen. Only looked at where the price of a reward depends on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use guerdon_core::rewards::{DemandFigures, Reward};
 use guerdon_core::time::Timestamp;
-use guerdon_store::StoreError;
 use guerdon_store::read::Reader;
+use guerdon_store::{Ordered, StoreError};
 use moka::sync::Cache;
 
 /// How long what was read of orders is used.
@@ -20,12 +20,9 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// Minutes in which views are told apart: the last hour.
 const MINUTES: usize = 60;
 
-/// What is known of orders: those of the last hour, and the last one.
-type Orders = (i64, Option<Timestamp>);
-
 /// The demand as this node knows it.
 pub struct Demand {
-    orders: Cache<String, Orders>,
+    orders: Cache<String, Ordered>,
     views: Mutex<HashMap<String, Views>>,
 }
 
@@ -37,7 +34,7 @@ impl Default for Demand {
 }
 
 impl Demand {
-    /// Counts that somebody looks at a reward.
+    /// Counts that somebody looks at a reward. Whoever answers them counts it, once for each look, however many prices it takes.
     pub fn seen(&self, reward: &Reward, now: Timestamp) {
         if !reward.price.counts_views() {
             return;
@@ -56,30 +53,39 @@ impl Demand {
         reward: &Reward,
         now: Timestamp,
     ) -> Result<Option<DemandFigures>, StoreError> {
-        if !reward.price.needs_figures() {
-            return Ok(None);
-        }
-        let (orders, last_order_at) = match self.orders.get(&reward.id) {
-            Some(known) => known,
-            None => {
-                let read = read(reader, reward, now).await?;
-                self.orders.insert(reward.id.clone(), read);
-                read
-            }
-        };
-        let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-        let views = views.get(&reward.id).map_or(0, |views| views.last_hour(now));
-        Ok(Some(DemandFigures { orders, views, last_order_at }))
+        Ok(self.figures_of(reader, [reward], now).await?.remove(&reward.id))
     }
-}
 
-async fn read(reader: &Reader, reward: &Reward, now: Timestamp) -> Result<Orders, StoreError> {
-    let recent = match reward.price.orders_counted() {
-        0 => 0,
-        up_to => reader.recent_orders(&reward.id, now.plus_millis(-HOUR_MS), up_to).await?,
-    };
-    // Also where only demand counts: what is kept may serve another version of the price.
-    Ok((recent, reader.last_order_at(&reward.id).await?))
+    /// What the prices of some rewards ask for, at most as many as one page holds, by reward; those left out that ask for
+    /// nothing. What is not known is read at once.
+    pub async fn figures_of<'r>(
+        &self,
+        reader: &Reader,
+        rewards: impl IntoIterator<Item = &'r Reward>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, DemandFigures>, StoreError> {
+        let asking: Vec<&Reward> = rewards.into_iter().filter(|reward| reward.price.needs_figures()).collect();
+        let mut orders: BTreeMap<String, Ordered> = BTreeMap::new();
+        let mut unknown = Vec::new();
+        for reward in &asking {
+            match self.orders.get(&reward.id) {
+                Some(known) => drop(orders.insert(reward.id.clone(), known)),
+                None => unknown.push(reward.id.as_str()),
+            }
+        }
+        // Also of those where only the last order counts: what is kept may serve another version of the price.
+        let up_to = asking.iter().map(|reward| reward.price.orders_counted()).max().unwrap_or_default();
+        for (id, read) in reader.demand(&unknown, now.plus_millis(-HOUR_MS), up_to).await? {
+            self.orders.insert(id.clone(), read);
+            orders.insert(id, read);
+        }
+        let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        let figures = |(id, (orders, last_order_at)): (String, Ordered)| {
+            let views = views.get(&id).map_or(0, |views| views.last_hour(now));
+            (id, DemandFigures { orders, views, last_order_at })
+        };
+        Ok(orders.into_iter().map(figures).collect())
+    }
 }
 
 /// Views by minutes, in a ring: a minute takes the place of the one an hour before it.

@@ -227,6 +227,126 @@ mod tests {
         }
     }
 
+    /// Codes of problems for which pages need no words in their language, and why.
+    const WITHOUT_WORDS: &[(&str, &[&str])] = &[
+        (
+            "they name the field that is wrong, as it is typed",
+            &["invalid_request", "invalid_program", "invalid_value", "invalid_body", "invalid_picture"],
+        ),
+        (
+            "only a program can send such a request",
+            &[
+                "idempotency_key_required",
+                "invalid_header",
+                "invalid_json",
+                "invalid_path",
+                "invalid_query",
+                "method_not_allowed",
+                "not_through_proxy",
+                "code_given_before",
+                "cross_site_request",
+                "quota_exceeded",
+                "ticket_altered",
+            ],
+        ),
+        (
+            "it stands for a page of its own",
+            &["forbidden", "forbidden_store", "unknown_member", "unknown_order", "unknown_reward", "unknown_pool"],
+        ),
+        (
+            "no form of a page does what is refused so: activities, extensions, checkouts, allowances, batches",
+            &[
+                "already_referred",
+                "cap_reached",
+                "checkout_ambiguous",
+                "checkout_not_offered",
+                "extension_not_offered",
+                "nothing_due",
+                "nothing_to_extend",
+                "no_voucher",
+                "occurred_in_future",
+                "occurred_too_long_ago",
+                "out_of_order",
+                "not_active",
+                "unknown_purchase",
+            ],
+        ),
+        (
+            "the page has words of its own for it, or shows itself anew",
+            &[
+                "already_enrolled",
+                "body_too_large",
+                "no_passkeys",
+                "no_reward",
+                "order_not_completed",
+                "payment_declined",
+                "profile_changed",
+                "proof_needed",
+                "quote_altered",
+                "quote_expired",
+                "registration_over",
+                "reviews_not_taken",
+                "sign_in_over",
+                "task_taken",
+                "too_many_changes",
+                "too_many_reviews",
+                "waiting_room_closed",
+                "waiting_room_required",
+                "work_not_done",
+            ],
+        ),
+        ("the store is not there, which has a page of its own", &["keys_unavailable"]),
+    ];
+
+    /// The first text in quotation marks that is the code of a problem.
+    fn code_in(text: &str) -> Option<&str> {
+        let code = text.split('"').nth(1)?;
+        let fits = code.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_') && !code.is_empty();
+        fits.then_some(code)
+    }
+
+    /// The codes of the problems that the server and the kernel tell, but for those that are not there and those that are no
+    /// fault of whoever asked: they have pages of their own.
+    fn codes() -> BTreeSet<String> {
+        const PAGES: [&str; 5] =
+            ["NOT_FOUND", "INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "BAD_GATEWAY", "UNAUTHORIZED"];
+        let refusals = include_str!("../../core/src/kernel/refusal.rs");
+        let of_kernel = refusals.lines().filter(|line| line.contains("=> \"")).filter_map(code_in);
+        let mut found: BTreeSet<String> = of_kernel.map(str::to_owned).collect();
+        assert!(found.len() > 40, "{found:?}");
+        let of_kernel = found.len();
+        for (_, text) in texts_below(&folder("src")) {
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            for call in ["Problem::new(", "Problem::bad_request(", "conflict("] {
+                for rest in text.split(call).skip(1) {
+                    let arguments: String = rest.chars().take_while(|letter| *letter != ';').take(200).collect();
+                    let before = arguments.split('"').next().unwrap();
+                    let has_page = PAGES.iter().any(|status| before.contains(status));
+                    // What is not said by a text is said by somebody else, who is found as well.
+                    let at = before.trim_end();
+                    let is_text = at.is_empty() || at.ends_with(',') && at.matches(',').count() == 1;
+                    found.extend(code_in(&arguments).filter(|_| !has_page && is_text).map(str::to_owned));
+                }
+            }
+        }
+        assert!(found.len() > of_kernel + 50, "{found:?}");
+        found
+    }
+
+    #[test]
+    fn every_problem_that_a_form_can_meet_has_words() {
+        let english: BTreeSet<String> =
+            texts_below(&folder("locales/en")).iter().flat_map(|(_, text)| keys(text)).collect();
+        let known = |code: &str| english.contains(&format!("problem-{code}"));
+        let without: BTreeSet<&str> = WITHOUT_WORDS.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
+        let codes = codes();
+        let missing: Vec<&String> =
+            codes.iter().filter(|code| !known(code) && !without.contains(code.as_str())).collect();
+        assert_eq!(missing, Vec::<&String>::new(), "give them words in both languages, or say why they need none");
+        let stale: Vec<&&str> = without.iter().filter(|code| known(code) || !codes.contains(**code)).collect();
+        assert_eq!(stale, Vec::<&&str>::new(), "they have words, or nobody tells them any more");
+    }
+
     #[test]
     fn every_key_of_the_templates_is_there() {
         let english: BTreeSet<String> =

@@ -23,7 +23,7 @@ pub const SIMILAR: usize = 3;
 const DAYS: i32 = 90;
 /// What lies further ahead, in days, is not told: too much will change until then.
 const FORESEEN_DAYS: i64 = 730;
-/// Refusals that are looked at more closely at the same time. In a rush the others are answered without proposals.
+/// Members for whom is looked at the same time, by the API and in the portal. In a rush the others are answered without proposals.
 static PLACES: Semaphore = Semaphore::const_new(8);
 
 /// What would help.
@@ -112,11 +112,11 @@ async fn propose(state: &AppState, refused: Refused<'_>, code: RefusalCode) -> R
     let stand = state.catalogue.stand(state).await?;
     let figures = state.catalogue.figures(state, &stand).await?;
     let (program, now) = (&stand.program, state.engine.now());
-    let viewer = Viewer::new(program, Some(&account), refused.place, now);
     let rows = match stand.shelf.row_of(refused.reward_id) {
-        Some(row) => similar(&stand, &figures, &viewer, row)?,
+        Some(row) => similar(state, (&stand, &figures), (&account, refused.place), row).await?,
         None => Vec::new(),
     };
+    let viewer = Viewer::new(program, Some(&account), refused.place, now);
     let proposal = |row: &usize| {
         let reward = &stand.shelf.reward(*row)?.reward;
         Some(RewardProposal {
@@ -135,7 +135,9 @@ async fn propose(state: &AppState, refused: Refused<'_>, code: RefusalCode) -> R
         proposals.missing_points = Some(missing).filter(|missing| *missing > 0);
         let reached = reachable_on(state, refused.member, reward, missing).await?;
         proposals.reachable_on = reached.map(|day| day.date().to_string());
-        let split = program.affordable_split(reward, price, viewer.spendable(reward.currency), now);
+        let is_taken = program.tenders_for(reward, now).any(|tender| state.payments.check(tender).is_ok());
+        let available = Some(viewer.spendable(reward.currency)).filter(|_| is_taken);
+        let split = available.and_then(|available| program.affordable_split(reward, price, available, now));
         proposals.split = split.map(|Cash { amount, points }| SplitProposal {
             points: price.saturating_sub(points),
             cash: amount,
@@ -160,7 +162,7 @@ async fn price(
 
 /// The day on which a member will have earned so many points more, if they go on as in the last 90 days. `None`: they earned
 /// nothing, or it lies too far ahead.
-pub async fn reachable_on(
+async fn reachable_on(
     state: &AppState,
     member: MemberId,
     reward: &Reward,
@@ -181,14 +183,55 @@ fn days_to_earn(missing: i64, earned: i64) -> Option<i32> {
     i32::try_from(days).ok().filter(|days| i64::from(*days) <= FORESEEN_DAYS)
 }
 
-/// Rewards that the member may order and can pay now: out of the same category first, then with a tag in common, then of the
-/// same kind, then others; among those the nearest in price.
-pub fn similar(
-    stand: &Arc<Stand>,
-    figures: &Figures,
-    viewer: &Viewer<'_>,
+/// What a member is shown who cannot have what they look at.
+#[derive(Debug, Default)]
+pub struct Instead {
+    /// Rows of similar rewards that they may order and can pay now, the most similar first.
+    pub rows: Vec<usize>,
+    /// The day by which they have the points that are missing.
+    pub reachable_on: Option<Day>,
+}
+
+/// Looks for what a member could have instead of the reward of a row, and by when they reach it where points are `missing`.
+/// Nothing of it while it is looked for many others: whoever loads a page in a rush sees it without.
+pub async fn instead(
+    state: &AppState,
+    shelf: (&Arc<Stand>, &Arc<Figures>),
+    (member, account, place): (MemberId, &Account, &Place),
+    row: usize,
+    missing: Option<i64>,
+) -> Result<Instead, StoreError> {
+    let Ok(_place) = PLACES.try_acquire() else { return Ok(Instead::default()) };
+    let rows = similar(state, shelf, (account, place), row).await?;
+    let offered = shelf.0.shelf.reward(row);
+    let reachable_on = match missing.zip(offered) {
+        Some((missing, offered)) => reachable_on(state, member, &offered.reward, missing).await?,
+        None => None,
+    };
+    Ok(Instead { rows, reachable_on })
+}
+
+/// The rewards most similar to that of a row, which the member may order and can pay now. All of the catalogue is looked
+/// through, on a thread that serves no requests meanwhile.
+async fn similar(
+    state: &AppState,
+    (stand, figures): (&Arc<Stand>, &Arc<Figures>),
+    (account, place): (&Account, &Place),
     row: usize,
 ) -> Result<Vec<usize>, StoreError> {
+    let (at, thresholds) = (state.engine.now(), state.catalogue.scarce.thresholds());
+    let (stand, figures) = (Arc::clone(stand), Arc::clone(figures));
+    let (account, place) = (account.clone(), place.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let viewer = Viewer::new(&stand.program, Some(&account), &place, at).with_presale(&thresholds);
+        most_similar(&stand, &figures, &viewer, row)
+    });
+    looked.await.map_err(|error| StoreError::Unusable(error.to_string()))?
+}
+
+/// Out of the same category first, then with a tag in common, then of the same kind, then others; among those the nearest in
+/// price.
+fn most_similar(stand: &Stand, figures: &Figures, viewer: &Viewer<'_>, row: usize) -> Result<Vec<usize>, StoreError> {
     let Some(own) = stand.shelf.reward(row).map(|offered| &offered.reward) else { return Ok(Vec::new()) };
     let price = viewer.price_of(own);
     let all = stand.shelf.rewards().len();
@@ -216,7 +259,43 @@ pub fn similar(
 
 #[cfg(test)]
 mod tests {
+    use guerdon_core::kernel::Command;
+    use guerdon_core::ledger::CurrencyId;
+    use guerdon_core::members::Profile;
+    use guerdon_core::privacy::{Keyring, MasterKey, SEAL_RANDOM, SECRETS_RANDOM};
+
     use super::*;
+    use crate::identity::testing::{scratch_of, state};
+    use crate::messages::Post;
+
+    #[tokio::test]
+    async fn in_a_rush_a_page_comes_without_proposals() {
+        let scratch = scratch_of(include_str!("../../../programs/examples/payments.toml")).await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        let (member, now) = (state.engine.new_member_id(), state.engine.now());
+        let enrol = Command::enrol(&state.keys(), [7; SEAL_RANDOM], member, "k", now, &Profile::default()).unwrap();
+        state.engine.submit_one(enrol).await.unwrap();
+        let opening = Command::adjust(member, "a", now, CurrencyId(1), 3_000, "opening balance").unwrap();
+        state.engine.submit_one(opening).await.unwrap();
+        let account = state.reader.account(member).await.unwrap().unwrap();
+        let stand = state.catalogue.stand(&state).await.unwrap();
+        let figures = state.catalogue.figures(&state, &stand).await.unwrap();
+        let row = stand.shelf.row_of("teapot").unwrap();
+        let look = async || {
+            let who = (member, &account, &Place::default());
+            let Instead { rows, reachable_on } =
+                instead(&state, (&stand, &figures), who, row, Some(3_000)).await.unwrap();
+            assert_eq!(reachable_on, None, "nothing was earned yet");
+            let id = |row| stand.shelf.reward(row).unwrap().reward.id.clone();
+            rows.into_iter().map(id).collect::<Vec<_>>()
+        };
+        // What others look at, at most eight of them, takes no place of the others while these wait.
+        let others = PLACES.acquire_many(8).await.unwrap();
+        assert_eq!(look().await, Vec::<String>::new());
+        drop(others);
+        assert_eq!(look().await, ["green-tea", "jasmine-tea", "movie"]);
+    }
 
     #[test]
     fn what_cannot_be_known_is_not_said() {

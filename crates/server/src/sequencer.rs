@@ -13,8 +13,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Sequences until `stop` says true.
-pub async fn sequencer(engine: EngineHandle, key: SigningKey, mut stop: watch::Receiver<bool>) {
-    let key = Arc::new(key);
+pub async fn sequencer(engine: EngineHandle, key: Arc<SigningKey>, mut stop: watch::Receiver<bool>) {
     loop {
         let own = Arc::clone(&key);
         let wait = match engine.run(move |store| sequence(store, &own)).await {

@@ -16,6 +16,7 @@ use crate::backtests::backtest_worker;
 use crate::birthdays::birthday_worker;
 use crate::edge::{self, Edge};
 use crate::events::events_worker;
+use crate::events::letters::letter_worker;
 use crate::fulfilment::fulfilment_worker;
 use crate::groups::group_worker;
 use crate::imports::import_worker;
@@ -25,6 +26,7 @@ use crate::pictures::picture_worker;
 use crate::privacy::{erasure, retention};
 use crate::scarcity::scarcity_worker;
 use crate::sequencer::sequencer;
+use crate::workers::Workers;
 
 /// How often accounts are asked for what is due.
 const TICK_EVERY: Duration = Duration::from_secs(1);
@@ -39,8 +41,8 @@ const PRIVACY_EVERY: Duration = Duration::from_secs(60);
 const PRIVACY_LEASE: &str = "job privacy";
 /// How long open requests may take after the signal to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
-/// How long the worker of backtests may take after that to give back the try of the one that it leaves, and that of scarce
-/// rewards to write down what it gathered.
+/// How long workers may take after that to end in order: that of backtests gives back the try of the one that it leaves, that
+/// of scarce rewards writes down what it gathered.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` says true, then lets open requests end. A node that holds the key of the log sequences.
@@ -52,45 +54,37 @@ pub async fn serve(
     log_key: Option<SigningKey>,
     stop: watch::Receiver<bool>,
 ) {
-    let engine = state.engine.clone();
-    let importer = tokio::spawn(import_worker(state.clone(), stop.clone()));
-    let events = tokio::spawn(events_worker(state.clone(), stop.clone()));
-    let birthdays = tokio::spawn(birthday_worker(state.clone(), stop.clone()));
-    let orders = tokio::spawn(order_worker(state.clone(), stop.clone()));
-    let payments = tokio::spawn(payment_worker(state.clone(), stop.clone()));
-    let groups = tokio::spawn(group_worker(state.clone(), stop.clone()));
-    let pictures = tokio::spawn(picture_worker(state.clone(), stop.clone()));
-    let fulfilment = tokio::spawn(fulfilment_worker(state.clone(), stop.clone()));
-    let mut scarcity = tokio::spawn(scarcity_worker(state.clone(), stop.clone()));
-    let mut backtests = tokio::spawn(backtest_worker(state.clone(), stop.clone()));
-    let privacy = tokio::spawn(privacy_worker(state, stop.clone()));
-    let sequencer = log_key.map(|key| tokio::spawn(sequencer(engine.clone(), key, stop.clone())));
-    let sweeper = tokio::spawn(sweep_worker(engine.clone(), stop.clone()));
-    let worker = tokio::spawn(tick_worker(engine, stop.clone()));
+    let mut workers = start(&state, log_key, &stop);
     let mut asked = stop.clone();
     tokio::select! {
         () = edge::accept(listener, app, Arc::new(edge), stop) => {}
         // An error means that the sender is gone, which is a signal to stop as well.
         () = async { drop(asked.wait_for(|stop| *stop).await); tokio::time::sleep(DRAIN_TIME).await } => {}
     }
-    if tokio::time::timeout(LEAVE_TIME, &mut backtests).await.is_err() {
-        backtests.abort();
+    workers.end(LEAVE_TIME).await;
+}
+
+fn start(state: &AppState, log_key: Option<SigningKey>, stop: &watch::Receiver<bool>) -> Workers {
+    let mut workers = Workers::new(stop.clone());
+    workers.start("imports", state, import_worker);
+    workers.start("events", state, events_worker);
+    workers.start("letters", state, letter_worker);
+    workers.start("birthdays", state, birthday_worker);
+    workers.start("order ends", state, order_worker);
+    workers.start("payments", state, payment_worker);
+    workers.start("groups", state, group_worker);
+    workers.start("pictures", state, picture_worker);
+    workers.start("fulfilment", state, fulfilment_worker);
+    workers.start("scarcity", state, scarcity_worker);
+    workers.start("backtests", state, backtest_worker);
+    workers.start("privacy", state, privacy_worker);
+    workers.start("sweep", &state.engine, sweep_worker);
+    workers.start("tick", &state.engine, tick_worker);
+    if let Some(key) = log_key {
+        let shared = (state.engine.clone(), Arc::new(key));
+        workers.start("sequencer", &shared, |(engine, key), stop| sequencer(engine, key, stop));
     }
-    if tokio::time::timeout(LEAVE_TIME, &mut scarcity).await.is_err() {
-        scarcity.abort();
-    }
-    worker.abort();
-    sweeper.abort();
-    events.abort();
-    birthdays.abort();
-    orders.abort();
-    payments.abort();
-    groups.abort();
-    pictures.abort();
-    fulfilment.abort();
-    privacy.abort();
-    importer.abort();
-    sequencer.inspect(tokio::task::JoinHandle::abort);
+    workers
 }
 
 async fn tick_worker(engine: EngineHandle, mut stop: watch::Receiver<bool>) {

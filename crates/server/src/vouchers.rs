@@ -37,7 +37,7 @@ const TRIES: u32 = 8;
 pub struct Issued {
     /// For whoever types.
     pub code: VoucherCode,
-    /// For the QR code.
+    /// For the QR code. While money is due it is the code: a till without network would hand out and take nothing.
     pub text: String,
     /// Until when the text is good, by the machine's clock.
     pub expires_at: Timestamp,
@@ -54,8 +54,10 @@ pub struct Presented {
 /// The voucher of an order as it stands now. `None`: its reward is not handed out at a store, or not now.
 pub async fn issue(state: &AppState, order: &Order) -> Result<Option<Issued>, Problem> {
     let now = state.engine.now();
-    let pickup = state.program().reward(&order.reward_id).is_some_and(|reward| reward.pickup);
-    if !pickup || VoucherStanding::of(order, now) != VoucherStanding::Good {
+    let standing = VoucherStanding::of(order, now);
+    // As it was ordered: what is owed stays owed when the reward is offered no longer.
+    let pickup = state.program().reward_at(&order.reward_id, order.created_at).is_some_and(|reward| reward.pickup);
+    if !pickup || !matches!(standing, VoucherStanding::Good | VoucherStanding::Unpaid) {
         return Ok(None);
     }
     let clock = state.clock();
@@ -65,7 +67,11 @@ pub async fn issue(state: &AppState, order: &Order) -> Result<Option<Issued>, Pr
     let expires_at = due.map_or(day, |due| due.min(day));
     let (reward_id, quantity) = (order.reward_id.clone(), order.quantity);
     let voucher = Voucher { order: order.id, reward_id, quantity, expires_at };
-    let (code, text) = (code(state, order.id, clock).await?, voucher.sign(&CardKey::of(&state.keys())));
+    let code = code(state, order.id, clock).await?;
+    let text = match standing {
+        VoucherStanding::Good => voucher.sign(&CardKey::of(&state.keys())),
+        _ => code.to_string(),
+    };
     Ok(Some(Issued { code, text, expires_at }))
 }
 

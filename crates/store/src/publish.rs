@@ -56,7 +56,7 @@ fn publish_with(
     for document in &wanted {
         let before = newest(&document.kind, &document.id);
         if let Some(before) = before {
-            check_lasting(before, document).map_err(refused)?;
+            check_lasting(&existing, document).map_err(refused)?;
             if before.body == document.body && before.position == document.position && before.state == "active" {
                 continue;
             }

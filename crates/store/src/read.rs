@@ -146,6 +146,12 @@ fn strange(what: &str, value: impl std::fmt::Display) -> StoreError {
     StoreError::Unusable(format!("the database holds {what} {value}, which this version does not know"))
 }
 
+/// The stored states of orders whose points and units went back.
+fn given_back_states() -> String {
+    let given_back = OrderState::ALL.into_iter().filter(|state| state.funds() == Funds::Returned);
+    given_back.map(|state| (state as i64).to_string()).collect::<Vec<_>>().join(", ")
+}
+
 impl Reader {
     /// Opens read connections on the database of a data directory.
     pub async fn open(directory: &Path) -> Read<Self> {
@@ -373,15 +379,26 @@ impl Reader {
 
     /// Units of each reward that were ordered, those that were given back left out. It reads all orders.
     pub async fn ordered(&self) -> Read<BTreeMap<String, i64>> {
-        let given_back = OrderState::ALL.into_iter().filter(|state| state.funds() == Funds::Returned);
-        let given_back: Vec<String> = given_back.map(|state| (state as i64).to_string()).collect();
         let sql = format!(
             "SELECT reward_id, CAST(SUM(quantity) AS BIGINT) FROM orders WHERE state NOT IN ({}) GROUP BY reward_id",
-            given_back.join(", ")
+            given_back_states()
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await.map_err(failed)?;
         let read = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
         rows.iter().map(|row| read(row).map_err(failed)).collect()
+    }
+
+    /// Units of each reward that were ordered since a moment, those that were given back and those that rules gave for nothing
+    /// left out. It reads all orders.
+    pub async fn ordered_since(&self, since: Timestamp) -> Read<BTreeMap<String, i64>> {
+        let sql = format!(
+            "SELECT reward_id, CAST(SUM(quantity) AS BIGINT) FROM orders
+             WHERE created_at >= $1 AND points > 0 AND state NOT IN ({}) GROUP BY reward_id",
+            given_back_states()
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(since.as_millis()).fetch_all(&self.pool).await;
+        let read = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.map_err(failed)?.iter().map(|row| read(row).map_err(failed)).collect()
     }
 
     /// Redemptions before `before`, newest first, of a member and of all who were merged into the member: the transactions

@@ -192,6 +192,8 @@ fn happened(row: &AnyRow) -> Result<Option<Happened>, String> {
         // What was spent without network: of the allowance's points, as far as they were set aside.
         (_, Some(offline), _) => return Ok(charged_offline(&order, offline.charged.points)),
         (Some(tender), _, TransactionKind::Capture) => tender.captured.map(|paid| (order.id, paid.points)),
+        // Where it was owed alone, nothing came back.
+        (Some(_), _, TransactionKind::Refund) if receipt.points == 0 => return Ok(None),
         (Some(_), _, TransactionKind::Refund) => Some((order.id, receipt.points)),
         _ => None,
     };
@@ -218,6 +220,7 @@ fn happened(row: &AnyRow) -> Result<Option<Happened>, String> {
 /// Points that a terminal has spent without network: under the order of what was charged, not under that of the allowance,
 /// which gives back by itself what it holds.
 fn charged_offline(order: &OrderReceipt, points: i64) -> Option<Happened> {
-    let tender = order.offline.and_then(|offline| offline.tender)?;
+    // What is only owed is no movement of points.
+    let tender = order.offline.filter(|_| points > 0).and_then(|offline| offline.tender)?;
     Some(Happened::Redeemed { order: tender, currency: order.currency, points, captured: true })
 }

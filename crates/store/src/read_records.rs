@@ -77,6 +77,26 @@ impl Reader {
         found.iter().map(rows::record).collect::<Result<_, _>>().map_err(StoreError::Unusable)
     }
 
+    /// Records of a kind whose subject is not above one, in the order of their subjects and then of their ids, behind a subject
+    /// and an id; those left out that have expired at `now`. Of kinds whose subject says until when they wait.
+    pub async fn records_up_to(
+        &self,
+        kind: &str,
+        subject: &str,
+        after: (&str, &str),
+        limit: i64,
+        now: Timestamp,
+    ) -> Read<Vec<Record>> {
+        let sql = format!(
+            "SELECT {} FROM record WHERE kind = $1 AND subject <= $2 AND (subject, id) > ($3, $4)
+             AND (expires_at IS NULL OR expires_at > $5) ORDER BY subject, id LIMIT $6",
+            rows::RECORD_COLUMNS
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(kind).bind(subject).bind(after.0).bind(after.1);
+        let found = query.bind(now.as_millis()).bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
+        found.iter().map(rows::record).collect::<Result<_, _>>().map_err(StoreError::Unusable)
+    }
+
     /// How many records of a kind there are, also expired ones that were not swept yet.
     pub async fn count_records(&self, kind: &str) -> Read<i64> {
         let query = sqlx::query("SELECT CAST(COUNT(*) AS BIGINT) FROM record WHERE kind = $1").bind(kind);

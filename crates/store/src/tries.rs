@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use guerdon_core::id::MemberId;
+use guerdon_core::limits;
 use guerdon_core::rewards::PrivateWindow;
 use guerdon_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,6 @@ use crate::{CommandError, EngineHandle, Record, RecordChange, Store, StoreError}
 /// The kind of these records.
 const TRIES: &str = "reward_tries";
 const HOUR_MS: i64 = 60 * 60 * 1000;
-/// For how long somebody who was refused often enough waits for what is kept: 90 days.
-const RIGHT_MS: i64 = 90 * 24 * HOUR_MS;
 
 /// The orders of a member for a reward that found nothing left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +43,7 @@ impl Tries {
     /// Until when they are remembered, counted from the last of them.
     fn ends_after(&self, window: &PrivateWindow) -> i64 {
         match self.enough_since {
-            Some(_) => RIGHT_MS,
+            Some(_) => limits::PRIVATE_RIGHT_MS,
             None => window.within_hours.saturating_mul(HOUR_MS),
         }
     }
@@ -77,15 +76,18 @@ impl EngineHandle {
         .await
     }
 
-    /// Forgets the tries of a member who has got what was kept.
-    pub async fn forget_tries(&self, reward_id: &str, member: MemberId) -> Result<(), CommandError> {
+    /// Forgets the tries by which a member had a right since `since`, and has used it up. The account says that it was; without
+    /// the tries the member may earn another one.
+    pub async fn forget_tries(&self, reward_id: &str, member: MemberId, since: Timestamp) -> Result<(), CommandError> {
         let id = name(reward_id, member);
         let forgotten = self.run_with_ids(move |store, ids| match store.record(TRIES, &id, system_now())? {
-            Some(record) => store.write_records(&[RecordChange::Delete(record)], &[], system_now(), ids),
-            None => Ok(()),
+            Some(record) if record.read::<Tries>()?.enough_since == Some(since) => {
+                store.write_records(&[RecordChange::Delete(record)], &[], system_now(), ids)
+            }
+            _ => Ok(()),
         });
         match forgotten.await {
-            // Another node did the same, or counted one more: it ends by itself.
+            // Another node did the same, or counted one more: the next order finds it.
             Err(CommandError::Conflict) => Ok(()),
             done => done,
         }

@@ -45,6 +45,7 @@ impl Flows {
                 (&mut self.issued, amount)
             }
             (_, LedgerAccount::Revocation) => (&mut self.taken_back, amount),
+            (LedgerAccount::Revocation, _) => (&mut self.taken_back, -amount),
             (_, LedgerAccount::Redemption) => (&mut self.redeemed, amount),
             (LedgerAccount::Redemption, _) => (&mut self.redeemed, -amount),
             (_, LedgerAccount::Breakage) => (&mut self.expired, amount),

@@ -363,7 +363,7 @@ fn earned_by(transfer: &Transfer, currency: CurrencyId) -> i64 {
         return 0;
     }
     match (transfer.debit, transfer.credit) {
-        (LedgerAccount::Issuance, _) => transfer.amount,
+        (LedgerAccount::Issuance | LedgerAccount::Revocation, _) => transfer.amount,
         (_, LedgerAccount::Revocation) => -transfer.amount,
         _ => 0,
     }

@@ -30,6 +30,8 @@ pub enum CounterOf {
     Referred(Arc<str>),
     /// Orders of a reward that has limits, and their units.
     Reward(Arc<str>),
+    /// Orders by which the right to what is kept of a reward was used up, and their units: each in a window that ends with it.
+    Private(Arc<str>),
 }
 
 /// The same for looking one up.
@@ -47,6 +49,8 @@ pub enum CounterName<'a> {
     Referred(&'a str),
     /// [`CounterOf::Reward`].
     Reward(&'a str),
+    /// [`CounterOf::Private`].
+    Private(&'a str),
 }
 
 impl CounterName<'_> {
@@ -57,7 +61,8 @@ impl CounterName<'_> {
             | (Self::Kind(name), CounterOf::Kind(known))
             | (Self::Campaign(name), CounterOf::Campaign(known))
             | (Self::Referred(name), CounterOf::Referred(known))
-            | (Self::Reward(name), CounterOf::Reward(known)) => *name == **known,
+            | (Self::Reward(name), CounterOf::Reward(known))
+            | (Self::Private(name), CounterOf::Private(known)) => *name == **known,
             (Self::Currency(currency), CounterOf::Currency(known)) => currency == *known,
             _ => false,
         }
@@ -73,6 +78,7 @@ impl From<CounterName<'_>> for CounterOf {
             CounterName::Campaign(name) => Self::Campaign(name.into()),
             CounterName::Referred(name) => Self::Referred(name.into()),
             CounterName::Reward(name) => Self::Reward(name.into()),
+            CounterName::Private(name) => Self::Private(name.into()),
         }
     }
 }
@@ -125,6 +131,7 @@ impl Serialize for Counted {
             CounterOf::Campaign(id) => fields.serialize_field("campaign", id),
             CounterOf::Referred(kind) => fields.serialize_field("referred", kind),
             CounterOf::Reward(id) => fields.serialize_field("reward", id),
+            CounterOf::Private(id) => fields.serialize_field("private", id),
         }?;
         fields.serialize_field("window", &self.window)?;
         fields.serialize_field("ends_at", &self.ends_at)?;
@@ -144,6 +151,7 @@ impl Counted {
             CounterOf::Campaign(id) => write_field(json, br#"{"campaign":"#, &**id),
             CounterOf::Referred(kind) => write_field(json, br#"{"referred":"#, &**kind),
             CounterOf::Reward(id) => write_field(json, br#"{"reward":"#, &**id),
+            CounterOf::Private(id) => write_field(json, br#"{"private":"#, &**id),
         }?;
         write_field(json, br#","window":"#, &self.window)?;
         moments.write_field(json, br#","ends_at":"#, self.ends_at)?;
@@ -187,6 +195,11 @@ impl Counter {
         }
         let found = self.open.iter().rev().find(|(end, _)| *end == ends_at);
         found.map_or_else(Tally::default, |(_, tally)| *tally)
+    }
+
+    /// The end of the latest window in which something was counted.
+    pub fn latest(&self) -> Timestamp {
+        self.open.last().map_or(self.closed_until, |(end, _)| *end)
     }
 
     /// Adds to a window.
@@ -268,6 +281,7 @@ mod tests {
             (CounterOf::Kind(name()), r#"{"kind":"tea","window":"hour","#),
             (CounterOf::Campaign(name()), r#"{"campaign":"tea","window":"hour","#),
             (CounterOf::Referred(name()), r#"{"referred":"tea","window":"hour","#),
+            (CounterOf::Private(name()), r#"{"private":"tea","window":"hour","#),
         ] {
             let counted = Counted { of, window: Window::Hour, ends_at: end(1), count: 1, sum: -5 };
             let json = serde_json::to_string(&counted).unwrap();

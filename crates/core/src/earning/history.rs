@@ -113,22 +113,36 @@ impl History {
     pub fn tally(&self, of: CounterName<'_>, window: Window, ends_at: Timestamp) -> Option<Tally> {
         match self.counters.iter().find(|counter| counter.window == window && of.names(&counter.of)) {
             Some(counter) => Some(counter.tally(ends_at)),
-            None => {
-                let has_room =
-                    !self.is_full() || (matches!(of, CounterName::Reward(_)) && self.ended(window, ends_at).is_some());
-                has_room.then(Tally::default)
-            }
+            None => self.has_room(of, window, ends_at).then(Tally::default),
         }
+    }
+
+    /// Whether a right to what is kept of a reward, which the member got at `since`, was used up.
+    pub fn has_used_right(&self, reward: &str, since: Timestamp) -> bool {
+        let of = CounterName::Private(reward);
+        self.counters.iter().any(|counter| of.names(&counter.of) && counter.latest() > since)
+    }
+
+    /// Whether it can be used at `at`: it was not, and there is room to note that it is.
+    pub fn can_use_right(&self, reward: &str, since: Timestamp, at: Timestamp) -> bool {
+        let of = CounterName::Private(reward);
+        let is_known = self.counters.iter().any(|counter| of.names(&counter.of));
+        !self.has_used_right(reward, since) && (is_known || self.has_room(of, Window::Event, at))
+    }
+
+    fn has_room(&self, of: CounterName<'_>, window: Window, ends_at: Timestamp) -> bool {
+        !self.is_full() || self.ended(&of.into(), window, ends_at).is_some()
     }
 
     /// Adds to a counter.
     pub fn count(&mut self, counted: &Counted) {
         let is_known = |counter: &Counter| counter.window == counted.window && counter.of == counted.of;
-        if matches!(counted.of, CounterOf::Reward(_)) && !self.counters.iter().any(is_known) {
-            if counted.sum < 0 {
+        if !self.counters.iter().any(is_known) {
+            if matches!(counted.of, CounterOf::Reward(_)) && counted.sum < 0 {
                 return;
             }
-            if let Some(ended) = self.ended(counted.window, counted.ends_at).filter(|_| self.is_full()) {
+            let ended = self.is_full().then(|| self.ended(&counted.of, counted.window, counted.ends_at)).flatten();
+            if let Some(ended) = ended {
                 self.counters.remove(ended);
             }
         }
@@ -141,12 +155,19 @@ impl History {
         self.counters.len() >= limits::COUNTERS
     }
 
-    /// A counter for the limit of a reward of which all windows are over in that which ends at `ends_at`: another may take
-    /// its place.
-    fn ended(&self, window: Window, ends_at: Timestamp) -> Option<usize> {
+    /// A counter whose place another of its kind may take in a window that ends at `ends_at`: for the limit of a reward of which
+    /// all windows are over by then, or of rights that nobody can have any more.
+    fn ended(&self, of: &CounterOf, window: Window, ends_at: Timestamp) -> Option<usize> {
+        let horizon = match of {
+            CounterOf::Private(_) => ends_at.plus_millis(-limits::PRIVATE_RIGHT_MS),
+            _ => ends_at,
+        };
         self.counters.iter().position(|counter| {
-            let is_over = counter.open.last().is_none_or(|(end, _)| *end < ends_at);
-            matches!(counter.of, CounterOf::Reward(_)) && counter.window == window && is_over
+            let alike = matches!(
+                (&counter.of, of),
+                (CounterOf::Reward(_), CounterOf::Reward(_)) | (CounterOf::Private(_), CounterOf::Private(_))
+            );
+            alike && counter.window == window && counter.open.last().is_none_or(|(end, _)| *end < horizon)
         })
     }
 
@@ -263,6 +284,34 @@ mod tests {
         assert_eq!(history.lifetime("purchase").count, 1);
         history.record("purchase", Day(1), 500);
         assert_eq!(history.lifetime("purchase"), Tally { count: 2, sum: 500 });
+    }
+
+    #[test]
+    fn what_is_kept_for_a_member_is_had_once_also_where_counters_are_full() {
+        let day = |days: i64| Timestamp::from_millis(days * 86_400_000);
+        let had = |reward: &str, at: Timestamp| {
+            let of = CounterOf::Private(reward.into());
+            Counted { of, window: Window::Event, ends_at: at.plus_millis(1), count: 1, sum: 1 }
+        };
+        let mut history = History::default();
+        let can = |history: &History, reward, since, at| history.can_use_right(reward, since, at);
+        assert!(can(&history, "mug", day(1), day(2)));
+        history.count(&had("mug", day(2)));
+        // All rights until then, and none that came later.
+        for (since, expected) in [(day(1), true), (day(2), true), (day(2).plus_millis(1), false)] {
+            assert_eq!(history.has_used_right("mug", since), expected);
+            assert_eq!(can(&history, "mug", since, day(3)), !expected);
+        }
+        for number in 1..limits::COUNTERS {
+            history.count(&had(&format!("r{number}"), day(3)));
+        }
+        assert!(!can(&history, "vase", day(1), day(4)), "nothing could be noted");
+        assert!(!history.has_used_right("vase", day(1)) && history.has_used_right("mug", day(1)));
+        // No right is older than 90 days: what was had before that may be forgotten.
+        assert!(can(&history, "vase", day(90), day(93)));
+        history.count(&had("vase", day(93)));
+        assert!(history.has_used_right("vase", day(90)));
+        assert_eq!((history.counters.len(), history.has_used_right("mug", day(1))), (limits::COUNTERS, false));
     }
 
     #[test]

@@ -240,8 +240,9 @@ impl Draft<'_> {
         let transaction_id = self.receipt.transaction_id;
         allowance.spent.push(SpentOffline { transaction_id, points: within, held });
         let rate = self.checkout_rate(&policy);
-        let charged = Paid { points: charged, money: rate.money(charged) };
-        let tender = (charged.points > 0).then_some(id);
+        let pays = |points: i64| Paid { points, money: rate.money(points) };
+        let (charged, paid) = (pays(charged), pays(charged + owed));
+        let tender = (paid.points > 0).then_some(id);
         let told = OfflineReceipt {
             points: wanted.points,
             beyond: wanted.points - within,
@@ -265,18 +266,19 @@ impl Draft<'_> {
             order.offline = Some(told);
         }
         if let Some(id) = tender {
-            let paid = Captured { transaction_id, paid: charged };
+            let captured = Captured { transaction_id, paid };
             let tender = Tender {
                 reference: wanted.id.clone(),
                 store: wanted.store.clone(),
                 terminal: Some(wanted.terminal.clone()),
                 basket: wanted.basket,
                 value: rate.value,
-                authorised: charged,
+                authorised: paid,
                 portions: spent,
-                captured: Some(paid),
+                captured: Some(captured),
                 returned: Vec::new(),
                 allowance: Some(wanted.order),
+                owed,
             };
             self.push_spent(self.new_order(id, (TENDER, 1), (currency, 0)), tender);
         }

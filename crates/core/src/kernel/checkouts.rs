@@ -5,6 +5,7 @@ use super::allowances::{AllowanceRequest, OfflineSpending};
 use super::batch::Loaded;
 use super::command::{Action, CHECKOUT_PREFIX, Command, check_reason, digest_of};
 use super::decide::{Draft, check_active};
+use super::moves::Mover;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::{AccountStatus, LedgerAccount, TransactionKind};
@@ -236,6 +237,7 @@ impl Draft<'_> {
             captured: None,
             returned: Vec::new(),
             allowance: None,
+            owed: 0,
         };
         let mut order = self.new_order(id, (TENDER, 1), (policy.currency, points));
         order.details.particulars.tender = Some(tender);
@@ -258,7 +260,20 @@ impl Draft<'_> {
                 return refused(RefusalCode::InvalidAmount, problem);
             }
             Share::Points(points) => points,
-            Share::Money(money) => whole(rate.points_up_to(money)),
+            Share::Money(money) => {
+                let below = whole(rate.points_up_to(money));
+                let (less, more) = (rate.money(below), rate.money(below.saturating_add(step)));
+                match wanted.partial || less == money {
+                    true => below,
+                    false if more == money => below.saturating_add(step),
+                    false => {
+                        let problem = format!(
+                            "`money` must be what multiples of {step} points pay: {less} or {more}, not {money}"
+                        );
+                        return refused(RefusalCode::InvalidAmount, problem);
+                    }
+                }
+            }
         };
         if points > possible && !wanted.partial {
             return if allowed < points {
@@ -355,8 +370,12 @@ impl Draft<'_> {
                 }
                 let left = tender.left();
                 let paid = self.part(&tender, change.share, left)?;
-                let (_, back) = split(&tender.portions_left(), left.points - paid.points);
+                let owed = tender.owed_left().min(paid.points);
+                let spent = tender.portions_left();
+                let kept = left.points - tender.owed_left() - (paid.points - owed);
+                let (_, back) = split(&spent, kept);
                 self.give_back_refunded(currency, &back)?;
+                self.give_back_owed(currency, owed)?;
                 tender.returned.push(Returned { transaction_id: self.receipt.transaction_id, paid });
                 let next = if tender.left().points > 0 { OrderState::Completed } else { OrderState::Refunded };
                 order.details.particulars.tender = Some(tender);
@@ -417,19 +436,20 @@ impl Draft<'_> {
             order.tender = tender;
         }
     }
+}
 
+impl Mover<'_> {
     /// Refuses to move a tender or an allowance on as an order: a till captures and reverses it. It lapses by itself, and the staff
     /// may call it off or refund it.
     pub(super) fn check_tender(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
-        let particulars = &order.details.particulars;
-        let by_staff = self.command.channel != super::orders::PORTAL;
+        let by_staff = self.channel != super::orders::PORTAL;
         let may = match step {
             OrderMove::Expire => true,
             OrderMove::Cancel => by_staff,
-            OrderMove::Refund => by_staff && particulars.tender.is_some(),
+            OrderMove::Refund => by_staff && order.details.particulars.tender.is_some(),
             _ => false,
         };
-        if may || (particulars.tender.is_none() && particulars.allowance.is_none()) {
+        if may || !order.is_of_till() {
             return Ok(());
         }
         let problem = format!("order {} is a part of a checkout: capture or reverse it as such", order.id);

@@ -246,6 +246,7 @@ impl<'a> Draft<'a> {
             returned: None,
             forgiven: 0,
             owed: 0,
+            debt_cancelled: 0,
             repaid: 0,
             matured: 0,
             expired: 0,

@@ -2,13 +2,14 @@
 
 use super::decide::Draft;
 use super::fulfilment::SYSTEM;
+use super::moves::Mover;
 use super::refusal::{Refusal, RefusalCode};
 use crate::redemption::{DisputeEnd, Disputed, Order, OrderMove};
 
-impl Draft<'_> {
+impl Mover<'_> {
     /// Refuses a dispute that is not possible or comes too late, and to decline one that is not open.
     pub(super) fn check_dispute(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
-        let (at, id) = (self.command.at, order.id);
+        let (at, id) = (self.at, order.id);
         let refused = |code, problem: String| Err(Refusal::new(code, problem));
         match step {
             OrderMove::Dispute if order.details.particulars.dispute.is_some() => {
@@ -24,14 +25,16 @@ impl Draft<'_> {
             OrderMove::Decline if !order.is_disputed() => {
                 refused(RefusalCode::IllegalOrderMove, format!("no dispute of order {id} is open"))
             }
-            OrderMove::Complete if order.is_disputed() && self.command.channel == SYSTEM => {
+            OrderMove::Complete if order.is_disputed() && self.channel == SYSTEM => {
                 let problem = format!("order {id} is disputed, and does not complete by itself before that is decided");
                 refused(RefusalCode::IllegalOrderMove, problem)
             }
             _ => Ok(()),
         }
     }
+}
 
+impl Draft<'_> {
     /// Says in the receipt that the order was disputed, or that the dispute was declined: its state tells neither.
     pub(super) fn tell_dispute(&mut self, step: OrderMove) {
         if let Some(order) = &mut self.receipt.order {

@@ -9,7 +9,7 @@ use super::event::Event;
 use super::refusal::{Refusal, RefusalCode};
 use crate::earning::Outcome;
 use crate::ledger::{
-    Account, AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, Transfer, Wallet, WalletAgenda,
+    Account, AccountStatus, CurrencyId, FundingId, LedgerAccount, LotKey, Portion, Transfer, Wallet, WalletAgenda,
 };
 use crate::limits;
 use crate::program::{Currency, DAY_MS, Decay, Interest, Program, Reminders, percent_of};
@@ -235,7 +235,7 @@ impl Draft<'_> {
         }
     }
 
-    /// What a return should have taken back is owed as far as the program lets it, else forgiven.
+    /// What a return should have taken back, or a spending without network should have found, is owed as far as the program lets it, else forgiven.
     pub(super) fn fall_short(&mut self, currency: CurrencyId, points: i64) {
         let shortfall = self.program.life_at(currency, self.command.at).map(|life| life.shortfall).unwrap_or_default();
         let wallet = self.account.agenda.wallet(currency);
@@ -254,6 +254,27 @@ impl Draft<'_> {
         self.account.agenda.set(WalletAgenda { owed: wallet.owed - amount, ..wallet });
         self.receipt.repaid += amount;
         Ok(amount)
+    }
+
+    /// Gives back points that a spending came to owe: what is owed yet is owed no longer, and what was repaid out of later earnings
+    /// comes back as points that are earned now. Debts have no names, so as long as any is left it counts as this one's.
+    pub(super) fn give_back_owed(&mut self, currency: CurrencyId, points: i64) -> Result<(), Refusal> {
+        // What an account owed that ended was forgiven, and what it had is gone.
+        if points == 0 || self.account.status != AccountStatus::Active {
+            return Ok(());
+        }
+        let wallet = self.account.agenda.wallet(currency);
+        let cancelled = wallet.owed.min(points);
+        self.account.agenda.set(WalletAgenda { owed: wallet.owed - cancelled, ..wallet });
+        self.receipt.debt_cancelled += cancelled;
+        let amount = points - cancelled;
+        if amount == 0 {
+            return Ok(());
+        }
+        let expires_at = self.program.expires_at(currency, self.command.at).max(self.renewed(currency));
+        let lot = LotKey { expires_at, funding: FundingId::default(), active_at: Timestamp::ZERO };
+        let (debit, credit) = (LedgerAccount::Revocation, LedgerAccount::MemberAvailable);
+        self.transfer(Transfer { debit, credit, currency, amount, lot, rule: None })
     }
 
     /// Forgives what is owed on an account that ends.

@@ -4,13 +4,14 @@
 use super::command::{Action, Command, FULFIL_PREFIX};
 use super::decide::Draft;
 use super::event::Event;
+use super::moves::Mover;
 use super::order_commands::OrderChange;
 use super::orders::REFUND_LIFE_MS;
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::MemberId;
 use crate::ledger::{LedgerAccount, LotKey, Transfer};
 use crate::program::Program;
-use crate::redemption::{Funds, Order, OrderMove, OrderState, Particulars};
+use crate::redemption::{Funds, Order, OrderMove, OrderState};
 use crate::rewards::Fulfilment;
 use crate::time::Timestamp;
 
@@ -74,25 +75,28 @@ impl Draft<'_> {
     pub(super) fn is_handed_out_by_itself(&self, reward_id: &str, at: Timestamp) -> bool {
         self.program.reward_at(reward_id, at).is_some_and(|reward| reward.fulfilment.is_some())
     }
+}
 
+impl Mover<'_> {
     /// Refuses to take the points of an order without what the program hands out for them.
     pub(super) fn check_handed_out_by_itself(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
         let next = order.state.after(step).map(OrderState::funds);
         let spends = order.state.funds() == Funds::Held && next == Some(Funds::Spent);
-        if !spends || self.command.channel == SYSTEM || self.program.fulfilment_of(order).is_none() {
+        if !spends || self.channel == SYSTEM || self.program.fulfilment_of(order).is_none() {
             return Ok(());
         }
         let problem =
             format!("order {} is handed out by the program itself; `cancel` or `fail` gives it back", order.id);
         Err(Refusal::new(RefusalCode::IllegalOrderMove, problem))
     }
+}
 
+impl Draft<'_> {
     /// After a move that gives points back because something went wrong: lets them live on for a while, so that they can be
     /// spent, and says so to the member.
     pub(super) fn make_good(&mut self, order: &Order, step: OrderMove, reason: Option<&String>) -> Result<(), Refusal> {
         // What points pay at tills is given back as they find it: nobody has waited for it.
-        let Particulars { tender, allowance, .. } = &order.details.particulars;
-        if tender.is_some() || allowance.is_some() {
+        if order.is_of_till() {
             return Ok(());
         }
         match step {

@@ -14,6 +14,7 @@ mod extension;
 mod finals;
 mod fulfilment;
 mod life;
+mod moves;
 mod offers;
 mod order_commands;
 mod order_times;
@@ -41,6 +42,7 @@ pub use contents::Choice;
 pub use decide::{Decision, NewMember, NewProfile, check_active};
 pub use event::Event;
 pub(crate) use extension::SPENDING;
+pub use moves::Mover;
 pub use order_commands::{OrderChange, Redemption, Terms, check_quantity};
 pub use payments::{Amendment, GroupTerms, OrderAmendment, Tendering};
 pub use receipt::{

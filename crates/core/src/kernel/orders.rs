@@ -9,8 +9,6 @@ use super::receipt::{OrderReceipt, PaymentReceipt};
 use super::refusal::{Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
 use crate::ledger::{Account, AccountStatus, CurrencyId, LedgerAccount, LotKey, Portion, TransactionKind, Transfer};
-use crate::limits;
-use crate::planted::{self, Bug};
 use crate::redemption::{Funds, Order, OrderDetails, OrderMove, OrderState, OrderStep, Verdict};
 use crate::rewards::{Occasion, Priced, Promise, Reward, StockChange};
 use crate::time::Timestamp;
@@ -180,7 +178,7 @@ impl Draft<'_> {
     /// Moves an order of the member, or of an account that was merged into the member's, and its points and units with it.
     pub(super) fn move_order(&mut self, change: &OrderChange, loaded: &Loaded) -> Result<(), Refusal> {
         let order = self.own_order(change.owner, change.order, loaded)?;
-        let state = self.check_move(order, change)?;
+        let state = self.mover().check(order, change.step)?;
         self.move_funds(order, state.funds(), loaded)?;
         self.uncount_limits(order, state.funds());
         self.make_good(order, change.step, change.reason.as_ref())?;
@@ -210,57 +208,6 @@ impl Draft<'_> {
         owned_order(member, &self.account, (owner, id), loaded)
     }
 
-    /// Refuses a move that is not possible, or not yet or no longer. Answers where it leads.
-    fn check_move(&self, order: &Order, change: &OrderChange) -> Result<OrderState, Refusal> {
-        let (at, id, step) = (self.command.at, order.id, change.step);
-        self.check_handed_out_by_itself(order, step)?;
-        let twice = planted::is(Bug::RefundedTwice) && order.state == OrderState::Refunded && step == OrderMove::Refund;
-        let next = order.state.after(step).or(twice.then_some(OrderState::Refunded));
-        let next = next.ok_or_else(|| illegal_move(order, step))?;
-        self.check_tender(order, step)?;
-        if step == OrderMove::Expire && !order.is_due(at) {
-            let problem = format!("order {id} has not run out of time");
-            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
-        }
-        if order.state.funds() == Funds::Held && order.is_due(at) && next.funds() != Funds::Returned {
-            let due = order.due_at.unwrap_or_default();
-            let problem = format!("order {id} expired {due}; its points are given back");
-            return Err(Refusal::new(RefusalCode::OrderExpired, problem));
-        }
-        let fulfils = next == OrderState::Fulfilling || next.funds() == Funds::Spent;
-        if let Some(until) = order.details.cooling_until.filter(|until| *until > at && fulfils) {
-            let problem = format!("order {id} may be called off until {until}, and is not fulfilled before");
-            return Err(Refusal::new(RefusalCode::CoolingOff, problem));
-        }
-        if step == OrderMove::Cancel && order.state == OrderState::Fulfilling && self.command.channel == PORTAL {
-            let problem = format!("order {id} is being fulfilled, and only the staff can call it off");
-            return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
-        }
-        self.check_particulars(order, step, next)?;
-        self.check_review(order, step)?;
-        self.check_dispute(order, step)?;
-        Ok(next)
-    }
-
-    /// Refuses to take a review on without end, and to decide one that somebody else has taken on.
-    fn check_review(&self, order: &Order, step: OrderMove) -> Result<(), Refusal> {
-        let (id, claimed_by, steps) = (order.id, &order.details.claimed_by, order.details.history.len());
-        let refused = |code, problem| Err(Refusal::new(code, problem));
-        match (step, claimed_by) {
-            (OrderMove::Claim, Some(by)) if self.command.actor.as_ref() == Some(by) => {
-                refused(RefusalCode::IllegalOrderMove, format!("order {id} is taken on already"))
-            }
-            (OrderMove::Claim, _) if steps >= limits::ORDER_STEPS => {
-                refused(RefusalCode::IllegalOrderMove, format!("order {id} has {steps} steps already; decide it"))
-            }
-            (OrderMove::Approve | OrderMove::Reject, Some(by)) if self.command.actor.as_ref() != Some(by) => refused(
-                RefusalCode::InReview,
-                format!("order {id} is looked at by {by}; take it on first with `claim`"),
-            ),
-            _ => Ok(()),
-        }
-    }
-
     /// Moves the points and the units of an order from where they are to where they belong.
     pub(super) fn move_funds(&mut self, order: &Order, to: Funds, loaded: &Loaded) -> Result<(), Refusal> {
         let (kind, change) = match (order.state.funds(), to) {
@@ -276,6 +223,7 @@ impl Draft<'_> {
             }
             (Funds::Spent | Funds::Returned, Funds::Returned) => {
                 self.give_back_refunded(order.currency, &order.holds)?;
+                self.give_back_owed(order.currency, order.owed_left())?;
                 (TransactionKind::Refund, StockChange { issued: -1, ..StockChange::default() })
             }
             _ => return Ok(()),
@@ -329,14 +277,18 @@ impl Draft<'_> {
 
     /// Gives back what a captured order had taken: to the same lots, which live on for a while.
     pub(super) fn give_back_refunded(&mut self, currency: CurrencyId, holds: &[Portion]) -> Result<(), Refusal> {
-        let alive_until = self.command.at.plus_millis(REFUND_LIFE_MS);
-        let renewed = self.program.end_of_granule(currency, alive_until);
+        let renewed = self.renewed(currency);
         holds.iter().try_for_each(|portion| {
             let expires_at = portion.lot.expires_at.max(renewed);
             let lot = LotKey { expires_at, ..portion.lot };
             let (debit, credit) = (LedgerAccount::Redemption, LedgerAccount::MemberAvailable);
             self.transfer(Transfer { debit, credit, currency, amount: portion.amount, lot, rule: None })
         })
+    }
+
+    /// How long points live at the least that are given back now.
+    pub(super) fn renewed(&self, currency: CurrencyId) -> Timestamp {
+        self.program.end_of_granule(currency, self.command.at.plus_millis(REFUND_LIFE_MS))
     }
 }
 
@@ -353,13 +305,4 @@ pub(super) fn owned_order<'l>(
         .get(&(owner, id))
         .filter(|_| owned)
         .ok_or_else(|| Refusal::new(RefusalCode::UnknownOrder, format!("member {member} has no order {id}")))
-}
-
-/// The refusal of a move that is not possible, with those that are.
-fn illegal_move(order: &Order, step: OrderMove) -> Refusal {
-    let possible: Vec<&str> = order.state.moves().map(OrderMove::name).collect();
-    let possible = if possible.is_empty() { "nothing".to_owned() } else { possible.join(", ") };
-    let (id, state) = (order.id, order.state.name());
-    let problem = format!("order {id} is {state}, and cannot {}; possible is {possible}", step.name());
-    Refusal::new(RefusalCode::IllegalOrderMove, problem)
 }

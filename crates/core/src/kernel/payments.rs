@@ -6,6 +6,7 @@ use super::batch::Loaded;
 use super::command::{Action, Command, GROUP_PREFIX, PAYMENT_PREFIX, check_key, digest_of};
 use super::decide::Draft;
 use super::fulfilment::SYSTEM;
+use super::moves::Mover;
 use super::order_commands::{OrderChange, Redemption, Terms};
 use super::{Event, Refusal, RefusalCode};
 use crate::id::{MemberId, OrderId};
@@ -167,11 +168,12 @@ impl Draft<'_> {
         if wanted.group.is_some() {
             return refused(RefusalCode::SplitNotOffered, "the price for a group is paid in points alone".to_owned());
         }
-        let tenders = &self.program.settings_at(self.command.at).payment.tenders;
+        let tenders: Vec<PaymentTender> = self.program.tenders_for(reward, self.command.at).collect();
         if !tenders.contains(&tender) {
             let known: Vec<&str> = tenders.iter().map(|tender| tender.name()).collect();
             let known = if known.is_empty() { "no money".to_owned() } else { known.join(", ") };
-            let problem = format!("`tender` {} is not taken; the program takes {known}", tender.name());
+            let (name, reward) = (tender.name(), &reward.id);
+            let problem = format!("`tender` {name} is not taken for `{reward}`; the program takes {known}");
             return refused(RefusalCode::TenderNotOffered, problem);
         }
         match (split, price.cash) {
@@ -218,13 +220,15 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
 
+impl Mover<'_> {
     /// Refuses a move to a state for which money or friends are missing yet.
     pub(super) fn check_particulars(&self, order: &Order, step: OrderMove, next: OrderState) -> Result<(), Refusal> {
         let fulfils = next == OrderState::Fulfilling || next.funds() == Funds::Spent;
         let particulars = &order.details.particulars;
         if let Some(group) = particulars.group.as_ref().filter(|group| group.is_open()) {
-            let leaves = step == OrderMove::Cancel && self.command.channel != SYSTEM;
+            let leaves = step == OrderMove::Cancel && self.channel != SYSTEM;
             if fulfils || leaves {
                 let (id, code, ends_at) = (order.id, &group.code, group.ends_at);
                 let what = if fulfils { "is not fulfilled before it is full" } else { "is left by leaving the group" };
@@ -243,7 +247,9 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
 
+impl Draft<'_> {
     /// Lets what an order carries besides follow a move: its payment asks for the step that is wanted now, and ends where
     /// nobody has begun it; the end of its group is told.
     pub(super) fn follow_particulars(&mut self, order: &mut Order, before: Funds) {

@@ -147,7 +147,7 @@ pub struct OfflineReceipt {
     pub owed: i64,
     /// Points that nobody pays.
     pub lost: i64,
-    /// The order of what was charged, by which it is reversed.
+    /// The order of what was charged and is owed, by which it is reversed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tender: Option<OrderId>,
 }
@@ -207,9 +207,12 @@ pub struct Receipt {
     /// Points that a return should have taken back but that were not there.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub forgiven: i64,
-    /// Points that a return should have taken back and that the member owes since.
+    /// Points that a return should have taken back, or that were spent without network and not there, and that the member owes since.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub owed: i64,
+    /// Points owed that are owed no longer, because what was had for them came back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub debt_cancelled: i64,
     /// Points owed that were taken out of what was earned.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repaid: i64,
@@ -359,6 +362,7 @@ mod tests {
             {"kind":"k","window":"year","ends_at":"2026-04-01T00:00:00Z","count":1,"sum":0},
             {"campaign":"c","window":"hour","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":0},
             {"reward":"mug","window":"month","ends_at":"2026-03-08T00:00:00Z","count":-1,"sum":-2},
+            {"private":"mug","window":"event","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":2},
             {"referred":"r","window":"week","ends_at":"2026-03-08T00:00:00Z","count":1,"sum":0}],
         "forgiven":1,"reason":"r","balances":[]}"#;
 

@@ -1,12 +1,15 @@
 //! Which units an order takes: of the first pool that is open to the member and has enough, beyond what is set aside; and
 //! whether it comes through the waiting room.
 
+use std::collections::BTreeMap;
+
 use super::batch::{Footprint, Loaded};
 use super::command::{Action, Command};
 use super::decide::Draft;
 use super::offers::thresholds;
 use super::order_commands::Redemption;
 use super::refusal::{Refusal, RefusalCode};
+use crate::earning::{Counted, CounterOf, Window};
 use crate::planted::{self, Bug};
 use crate::program::Program;
 use crate::rewards::{CompiledReward, Pool, Rights, Shut, StockChange, StockTaken, Waits, stock_key};
@@ -74,7 +77,24 @@ impl Draft<'_> {
             false => StockChange { reserved: units, ..StockChange::default() },
         };
         self.stock.push((key.clone(), change.leaving(kept)));
+        self.use_right(offered, wanted);
         Ok(pool.map(|_| StockTaken { key, units }).into_iter().collect())
+    }
+
+    /// Uses up the right of the member to what is kept: the account that is written with the order says so, and of orders that come
+    /// at once the first has it.
+    fn use_right(&mut self, offered: &CompiledReward, wanted: &Redemption) {
+        let reward = &offered.reward;
+        let Some(since) = wanted.rights.private.filter(|_| reward.scarcity.private_window.is_some()) else { return };
+        if !self.viewer(&BTreeMap::new()).has_right(&reward.id, since) {
+            return;
+        }
+        // The clock of the node that gave the right may be ahead.
+        let ends_at = self.command.at.max(since).plus_millis(1);
+        let (of, sum) = (CounterOf::Private(reward.id.as_str().into()), wanted.quantity);
+        let counted = Counted { of, window: Window::Event, ends_at, count: 1, sum };
+        self.account.history.count(&counted);
+        self.receipt.counted.push(counted);
     }
 
     /// The stock that an order takes from, and how many units it must leave there; `None`: there is no limit.
@@ -107,7 +127,11 @@ impl Draft<'_> {
             Some(pool) => format!("pool `{}`: {shut}", pool.id),
             None => shut.to_string(),
         });
-        let why = why.collect::<Vec<_>>().join("; ");
+        let mut why = why.collect::<Vec<_>>().join("; ");
+        let is_kept = refused.iter().any(|(_, shut)| matches!(shut, Shut::Private(_)));
+        if is_kept && wanted.rights.private.is_some_and(|since| !viewer.has_right(&offered.reward.id, since)) {
+            why.push_str("; this member has had what was kept");
+        }
         Err(Refusal::new(RefusalCode::OutOfStock, format!("{} wanted, {why}", wanted.quantity)))
     }
 }

@@ -69,6 +69,7 @@ impl Draft<'_> {
 
     /// Whether an order that has arrived is done. One that is not paid or is disputed waits, and ends by itself from then on.
     fn may_end(&self, order: &Order) -> bool {
-        !order.is_disputed() && self.check_particulars(order, OrderMove::Complete, OrderState::Completed).is_ok()
+        !order.is_disputed()
+            && self.mover().check_particulars(order, OrderMove::Complete, OrderState::Completed).is_ok()
     }
 }

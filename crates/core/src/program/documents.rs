@@ -11,7 +11,7 @@ use super::position::{json_problem, toml_problem};
 use super::template::Template;
 use crate::earning::{ActivityKind, Campaign, Rule};
 use crate::limits;
-use crate::rewards::{Category, Reward, Variant};
+use crate::rewards::{Category, Reward, Variant, stock_part};
 use crate::tiers::Tier;
 use crate::time::Timestamp;
 
@@ -204,7 +204,7 @@ fn changed(documents: &[Document], change: &DocumentChange, from: Timestamp) -> 
     }
     let (kind, id) = (change.kind.clone(), change.id.clone());
     let after = Document { kind, id, version, position, effective_from: from, state: "active".to_owned(), body };
-    before.map_or(Ok(()), |before| check_lasting(before, &after))?;
+    check_lasting(documents, &after)?;
     Ok(after)
 }
 
@@ -217,11 +217,13 @@ pub fn check_retirable(kind: &str, id: &str) -> Result<(), String> {
     }
 }
 
-/// Refuses to change what never changes once it is published.
-pub fn check_lasting(before: &Document, after: &Document) -> Result<(), String> {
-    fn read<T: DeserializeOwned>(document: &Document) -> Result<T, String> {
-        serde_json::from_str(&document.body).map_err(|error| format!("{} `{}`: {error}", document.kind, document.id))
-    }
+fn read<T: DeserializeOwned>(document: &Document) -> Result<T, String> {
+    serde_json::from_str(&document.body).map_err(|error| format!("{} `{}`: {error}", document.kind, document.id))
+}
+
+/// Refuses to change what never changes once it is published, in whichever version that was.
+pub fn check_lasting(published: &[Document], after: &Document) -> Result<(), String> {
+    let Some(before) = newest(published, &after.kind, &after.id) else { return Ok(()) };
     match after.kind.as_str() {
         "program" => {
             let (was, is): (ProgramSettings, ProgramSettings) = (read(before)?, read(after)?);
@@ -262,16 +264,57 @@ pub fn check_lasting(before: &Document, after: &Document) -> Result<(), String> 
                     after.id, variant.id, variant.stock
                 ));
             }
-            if was.stock == is.stock {
-                return Ok(());
+            if was.stock != is.stock {
+                return Err(format!(
+                    "reward `{}`: its initial stock was published as {:?} and cannot be rewritten to {:?}; \
+                     restock it instead",
+                    after.id, was.stock, is.stock
+                ));
             }
-            Err(format!(
-                "reward `{}`: its initial stock was published as {:?} and cannot be rewritten to {:?}; \
-                 restock it instead",
-                after.id, was.stock, is.stock
-            ))
+            check_opened(published, &was, &is)
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses another number for stock that the newest version does not name, and an earlier one has opened: it is counted since then,
+/// also where that version was withdrawn before anybody could order.
+fn check_opened(published: &[Document], was: &Reward, is: &Reward) -> Result<(), String> {
+    let named = was.first_stock();
+    let mut back = is.first_stock();
+    back.retain(|(key, _)| !named.iter().any(|(known, _)| known == key));
+    if back.is_empty() {
+        return Ok(());
+    }
+    let mut earlier: Vec<&Document> = published.iter().filter(|one| one.kind == "reward" && one.id == is.id).collect();
+    earlier.sort_by_key(|one| one.version);
+    for document in earlier {
+        for (key, opened) in read::<Reward>(document)?.first_stock() {
+            let Some(place) = back.iter().position(|(known, _)| *known == key) else { continue };
+            let (_, units) = back.swap_remove(place);
+            if units != opened {
+                return Err(format!(
+                    "reward `{}`: the stock of {} was opened with {opened} units by version {}, and is counted since: publish it \
+                     with {opened}, and restock it by {}",
+                    is.id,
+                    part_of(&key),
+                    document.version,
+                    units.saturating_sub(opened)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a key of stock is the stock of, for people.
+fn part_of(key: &str) -> String {
+    match stock_part(key) {
+        None => "the reward itself".to_owned(),
+        Some(part) => match part.strip_prefix("variant:") {
+            Some(variant) => format!("its variant `{variant}`"),
+            None => format!("its pool `{part}`"),
+        },
     }
 }
 

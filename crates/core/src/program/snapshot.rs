@@ -237,6 +237,20 @@ impl Program {
         self.all_rewards.get(id)?.at(at)
     }
 
+    /// The moments at which something takes effect that the price of a reward may follow: its versions, the settings, its
+    /// currency with the values of a point, and the tiers. In no order, and some more than once.
+    pub(crate) fn moments_of_price(&self, id: &str) -> Vec<Timestamp> {
+        let Some(versions) = self.all_rewards.get(id) else { return Vec::new() };
+        let currencies: BTreeSet<CurrencyId> = versions.all().map(|offered| offered.reward.currency).collect();
+        let of_currency = |currency: &CurrencyId| {
+            let published = self.all_currencies.get(currency).into_iter().flat_map(Versions::moments);
+            published.chain(self.values(*currency).iter().map(|value| value.effective_from))
+        };
+        let of_currencies = currencies.iter().flat_map(of_currency);
+        let of_program = self.all_settings.moments().chain(self.tiers.moments());
+        versions.moments().chain(of_currencies).chain(of_program).collect()
+    }
+
     /// Since when there is a reward: when its first version took effect, whatever held since.
     pub fn reward_since(&self, id: &str) -> Option<Timestamp> {
         self.all_rewards.get(id)?.moments().next()

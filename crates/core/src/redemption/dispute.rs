@@ -97,9 +97,10 @@ impl Order {
         last.or(Some(self.updated_at))
     }
 
-    /// Until when the member may dispute it; `None`: they may not, or have done so.
+    /// Until when the member may dispute it; `None`: they may not, or have done so. What pays at a till is disputed there.
     pub fn disputable_until(&self, policy: &OrderPolicy) -> Option<Timestamp> {
-        let hours = policy.dispute_hours.filter(|_| self.details.particulars.dispute.is_none())?;
+        let may = self.details.particulars.dispute.is_none() && !self.is_of_till();
+        let hours = policy.dispute_hours.filter(|_| may)?;
         self.handed_over_at().map(|at| at.plus_millis(hours.saturating_mul(super::policy::HOUR_MS)))
     }
 

@@ -7,7 +7,7 @@ use super::delivery::SealedDelivery;
 use super::dispute::Disputed;
 use super::group::Companions;
 use super::offline::Allowance;
-use super::payment::Payment;
+use super::payment::{Payment, PaymentState};
 use super::state::{Funds, OrderState};
 use super::tender::Tender;
 use super::tracking::TrackingEvent;
@@ -208,6 +208,17 @@ impl Shipment {
 }
 
 impl Order {
+    /// What goes back with it, in points: its own, and those for which money was paid.
+    pub fn worth_in_points(&self) -> i64 {
+        let paid = self
+            .details
+            .particulars
+            .payment
+            .as_ref()
+            .filter(|payment| matches!(payment.state(), PaymentState::Authorised | PaymentState::Paid));
+        self.points.saturating_add(paid.map_or(0, |payment| payment.points))
+    }
+
     /// The stored form of its holds.
     pub fn encode_holds(&self) -> Vec<u8> {
         postcard::to_extend(&self.holds, Vec::new()).unwrap_or_default()
@@ -222,9 +233,13 @@ impl Order {
     /// at a till are no reward.
     pub fn stock(&self) -> impl Iterator<Item = (&str, i64)> {
         let parts = &self.details.particulars.stock;
-        let at_till = self.details.particulars.tender.is_some() || self.details.particulars.allowance.is_some();
-        let whole = (parts.is_empty() && !at_till).then_some((self.reward_id.as_str(), self.quantity));
+        let whole = (parts.is_empty() && !self.is_of_till()).then_some((self.reward_id.as_str(), self.quantity));
         whole.into_iter().chain(parts.iter().map(|taken| (taken.key.as_str(), taken.units)))
+    }
+
+    /// Whether it is points that pay at a till, and no reward: a part of a checkout, or what a terminal may spend without network.
+    pub fn is_of_till(&self) -> bool {
+        self.details.particulars.tender.is_some() || self.details.particulars.allowance.is_some()
     }
 
     /// Lets it move on by itself at another time, though it stays where it stands.

@@ -51,6 +51,13 @@ pub struct Tender {
     /// The allowance under which it was spent without network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowance: Option<OrderId>,
+    /// Points of what was spent that were not there and that the member came to owe.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub owed: i64,
+}
+
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }
 
 /// What was spent of a tender.
@@ -89,9 +96,14 @@ impl Tender {
         })
     }
 
+    /// Points of what is left that the member came to owe: what is given back is of them first.
+    pub fn owed_left(&self) -> i64 {
+        (self.owed - self.returned().points).max(0)
+    }
+
     /// The lots of what is left: those that expire first, so that what is given back lives longest.
     pub fn portions_left(&self) -> Vec<Portion> {
-        split(&self.portions, self.left().points).0
+        split(&self.portions, self.left().points - self.owed_left()).0
     }
 
     /// What points pay here, as it was when they were authorised.
@@ -117,6 +129,11 @@ pub fn split(portions: &[Portion], points: i64) -> (Vec<Portion>, Vec<Portion>) 
 }
 
 impl Order {
+    /// Points of what is left of it that the member came to owe, where it is a tender that was spent without network.
+    pub fn owed_left(&self) -> i64 {
+        self.details.particulars.tender.as_ref().map_or(0, Tender::owed_left)
+    }
+
     /// Lets its points follow from the steps of its tender or allowance, where it is one.
     pub fn follow_particulars(&mut self) {
         let particulars = &self.details.particulars;

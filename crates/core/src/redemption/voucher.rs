@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Order, OrderState};
+use super::{Companions, Order, OrderState, Particulars, PaymentState};
 use crate::id::OrderId;
 use crate::limits;
 use crate::members::{CardKey, CardPublicKey, Form, Unopened};
@@ -199,8 +199,10 @@ impl fmt::Display for HandedOut {
 pub enum VoucherStanding {
     /// Yes.
     Good,
-    /// Not yet: somebody looks at it first, or it may still be called off.
+    /// Not yet: somebody looks at it first, it may still be called off, its group is not full, or its money is not confirmed.
     NotYet,
+    /// Not yet: whoever hands it out takes its money first.
+    Unpaid,
     /// It was handed out, or counts as done.
     HandedOut,
     /// No longer: it was sent, called off, given back, or its time has run out.
@@ -219,8 +221,21 @@ impl VoucherStanding {
             {
                 Self::NotYet
             }
-            OrderState::Placed | OrderState::Approved | OrderState::Fulfilling | OrderState::Issued => Self::Good,
+            OrderState::Placed | OrderState::Approved | OrderState::Fulfilling | OrderState::Issued => {
+                Self::of_particulars(&order.details.particulars)
+            }
             _ => Self::Over,
+        }
+    }
+
+    /// Of an order that could be handed out now, from what it waits for besides.
+    fn of_particulars(particulars: &Particulars) -> Self {
+        let open = particulars.group.as_ref().is_some_and(Companions::is_open);
+        match &particulars.payment {
+            _ if open => Self::NotYet,
+            Some(payment) if !payment.lets_fulfil() => Self::NotYet,
+            Some(payment) if payment.state() == PaymentState::Due => Self::Unpaid,
+            _ => Self::Good,
         }
     }
 
@@ -229,6 +244,7 @@ impl VoucherStanding {
         match self {
             Self::Good => "good",
             Self::NotYet => "not_yet",
+            Self::Unpaid => "unpaid",
             Self::HandedOut => "handed_out",
             Self::Over => "over",
         }

@@ -7,6 +7,7 @@ use super::Reward;
 use super::pricing::share;
 use crate::limits;
 use crate::program::Program;
+use crate::redemption::PaymentTender;
 use crate::time::Timestamp;
 
 /// The share of a price that may be paid in money. All of it in points may always be paid.
@@ -76,6 +77,14 @@ fn money_for(points: i64, value: Decimal) -> Option<Cash> {
 }
 
 impl Program {
+    /// How money for a reward may be paid at `at`. What the program hands out by itself is paid before: nobody comes who would
+    /// take the money.
+    pub fn tenders_for(&self, reward: &Reward, at: Timestamp) -> impl Iterator<Item = PaymentTender> {
+        let by_itself = reward.fulfilment.is_some();
+        let tenders = &self.settings_at(at).payment.tenders;
+        tenders.iter().copied().filter(move |tender| tender.authorises() || !by_itself)
+    }
+
     /// Minor units of money that a point of a reward's price counts for at `at`. `None`: the reward takes points alone.
     fn cash_value(&self, reward: &Reward, at: Timestamp) -> Option<Decimal> {
         let cash = reward.price.cash.as_ref()?;

@@ -4,18 +4,21 @@ mod cash;
 mod group;
 mod price;
 mod price_check;
+mod price_turns;
 mod pricing;
 mod quote;
 
 pub use cash::{Cash, CashRange, CashShare, Split};
 pub use group::GroupPrice;
 pub use price::{Base, Cold, CurveStep, Demand, DemandFigures, DemandStep, Offer, Price, Season, TierPrice};
+pub use price_turns::{PriceTurn, TurnCause};
 pub use pricing::{How, Occasion, Priced, Step, group_share};
 pub use quote::{Opened, Promise, Quote};
 
 pub(crate) use price_check::{Surroundings as PriceSurroundings, check_margin};
 
 mod appointments;
+mod assortment;
 mod browse;
 mod catalogue;
 mod category;
@@ -38,6 +41,7 @@ use crate::ledger::CurrencyId;
 use crate::program::Text;
 
 pub use appointments::{Appointments, Slot, WeeklySlots, free_places, slot_key};
+pub use assortment::{Assortment, StrongCategory, Uptake, Window};
 pub use browse::{Cursor, Figures, Listing, Shelf, Sort, Wish};
 pub(crate) use catalogue::Named;
 pub use catalogue::{Catalogue, Listed, VisibleTo, Zone};
@@ -53,7 +57,7 @@ pub use picture::{Picture, is_picture_digest};
 pub use release::{Left, PresaleTime, Rights, Share, Shut};
 pub use reviews::{Moderation, Rating, ReviewPolicy, check_review};
 pub use scarcity::{Early, Every, Pool, Presale, PrivateWindow, Release, Restock, Scarcity, WaitingRoom};
-pub use stock::{StockChange, StockLevel, StockTaken, stock_key};
+pub use stock::{StockChange, StockLevel, StockTaken, stock_key, stock_part};
 pub use visibility::{CompiledReward, Hidden, Place, Viewer};
 pub use waiting::{Line, Place as WaitingPlace, Puzzle, Room, Ticket, Waits};
 

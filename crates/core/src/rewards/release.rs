@@ -84,7 +84,7 @@ impl CompiledScarcity {
 pub struct Rights {
     /// What somebody must have spent to take part in the presale of the reward; `None`: nobody takes part.
     pub presale: Option<i64>,
-    /// Since when the member has gone away empty-handed often enough.
+    /// Since when the member has gone away empty-handed often enough. Whether that was used up meanwhile, the account says.
     pub private: Option<Timestamp>,
     /// The member's place in the waiting room.
     pub ticket: Option<super::Ticket>,
@@ -267,6 +267,7 @@ impl Viewer<'_> {
             self.fits(&pool.open_to, audience, offered.reward.currency).map_err(Shut::For)?;
         }
         // Only what came in since: nobody earns a right to what is there by asking for it.
+        let private = private.filter(|since| self.has_right(&offered.reward.id, *since));
         let is_first = private.is_some_and(|since| level.restocked_at.is_none_or(|at| since <= at));
         if !is_first {
             self.check_private(offered, pool, level)?;
@@ -314,6 +315,12 @@ impl Viewer<'_> {
             }
         }
         Some(left)
+    }
+
+    /// Whether the right to what is kept of a reward, which the viewer got at `since`, can still be used: it was not, and the
+    /// account has room to note that it is.
+    pub fn has_right(&self, reward: &str, since: Timestamp) -> bool {
+        self.account.is_none_or(|account| account.history.can_use_right(reward, since, self.at))
     }
 
     /// Refuses what is kept for those who went away empty-handed.

@@ -12,6 +12,11 @@ pub fn stock_key(reward_id: &str, part: Option<&str>) -> String {
     part.map_or_else(|| reward_id.to_owned(), |part| format!("{reward_id}{PART}{part}"))
 }
 
+/// The part of a reward whose units are counted under a key; `None`: those of the reward itself.
+pub fn stock_part(key: &str) -> Option<&str> {
+    key.split_once(PART).map(|(_, part)| part)
+}
+
 /// Units that an order takes under a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockTaken {

@@ -157,6 +157,13 @@ impl<'a> Viewer<'a> {
         Self { program, account, place, at, tier, thresholds: None, onlooker: OnceCell::new() }
     }
 
+    /// Somebody of whom nothing is known but the tier; `None`: none.
+    pub fn of_tier(program: &'a Program, tier: Option<&str>, place: &'a Place, at: Timestamp) -> Self {
+        let levels = program.tiers.at(at).levels();
+        let tier = levels.iter().find(|level| Some(level.tier.id.as_str()) == tier).cloned();
+        Self { tier, ..Self::new(program, None, place, at) }
+    }
+
     /// The same viewer, who takes part in presales from these figures on: money spent, in minor units, by reward.
     pub fn with_presale(self, thresholds: &'a BTreeMap<String, i64>) -> Self {
         Self { thresholds: Some(thresholds), ..self }

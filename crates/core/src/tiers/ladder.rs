@@ -310,6 +310,11 @@ impl Tiers {
         self.eras.iter().rev().find(|(from, _)| *from <= at).map_or(&self.none, |(_, ladder)| ladder)
     }
 
+    /// From when on each of the ladders holds, the earliest first.
+    pub fn moments(&self) -> impl Iterator<Item = Timestamp> {
+        self.eras.iter().map(|(from, _)| *from)
+    }
+
     /// The newest version of a level, also of one that is gone.
     pub fn level(&self, id: &str) -> Option<&Arc<CompiledTier>> {
         self.eras.iter().rev().find_map(|(_, ladder)| ladder.0.iter().find(|level| level.tier.id == id))

@@ -231,7 +231,8 @@ fn summarise(data: &DataArgs, program: &Program, replay: &Replay) -> Result<()> 
             line(&format!("  by rule {rule}"), points);
         }
     }
-    line("points taken back", sum(&|flow| flow.credit == LedgerAccount::Revocation));
+    let taken_back = sum(&|flow| flow.credit == LedgerAccount::Revocation);
+    line("points taken back", taken_back - sum(&|flow| flow.debit == LedgerAccount::Revocation));
     line("points redeemed", sum(&|flow| flow.credit == LedgerAccount::Redemption));
     line("vouchers", counts.orders.get("completed").copied().unwrap_or(0));
     let outstanding = sum(&|flow| flow.credit.is_member()) - sum(&|flow| flow.debit.is_member());

@@ -49,6 +49,12 @@ impl Person {
         person
     }
 
+    /// Goes on with a server that was started again, at another address.
+    pub fn goes_on_with(&mut self, server: &Server) {
+        self.origin = self.origin.take().map(|_| server.address.clone());
+        self.address.clone_from(&server.address);
+    }
+
     /// Posts a form as from a page that a browser shows.
     pub async fn post_from(&mut self, page: &str, path: &str, form: &[(&str, &str)]) -> (u16, String) {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();

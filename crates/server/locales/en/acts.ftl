@@ -106,6 +106,11 @@ problem-too_risky = The risk of this order is too high.
 problem-idempotency_mismatch = This form was sent before with something else in it. Open it anew.
 problem-rejected = Another operator has rejected this.
 problem-too_many_waiting = Too much waits for another operator already. Decide some of it first.
+problem-out_of_stock = There is none left of this, or not at this time.
+problem-unknown_currency = There is no such currency.
+problem-not_approved = This was not approved, or was done already.
+problem-operators_only = A person must decide this: sign in as an operator.
+problem-waiting = Another operator must agree first.
 
 member-sessions-title = Devices
 member-sessions = { $count ->

@@ -123,3 +123,31 @@ reward-price-anew = The price was promised for ten minutes, which are over. This
 order-cancel = Cancel this order
 order-cancel-until = You may cancel until { $time }; nothing is sent before.
 order-cancel-too-late = This order cannot be cancelled any more. Ask us if something is wrong with it.
+
+# The review of the range.
+range-title = Range review
+range-about = { $listed } rewards are listed; { $ordered } units of them were ordered since { $from }.
+range-window = Time
+range-days = { $count ->
+    [one] { $count } day
+   *[other] { $count } days
+}
+range-share = Taken
+range-of = Of
+range-of-average = average { $average }
+range-retire = To retire
+range-retire-about = Listed for the whole time, and less than { $percent } % of what there was is taken; of what is unlimited, less than that of the average reward.
+range-retire-none = Everything is taken often enough.
+range-restock = To restock
+range-restock-about = Nine tenths or more are taken.
+range-restock-none = Nothing is nearly gone.
+range-categories = Worth more rewards
+range-categories-about = Rewards of these categories are ordered twice as often as the average, or more.
+range-categories-none = No category stands out.
+range-category = { $ordered } ordered of { $rewards } rewards
+range-searches = Searched for and not found
+range-searches-about = Three times or more within 90 days. Who searched is not kept, nor what looks like a number or an address.
+range-searches-none = Members find what they search for.
+range-search = Search
+range-count = Times
+range-last = Last

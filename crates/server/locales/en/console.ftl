@@ -216,6 +216,7 @@ why-good-through = ; good through { $date }
 why-forgiven = { $points } were no longer there and are forgiven
 why-owed = { $points } were spent already: they are owed and repaid by what is earned next
 why-repaid = { $points } of it repaid what was owed for an earlier return
+why-debt-cancelled = { $points } that were owed for it are owed no longer
 why-interest = { $points }: interest — { $percent } % of the lowest balance since the last time, rounded down
 why-fee = Fee paid: { $amount }
 why-extended = All points are good for { $count } days longer

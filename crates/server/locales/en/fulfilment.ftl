@@ -100,6 +100,12 @@ difference-code_given_before = A code that was given before
 problem-invalid_supplier = This supplier cannot be kept as it is. The name has lower-case letters, digits and hyphens; the address is a public https address without a query; 100 to 15,000 milliseconds, 1 to 20 attempts.
 problem-supplier_unavailable = The supplier's list cannot be read at the moment.
 problem-unknown_difference = Somebody has settled this already.
+problem-no_vault = This reward takes no codes: it is not handed out from a vault.
+problem-invalid_codes = Give one code a line, each once, with 4 to 200 characters, and 5,000 codes at a time at most.
+problem-duplicate_codes = Some of these codes are in a vault already. Nothing was taken.
+problem-too_many_codes = A reward cannot have so many codes, those handed out among them.
+codes-which = { $words } In full: { $detail }
+difference-as-noted = As it was noted: { $detail }
 order-supplier = Supplier
 order-supplier-asked = { $count ->
     [one] asked once

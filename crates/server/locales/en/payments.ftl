@@ -65,6 +65,8 @@ group-no-room = The group is full. You can open one of your own.
 group-not-full = The group was not full in time. All points were given back.
 group-short = You are { $points } short.
 group-refused = That did not work: the group is full or over, or the reward cannot be ordered now. Look again.
+group-needs-address = This is sent to where you have things sent. Keep an address there first:
+group-not-for-this = This reward cannot be ordered together: there is something to choose.
 group-own-order = See my order
 group-to-reward = See the reward
 

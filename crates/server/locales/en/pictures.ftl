@@ -19,3 +19,4 @@ catalogue-picture = Picture
 field-pictures = Pictures
 field-pictures-hint = One a line: digest | what is to be seen, in English | the same in Chinese. The first stands in lists.
 reward-pictures = Pictures of the reward
+problem-too_many_pictures = There are as many pictures as there can be. Those that no reward names are deleted after a while.

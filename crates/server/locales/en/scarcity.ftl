@@ -60,3 +60,5 @@ waiting-go = Go on to the reward
 waiting-over = Your turn was over at { $at }. You can take a new place.
 reward-waiting = There is a waiting room for this reward.
 reward-waiting-go = Go to the waiting room
+problem-stock_reserved = So many units cannot be taken out: some of those that are there are promised to orders.
+problem-stock_unlimited = The stock of this reward is not limited; there is nothing to add to.

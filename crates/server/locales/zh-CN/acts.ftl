@@ -103,6 +103,11 @@ problem-too_risky = 此订单风险过高。
 problem-idempotency_mismatch = 此表单曾以其他内容提交，请重新打开。
 problem-rejected = 另一位操作员已驳回此申请。
 problem-too_many_waiting = 待审批事项过多，请先处理一部分。
+problem-out_of_stock = 已无库存，或该时间已约满。
+problem-unknown_currency = 没有这种积分。
+problem-not_approved = 此事项未获批准，或已执行。
+problem-operators_only = 须由真人决定：请以操作员身份登录。
+problem-waiting = 须先由另一位操作员同意。
 
 member-sessions-title = 设备
 member-sessions = 会员已在 { $count } 台设备上登录。

@@ -200,6 +200,7 @@ why-good-through = ；有效期至 { $date }
 why-forgiven = { $points }已不在账户中，予以免除
 why-owed = { $points }已被使用：记为欠还，由以后所得积分抵还
 why-repaid = 其中 { $points }抵还此前退货所欠
+why-debt-cancelled = 为此所欠的 { $points }不再需要归还
 why-interest = { $points }：利息 — 上次计息以来最低余额的 { $percent }%，向下取整
 why-fee = 已付费用：{ $amount }
 why-extended = 全部积分有效期延长 { $count } 天

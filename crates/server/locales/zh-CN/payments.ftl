@@ -62,6 +62,8 @@ group-no-room = 此团已满，您可以自己发起拼团。
 group-not-full = 未能按时成团，积分已全部退回。
 group-short = 还差 { $points }。
 group-refused = 未能成功：此团已满或已结束，或该礼品暂时不能兑换。请重新查看。
+group-needs-address = 礼品将寄往您的收货地址，请先添加一个：
+group-not-for-this = 该礼品兑换时需要选择，不能拼团。
 group-own-order = 查看我的订单
 group-to-reward = 查看礼品
 

@@ -19,3 +19,4 @@ catalogue-picture = 图片
 field-pictures = 图片
 field-pictures-hint = 每行一张：摘要 | 英文说明 | 中文说明。第一张显示在列表中。
 reward-pictures = 礼品图片
+problem-too_many_pictures = 图片数量已达上限；没有礼品使用的图片会在一段时间后删除。

@@ -59,3 +59,5 @@ waiting-go = 去兑换
 waiting-over = 您的时段已于 { $at } 结束，可以重新领取排队号。
 reward-waiting = 这个奖励设有排队室。
 reward-waiting-go = 进入排队室
+problem-stock_reserved = 不能取出这么多：现有库存中有一部分已预留给订单。
+problem-stock_unlimited = 该礼品不限库存，无需增减。

@@ -314,6 +314,7 @@ async fn list(
     let (answer, seen) = {
         let viewer = onlooker.viewer(&state, &stand.program);
         let answer = stand.browse(&viewer, &figures, &wish, text)?;
+        state.catalogue.missed.note(text, &wish, &answer);
         let rows = answer.listing.rows.iter().filter_map(|row| stand.shelf.reward(*row));
         let named = onlooker.account.is_some();
         let priced = |offered: &CompiledReward| {

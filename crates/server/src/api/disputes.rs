@@ -53,7 +53,8 @@ struct DisputeView {
     /// Why it ended so.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// What was said, oldest first; only where one dispute is asked for.
+    /// What was said, oldest first; only where one dispute is asked for, by who has `orders:review`. Left out as well where nothing
+    /// of it is known: the member was cut off and has not come back yet, or was erased.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     messages: Vec<MessageView>,
 }
@@ -84,7 +85,11 @@ fn summary(state: &AppState, dispute: &Dispute) -> DisputeView {
     }
 }
 
-fn whole(state: &AppState, dispute: &Dispute) -> Result<DisputeView, Problem> {
+/// With what was said, for who may decide disputes: others may know that there is one.
+fn whole(state: &AppState, actor: &Actor, dispute: &Dispute) -> Result<DisputeView, Problem> {
+    if !actor.may(Permission::OrdersReview) {
+        return Ok(summary(state, dispute));
+    }
     let said = dispute.messages(state)?.into_iter().map(|message| MessageView {
         by: if message.by_member { "member" } else { "staff" },
         at: message.at.to_string(),
@@ -138,14 +143,19 @@ async fn list(
     Ok(Json(page.map(|dispute| summary(&state, &dispute))))
 }
 
-/// Get the dispute of an order, with what was said in it.
+/// Get the dispute of an order. What was said in it is told to who has `orders:review` besides.
 #[utoipa::path(get, path = "/v1/orders/{order_id}/dispute", tag = "orders", security(("key" = ["orders:read"])),
     params(("order_id" = String, Path)),
-    responses((status = 200, body = DisputeView), (status = 404, description = "`unknown_dispute`", body = Problem)))]
-async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<DisputeView>, Problem> {
-    let order: OrderId = id(&text)?;
-    disputes::settle(&state, order).await?;
-    Ok(Json(whole(&state, &disputes::existing(&state, order).await?)?))
+    responses((status = 200, body = DisputeView),
+        (status = 404, description = "`unknown_dispute` or `unknown_order`", body = Problem)))]
+async fn get(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(text): Path<String>,
+) -> Result<Json<DisputeView>, Problem> {
+    let order = order_of(&state, &text).await?;
+    let dispute = disputes::of_order(&state, &order).await?.ok_or_else(|| disputes::unknown(order.id))?;
+    Ok(Json(whole(&state, &actor, &dispute)?))
 }
 
 /// What is wrong with an order.
@@ -180,7 +190,7 @@ async fn open(
     let order = order_of(&state, &text).await?;
     let by = By { actor: &actor, key: &key, channel: "api", reason: "" };
     let dispute = disputes::open(&state, &by, &order, kind, &request.text).await?;
-    Ok((StatusCode::CREATED, Json(whole(&state, &dispute)?)))
+    Ok((StatusCode::CREATED, Json(whole(&state, &actor, &dispute)?)))
 }
 
 /// A message in a dispute.
@@ -206,7 +216,7 @@ async fn say(
 ) -> Result<Json<DisputeView>, Problem> {
     let by = By { actor: &actor, key: "", channel: "api", reason: "" };
     let dispute = disputes::say(&state, &by, id(&text)?, Side::Member, &request.text).await?;
-    Ok(Json(whole(&state, &dispute)?))
+    Ok(Json(whole(&state, &actor, &dispute)?))
 }
 
 /// Answer the member in a dispute that is open. They are told by e-mail or text message, where that is possible.
@@ -223,7 +233,7 @@ async fn answer(
 ) -> Result<Json<DisputeView>, Problem> {
     let by = By { actor: &actor, key: "", channel: "api", reason: "" };
     let dispute = disputes::say(&state, &by, id(&text)?, Side::Staff, &request.text).await?;
-    Ok(Json(whole(&state, &dispute)?))
+    Ok(Json(whole(&state, &actor, &dispute)?))
 }
 
 /// How a dispute is to end.
@@ -265,7 +275,9 @@ async fn resolve(
         actor.require_at(Permission::OrdersRefund, None)?;
     }
     let order = order_of(&state, &text).await?;
-    disputes::existing(&state, order.id).await?;
+    if order.details.particulars.dispute.is_none() {
+        return Err(disputes::unknown(order.id));
+    }
     let by = By { actor: &actor, key: &key, channel: "api", reason: &request.reason };
     done(&state, disputes::resolve(&state, &by, &order, resolution).await?).await
 }

@@ -103,7 +103,9 @@ impl GroupView {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The group, and the member's order in it", body = GroupView),
         (status = 404, body = Problem),
-        (status = 409, description = "`reward_not_offered`, `insufficient_points` or `out_of_stock`", body = Problem)))]
+        (status = 409, description = "`reward_not_offered`: among others where it has no price for groups, \
+            `insufficient_points`, `out_of_stock`, `limit_reached` or `waiting_room_required`", body = Problem),
+        (status = 422, description = "`choice_needed`: it is sent, and the member keeps no address", body = Problem)))]
 async fn open(
     State(state): State<AppState>,
     actor: Actor,

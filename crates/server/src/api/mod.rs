@@ -6,6 +6,7 @@ mod allowances;
 mod api_keys;
 mod appointments;
 mod approvals;
+mod assortment;
 mod audit;
 mod backtests;
 mod benefits;
@@ -73,6 +74,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .merge(tiers::router())
         .merge(rewards::router())
         .merge(catalogue::router())
+        .merge(assortment::router())
         .merge(stock::router())
         .merge(waiting_room::router())
         .merge(pictures::router())

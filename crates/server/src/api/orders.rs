@@ -23,7 +23,7 @@ use super::extract::{Body, IdempotencyKey, Params, Path, cursor, done, id, page_
 use super::quotes::{split_quote, wanted_split};
 use super::views::{OrderView, Page};
 use crate::AppState;
-use crate::acts::{self, By};
+use crate::acts::{self, By, Moving};
 use crate::identity::actor::Actor;
 use crate::order_choice::{self, Said};
 use crate::payments;
@@ -243,6 +243,7 @@ struct OrderParams {
     responses((status = 200, body = Page<OrderView>), (status = 400, body = Problem)))]
 async fn list(
     State(state): State<AppState>,
+    actor: Actor,
     Params(params): Params<OrderParams>,
 ) -> Result<Json<Page<OrderView>>, Problem> {
     let limit = page_limit(params.limit)?;
@@ -252,7 +253,8 @@ async fn list(
         Problem::bad_request("invalid_query", format!("`state` must be one of {known}"))
     })?;
     let found = state.reader.orders_in(wanted, after, limit + 1).await?;
-    Ok(Json(Page::cut(found, limit, |order| order.id.to_string()).map(OrderView::from)))
+    let moving = Moving::by(&state, &actor, "api");
+    Ok(Json(Page::cut(found, limit, |order| order.id.to_string()).map(|order| OrderView::of(order, &moving))))
 }
 
 /// A move of an order.
@@ -286,8 +288,8 @@ struct ShipmentRequest {
     security(("key" = ["orders:write"])), request_body = MoveRequest,
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
-        (status = 409, description = "`illegal_order_move`, `order_expired` or `cooling_off`; of `rebook` `slot_not_offered` or \
-            `out_of_stock`", body = Problem),
+        (status = 409, description = "`illegal_order_move`, `order_expired`, `cooling_off`, `payment_due`: its money is not \
+            there yet, or `group_open`: its group is not full yet; of `rebook` `slot_not_offered` or `out_of_stock`", body = Problem),
         (status = 422, body = Problem)))]
 async fn step(
     State(state): State<AppState>,
@@ -391,8 +393,12 @@ pub(super) async fn find(state: &AppState, text: &str) -> Result<Order, Problem>
 #[utoipa::path(get, path = "/v1/orders/{order_id}", tag = "orders",
     security(("key" = ["orders:read"])), params(("order_id" = String, Path)),
     responses((status = 200, body = OrderView), (status = 404, body = Problem)))]
-async fn get(State(state): State<AppState>, Path(text): Path<String>) -> Result<Json<OrderView>, Problem> {
-    Ok(Json(find(&state, &text).await?.into()))
+async fn get(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(text): Path<String>,
+) -> Result<Json<OrderView>, Problem> {
+    Ok(Json(OrderView::of(find(&state, &text).await?, &Moving::by(&state, &actor, "api"))))
 }
 
 /// A move that leaves no word in the audit log: a till makes many.
@@ -414,7 +420,8 @@ async fn shortly(
     security(("key" = ["orders:write"])),
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
-        (status = 409, description = "`illegal_order_move`", body = Problem)))]
+        (status = 409, description = "`illegal_order_move`, `order_expired`, `cooling_off`, `payment_due`: its money is not \
+            there yet, or `group_open`: its group is not full yet", body = Problem)))]
 async fn capture(
     State(state): State<AppState>,
     actor: Actor,
@@ -430,7 +437,7 @@ async fn capture(
     security(("key" = ["orders:write"])),
     params(("order_id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt", body = Object), (status = 404, body = Problem),
-        (status = 409, description = "`illegal_order_move`", body = Problem)))]
+        (status = 409, description = "`illegal_order_move`, or `group_open`: it is called off by leaving its group", body = Problem)))]
 async fn release(
     State(state): State<AppState>,
     actor: Actor,

@@ -1,12 +1,15 @@
 //! Quotes: the price of a redemption, how it is made, and a promise of it for ten minutes.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Refusal, RefusalCode, check_active, check_quantity};
+use guerdon_core::ledger::Account;
 use guerdon_core::program::Program;
 use guerdon_core::rewards::{
-    Cash, CashRange, CurveStep, Hidden, How, Occasion, Place, Quote, Split, Step, TierPrice, Viewer,
+    Cash, CashRange, CurveStep, Hidden, How, Occasion, Place, Quote, Reward, Split, Step, TierPrice, Viewer,
 };
 use guerdon_core::time::Timestamp;
 use rust_decimal::Decimal;
@@ -208,7 +211,9 @@ async fn create(State(state): State<AppState>, Body(request): Body<QuoteRequest>
     let QuoteRequest { member_id, external_id, card, reward_id, quantity, points, cash } = &request;
     let split = wanted_split(*points, *cash)?;
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
-    Ok(Json(split_quote(&state, member, (reward_id, quantity.unwrap_or(1)), split).await?))
+    let asking = Asking::of(&state, member, reward_id, *quantity).await?;
+    state.demand.seen(asking.reward()?, asking.at);
+    Ok(Json(asking.quote(&state, split).await?))
 }
 
 /// How somebody wants to pay; `None`: in points alone.
@@ -240,50 +245,82 @@ pub(crate) async fn split_quote(
     (reward_id, quantity): (&str, i64),
     split: Option<Split>,
 ) -> Result<QuoteView, Problem> {
-    check_quantity(quantity)?;
-    let (program, at) = (state.program(), state.engine.now());
-    let account = state.reader.account(member).await?.ok_or_else(|| unknown_member(&member.to_string()))?;
-    check_active(member, account.status)?;
-    let reward = program.reward_at(reward_id, at).ok_or_else(|| unknown_reward(reward_id))?;
-    if let Some(offered) = program.offered_at(reward_id, at) {
+    Asking::of(state, member, reward_id, Some(quantity)).await?.quote(state, split).await
+}
+
+/// A member who asks what so many of a reward cost, and may see it.
+struct Asking {
+    program: Arc<Program>,
+    account: Account,
+    member: MemberId,
+    reward_id: String,
+    quantity: i64,
+    at: Timestamp,
+}
+
+impl Asking {
+    async fn of(state: &AppState, member: MemberId, reward_id: &str, quantity: Option<i64>) -> Result<Self, Problem> {
+        let quantity = quantity.unwrap_or(1);
+        check_quantity(quantity)?;
+        let (program, at) = (state.program(), state.engine.now());
+        let account = state.reader.account(member).await?.ok_or_else(|| unknown_member(&member.to_string()))?;
+        check_active(member, account.status)?;
+        let asking = Self { program, account, member, reward_id: reward_id.to_owned(), quantity, at };
+        asking.reward()?;
+        asking.check_offered(state)?;
+        Ok(asking)
+    }
+
+    fn reward(&self) -> Result<&Reward, Problem> {
+        self.program.reward_at(&self.reward_id, self.at).ok_or_else(|| unknown_reward(&self.reward_id))
+    }
+
+    fn check_offered(&self, state: &AppState) -> Result<(), Problem> {
+        let Some(offered) = self.program.offered_at(&self.reward_id, self.at) else { return Ok(()) };
         // Where the order will be made is told with it.
-        let thresholds = state.catalogue.scarce.thresholds();
-        match Viewer::new(&program, Some(&account), &Place::default(), at).with_presale(&thresholds).sees(offered) {
-            Ok(()) | Err(Hidden::Store | Hidden::Channel) => {}
+        let (thresholds, place) = (state.catalogue.scarce.thresholds(), Place::default());
+        let viewer = Viewer::new(&self.program, Some(&self.account), &place, self.at).with_presale(&thresholds);
+        match viewer.sees(offered) {
+            Ok(()) | Err(Hidden::Store | Hidden::Channel) => Ok(()),
             Err(why) => {
-                let problem = format!("reward `{reward_id}` is not offered: {why}");
-                return Err(Refusal::new(RefusalCode::RewardNotOffered, problem).into());
+                let problem = format!("reward `{}` is not offered: {why}", self.reward_id);
+                Err(Refusal::new(RefusalCode::RewardNotOffered, problem).into())
             }
         }
     }
-    state.demand.seen(reward, at);
-    let figures = state.demand.figures(&state.reader, reward, at).await?;
-    let tier = program.tiers.at(at).level_of(&account.standing).map(|level| level.tier.id.as_str());
-    let priced = program
-        .price(reward, Occasion { at, tier, figures, quantity })
-        .map_err(|problem| Problem::from(Refusal::new(RefusalCode::InvalidAmount, problem)))?;
-    let cash = split.map(|split| program.split(reward, priced.points, split, at)).transpose();
-    let cash = cash.map_err(|problem| Problem::from(Refusal::new(RefusalCode::SplitNotOffered, problem)))?;
-    let range = program.cash_range(reward, priced.points, at);
-    let priced = match cash {
-        None => priced,
-        Some(cash) => priced.with_cash(cash),
-    };
-    let quote = Quote::new((member, reward_id, quantity), reward.currency, &priced, at).with_cash(cash);
-    Ok(QuoteView {
-        quote: quote.seal(&state.keys()),
-        member_id: member,
-        reward_id: quote.reward_id,
-        quantity,
-        unit_price: priced.unit,
-        points: priced.points,
-        currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
-        expires_at: quote.promise.expires_at,
-        cash: cash.map(|cash| CashView::new(&program, cash)),
-        cash_range: range.map(|CashRange { least, most }| {
-            let [least, most] = [least, most].map(|cash| CashView::new(&program, cash));
-            CashRangeView { least, most }
-        }),
-        steps: priced.steps.into_iter().map(StepView::from).collect(),
-    })
+
+    /// The price now, split as wanted. It is no look at the reward: that counts whoever answers the member.
+    async fn quote(&self, state: &AppState, split: Option<Split>) -> Result<QuoteView, Problem> {
+        let Self { program, at, quantity, .. } = self;
+        let (at, quantity, reward) = (*at, *quantity, self.reward()?);
+        let figures = state.demand.figures(&state.reader, reward, at).await?;
+        let tier = program.tiers.at(at).level_of(&self.account.standing).map(|level| level.tier.id.as_str());
+        let priced = program
+            .price(reward, Occasion { at, tier, figures, quantity })
+            .map_err(|problem| Problem::from(Refusal::new(RefusalCode::InvalidAmount, problem)))?;
+        let cash = split.map(|split| program.split(reward, priced.points, split, at)).transpose();
+        let cash = cash.map_err(|problem| Problem::from(Refusal::new(RefusalCode::SplitNotOffered, problem)))?;
+        let range = program.cash_range(reward, priced.points, at);
+        let priced = match cash {
+            None => priced,
+            Some(cash) => priced.with_cash(cash),
+        };
+        let quote = Quote::new((self.member, &self.reward_id, quantity), reward.currency, &priced, at).with_cash(cash);
+        Ok(QuoteView {
+            quote: quote.seal(&state.keys()),
+            member_id: self.member,
+            reward_id: quote.reward_id,
+            quantity,
+            unit_price: priced.unit,
+            points: priced.points,
+            currency: program.currency(reward.currency).map(|currency| currency.code.clone()).unwrap_or_default(),
+            expires_at: quote.promise.expires_at,
+            cash: cash.map(|cash| CashView::new(program, cash)),
+            cash_range: range.map(|CashRange { least, most }| {
+                let [least, most] = [least, most].map(|cash| CashView::new(program, cash));
+                CashRangeView { least, most }
+            }),
+            steps: priced.steps.into_iter().map(StepView::from).collect(),
+        })
+    }
 }

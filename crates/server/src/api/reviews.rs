@@ -169,7 +169,8 @@ struct RewardReviewRequest {
 #[utoipa::path(post, path = "/v1/rewards/{reward_id}/reviews", tag = "reviews", security(("key" = ["orders:write"])),
     params(("reward_id" = String, Path)), request_body = RewardReviewRequest,
     responses((status = 200, body = ReviewView), (status = 404, body = Problem),
-        (status = 409, description = "`reviews_not_taken`, `order_not_completed` or `too_many_changes`", body = Problem),
+        (status = 409, description = "`reviews_not_taken`, `order_not_completed`, `no_reward`: the order pays at a till; or \
+            `too_many_changes`", body = Problem),
         (status = 422, body = Problem),
         (status = 429, description = "`too_many_reviews` within an hour", body = Problem)))]
 async fn write(

@@ -7,6 +7,7 @@ use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Restocking;
 use guerdon_core::rewards::{CompiledReward, Place, Pool, StockLevel, Viewer};
 use guerdon_core::time::Timestamp;
+use guerdon_store::Tries;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -244,6 +245,8 @@ async fn access(
         None => None,
         Some(window) => {
             let tries = state.reader.tries(&reward_id, member).await?;
+            let used = tries.enough_since.is_some_and(|since| account.history.has_used_right(&reward_id, since));
+            let tries = if used { Tries::default() } else { tries };
             let counted = i64::try_from(tries.at.len()).unwrap_or(i64::MAX);
             Some(TriesView { counted, needed: window.after_tries, enough_since: tries.enough_since })
         }

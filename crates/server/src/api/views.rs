@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::vouchers::HandedOutView;
 use crate::AppState;
-use crate::acts::permission_of;
+use crate::acts::Moving;
 
 /// A member.
 #[derive(Serialize, ToSchema)]
@@ -405,7 +405,7 @@ pub struct OrderView {
     /// `placed`, `in_review`, `approved`, `fulfilling`: its points are set aside. `shipped`, `issued`, `completed`: they are
     /// spent. `rejected`, `cancelled`, `expired`, `refunded`: they were given back.
     state: &'static str,
-    /// The moves that are possible from there.
+    /// The moves that would be done now, if you asked for them; that a permission is missing is not told.
     moves: Vec<&'static str>,
     /// RFC 3339.
     created_at: String,
@@ -607,8 +607,9 @@ impl From<OrderStep> for OrderStepView {
     }
 }
 
-impl From<Order> for OrderView {
-    fn from(order: Order) -> Self {
+impl OrderView {
+    /// An order, for who would move it.
+    pub fn of(order: Order, moving: &Moving) -> Self {
         Self {
             id: order.id.to_string(),
             member_id: order.member_id.to_string(),
@@ -616,7 +617,7 @@ impl From<Order> for OrderView {
             quantity: order.quantity,
             points: order.points,
             state: order.state.name(),
-            moves: order.state.moves().filter(|step| permission_of(*step).is_some()).map(OrderMove::name).collect(),
+            moves: moving.moves(&order).into_iter().map(OrderMove::name).collect(),
             created_at: order.created_at.to_string(),
             updated_at: order.updated_at.to_string(),
             due_at: order.due_at.map(|at| at.to_string()),

@@ -32,7 +32,7 @@ struct VoucherView {
     /// For whoever types: the same for the life of the order.
     #[schema(example = "7KQXB-4MZP9")]
     code: String,
-    /// The text of the QR code, which a till checks offline.
+    /// The text of the QR code, which a till checks offline; while money is due the code, which it cannot.
     text: String,
     /// Until when the text is good, RFC 3339: at most a day ahead. Ask again for a newer one.
     expires_at: String,
@@ -74,8 +74,10 @@ struct CheckRequest {
 /// What a voucher is for, and whether it is still good.
 #[derive(Serialize, ToSchema)]
 struct CheckView {
-    /// `good`: hand it out. `not_yet`: the order is looked at first, or may still be called off. `handed_out`: it was
-    /// redeemed. `over`: the order was sent, called off or given back, or its time has run out.
+    /// `good`: hand it out. `unpaid`: take the `amount_due` first, and say so with
+    /// `POST /v1/orders/{order_id}/payment/collect`. `not_yet`: the order is looked at first, may still be called off, its
+    /// group is not full, or its money is not confirmed. `handed_out`: it was redeemed. `over`: the order was sent, called
+    /// off or given back, or its time has run out.
     #[schema(example = "good")]
     standing: &'static str,
     /// The order.
@@ -94,6 +96,9 @@ struct CheckView {
     variant: Option<String>,
     /// How many units of it.
     quantity: i64,
+    /// Money that is taken first, in minor units, of what is `unpaid`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_due: Option<i64>,
     /// Until when the text that was read is good, RFC 3339; left out for a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
@@ -135,9 +140,13 @@ async fn check(
     let place = (request.store.as_deref().unwrap_or_default(), request.terminal.as_deref().unwrap_or_default());
     let presented = vouchers::read(&state, &actor, place, &request.voucher).await?;
     let (order, program) = (presented.order, state.program());
-    let name = program.reward(&order.reward_id).map_or(order.reward_id.as_str(), |reward| reward.name.get("en"));
+    let reward = program.reward_at(&order.reward_id, order.created_at);
+    let name = reward.map_or(order.reward_id.as_str(), |reward| reward.name.get("en"));
+    let standing = VoucherStanding::of(&order, state.engine.now());
+    let payment = order.details.particulars.payment.as_ref().filter(|_| standing == VoucherStanding::Unpaid);
     Ok(Json(CheckView {
-        standing: VoucherStanding::of(&order, state.engine.now()).name(),
+        standing: standing.name(),
+        amount_due: payment.map(|payment| payment.amount),
         order_id: order.id,
         order_state: order.state.name(),
         name: name.to_owned(),
@@ -169,7 +178,8 @@ struct RedeemRequest {
     params(("Idempotency-Key" = String, Header)),
     responses((status = 201, description = "The receipt; its order says what to hand out", body = Object),
         (status = 404, description = "`unknown_voucher`", body = Problem),
-        (status = 409, description = "`voucher_redeemed` with `handed_out`; `illegal_order_move`, `order_expired` or `cooling_off`",
+        (status = 409, description = "`voucher_redeemed` with `handed_out`; `illegal_order_move`, `order_expired`, `cooling_off`, \
+            `group_open` or `payment_due`",
             body = Problem),
         (status = 422, description = "`voucher_unreadable`, `voucher_wrong_character`, `voucher_forged` or `voucher_stale`",
             body = Problem),

@@ -49,7 +49,9 @@ pub(super) async fn exceeds(
     let mut moved = points.saturating_abs();
     for kind in MOVES {
         for event in events(state, actor, kind, &[kind]).await? {
-            let points = event.after.get("points").and_then(Value::as_i64).unwrap_or_default();
+            // What was paid in money goes back besides the points.
+            let points = event.after.get("worth").or_else(|| event.after.get("points"));
+            let points = points.and_then(Value::as_i64).unwrap_or_default();
             moved = moved.saturating_add(points.saturating_abs());
         }
     }

@@ -1,6 +1,7 @@
 //! The catalogue: rewards that are searched, browsed and suggested. What is offered is configuration, held in memory with an
 //! index that is made anew when it changes; stock and orders are read beside it.
 
+mod missed;
 mod stand;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use guerdon_core::rewards::{Figures, Left, StockLevel};
 use guerdon_store::StoreError;
+use moka::sync::Cache;
 
 use crate::AppState;
 use crate::reviews;
 use crate::scarcity::Scarce;
+pub use missed::{Missed, MissedSearch, missed_searches};
 pub use stand::{Answer, Stand, Suggestions};
 
 /// For how long stock is taken as it was read, where rewards are narrowed and sorted by it. What a page shows of a reward is
@@ -62,8 +65,10 @@ impl Availability {
     }
 }
 
+/// Windows of days whose orders are kept for reviews of the range.
+const REVIEWED: u64 = 8;
+
 /// The stand of the program in force, and what is known of stock and orders.
-#[derive(Default)]
 pub struct Desk {
     stand: tokio::sync::Mutex<Option<Arc<Stand>>>,
     known: Mutex<Option<Known>>,
@@ -71,6 +76,24 @@ pub struct Desk {
     counting: tokio::sync::Mutex<()>,
     /// How scarce rewards are shared out.
     pub scarce: Scarce,
+    /// What was searched for in vain.
+    pub missed: Missed,
+    /// Orders by reward, by the days in which they were made.
+    pub reviewed: Cache<i64, Arc<BTreeMap<String, i64>>>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            stand: Default::default(),
+            known: Default::default(),
+            reading: Default::default(),
+            counting: Default::default(),
+            scarce: Scarce::default(),
+            missed: Missed::default(),
+            reviewed: Cache::builder().max_capacity(REVIEWED).time_to_live(COUNTED).build(),
+        }
+    }
 }
 
 #[derive(Clone)]

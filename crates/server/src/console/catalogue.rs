@@ -91,6 +91,7 @@ struct CataloguePage {
     any: bool,
     may_open: bool,
     may_write: bool,
+    may_review: bool,
     next: Option<usize>,
 }
 
@@ -153,6 +154,7 @@ async fn page(
         any: stand.shelf.rewards().len() > 0,
         may_open: frame.actor.may(Permission::ProgramRead),
         may_write: frame.actor.may(Permission::ProgramWrite),
+        may_review: frame.actor.may(Permission::ReportsRead),
         next: more.then(|| wanted.page.saturating_add(1)),
         wanted,
         frame,

@@ -118,7 +118,15 @@ async fn add(
     match codes::upload(&state, &frame.actor, &id, &lines).await {
         Ok(count) => Ok(Redirect::to(&format!("/console/codes?added={count}")).into_response()),
         Err(problem) => {
-            let trouble = Some(frame.trouble(&problem)?);
+            let words = frame.trouble(&problem)?;
+            // Which ones is said by their places in the list.
+            let trouble = match problem.code.as_str() {
+                "invalid_codes" | "duplicate_codes" => {
+                    frame.say("codes-which", [("words", words.into()), ("detail", problem.detail.into())])
+                }
+                _ => words,
+            };
+            let trouble = Some(trouble);
             Ok(unprocessable(add_page(frame, &id, typed.codes, trouble)?))
         }
     }

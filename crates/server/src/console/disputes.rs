@@ -128,8 +128,12 @@ pub(super) struct Part {
     pub overdue: bool,
     pub reason: Option<String>,
     pub messages: Vec<MessageLine>,
-    /// Whether who looks may answer and decline it.
+    /// Whether there are words that who looks may not read.
+    pub hidden: bool,
+    /// Whether who looks may decline it.
     pub may_decide: bool,
+    /// Whether who looks may answer the member: one whose words were never kept, or were erased, is not answered.
+    pub may_answer: bool,
 }
 
 pub(super) struct MessageLine {
@@ -141,13 +145,12 @@ pub(super) struct MessageLine {
 
 /// What the page of an order says of its dispute; `None`: there is none.
 pub(super) async fn part(frame: &Frame, state: &AppState, order: &Order) -> Result<Option<Part>, PageError> {
-    if order.details.particulars.dispute.is_none() {
-        return Ok(None);
-    }
-    disputes::settle(state, order.id).await.or_page(frame)?;
-    let Some(dispute) = disputes::find(state, order.id).await.or_page(frame)? else { return Ok(None) };
-    let mut messages = Vec::new();
-    for message in dispute.messages(state).or_page(frame)? {
+    let Some(dispute) = disputes::of_order(state, order).await.or_page(frame)? else { return Ok(None) };
+    // What members say is for those who decide, as in the queue.
+    let decides = frame.actor.may(Permission::OrdersReview);
+    let said = if decides { dispute.messages(state).or_page(frame)? } else { Vec::new() };
+    let mut messages = Vec::with_capacity(said.len());
+    for message in said {
         let who = match message.by_member {
             true => frame.t("dispute-the-member"),
             false => operators::name(state, frame, &message.actor).await,
@@ -161,7 +164,9 @@ pub(super) async fn part(frame: &Frame, state: &AppState, order: &Order) -> Resu
         overdue: dispute.is_overdue(state.clock()),
         reason: dispute.end.as_ref().and_then(|end| end.reason.clone()),
         messages,
-        may_decide: dispute.end.is_none() && frame.actor.may(Permission::OrdersReview),
+        hidden: !decides && dispute.has_words(),
+        may_decide: dispute.end.is_none() && decides,
+        may_answer: dispute.end.is_none() && decides && dispute.has_words(),
     }))
 }
 

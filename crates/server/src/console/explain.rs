@@ -133,7 +133,8 @@ fn moved(receipt: &Receipt) -> Vec<(&'static str, i64)> {
     let titled = usize::from(receipt.kind == TransactionKind::Tick);
     let happened = happened.into_iter().filter(|(_, points)| *points > 0).skip(titled);
     let owed = [("why-owed", receipt.owed), ("why-repaid", receipt.repaid), ("why-forgiven", receipt.forgiven)];
-    let owed = owed.into_iter().chain([("why-forfeited", receipt.forfeited)]).filter(|(_, points)| *points > 0);
+    let ended = [("why-debt-cancelled", receipt.debt_cancelled), ("why-forfeited", receipt.forfeited)];
+    let owed = owed.into_iter().chain(ended).filter(|(_, points)| *points > 0);
     owed.chain(happened).collect()
 }
 

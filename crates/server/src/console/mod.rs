@@ -5,6 +5,7 @@ mod acts;
 mod ahead;
 mod answer;
 mod approvals;
+mod assortment;
 mod audit;
 mod backtest;
 mod catalogue;
@@ -40,6 +41,10 @@ mod overview;
 mod permissions;
 mod pictures;
 mod pos;
+mod price_chart;
+mod price_reward;
+mod price_words;
+mod prices;
 mod profile;
 mod proofs;
 mod prove;
@@ -114,8 +119,10 @@ pub fn pages() -> Pages {
         .and(orders::pages())
         .and(approvals::pages())
         .and(configuration::pages())
+        .and(assortment::pages())
         .and(catalogue::pages())
         .and(stock::pages())
+        .and(prices::pages())
         .and(pictures::pages())
         .and(reviews::pages())
         .and(disputes::pages())

@@ -19,6 +19,8 @@ pub enum Place {
     Catalogue,
     /// What is there of limited rewards.
     Stock,
+    /// What rewards cost.
+    Prices,
     /// What rewards look like.
     Pictures,
     /// The code vault.
@@ -79,6 +81,7 @@ const SETTINGS: &[(&str, &[Page])] = &[
             (Place::Campaigns, "/console/campaigns", "nav-campaigns", Some(Permission::ProgramRead)),
             (Place::Catalogue, "/console/catalogue", "nav-catalogue", Some(Permission::RewardsRead)),
             (Place::Stock, "/console/stock", "nav-stock", Some(Permission::RewardsRead)),
+            (Place::Prices, "/console/prices", "nav-prices", Some(Permission::RewardsRead)),
             (Place::Pictures, "/console/pictures", "nav-pictures", Some(Permission::ProgramRead)),
             (Place::Codes, "/console/codes", "nav-codes", Some(Permission::RewardsRead)),
             (Place::Suppliers, "/console/suppliers", "nav-suppliers", Some(Permission::SuppliersRead)),

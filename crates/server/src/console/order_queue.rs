@@ -1,5 +1,7 @@
 //! The queues of orders: those in one state, oldest first, to be moved on one by one or many at once.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::Form;
 use axum::extract::{Query, State};
@@ -16,7 +18,7 @@ use super::operators;
 use super::prove;
 use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
-use crate::acts::{self, By, permission_of};
+use crate::acts::{self, By, Moving, permission_of};
 use crate::identity::access::{Needs, Pages};
 
 /// Orders of one page, which is also how many are moved at once.
@@ -73,8 +75,9 @@ struct QueuePage {
     troubles: Vec<String>,
 }
 
-/// The moves from a state that who looks may make; a refund has a form of its own, and a shipment belongs to one order.
-pub(super) fn choices(frame: &Frame, state: OrderState, one: bool) -> Vec<Choice> {
+/// The moves that who looks may make, of those that are possible for any of the orders; a refund has a form of its own, and a
+/// shipment belongs to one order.
+pub(super) fn choices(frame: &Frame, possible: &BTreeSet<OrderMove>, one: bool) -> Vec<Choice> {
     let shown = |step: &OrderMove| match step {
         OrderMove::Refund | OrderMove::Expire => false,
         OrderMove::Ship if !one => false,
@@ -86,7 +89,7 @@ pub(super) fn choices(frame: &Frame, state: OrderState, one: bool) -> Vec<Choice
         address: if permission_of(step) == Some(Permission::OrdersReview) { "review" } else { "moves" },
         grave: matches!(step, OrderMove::Reject | OrderMove::Cancel | OrderMove::Fail),
     };
-    state.moves().filter(shown).map(choice).collect()
+    possible.iter().copied().filter(shown).map(choice).collect()
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Query(asked): Query<Asked>) -> Result<Response, PageError> {
@@ -107,6 +110,8 @@ async fn show(
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let next = found.last().filter(|_| more).map(|order| order.id.to_string());
+    let moving = Moving::by(state, &frame.actor, "console");
+    let possible = found.iter().flat_map(|order| moving.moves(order)).collect();
     let mut lines = Vec::with_capacity(found.len());
     for order in found {
         lines.push(line(&frame, state, order).await);
@@ -120,7 +125,7 @@ async fn show(
         queues: OrderState::QUEUES.map(queue).into(),
         state: wanted.name(),
         lines,
-        choices: choices(&frame, wanted, false),
+        choices: choices(&frame, &possible, false),
         key: prove::form_key(),
         next,
         done,

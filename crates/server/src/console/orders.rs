@@ -1,5 +1,7 @@
 //! One order: what it is, where it stands, what happened to it, how it goes on, and its refund.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -21,7 +23,7 @@ use super::order_queue::{Choice, choices};
 use super::prove;
 use super::trouble::{OrPage, PageError, unprocessable};
 use crate::AppState;
-use crate::acts::{self, By};
+use crate::acts::{self, By, Moving};
 use crate::approvals::Act;
 use crate::fulfilment::supplier::{self, Attempted};
 use crate::identity::access::{Needs, Pages};
@@ -122,10 +124,11 @@ pub(super) async fn show(
     let history = history(&frame, state, order).await;
     let mut facts = facts(&frame, state, order).await;
     facts.extend(by_supplier(&frame, state, order).await?);
-    let refundable = order.state.funds() == Funds::Spent && waiting.is_empty();
+    let possible: BTreeSet<OrderMove> = Moving::by(state, &frame.actor, "console").moves(order).into_iter().collect();
+    let refundable = possible.contains(&OrderMove::Refund) && waiting.is_empty();
     let dispute = disputes::part(&frame, state, order).await?;
     let qr = svg_qr(&order.id.to_string(), &frame.t("order-qr")).unwrap_or_default();
-    let choices = choices(&frame, order.state, true);
+    let choices = choices(&frame, &possible, true);
     let may_ship = choices.iter().any(|choice| choice.step == OrderMove::Ship.name());
     Ok(render(&OrderPage {
         id: order.id,

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::response::Response;
 use guerdon_core::identity::Permission;
-use guerdon_core::redemption::{HandedOut, VoucherStanding};
+use guerdon_core::redemption::{HandedOut, PaymentMove, VoucherStanding};
 use serde::Deserialize;
 
 use super::format;
@@ -13,6 +13,7 @@ use super::nav::Place;
 use super::prove;
 use super::trouble::{PageError, unprocessable};
 use crate::AppState;
+use crate::acts::{self, By};
 use crate::identity::access::{Needs, Pages};
 use crate::portal::order_name;
 use crate::problem::Problem;
@@ -24,11 +25,11 @@ const CONSOLE: &str = "console";
 /// The page of the counter.
 pub fn pages() -> Pages {
     let needs = Needs::InStore(Permission::VouchersRedeem);
-    Pages::default().get("/console/pos", needs, page).post("/console/pos", needs, check).post(
-        "/console/pos/hand-out",
-        needs,
-        hand_out,
-    )
+    Pages::default()
+        .get("/console/pos", needs, page)
+        .post("/console/pos", needs, check)
+        .post("/console/pos/hand-out", needs, hand_out)
+        .post("/console/pos/collect", Needs::Permission(Permission::OrdersWrite), collect)
 }
 
 /// What stands in the forms. The store and the terminal stand in the address as well, so that a counter can bookmark its own.
@@ -48,6 +49,8 @@ struct Found {
     standing: &'static str,
     /// Why it is not handed out, or when and where it was.
     words: Option<String>,
+    /// Whether who looks may say that its money was taken.
+    may_collect: bool,
 }
 
 #[derive(Template)]
@@ -103,6 +106,10 @@ async fn look(frame: &Frame, state: &AppState, typed: &Typed) -> Result<Found, P
     }
     let words = match (standing, &order.details.particulars.handed_out) {
         (VoucherStanding::Good, _) => None,
+        (VoucherStanding::Unpaid, _) => {
+            let amount = order.details.particulars.payment.as_ref().map_or(0, |payment| payment.amount);
+            Some(frame.say_text("pos-unpaid", "money", &frame.money(amount)))
+        }
         (VoucherStanding::HandedOut, Some(place)) => Some(place_words(frame, place)),
         _ => Some(frame.say_text(
             &format!("pos-{}", standing.name().replace('_', "-")),
@@ -115,12 +122,29 @@ async fn look(frame: &Frame, state: &AppState, typed: &Typed) -> Result<Found, P
         order: order.id.to_string(),
         standing: standing.name(),
         words,
+        may_collect: standing == VoucherStanding::Unpaid && frame.actor.may(Permission::OrdersWrite),
     })
 }
 
 fn place_words(frame: &Frame, place: &HandedOut) -> String {
     let (at, store, terminal) = (frame.time(place.at), place.store.as_str(), place.terminal.as_str());
     frame.say("pos-handed-out-at", [("time", at.into()), ("store", store.into()), ("terminal", terminal.into())])
+}
+
+/// Notes that the money of an order was taken, and shows what it is for again.
+async fn collect(frame: Frame, State(state): State<AppState>, Form(typed): Form<Typed>) -> Result<Response, PageError> {
+    match take_money(&frame, &state, &typed).await {
+        Ok(found) => Ok(show(frame, Typed { key: prove::form_key(), ..typed }, Some(found), None, None)),
+        Err(problem) => refused(frame, typed, &problem),
+    }
+}
+
+async fn take_money(frame: &Frame, state: &AppState, typed: &Typed) -> Result<Found, Problem> {
+    let place = (typed.store.trim(), typed.terminal.trim());
+    let presented = vouchers::read(state, &frame.actor, place, typed.voucher.trim()).await?;
+    let by = By { actor: &frame.actor, key: &typed.key, channel: "console", reason: "" };
+    acts::move_payment(state, &by, &presented.order, PaymentMove::Collect, None).await?;
+    look(frame, state, typed).await
 }
 
 /// Hands it out.

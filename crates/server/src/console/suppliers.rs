@@ -51,7 +51,8 @@ struct DifferenceLine {
     order: String,
     supplier: String,
     words: String,
-    detail: String,
+    /// As it was noted for the log, where that says more.
+    detail: Option<String>,
     at: String,
 }
 
@@ -159,13 +160,17 @@ fn what_words(frame: &Frame, what: &str) -> String {
     frame.language.say_if_known(&format!("difference-{what}")).unwrap_or_else(|| what.to_owned())
 }
 
+/// Differences of which more is known than what they are called: how an answer did not fit.
+const TOLD: [&str; 3] = ["unreadable_answer", "answer_for_another_order", "unfit_answer"];
+
 fn difference(frame: &Frame, (id, difference): (String, Difference)) -> DifferenceLine {
+    let more = TOLD.contains(&difference.what.as_str());
     DifferenceLine {
         id,
         words: what_words(frame, &difference.what),
+        detail: more.then(|| frame.say_text("difference-as-noted", "detail", &difference.detail)),
         order: difference.order,
         supplier: difference.supplier,
-        detail: difference.detail,
         at: frame.clock_time(difference.at),
     }
 }

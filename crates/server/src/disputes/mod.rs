@@ -51,7 +51,7 @@ pub struct Dispute {
     pub due_at: Option<Timestamp>,
     /// How it ended; `None`: it is open.
     pub end: Option<End>,
-    /// What was said, sealed.
+    /// What was said, sealed; empty: nothing of it is known.
     sealed: String,
 }
 
@@ -89,6 +89,36 @@ impl Dispute {
         }
     }
 
+    /// What an order itself knows of its dispute: that there is one, since when, and how it ended. Who was cut off before their
+    /// words were kept opens it again with them; of a member who was erased it is all that there is.
+    fn of_order(order: &redemption::Order) -> Option<Self> {
+        let disputed = order.details.particulars.dispute.as_ref()?;
+        let reason_of = |transaction| {
+            let step = order.details.history.iter().find(|step| step.transaction_id == transaction);
+            step.and_then(|step| step.reason.clone())
+        };
+        let kind = reason_of(disputed.transaction_id).as_deref().and_then(Grievance::from_name);
+        let end = disputed.ended.as_ref().map(|end| End {
+            at: end.at,
+            refunded: end.refunded,
+            reason: reason_of(end.transaction_id),
+        });
+        Some(Self {
+            order_id: order.id,
+            member_id: order.member_id,
+            kind: kind.unwrap_or(Grievance::Other),
+            opened_at: disputed.at,
+            due_at: end.is_none().then(|| disputed.at.plus_millis(ANSWER_MS)),
+            end,
+            sealed: String::new(),
+        })
+    }
+
+    /// Whether anything that was said is known.
+    pub fn has_words(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
     /// Whether the member has waited longer than they should.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         self.end.is_none() && self.due_at.is_some_and(|due| due <= now)
@@ -96,6 +126,9 @@ impl Dispute {
 
     /// What was said, oldest first.
     pub fn messages(&self, state: &AppState) -> Result<Vec<Message>, Problem> {
+        if !self.has_words() {
+            return Ok(Vec::new());
+        }
         let opened = state.keys().open_secret(PURPOSE, &self.order_id.to_string(), &self.sealed).map_err(unreadable)?;
         serde_json::from_slice(&opened).map_err(unreadable)
     }
@@ -112,8 +145,14 @@ impl Dispute {
     }
 }
 
-/// The dispute of an order; `None`: there is none, or what was said was erased.
-pub async fn find(state: &AppState, order: OrderId) -> Result<Option<Dispute>, Problem> {
+/// The dispute of an order as it stands now, with what was said where that is known. `None`: there is none.
+pub async fn of_order(state: &AppState, order: &redemption::Order) -> Result<Option<Dispute>, Problem> {
+    settle(state, order.id).await?;
+    Ok(find(state, order.id).await?.or_else(|| Dispute::of_order(order)))
+}
+
+/// What was said in the dispute of an order; `None`: there is none, or nothing of it is known.
+async fn find(state: &AppState, order: OrderId) -> Result<Option<Dispute>, Problem> {
     Ok(read(state, order).await?.map(|(_, dispute)| dispute))
 }
 
@@ -123,10 +162,9 @@ async fn read(state: &AppState, order: OrderId) -> Result<Option<(Record, Disput
     Ok(Some((record, dispute)))
 }
 
-/// The dispute of an order that must be there.
-pub async fn existing(state: &AppState, order: OrderId) -> Result<Dispute, Problem> {
-    let none = || Problem::not_found("unknown_dispute", format!("order {order} is not disputed"));
-    find(state, order).await?.ok_or_else(none)
+/// That an order has no dispute.
+pub fn unknown(order: OrderId) -> Problem {
+    Problem::not_found("unknown_dispute", format!("order {order} is not disputed"))
 }
 
 /// All disputes that are open: those first that are due first, and behind them those that wait for the member. Those of

@@ -1,6 +1,7 @@
 //! What is said in a dispute: by the member who opens it, and by both sides from then on.
 
-use guerdon_core::kernel::{Command, OrderChange, RefusalCode};
+use guerdon_core::kernel::{Command, OrderChange, RefusalCode, check_active};
+use guerdon_core::ledger::AccountStatus;
 use guerdon_core::redemption::{Order, OrderMove};
 use guerdon_store::CommandError;
 
@@ -25,8 +26,8 @@ fn plain(text: &str) -> Result<String, Problem> {
     Ok(text)
 }
 
-/// Opens the dispute of an order. Repeating it opens it once, also where the first try was cut off between the order and
-/// what is said.
+/// Opens the dispute of an order. Repeating it opens it once. Where a try was cut off between the order and what is said, whatever
+/// is said next opens it.
 pub async fn open(
     state: &AppState,
     by: &By<'_>,
@@ -36,19 +37,13 @@ pub async fn open(
 ) -> Result<Dispute, Problem> {
     let text = plain(text)?;
     let member = acts::mover(state, order).await?;
-    let (step, reason) = (OrderMove::Dispute, Some(kind.name().to_owned()));
-    let change = OrderChange { order: order.id, owner: order.member_id, step, reason, shipment: None };
-    let command = Command::move_order(member, by.key, state.engine.now(), change)?;
-    match state.engine.submit_one(command.from_channel(by.channel).by(by.actor.name())).await {
-        Ok(_) => {}
-        Err(CommandError::Refused(refusal)) => {
-            let now = state.reader.order(order.id).await?;
-            let is_cut_off = refusal.code == RefusalCode::IllegalOrderMove && now.is_some_and(|now| now.is_disputed());
-            if !is_cut_off || find(state, order.id).await?.is_some() {
-                return Err(refusal.into());
-            }
-        }
-        Err(error) => return Err(error.into()),
+    // Of a member who was erased nothing is kept any more.
+    if let Some(AccountStatus::Erased { at }) = state.reader.account(member).await?.map(|account| account.status) {
+        check_active(member, AccountStatus::Erased { at })?;
+    }
+    let known = find(state, order.id).await?;
+    if known.is_some() || !order.is_disputed() {
+        mark(state, by, order, (member, kind)).await?;
     }
     if let Some(known) = find(state, order.id).await? {
         return Ok(known);
@@ -65,7 +60,31 @@ pub async fn open(
     ];
     match state.engine.write_records(changes, Vec::new()).await {
         Ok(()) => Ok(dispute),
-        Err(CommandError::Conflict) => existing(state, order_id).await,
+        Err(CommandError::Conflict) => find(state, order_id).await?.ok_or_else(|| unknown(order_id)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Notes in the order that it is disputed. Where it was done already, and what is said was not kept, it is done.
+async fn mark(
+    state: &AppState,
+    by: &By<'_>,
+    order: &Order,
+    (member, kind): (MemberId, Grievance),
+) -> Result<(), Problem> {
+    let (step, reason) = (OrderMove::Dispute, Some(kind.name().to_owned()));
+    let change = OrderChange { order: order.id, owner: order.member_id, step, reason, shipment: None };
+    let command = Command::move_order(member, by.key, state.engine.now(), change)?;
+    match state.engine.submit_one(command.from_channel(by.channel).by(by.actor.name())).await {
+        Ok(_) => Ok(()),
+        Err(CommandError::Refused(refusal)) => {
+            let now = state.reader.order(order.id).await?;
+            let is_cut_off = refusal.code == RefusalCode::IllegalOrderMove && now.is_some_and(|now| now.is_disputed());
+            if !is_cut_off || find(state, order.id).await?.is_some() {
+                return Err(refusal.into());
+            }
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -75,7 +94,7 @@ pub async fn say(state: &AppState, by: &By<'_>, order: OrderId, side: Side, text
     let text = plain(text)?;
     settle(state, order).await?;
     for _ in 0..TRIES {
-        let none = || Problem::not_found("unknown_dispute", format!("order {order} is not disputed"));
+        let none = || Problem::not_found("unknown_dispute", format!("nothing was said in a dispute of order {order}"));
         let (record, mut dispute) = read(state, order).await?.ok_or_else(none)?;
         if dispute.end.is_some() {
             return Err(Problem::new(

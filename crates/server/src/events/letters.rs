@@ -3,7 +3,9 @@
 //! What becomes of each is on record. It is marked before it is handed over and again afterwards, so that none is sent
 //! twice; one that was on its way when the process died is put down as doubtful, and left so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::time::Duration;
 
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::Event;
@@ -11,8 +13,9 @@ use guerdon_core::ledger::AccountStatus;
 use guerdon_core::members::Profile;
 use guerdon_core::program::{Program, Template};
 use guerdon_core::time::Timestamp;
-use guerdon_store::{Record, RecordChange, RecordQuery, StoredEvent};
+use guerdon_store::{CommandError, Record, RecordChange, RecordQuery, StoreError, StoredEvent};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::AppState;
@@ -28,6 +31,12 @@ pub const PURPOSE: &str = "marketing";
 /// The template of what a member is told of an order that was given back. It is no advertisement: it asks for no consent, and
 /// is sent in the server's own words where the program has none.
 pub(super) const ORDER_GIVEN_BACK: &str = "order_given_back";
+/// How often is looked for letters.
+const EVERY: Duration = Duration::from_millis(500);
+/// How long to wait after a failure.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// The lease of the node that sends them.
+const LEASE: &str = "job letters";
 /// Letters of one round.
 const ROUND: i64 = 50;
 /// How long what became of a letter is kept, in milliseconds (90 days).
@@ -114,59 +123,136 @@ pub(super) fn of_known(state: &AppState, stored: &StoredEvent, template: &str) -
     if known { of(state, stored, template).map(Some) } else { Ok(None) }
 }
 
-async fn in_stage(state: &AppState, stage: Stage) -> Result<Vec<Record>, Problem> {
+async fn in_stage(state: &AppState, stage: Stage) -> Result<Vec<Record>, StoreError> {
     let subject = Some(stage.name().to_owned());
     let query = RecordQuery { kind: LETTER.to_owned(), subject, after: None, limit: ROUND };
-    Ok(state.reader.records(&query, state.clock()).await?)
+    state.reader.records(&query, state.clock()).await
 }
 
-/// Sends what waits, and puts down what is doubtful.
-pub(super) async fn send_waiting(state: &AppState) -> Result<(), Problem> {
-    let now = state.clock();
-    for record in in_stage(state, Stage::Sending).await? {
-        let letter: Letter = record.read()?;
-        if letter.at.plus_millis(DOUBTFUL_MS) < now {
-            write(state, record, letter, Stage::Doubtful).await?;
+/// Sends letters until `stop` says true: beside what else events lead to, so that a mail server that is slow keeps neither
+/// tasks nor money waiting.
+pub async fn letter_worker(state: AppState, mut stop: watch::Receiver<bool>) {
+    loop {
+        let wait = match round(&state).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => EVERY,
+            Err(problem) => {
+                tracing::warn!(problem.detail, "letters could not be sent; trying again");
+                AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
-    let mut on_their_way = JoinSet::new();
-    for record in in_stage(state, Stage::Waiting).await? {
-        let state = state.clone();
-        on_their_way.spawn(async move { send(&state, record).await });
+}
+
+/// Sends what waits, and puts down what is doubtful. One letter that goes wrong holds up no other. True: there may be more;
+/// an error: some wait on.
+async fn round(state: &AppState) -> Result<bool, Problem> {
+    let (on_their_way, waiting) = (in_stage(state, Stage::Sending).await?, in_stage(state, Stage::Waiting).await?);
+    let some = !on_their_way.is_empty() || !waiting.is_empty();
+    // Few ask the writer for its lease when nothing waits.
+    if !some || !state.engine.run(|store| store.lease(LEASE)).await? {
+        return Ok(false);
     }
-    while let Some(sent) = on_their_way.join_next().await {
-        sent.map_err(|error| {
-            Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string())
-        })??;
+    let mut trouble = Ok(());
+    for record in on_their_way {
+        trouble = trouble.and(doubt(state, record).await);
     }
-    Ok(())
+    let more = waiting.len() as i64 == ROUND;
+    let (mut sending, mut known) = (JoinSet::new(), HashMap::new());
+    for record in waiting {
+        let (state, own) = (state.clone(), record.clone());
+        known.insert(sending.spawn(async move { send(&state, own).await }).id(), record);
+    }
+    while let Some(ended) = sending.join_next_with_id().await {
+        trouble = trouble.and(match ended {
+            Ok((_, sent)) => sent,
+            // It panicked: the same would come of it again.
+            Err(error) => match known.remove(&error.id()) {
+                Some(record) => give_up(state, record, &error).await,
+                None => Ok(()),
+            },
+        });
+    }
+    trouble.map(|()| more).map_err(Problem::from)
+}
+
+/// Puts a letter down as doubtful that has been on its way for too long.
+async fn doubt(state: &AppState, record: Record) -> Result<(), CommandError> {
+    match record.read::<Letter>() {
+        Ok(letter) if letter.at.plus_millis(DOUBTFUL_MS) < state.clock() => {
+            noted(write(state, record, letter, Stage::Doubtful).await)
+        }
+        Ok(_) => Ok(()),
+        Err(error) => give_up(state, record, &error).await,
+    }
 }
 
 /// Writes where a letter stands. A conflict means that another node is at it.
-async fn write(state: &AppState, mut record: Record, mut letter: Letter, stage: Stage) -> Result<Record, Problem> {
+async fn write(state: &AppState, record: Record, mut letter: Letter, stage: Stage) -> Result<Record, CommandError> {
     (letter.stage, letter.at) = (stage, state.clock());
+    let record = record.with(&letter).map_err(|error| CommandError::Unavailable(error.to_string()))?;
+    put(state, record, stage).await
+}
+
+async fn put(state: &AppState, mut record: Record, stage: Stage) -> Result<Record, CommandError> {
     stage.name().clone_into(&mut record.subject);
     let ended = !matches!(stage, Stage::Waiting | Stage::Sending);
-    record.expires_at = ended.then(|| letter.at.plus_millis(KEPT_MS));
-    let record = record.with(&letter)?;
+    record.expires_at = ended.then(|| state.clock().plus_millis(KEPT_MS));
     state.engine.write_records(vec![RecordChange::Put(record.clone())], Vec::new()).await?;
     Ok(Record { version: record.version + 1, ..record })
 }
 
-async fn send(state: &AppState, record: Record) -> Result<(), Problem> {
-    let letter: Letter = record.read()?;
-    let message = match compose(state, &letter).await? {
-        Ok(message) => message,
-        Err(stage) => return write(state, record, letter, stage).await.map(drop),
+/// Puts a letter down as failed that cannot be sent, now or later, so that it takes nobody's place in the rounds to come.
+async fn give_up(state: &AppState, record: Record, error: &(dyn Display + Sync)) -> Result<(), CommandError> {
+    tracing::error!(%error, letter = record.id, "a letter cannot be sent; it is put down as failed");
+    count("failed");
+    match record.read::<Letter>() {
+        Ok(letter) => noted(write(state, record, letter, Stage::Failed).await),
+        Err(_) => noted(put(state, record, Stage::Failed).await),
+    }
+}
+
+/// Another node that was faster is no trouble.
+fn noted(written: Result<Record, CommandError>) -> Result<(), CommandError> {
+    match written {
+        Ok(_) | Err(CommandError::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("guerdon_letters_total", "outcome" => outcome).increment(1);
+}
+
+async fn send(state: &AppState, record: Record) -> Result<(), CommandError> {
+    let letter: Letter = match record.read() {
+        Ok(letter) => letter,
+        Err(error) => return give_up(state, record, &error).await,
     };
-    let record = write(state, record, letter.clone(), Stage::Sending).await?;
+    let message = match compose(state, &letter).await {
+        Ok(Ok(message)) => message,
+        Ok(Err(stage)) => return noted(write(state, record, letter, stage).await),
+        // The store is away for a moment: the letter waits.
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Disconnected(_))) => {
+            return Err(CommandError::Unavailable(error.to_string()));
+        }
+        Err(error) => return give_up(state, record, &error).await,
+    };
+    let record = match write(state, record, letter.clone(), Stage::Sending).await {
+        Ok(record) => record,
+        Err(error) => return noted(Err(error)),
+    };
     let sent = state.post.deliver(message).await;
-    metrics::counter!("guerdon_letters_total", "outcome" => if sent { "sent" } else { "failed" }).increment(1);
-    write(state, record, letter, if sent { Stage::Sent } else { Stage::Failed }).await.map(drop)
+    count(if sent { "sent" } else { "failed" });
+    noted(write(state, record, letter, if sent { Stage::Sent } else { Stage::Failed }).await)
 }
 
 /// The message as it is sent, or why it cannot be.
-async fn compose(state: &AppState, letter: &Letter) -> Result<Result<Message, Stage>, Problem> {
+async fn compose(state: &AppState, letter: &Letter) -> Result<Result<Message, Stage>, StoreError> {
     let Some((member, account)) = state.reader.resolve(letter.member_id).await? else {
         return Ok(Err(Stage::MemberGone));
     };
@@ -222,4 +308,74 @@ fn address(state: &AppState, profile: &Profile) -> Option<Address> {
     let phone = profile.phone.as_deref().and_then(|phone| Address::phone(phone).ok());
     let takes = |channel| state.post.takes(channel);
     email.filter(|_| takes(Channel::Email)).or_else(|| phone.filter(|_| takes(Channel::Phone)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use guerdon_core::kernel::Command;
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+
+    use super::*;
+    use crate::identity::testing::{scratch, state};
+    use crate::messages::{Post, Sender, Sending};
+
+    /// Takes a moment for each, and remembers what it has sent.
+    #[derive(Default)]
+    struct Slow(Mutex<Vec<&'static str>>);
+
+    impl Sender for Slow {
+        fn send<'a>(&'a self, message: &'a Message) -> Sending<'a> {
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                self.0.lock().unwrap().push(message.kind);
+                Ok(())
+            })
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_letter_that_cannot_be_sent_holds_up_no_other() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let sender = Arc::new(Slow::default());
+        let state = state(&scratch, keyring, Post::new(Some(sender.clone()), None));
+        let mut changes = Vec::new();
+        let ann = state.engine.new_member_id();
+        let profile = Profile { email: Some("ann@example.org".to_owned()), ..Profile::default() };
+        let enrol = Command::enrol(&state.keys(), rand::random(), ann, "enrol", state.engine.now(), &profile);
+        state.engine.submit_one(enrol.unwrap()).await.unwrap();
+        let letter = Letter {
+            member_id: ann,
+            template: ORDER_GIVEN_BACK.to_owned(),
+            values: BTreeMap::new(),
+            stage: Stage::Waiting,
+            at: state.clock(),
+        };
+        let waits = Stage::Waiting.name();
+        for id in ["a", "c"] {
+            changes.push(RecordChange::Put(Record::new(LETTER, id, waits, &letter).unwrap()));
+        }
+        changes.push(RecordChange::Put(Record::new(LETTER, "b", waits, &"no letter").unwrap()));
+        let lost = Stage::Sending.name();
+        changes.push(RecordChange::Put(Record::new(LETTER, "d", lost, &"no letter").unwrap()));
+        let old = Letter { stage: Stage::Sending, at: state.clock().plus_millis(-DOUBTFUL_MS - 1), ..letter };
+        changes.push(RecordChange::Put(Record::new(LETTER, "e", lost, &old).unwrap()));
+        state.engine.write_records(changes, Vec::new()).await.unwrap();
+
+        assert!(!round(&state).await.unwrap());
+        let query = RecordQuery { kind: LETTER.to_owned(), limit: 10, ..RecordQuery::default() };
+        let stages: Vec<(String, String)> = state
+            .reader
+            .records(&query, state.clock())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|record| (record.id, record.subject))
+            .collect();
+        let expected = [("a", "sent"), ("b", "failed"), ("c", "sent"), ("d", "failed"), ("e", "doubtful")];
+        assert_eq!(stages, expected.map(|(id, stage)| (id.to_owned(), stage.to_owned())));
+        assert_eq!(sender.0.lock().unwrap().len(), 2);
+    }
 }

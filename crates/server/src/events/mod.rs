@@ -58,7 +58,6 @@ async fn round(state: &AppState) -> Result<bool, Problem> {
         return Ok(told == EVENTS);
     }
     let followed = follow(state).await?;
-    letters::send_waiting(state).await?;
     Ok(told == EVENTS || followed)
 }
 

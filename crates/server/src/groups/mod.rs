@@ -17,15 +17,20 @@ use serde::{Deserialize, Serialize};
 pub use worker::group_worker;
 
 use crate::AppState;
+use crate::due;
 use crate::order_choice::{self, Said};
 use crate::problem::Problem;
 use crate::scarcity::{self, Entry};
 
-/// The kind of the records. The id is the code of the group, the subject its stage.
+/// The kind of the records. The id is the code of the group, the subject when the worker has to see to it, by the program's clock.
 const KIND: &str = "group";
 /// How long a group is kept once it is over, in milliseconds (30 days).
 const KEPT_MS: i64 = 30 * 86_400_000;
 const HOUR_MS: i64 = 3_600_000;
+/// The subject of those that nobody has to see to any more: it comes behind all moments.
+const TOLD: &str = "told";
+/// A place without an order for longer than any request takes was cut off, in milliseconds.
+const CUT_OFF_MS: i64 = 60_000;
 /// Bytes of the digest that make the code: nobody guesses one.
 const CODE_BYTES: usize = 10;
 /// Writes that are tried while others are faster.
@@ -46,7 +51,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The name used in the API, and as the subject of records that wait for the worker.
+    /// The name used in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -183,10 +188,25 @@ async fn change(
     Err(CommandError::Conflict.into())
 }
 
+/// The subject of a group's record: when something is to be seen to in it next.
+fn waits_until(state: &AppState, group: &Group) -> String {
+    let now = state.engine.now();
+    match group.stage {
+        Stage::Open if group.places.iter().any(|place| place.leaving) => due::subject(now),
+        Stage::Open => {
+            // Places are dated by the machine's clock; the program's own may be set back.
+            let ahead_ms = now.as_millis().saturating_sub(state.clock().as_millis());
+            let without_order = group.places.iter().filter(|place| place.order.is_none());
+            let cut_off = without_order.map(|place| place.since.plus_millis(CUT_OFF_MS.saturating_add(ahead_ms)));
+            due::subject(cut_off.fold(group.ends_at, Ord::min))
+        }
+        Stage::Full | Stage::NotFull if group.places.iter().all(|place| place.told) => TOLD.to_owned(),
+        Stage::Full | Stage::NotFull => due::subject(now),
+    }
+}
+
 async fn write(state: &AppState, mut record: Record, group: &Group) -> Result<(), CommandError> {
-    let told = group.stage != Stage::Open && group.places.iter().all(|place| place.told);
-    let waits = if told { "told" } else { group.stage.name() };
-    waits.clone_into(&mut record.subject);
+    record.subject = waits_until(state, group);
     let written = record.with(group).map_err(|error| CommandError::Unavailable(error.to_string()))?;
     state.engine.write_records(vec![RecordChange::Put(written)], Vec::new()).await
 }
@@ -221,7 +241,7 @@ pub async fn open(
             places: Vec::new(),
         };
         let kept = state.clock().plus_millis(price.hours.saturating_mul(HOUR_MS).saturating_add(KEPT_MS));
-        let record = Record::new(KIND, &code, Stage::Open.name(), &group)?.until(kept);
+        let record = Record::new(KIND, &code, &waits_until(state, &group), &group)?.until(kept);
         match state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await {
             // The same request came twice at once.
             Ok(()) | Err(CommandError::Conflict) => {}

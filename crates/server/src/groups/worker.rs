@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{Command, RefusalCode};
-use guerdon_store::{CommandError, RecordQuery};
+use guerdon_store::{CommandError, Record};
 use tokio::sync::watch;
 
-use super::{Group, KIND, LEFT, Stage, change, order};
+use super::{CUT_OFF_MS, Group, KIND, LEFT, Stage, change, order};
 use crate::AppState;
 use crate::acts::mover;
+use crate::due;
 use crate::problem::Problem;
 
 /// How often is looked for groups, and how many are read at once.
@@ -19,8 +20,8 @@ const PAGE: i64 = 200;
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// The lease of the node that does it.
 const LEASE: &str = "job groups";
-/// A place without an order for longer than any request takes was cut off, in milliseconds.
-const CUT_OFF_MS: i64 = 60_000;
+/// How long a group is left alone that could not be seen to, in milliseconds.
+const PUT_OFF_MS: i64 = 10_000;
 /// Why the orders of a group are given back that did not come together.
 const NOT_FULL: &str = "group_not_full";
 
@@ -41,43 +42,29 @@ pub async fn group_worker(state: AppState, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// Sees to all groups that are due.
 async fn round(state: &AppState) -> Result<(), Problem> {
-    let mut leads = false;
-    for stage in [Stage::Full, Stage::NotFull, Stage::Open] {
-        let mut after = None;
-        loop {
-            let subject = Some(stage.name().to_owned());
-            let query = RecordQuery { kind: KIND.to_owned(), subject, after, limit: PAGE };
-            let records = state.reader.records(&query, state.clock()).await?;
-            let more = records.len() as i64 == PAGE;
-            after = records.last().map(|record| record.id.clone());
-            for record in records {
-                let group: Group = record.read()?;
-                if !wants_something(state, &group) {
-                    continue;
-                }
-                // Few ask the writer for its lease when nothing waits.
-                leads = leads || state.engine.run(|store| store.lease(LEASE)).await?;
-                if !leads {
-                    return Ok(());
-                }
-                // One that cannot be seen to does not hold up the others.
-                if let Err(problem) = see_to(state, &record.id, group).await {
-                    tracing::warn!(problem.detail, "a group could not be seen to; trying again");
-                }
-            }
-            if !more {
-                break;
+    let mut last: Option<Record> = None;
+    loop {
+        let due = due::records(state, (KIND, state.engine.now()), last.as_ref(), PAGE).await?;
+        // Few ask the writer for its lease when nothing waits.
+        if due.is_empty() || !state.engine.run(|store| store.lease(LEASE)).await? {
+            return Ok(());
+        }
+        let more = due.len() as i64 == PAGE;
+        for record in &due {
+            let Some(group) = due::read_or_set_aside(state, record).await else { continue };
+            // One that cannot be seen to does not hold up the others.
+            if let Err(problem) = see_to(state, &record.id, group).await {
+                tracing::warn!(problem.detail, group = record.id, "a group could not be seen to; trying again");
+                due::put_off(state, record, state.engine.now().plus_millis(PUT_OFF_MS)).await;
             }
         }
+        last = due.into_iter().last().filter(|_| more);
+        if last.is_none() {
+            return Ok(());
+        }
     }
-    Ok(())
-}
-
-fn wants_something(state: &AppState, group: &Group) -> bool {
-    let cut_off = cut_off(state, group).next().is_some();
-    let leaves = group.places.iter().any(|place| place.leaving);
-    cut_off || leaves || group.stage != Stage::Open || state.engine.now() >= group.ends_at
 }
 
 /// The places whose order nobody has come back with.
@@ -180,5 +167,77 @@ async fn done(state: &AppState, command: Command) -> Result<(), Problem> {
     match state.engine.submit_one(command).await {
         Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::IllegalOrderMove => Ok(()),
         outcome => Ok(outcome.map(drop)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use guerdon_core::id::MemberId;
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+    use guerdon_core::time::Timestamp;
+    use guerdon_store::{RecordChange, RecordQuery};
+
+    use super::super::{find, waits_until};
+    use super::*;
+    use crate::identity::testing::{scratch, state};
+    use crate::messages::Post;
+
+    fn group(ends_at: Timestamp) -> Group {
+        Group {
+            reward_id: "mug".to_owned(),
+            size: 3,
+            percent: 80.into(),
+            ends_at,
+            stage: Stage::Open,
+            opener: MemberId(1),
+            places: Vec::new(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn groups_go_by_the_clock_of_the_program() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        state.engine.set_clock_offset(-86_400_000);
+        let (code, group) = ("a".repeat(20), group(state.engine.now().plus_millis(3_600_000)));
+        let record = Record::new(KIND, &code, &waits_until(&state, &group), &group).unwrap();
+        state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await.unwrap();
+        round(&state).await.unwrap();
+        assert_eq!(find(&state, &code).await.unwrap().unwrap().stage, Stage::Open);
+        // Whoever sets it on has them end.
+        state.engine.set_clock_offset(-80_000_000);
+        round(&state).await.unwrap();
+        assert_eq!(find(&state, &code).await.unwrap().unwrap().stage, Stage::NotFull);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn groups_end_by_their_time_whatever_lies_beside_them() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        let now = state.engine.now();
+        let (over, open) = ("a".repeat(20), "b".repeat(20));
+        let (over_group, open_group) = (group(now.plus_millis(-1)), group(now.plus_millis(3_600_000)));
+        let records = [
+            Record::new(KIND, &"0".repeat(20), &due::subject(now.plus_millis(-10)), &"not a group").unwrap(),
+            Record::new(KIND, &over, &waits_until(&state, &over_group), &over_group).unwrap(),
+            Record::new(KIND, &open, &waits_until(&state, &open_group), &open_group).unwrap(),
+        ];
+        state.engine.write_records(records.map(RecordChange::Put).into(), Vec::new()).await.unwrap();
+        let due = async || {
+            let due = due::records(&state, (KIND, state.engine.now()), None, 10).await.unwrap();
+            due.into_iter().map(|record| record.id).collect::<Vec<_>>()
+        };
+        assert_eq!(due().await, ["0".repeat(20), over.clone()], "what has time is not read");
+
+        round(&state).await.unwrap();
+        assert_eq!(find(&state, &over).await.unwrap().unwrap().stage, Stage::NotFull);
+        assert_eq!(find(&state, &open).await.unwrap().unwrap().stage, Stage::Open);
+        assert_eq!(due().await, Vec::<String>::new(), "what cannot be read does not come up again");
+        let query = RecordQuery { kind: KIND.to_owned(), limit: 10, ..RecordQuery::default() };
+        assert_eq!(state.reader.records(&query, state.clock()).await.unwrap().len(), 3, "nor is it lost");
     }
 }

@@ -26,9 +26,14 @@ pub struct Scratch {
 }
 
 pub async fn scratch() -> Scratch {
+    scratch_of(include_str!("../../../../programs/gift-club.toml")).await
+}
+
+/// The same with another program.
+pub async fn scratch_of(program: &str) -> Scratch {
     let folder = tempfile::tempdir().unwrap();
     let mut store = SqliteStore::open(DataDir::create(folder.path()).unwrap()).unwrap();
-    let bundle = Bundle::parse(include_str!("../../../../programs/gift-club.toml")).unwrap();
+    let bundle = Bundle::parse(program).unwrap();
     publish(&mut store, &bundle, NOW).unwrap();
     let engine = Engine::start(store).unwrap();
     let reader = Reader::open(folder.path()).await.unwrap();

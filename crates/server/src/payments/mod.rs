@@ -29,6 +29,8 @@ use crate::problem::Problem;
 
 /// How long whoever orders waits for the tender; what takes longer goes on without them.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one answer of a tender may take; then it may have been done or not, and is asked again later.
+const ANSWER_TIME: Duration = Duration::from_secs(15);
 /// Steps that one look at an order takes at the most.
 const STEPS: usize = 6;
 /// Why an order is called off whose money nobody has confirmed in time.
@@ -129,14 +131,20 @@ async fn ask(
     charge: &Charge<'_>,
 ) -> Result<Answer, TenderError> {
     let way = way(state, tender);
-    match step {
-        PaymentMove::Authorise => way.authorise(charge).await,
-        PaymentMove::Capture => way.capture(charge).await,
-        PaymentMove::Void => way.void(charge).await,
-        PaymentMove::Return => way.refund(charge).await,
+    let asking = match step {
+        PaymentMove::Authorise => way.authorise(charge),
+        PaymentMove::Capture => way.capture(charge),
+        PaymentMove::Void => way.void(charge),
+        PaymentMove::Return => way.refund(charge),
         // Nothing that is asked of a tender.
-        PaymentMove::Decline | PaymentMove::Fail | PaymentMove::Collect => Ok(Answer::ByHand),
-    }
+        PaymentMove::Decline | PaymentMove::Fail | PaymentMove::Collect => return Ok(Answer::ByHand),
+    };
+    in_time(ANSWER_TIME, asking).await
+}
+
+async fn in_time(time: Duration, asking: Asking<'_>) -> Result<Answer, TenderError> {
+    let late = |_| TenderError(format!("no answer within {time:?}"));
+    tokio::time::timeout(time, asking).await.map_err(late)?
 }
 
 /// Notes what a tender has answered to a step of an order, at once or by a notice later. Who tells it twice, or too late,
@@ -185,5 +193,19 @@ fn noted(outcome: Result<(), CommandError>) -> Result<(), Problem> {
             Ok(())
         }
         outcome => Ok(outcome?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tender_that_hangs_is_one_that_has_not_answered() {
+        let hangs: Asking<'_> = Box::pin(std::future::pending());
+        let hung = in_time(Duration::from_millis(5), hangs).await;
+        assert_eq!(hung, Err(TenderError("no answer within 5ms".to_owned())));
+        let answers: Asking<'_> = Box::pin(async { Ok(Answer::Later) });
+        assert_eq!(in_time(ANSWER_TIME, answers).await, Ok(Answer::Later));
     }
 }

@@ -152,6 +152,11 @@ impl Asked {
         })
     }
 
+    /// Whether it is sent, and the member keeps no address.
+    pub(super) fn lacks_address(&self) -> bool {
+        self.typed.is_some()
+    }
+
     /// Whether it is sent.
     pub(super) fn is_sent(&self) -> bool {
         !self.book.is_empty() || self.typed.is_some()

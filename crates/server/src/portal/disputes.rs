@@ -16,8 +16,8 @@ use crate::problem::Problem;
 /// What the receipt says of its dispute.
 pub struct Part {
     pub action: String,
-    /// Until when it may be opened; none: there is one.
-    pub open_until: Option<String>,
+    /// What asks for it, and until when it may be opened; none: there is one.
+    pub asks: Option<String>,
     /// What it may be about: the name, the words, and whether it was chosen.
     pub kinds: Vec<(&'static str, String, bool)>,
     /// What the one that there is is about, and how it stands.
@@ -53,13 +53,19 @@ pub async fn part(
 ) -> Result<Option<Part>, Problem> {
     let action = format!("/portal/orders/{}/dispute", order.id);
     let text = typed.map(|typed| typed.text.clone()).unwrap_or_default();
-    if order.details.particulars.dispute.is_none() {
+    let dispute = disputes::of_order(state, order).await?;
+    let cut_off = dispute.as_ref().filter(|dispute| dispute.end.is_none() && !dispute.has_words());
+    if dispute.is_none() || cut_off.is_some() {
         let chosen = typed.map_or("", |typed| typed.kind.as_str());
         let kind = |kind: Grievance| (kind.name(), grievance_words(frame, kind), kind.name() == chosen);
-        let until = disputes::disputable_until(state, order);
-        return Ok(until.map(|until| Part {
+        // What was begun in time is said whenever the member comes back.
+        let asks = match (cut_off, disputes::disputable_until(state, order)) {
+            (Some(_), _) => Some(frame.t("dispute-cut-off")),
+            (None, until) => until.map(|until| frame.say_text("dispute-until", "when", &frame.time(until))),
+        };
+        return Ok(asks.map(|asks| Part {
             action,
-            open_until: Some(frame.say_text("dispute-until", "when", &frame.time(until))),
+            asks: Some(asks),
             kinds: Grievance::ALL.map(kind).into(),
             standing: None,
             messages: Vec::new(),
@@ -67,8 +73,7 @@ pub async fn part(
             text,
         }));
     }
-    disputes::settle(state, order.id).await?;
-    let Some(dispute) = disputes::find(state, order.id).await? else { return Ok(None) };
+    let Some(dispute) = dispute else { return Ok(None) };
     let standing = match (&dispute.end, dispute.due_at) {
         (Some(end), _) => {
             let key = if end.refunded { "dispute-own-refunded" } else { "dispute-own-declined" };
@@ -85,7 +90,7 @@ pub async fn part(
     };
     Ok(Some(Part {
         action,
-        open_until: None,
+        asks: None,
         kinds: Vec::new(),
         standing: Some((grievance_words(frame, dispute.kind), standing)),
         messages: dispute.messages(state)?.into_iter().map(line).collect(),
@@ -105,7 +110,9 @@ pub async fn write(
     // However often it is sent, it is opened once.
     let key = format!("portal dispute {}", order.id);
     let by = By { actor: &frame.actor, key: &key, channel: "portal", reason: "" };
-    let done = match (order.is_disputed(), Grievance::from_name(&typed.kind)) {
+    let known = disputes::of_order(&state, &order).await.map_err(|problem| problem.detail).or_trouble(&frame)?;
+    let is_talk = known.is_some_and(|dispute| dispute.end.is_none() && dispute.has_words());
+    let done = match (is_talk, Grievance::from_name(&typed.kind)) {
         (true, _) => disputes::say(&state, &by, order.id, Side::Member, &typed.text).await,
         (false, Some(kind)) => disputes::open(&state, &by, &order, kind, &typed.text).await,
         (false, None) => Err(Problem::bad_request("invalid_request", "`kind` says nothing")),

@@ -6,17 +6,23 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::RefusalCode;
-use guerdon_core::rewards::{Occasion, Viewer};
+use guerdon_core::program::Program;
+use guerdon_core::rewards::{CompiledReward, Occasion, Reward, Viewer, group_share, keys_of};
 use serde::Deserialize;
 
-use super::own::{Own, own};
+use super::choice::{Asked, ChoiceForm};
+use super::own::{Own, Sight, own};
+use super::reward::{asked, limit_words};
 use super::rewards::here;
 use super::trouble::{OrTrouble, PortalError};
+use super::waiting::must_wait;
 use crate::AppState;
+use crate::catalogue::Availability;
 use crate::console::{Frame, render};
 use crate::groups::{self, Group, Joiner, Stage};
 use crate::identity::access::{Needs, Pages};
 use crate::problem::Problem;
+use crate::scarcity::may_private;
 
 /// The pages of groups.
 pub(super) fn pages() -> Pages {
@@ -43,6 +49,8 @@ struct GroupPage {
     /// How it ended, or that there is no room.
     ended: Option<String>,
     trouble: Option<String>,
+    /// Where that is seen to: an address, and its words.
+    way_out: Option<(String, String)>,
     /// What friends join by, for who is in it.
     link: Option<String>,
     available: String,
@@ -85,7 +93,7 @@ async fn open(
     let key = format!("portal group {}", form.key);
     match groups::open(&state, joiner(&frame, &own), &id, &key).await {
         Ok((code, _)) => Ok(Redirect::to(&format!("/portal/groups/{code}")).into_response()),
-        Err(problem) if problem.status < 500 => super::reward::not_opened(frame, &state, &own, &id).await,
+        Err(problem) if problem.status < 500 => super::reward::not_opened(frame, &state, &own, &id, &problem).await,
         Err(problem) => Err(problem.detail).or_trouble(&frame),
     }
 }
@@ -118,12 +126,79 @@ async fn answer(
         return Err(problem.detail).or_trouble(&frame);
     }
     let group = find(state, &frame, code).await?;
-    // What is missing is told by the page itself.
-    let told = problem.code == RefusalCode::InsufficientPoints.name();
-    let trouble = (!told).then(|| frame.t("group-refused"));
+    let trouble = Some(frame.t(trouble_of(&problem)));
     let mut response = show(frame, state, own, (code, &group), trouble).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
+}
+
+/// The words of what was refused.
+pub(super) fn trouble_of(problem: &Problem) -> &'static str {
+    if problem.code == RefusalCode::ChoiceNeeded.name() { "group-needs-address" } else { "group-refused" }
+}
+
+/// What a group of friends pays for a reward, on its page, and how one is opened.
+pub(super) struct Offer {
+    pub(super) words: String,
+    /// The words of the button; none: the member cannot open one now.
+    pub(super) button: Option<String>,
+    /// Whether an address must be kept first.
+    pub(super) lacks_address: bool,
+}
+
+/// What a group pays for a unit, in words, where the reward has such a price and can be ordered so.
+pub(super) fn offer(
+    frame: &Frame,
+    viewer: &Viewer<'_>,
+    reward: &Reward,
+    (price, asked): (i64, &Asked),
+) -> Option<Offer> {
+    let group = reward.price.group.as_ref().filter(|_| reward.group_lacks().is_none())?;
+    let each = group_share(price, group.percent)?;
+    let points = frame.points(reward.currency, each);
+    let places = [("members", group.members.into()), ("hours", group.hours.into()), ("points", points.as_str().into())];
+    let lacks_address = asked.lacks_address();
+    let can = each <= viewer.spendable(reward.currency) && !lacks_address;
+    let button = can.then(|| frame.say_text("group-open", "points", &points));
+    Some(Offer { words: frame.say("group-offer", places), button, lacks_address })
+}
+
+/// What keeps a member from ordering in a group, besides points.
+struct Barrier {
+    words: String,
+    /// Where that is seen to: an address, and its words.
+    way_out: Option<(String, String)>,
+}
+
+/// Whether an order of the member in a group would be refused, and for what: the same as on the page of the reward.
+async fn barrier(
+    frame: &Frame,
+    state: &AppState,
+    own: &Own,
+    (offered, program, sight): (&CompiledReward, &Program, &Sight),
+) -> Result<Option<Barrier>, PortalError> {
+    let (reward, now) = (&offered.reward, sight.at);
+    let plain = |words: String| Ok(Some(Barrier { words, way_out: None }));
+    if reward.group_lacks().is_some() {
+        return plain(frame.t("group-not-for-this"));
+    }
+    let stock = state.reader.stock_of(&keys_of(reward)).await.or_trouble(frame)?;
+    let private = may_private(state, own.id, offered).await.or_trouble(frame)?;
+    if Availability::of(sight.viewer(program, own).left(offered, &stock, private)) == Availability::SoldOut {
+        return plain(frame.t("reward-gone"));
+    }
+    if let (Some(words), true) = limit_words(frame, reward, own, now) {
+        return plain(words);
+    }
+    if must_wait(state, own, offered).await.or_trouble(frame)? {
+        let way_out = Some((format!("/portal/rewards/{}/wait", reward.id), frame.t("reward-waiting-go")));
+        return Ok(Some(Barrier { words: frame.t("reward-waiting"), way_out }));
+    }
+    let asked = asked(frame, state, (reward, now), own, &stock, &ChoiceForm::default()).await?;
+    Ok(asked.lacks_address().then(|| Barrier {
+        words: frame.t("group-needs-address"),
+        way_out: Some(("/portal/profile/addresses".to_owned(), frame.t("portal-book"))),
+    }))
 }
 
 async fn show(
@@ -133,12 +208,12 @@ async fn show(
     (code, group): (&str, &Group),
     trouble: Option<String>,
 ) -> Result<Response, PortalError> {
-    let (program, now, here) = (state.program(), state.engine.now(), here());
-    let viewer = Viewer::new(&program, Some(&own.account), &here, now);
+    let (program, sight) = (state.program(), Sight::now(state));
+    let (viewer, now) = (sight.viewer(&program, own), sight.at);
     let order = group.order_of(own.id);
     // A link tells nothing of a reward that its holder may not see.
-    let seen = program.offered_at(&group.reward_id, now).is_some_and(|offered| viewer.sees(offered).is_ok());
-    if !seen && order.is_none() {
+    let seen = program.offered_at(&group.reward_id, now).filter(|offered| viewer.sees(offered).is_ok());
+    if seen.is_none() && order.is_none() {
         return Err(PortalError::not_found(&frame));
     }
     let reward = program.reward_at(&group.reward_id, now);
@@ -151,15 +226,17 @@ async fn show(
         points = priced.map(|priced| (reward.currency, priced.points));
     }
     let open = group.stage == Stage::Open && now < group.ends_at;
-    let (mut join, mut trouble) = (None, trouble);
+    let (mut join, mut trouble, mut way_out) = (None, trouble, None);
     let mut available = String::new();
-    if let Some((currency, price)) = points.filter(|_| order.is_none() && group.has_room(now)) {
+    if let Some(((currency, price), offered)) = points.zip(seen).filter(|_| order.is_none() && group.has_room(now)) {
         let spendable = viewer.spendable(currency);
         available = frame.say_text("rewards-available", "points", &frame.points(currency, spendable));
         let missing = price.saturating_sub(spendable);
-        if missing > 0 {
-            let short = frame.say_text("group-short", "points", &frame.points(currency, missing));
-            trouble = trouble.or(Some(short));
+        // What stands in the way now says more than what was refused a moment ago.
+        if let Some(barrier) = barrier(&frame, state, own, (offered, &program, &sight)).await? {
+            (trouble, way_out) = (Some(barrier.words), barrier.way_out);
+        } else if missing > 0 {
+            trouble = Some(frame.say_text("group-short", "points", &frame.points(currency, missing)));
         } else {
             join = Some(frame.say_text("group-join", "points", &frame.points(currency, price)));
         }
@@ -186,6 +263,7 @@ async fn show(
         until: open.then(|| frame.say_text("group-until", "time", &frame.time(group.ends_at))),
         ended,
         trouble,
+        way_out,
         link: (order.is_some() && open).then(|| state.people.link(&address)),
         available,
         join,

@@ -20,6 +20,7 @@ use super::own::{Own, is_fresh, own};
 use super::trouble::{OrTrouble, PortalError};
 use super::{disputes, reviews};
 use crate::AppState;
+use crate::acts::Moving;
 use crate::console::{Frame, TrackingLine, render, tracking};
 use crate::fulfilment::{REASONS, is_coming};
 use crate::order_choice;
@@ -355,8 +356,7 @@ async fn show(
     let held = order.state.funds() == Funds::Held && !order.is_due(now);
     let particulars = &order.details.particulars;
     let waits = particulars.group.as_ref().filter(|group| group.is_open() && held);
-    let at_till = particulars.tender.is_some() || particulars.allowance.is_some();
-    let may_cancel = held && !at_till && order.state != OrderState::Fulfilling && waits.is_none();
+    let may_cancel = held && Moving::by(state, &frame.actor, "portal").moves(order).contains(&OrderMove::Cancel);
     let money = particulars.payment.as_ref().map(|payment| money(&frame, payment, order.state.funds()));
     let group = particulars.group.as_ref().map(|group| {
         let words = waits.map(|group| frame.say_text("order-group-waits", "time", &frame.time(group.ends_at)));

@@ -1,9 +1,16 @@
 //! The account of the member who is signed in, and nobody else's: no page of the portal takes a member's id.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use guerdon_core::id::MemberId;
 use guerdon_core::ledger::{Account, AccountStatus};
+use guerdon_core::program::Program;
+use guerdon_core::rewards::{Place, Viewer};
+use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
 
+use super::rewards::here;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::Frame;
@@ -28,6 +35,27 @@ pub async fn own(state: &AppState, frame: &Frame) -> Result<Own, PortalError> {
     match account.status {
         AccountStatus::Active => Ok(Own { id, signed_in_as, account }),
         _ => Err(PortalError::closed(frame)),
+    }
+}
+
+/// Where and when a member looks at the catalogue, and what it takes to see what is sold ahead of the others.
+pub struct Sight {
+    /// The portal.
+    pub place: Place,
+    /// When.
+    pub at: Timestamp,
+    thresholds: Arc<BTreeMap<String, i64>>,
+}
+
+impl Sight {
+    /// The portal, now.
+    pub fn now(state: &AppState) -> Self {
+        Self { place: here(), at: state.engine.now(), thresholds: state.catalogue.scarce.thresholds() }
+    }
+
+    /// What a member sees: every page of the portal shows the same to them.
+    pub fn viewer<'a>(&'a self, program: &'a Program, own: &'a Own) -> Viewer<'a> {
+        Viewer::new(program, Some(&own.account), &self.place, self.at).with_presale(&self.thresholds)
     }
 }
 

@@ -5,12 +5,11 @@ use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::MemberId;
 use guerdon_core::redemption::{Order, OrderState};
-use guerdon_core::rewards::{Rating, Viewer};
+use guerdon_core::rewards::Rating;
 use serde::Deserialize;
 
 use super::orders;
-use super::own::{Own, own};
-use super::rewards::here;
+use super::own::{Own, Sight, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::{Frame, render, stars};
@@ -108,8 +107,8 @@ pub async fn page(
 ) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
-    let here = here();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now());
+    let sight = Sight::now(&state);
+    let viewer = sight.viewer(&stand.program, &own);
     let offered = stand.shelf.row_of(&id).and_then(|row| stand.shelf.reward(row));
     let offered = offered.filter(|offered| viewer.sees(offered).is_ok() && reviews::policy(&state).is_some());
     let offered = offered.ok_or_else(|| PortalError::not_found(&frame))?;
@@ -135,7 +134,7 @@ pub(super) fn detail(problem: Problem) -> String {
     problem.detail
 }
 
-/// The form of a completed order; `None`: it is not completed, or the program has no reviews.
+/// The form of a completed order; `None`: it is not completed, there is no reward to review, or the program has no reviews.
 pub async fn form(
     state: &AppState,
     frame: &Frame,
@@ -143,7 +142,7 @@ pub async fn form(
     order: &Order,
     typed: Option<&Typed>,
 ) -> Result<Option<ReviewForm>, Problem> {
-    if reviews::policy(state).is_none() || order.state != OrderState::Completed {
+    if reviews::policy(state).is_none() || order.state != OrderState::Completed || order.is_of_till() {
         return Ok(None);
     }
     let known = reviews::own(state, &accounts(own), &order.reward_id).await?.map(|(_, review)| review);

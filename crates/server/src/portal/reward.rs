@@ -9,15 +9,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode, Tendering};
 use guerdon_core::members::Profile;
 use guerdon_core::redemption::PaymentTender;
-use guerdon_core::rewards::{
-    CompiledReward, LimitUse, Quote, Reward, RewardKind, Split, StockLevel, Viewer, group_share, keys_of,
-};
+use guerdon_core::rewards::{CompiledReward, LimitUse, Quote, Reward, RewardKind, Split, StockLevel, keys_of};
 use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
 use super::choice::{Asked, ChoiceForm};
-use super::own::{Own, own};
+use super::groups;
+use super::own::{Own, Sight, own};
 use super::reviews;
 use super::rewards::{Line, here, lines, market_price, stock_words};
 use super::trouble::{OrTrouble, PortalError};
@@ -27,7 +26,8 @@ use crate::api::{quote, split_quote};
 use crate::catalogue::Availability;
 use crate::console::{Frame, form_key, render};
 use crate::pictures::Thumb;
-use crate::proposals::{reachable_on, similar};
+use crate::problem::Problem;
+use crate::proposals::{Instead, instead};
 use crate::scarcity::{self, Entry, may_private};
 use crate::{fulfilment, order_choice, payments};
 
@@ -65,8 +65,8 @@ struct RewardPage {
     tenders: Vec<(&'static str, String)>,
     /// By when it can be reached.
     reach: Option<String>,
-    /// What a group of friends pays, and the words of the button that opens one.
-    group: Option<(String, String)>,
+    /// What a group of friends pays.
+    group: Option<groups::Offer>,
     proposals: Vec<Line>,
     /// Whether one of the proposals has a picture.
     pictured: bool,
@@ -87,7 +87,7 @@ pub async fn page(
     Path(id): Path<String>,
 ) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
-    show(frame, &state, &own, &id, (None, &ChoiceForm::default())).await
+    show(frame, &state, &own, &id, None).await
 }
 
 /// The form of one redemption.
@@ -178,7 +178,7 @@ async fn refused(
         RefusalCode::InvalidRequest => Some(frame.t("reward-choice-wrong")),
         _ => Some(frame.t("reward-not-now")),
     };
-    let mut response = show(frame, state, own, id, (words, form)).await?;
+    let mut response = show(frame, state, own, id, Some((words, form))).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
@@ -192,21 +192,27 @@ async fn with_trouble(
     words: &str,
 ) -> Result<Response, PortalError> {
     let words = Some(frame.t(words));
-    let mut response = show(frame, state, own, id, (words, &ChoiceForm::default())).await?;
+    let mut response = show(frame, state, own, id, Some((words, &ChoiceForm::default()))).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
 
 /// The page again after a group could not be opened.
-pub(super) async fn not_opened(frame: Frame, state: &AppState, own: &Own, id: &str) -> Result<Response, PortalError> {
-    with_trouble(frame, state, own, id, "group-refused").await
+pub(super) async fn not_opened(
+    frame: Frame,
+    state: &AppState,
+    own: &Own,
+    id: &str,
+    problem: &Problem,
+) -> Result<Response, PortalError> {
+    with_trouble(frame, state, own, id, groups::trouble_of(problem)).await
 }
 
 /// The ways in which money may be paid here, with their words.
-fn tenders(frame: &Frame, state: &AppState) -> Vec<(&'static str, String)> {
+fn tenders(frame: &Frame, state: &AppState, reward: &Reward) -> Vec<(&'static str, String)> {
     let program = state.program();
-    let policy = &program.settings_at(state.engine.now()).payment;
-    let taken = policy.tenders.iter().filter(|tender| state.payments.check(**tender).is_ok());
+    let tenders = program.tenders_for(reward, state.engine.now());
+    let taken = tenders.filter(|tender| state.payments.check(*tender).is_ok());
     taken.map(|tender| (tender.name(), frame.t(&format!("tender-{}", tender.name())))).collect()
 }
 
@@ -241,33 +247,28 @@ async fn payable(
     choices
 }
 
-/// What a group pays for a unit, in words, where the reward has such a price and the member can pay it.
-fn group_offer(frame: &Frame, viewer: &Viewer<'_>, reward: &Reward, price: i64) -> Option<(String, String)> {
-    let group = reward.price.group.as_ref()?;
-    let each = group_share(price, group.percent)?;
-    let points = frame.points(reward.currency, each);
-    let places = [("members", group.members.into()), ("hours", group.hours.into()), ("points", points.as_str().into())];
-    let can = each <= viewer.spendable(reward.currency);
-    let button = if can { frame.say_text("group-open", "points", &points) } else { String::new() };
-    Some((frame.say("group-offer", places), button))
-}
-
+/// The page; `again`: what was in the way of its form, and what was typed there.
 async fn show(
     frame: Frame,
     state: &AppState,
     own: &Own,
     id: &str,
-    (trouble, form): (Option<String>, &ChoiceForm),
+    again: Option<(Option<String>, &ChoiceForm)>,
 ) -> Result<Response, PortalError> {
     let stand = state.catalogue.stand(state).await.or_trouble(&frame)?;
     let figures = state.catalogue.figures(state, &stand).await.or_trouble(&frame)?;
-    let (thresholds, now) = (state.catalogue.scarce.thresholds(), state.engine.now());
-    let here = here();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, now).with_presale(&thresholds);
+    let now = state.engine.now();
+    let sight = Sight::now(state);
+    let viewer = sight.viewer(&stand.program, own);
     let row = stand.shelf.row_of(id).ok_or_else(|| PortalError::not_found(&frame))?;
     let offered = stand.shelf.reward(row).filter(|offered| viewer.sees(offered).is_ok());
     let offered = offered.ok_or_else(|| PortalError::not_found(&frame))?;
     let reward = &offered.reward;
+    if again.is_none() {
+        state.demand.seen(reward, now);
+    }
+    let nothing_typed = ChoiceForm::default();
+    let (trouble, form) = again.unwrap_or((None, &nothing_typed));
     let stock = state.reader.stock_of(&keys_of(reward)).await.or_trouble(&frame)?;
     let private = may_private(state, own.id, offered).await.or_trouble(&frame)?;
     let availability = Availability::of(viewer.left(offered, &stock, private));
@@ -292,7 +293,7 @@ async fn show(
     let there = availability != Availability::SoldOut && !used_up && !no_slot && !waiting;
     let can = missing <= 0 && there;
     let limit = limit.filter(|_| !used_up);
-    let tenders = tenders(&frame, state);
+    let tenders = tenders(&frame, state, reward);
     let mut splits = Vec::new();
     if there && !tenders.is_empty() {
         splits = payable(&frame, state, own, reward, quote.points, available).await;
@@ -301,22 +302,18 @@ async fn show(
             splits.insert(0, Payable { quote: quote.quote.clone(), words });
         }
     }
-    let reached = match missing > 0 && there {
-        true => reachable_on(state, own.id, reward, missing).await.or_trouble(&frame)?,
-        false => None,
-    };
-    let reach = reached.map(|day| frame.say_text("reach-by", "date", &day.date().to_string()));
-    // A group orders what leaves nothing to choose but where it goes.
-    let asks_more = asked.by_appointment || !reward.variants().is_empty();
-    let group = group_offer(&frame, &viewer, reward, quote.unit()).filter(|_| there && !asks_more);
-    let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
-    let proposals = match can || waiting {
-        true => Vec::new(),
+    let Instead { rows, reachable_on } = match can || waiting {
+        true => Instead::default(),
         false => {
-            let rows = similar(&stand, &figures, &viewer, row).or_trouble(&frame)?;
-            lines(&frame, &stand, &figures, &viewer, rows.into_iter())
+            let (who, missing) =
+                ((own.id, &own.account, &sight.place), Some(missing).filter(|missing| *missing > 0 && there));
+            instead(state, (&stand, &figures), who, row, missing).await.or_trouble(&frame)?
         }
     };
+    let reach = reachable_on.map(|day| frame.say_text("reach-by", "date", &day.date().to_string()));
+    let proposals = lines(&frame, &stand, &figures, &viewer, rows.into_iter());
+    let group = groups::offer(&frame, &viewer, reward, (quote.unit(), &asked)).filter(|_| there);
+    let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
     let language = frame.language.tag();
     let description = reward.catalogue.description.as_ref().map_or("", |text| text.get(language));
     let price = frame.points(reward.currency, quote.points);
@@ -353,7 +350,7 @@ async fn show(
 }
 
 /// What there is to choose; the address book is read only where something is sent.
-async fn asked(
+pub(super) async fn asked(
     frame: &Frame,
     state: &AppState,
     (reward, now): (&Reward, Timestamp),
@@ -373,7 +370,7 @@ async fn asked(
 }
 
 /// How many of it the member may still have, in words, and whether that is none.
-fn limit_words(frame: &Frame, reward: &Reward, own: &Own, now: Timestamp) -> (Option<String>, bool) {
+pub(super) fn limit_words(frame: &Frame, reward: &Reward, own: &Own, now: Timestamp) -> (Option<String>, bool) {
     let uses = reward.limit_uses(&frame.program.calendar, &own.account, now);
     let Some(narrowest) = uses.min_by_key(LimitUse::left) else { return (None, false) };
     let LimitUse { limit, ends_at, .. } = narrowest;

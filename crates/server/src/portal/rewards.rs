@@ -10,7 +10,7 @@ use guerdon_core::{limits, rewards};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
-use super::own::own;
+use super::own::{Sight, own};
 use super::reviews::rating_words;
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
@@ -140,10 +140,10 @@ pub async fn page(
     let own = own(&state, &frame).await?;
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
     let figures = state.catalogue.figures(&state, &stand).await.or_trouble(&frame)?;
-    let here = here();
-    let thresholds = state.catalogue.scarce.thresholds();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now()).with_presale(&thresholds);
+    let sight = Sight::now(&state);
+    let viewer = sight.viewer(&stand.program, &own);
     let answer = stand.browse(&viewer, &figures, &browse.wish(), browse.text()).or_trouble(&frame)?;
+    state.catalogue.missed.note(browse.text(), &browse.wish(), &answer);
     let remark = match (&answer.corrected, answer.loose) {
         (Some(words), _) => Some(frame.say("rewards-corrected", [("words", words.as_str().into())])),
         (None, true) => Some(frame.t("rewards-loose")),
@@ -196,9 +196,8 @@ pub async fn suggestions(
 ) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
     let stand = state.catalogue.stand(&state).await.or_trouble(&frame)?;
-    let here = here();
-    let thresholds = state.catalogue.scarce.thresholds();
-    let viewer = Viewer::new(&stand.program, Some(&own.account), &here, state.engine.now()).with_presale(&thresholds);
+    let sight = Sight::now(&state);
+    let viewer = sight.viewer(&stand.program, &own);
     let mut words = Vec::new();
     if let Some(text) = browse.text() {
         let found = stand.suggest(&viewer, text).or_trouble(&frame)?;

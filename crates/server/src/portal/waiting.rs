@@ -4,13 +4,12 @@ use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use guerdon_core::rewards::{CompiledReward, Hidden, Puzzle, Room, Ticket, Viewer};
+use guerdon_core::rewards::{CompiledReward, Hidden, Puzzle, Room, Ticket};
 use guerdon_core::time::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
 
-use super::own::{Own, own};
-use super::rewards::here;
+use super::own::{Own, Sight, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
 use crate::console::{Frame, render};
@@ -66,9 +65,8 @@ struct Seen {
 }
 
 async fn seen(frame: &Frame, state: &AppState, own: &Own, id: &str) -> Result<Seen, PortalError> {
-    let (program, now, here) = (state.program(), state.engine.now(), here());
-    let thresholds = state.catalogue.scarce.thresholds();
-    let viewer = Viewer::new(&program, Some(&own.account), &here, now).with_presale(&thresholds);
+    let (program, sight) = (state.program(), Sight::now(state));
+    let (viewer, now) = (sight.viewer(&program, own), sight.at);
     let offered = program.offered_at(id, now).ok_or_else(|| PortalError::not_found(frame))?;
     let room = offered.waiting_room().ok_or_else(|| PortalError::not_found(frame))?;
     // Before the reward is listed there may be a queue for it already, for those who were told.

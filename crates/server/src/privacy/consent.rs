@@ -187,7 +187,7 @@ pub async fn decide(
 }
 
 /// Whether a member's data may be used for a purpose: consent to its current text was given and not withdrawn.
-pub async fn allows(state: &AppState, member: MemberId, purpose_id: &str) -> Result<bool, Problem> {
+pub async fn allows(state: &AppState, member: MemberId, purpose_id: &str) -> Result<bool, StoreError> {
     let Some((_, purpose)) = purpose(state, purpose_id).await? else { return Ok(false) };
     let record = state.reader.record(CONSENT, &record_id(member, purpose_id), state.clock()).await?;
     let consent = record.map(|record| record.read()).transpose()?;

@@ -38,6 +38,12 @@ pub async fn write(state: &AppState, order: &Order, said: &Said) -> Result<(Stri
         let detail = format!("order {} is {}; a reward is reviewed once it is completed", order.id, order.state.name());
         return Err(conflict("order_not_completed", detail));
     }
+    if order.is_of_till() {
+        return Err(conflict(
+            "no_reward",
+            format!("order {} pays at a till, and is for no reward to review", order.id),
+        ));
+    }
     let resolved = state.reader.resolve(order.member_id).await?;
     let (member, account) = resolved
         .filter(|(_, account)| account.status == AccountStatus::Active)

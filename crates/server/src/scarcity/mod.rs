@@ -56,22 +56,29 @@ pub async fn submit(state: &AppState, command: Command, entry: Entry<'_>) -> Out
     let rights = rights(state, member, &offered, entry, at).await.map_err(unreadable)?;
     let private = rights.private;
     let outcome = state.engine.submit_one(command.with_rights(rights)).await;
-    match &outcome {
-        Ok(reply) if private.is_some() && !reply.replayed => {
-            if let Err(error) = state.engine.forget_tries(reward, member).await {
-                tracing::warn!(%error, "a member who got what was kept still counts as one who went away empty-handed");
-            }
-        }
-        Err(CommandError::Refused(refusal)) if refusal.code == RefusalCode::OutOfStock => {
-            if let Some(window) = &offered.reward.scarcity.private_window
-                && nothing_was_free(state, &offered).await
-            {
-                state.catalogue.scarce.refused.note(member, reward, at, window);
-            }
-        }
-        _ => {}
+    if let Some(since) = private
+        && let Err(error) = forget_used(state, reward, member, since).await
+    {
+        tracing::warn!(%error, "the tries of a member who got what was kept are remembered until the next order");
+    }
+    if let Err(CommandError::Refused(refusal)) = &outcome
+        && refusal.code == RefusalCode::OutOfStock
+        && let Some(window) = &offered.reward.scarcity.private_window
+        && nothing_was_free(state, &offered).await
+    {
+        state.catalogue.scarce.refused.note(member, reward, at, window);
     }
     outcome
+}
+
+/// Forgets the tries behind a right that was used up, by this order or by one before it after which they could not be: they would
+/// stand in the way of another right.
+async fn forget_used(state: &AppState, reward: &str, member: MemberId, since: Timestamp) -> Result<(), CommandError> {
+    let account = state.reader.account(member).await.map_err(unreadable)?;
+    if account.is_some_and(|account| account.history.has_used_right(reward, since)) {
+        state.engine.forget_tries(reward, member, since).await?;
+    }
+    Ok(())
 }
 
 /// Whether a reward has run out altogether: whoever asks for more than there is, or for what is kept for others, has not gone

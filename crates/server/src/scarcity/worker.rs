@@ -32,11 +32,15 @@ pub async fn scarcity_worker(state: AppState, mut stop: watch::Receiver<bool>) {
     if let Err(error) = state.catalogue.scarce.refused.write(&state.engine).await {
         tracing::warn!(%error, "orders that found nothing left could not be written down");
     }
+    if let Err(error) = state.catalogue.missed.write(&state, true).await {
+        tracing::warn!(%error, "searches that found nothing could not be written down");
+    }
 }
 
 async fn round(state: &AppState) -> Result<(), Problem> {
     let now = state.engine.now();
     state.catalogue.scarce.refused.write(&state.engine).await?;
+    state.catalogue.missed.write(state, false).await?;
     let restocked = state.engine.restock(now).await?;
     if restocked > 0 {
         tracing::info!(restocked, "units came into stock as rewards say");

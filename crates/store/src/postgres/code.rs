@@ -1,5 +1,7 @@
 //! Codes on PostgreSQL.
 
+use std::collections::BTreeSet;
+
 use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::{IdGenerator, OrderId};
 use sqlx::postgres::PgConnection;
@@ -42,14 +44,16 @@ pub(super) async fn add(
     ids: &mut IdGenerator,
 ) -> Done<Added> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
-    let there = present(&mut transaction, &upload.codes).await?;
+    let there = claim_digests(&mut transaction, &upload.codes).await?;
     if !there.is_empty() {
+        transaction.rollback().await.map_err(store_error)?;
         return Ok(Added::Done(CodesAdded::Duplicates(there)));
     }
     let count = sqlx::query("SELECT COUNT(*) FROM code WHERE reward_id = $1").bind(&upload.reward_id);
     let count = count.fetch_one(&mut *transaction).await.map_err(store_error)?;
     let count = count.int(0).map_err(StoreError::Unusable)?;
     if count.saturating_add(upload.codes.len() as i64) > upload.most {
+        transaction.rollback().await.map_err(store_error)?;
         return Ok(Added::Done(CodesAdded::TooMany));
     }
     let (digests, sealed, terms) = columns(&upload.codes);
@@ -70,14 +74,18 @@ fn columns(codes: &[SealedCode]) -> (Vec<&[u8]>, Vec<&str>, Vec<Option<&str>>) {
     (digests, sealed, codes.iter().map(|code| code.terms.as_deref()).collect())
 }
 
-/// The places of codes that are there already, for whichever reward.
-async fn present(connection: &mut PgConnection, codes: &[SealedCode]) -> Done<Vec<usize>> {
-    let (digests, _, _) = columns(codes);
-    let query = sqlx::query("SELECT digest FROM code WHERE digest = ANY($1)").bind(digests);
+/// Makes codes known, whichever reward they are for. Answers the places of those that are already: also of those that
+/// another node is about to add, for which this waits.
+async fn claim_digests(connection: &mut PgConnection, codes: &[SealedCode]) -> Done<Vec<usize>> {
+    // In one order on all nodes, so that of two that add some of the same one waits for the other.
+    let digests: BTreeSet<&[u8]> = codes.iter().map(|code| code.digest.as_slice()).collect();
+    let sql =
+        "INSERT INTO code_known (digest) SELECT UNNEST($1::BYTEA[]) ON CONFLICT (digest) DO NOTHING RETURNING digest";
+    let query = sqlx::query(sql).bind(digests.into_iter().collect::<Vec<_>>());
     let rows = query.fetch_all(connection).await.map_err(store_error)?;
-    let there: std::collections::BTreeSet<[u8; 32]> =
+    let new: BTreeSet<[u8; 32]> =
         rows.iter().map(|row| row.digest(0)).collect::<Result<_, _>>().map_err(StoreError::Unusable)?;
-    let places = codes.iter().enumerate().filter(|(_, code)| there.contains(&code.digest));
+    let places = codes.iter().enumerate().filter(|(_, code)| !new.contains(&code.digest));
     Ok(places.map(|(place, _)| place).collect())
 }
 
@@ -120,9 +128,9 @@ async fn free(connection: &mut PgConnection, claim: &CodeClaim) -> Done<i64> {
 async fn made(connection: &mut PgConnection, claim: &CodeClaim, origin: CodeOrigin, codes: &[SealedCode]) -> Done<()> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
     if !of_order(&mut transaction, &claim.reward_id, claim.order).await?.is_empty()
-        || !present(&mut transaction, codes).await?.is_empty()
+        || !claim_digests(&mut transaction, codes).await?.is_empty()
     {
-        return Ok(());
+        return transaction.rollback().await.map_err(store_error);
     }
     let (digests, sealed, terms) = columns(codes);
     let units: Vec<i64> = (1_i64..).take(codes.len()).collect();
@@ -152,9 +160,15 @@ pub(super) async fn settle(connection: &mut PgConnection, reward: &str, order: O
 
 async fn release(connection: &mut PgConnection, reward: &str, order: OrderId, open: &str) -> Done<()> {
     let mut transaction = connection.begin().await.map_err(store_error)?;
-    let sql = format!("DELETE FROM code {open} AND origin <> $3");
+    let sql = format!("DELETE FROM code {open} AND origin <> $3 RETURNING digest");
     let query = sqlx::query(AssertSqlSafe(sql)).bind(reward).bind(order.0).bind(CodeOrigin::Vault as i64);
-    query.execute(&mut *transaction).await.map_err(store_error)?;
+    let gone = query.fetch_all(&mut *transaction).await.map_err(store_error)?;
+    let gone: Vec<[u8; 32]> =
+        gone.iter().map(|row| row.digest(0)).collect::<Result<_, _>>().map_err(StoreError::Unusable)?;
+    if !gone.is_empty() {
+        let query = sqlx::query("DELETE FROM code_known WHERE digest = ANY($1)").bind(gone);
+        query.execute(&mut *transaction).await.map_err(store_error)?;
+    }
     let sql = format!("UPDATE code SET order_id = NULL, member_id = NULL, unit = NULL {open}");
     let query = sqlx::query(AssertSqlSafe(sql)).bind(reward).bind(order.0);
     query.execute(&mut *transaction).await.map_err(store_error)?;

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("benefit.sql"),
     include_str!("checkout.sql"),
     include_str!("scarcity.sql"),
+    include_str!("known.sql"),
     include_str!("restock.sql"),
 ];
 /// The advisory lock under which one node at a time migrates; any number that nothing else uses.

@@ -21,6 +21,7 @@ const DISTRIBUTED: &[(&str, &str, &str)] = &[
     ("member_ref", "digest", "none"),
     ("stock", "reward_id", "none"),
     ("code", "reward_id", "stock"),
+    ("code_known", "digest", "none"),
     ("budget", "name", "none"),
     ("record", "id", "none"),
     ("audit", "number", "none"),

@@ -1,6 +1,6 @@
 //! Backups of a data directory while it is served, and the way back to an earlier moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use guerdon_core::audit::AuditEvent;
@@ -8,7 +8,7 @@ use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId, first_id_a
 use guerdon_core::kernel::{Receipt, STOCKROOM};
 use guerdon_core::ledger::{Account, TransactionKind};
 use guerdon_core::redemption::{Funds, Order, OrderState};
-use guerdon_core::rewards::StockChange;
+use guerdon_core::rewards::{Reward, StockChange};
 use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -101,6 +101,7 @@ fn rewind_rows(
     }
     merge::lead_references_on(connection)?;
     recount_stock(connection)?;
+    close_stock(connection)?;
     restock_again(connection, planned.map_or(until, |planned| planned.min(until)))?;
     budget::recount(connection)?;
     let records: i64 = connection.query_row("SELECT COUNT(*) FROM record", [], |row| row.get(0))?;
@@ -216,6 +217,23 @@ fn recount_stock(connection: &Connection) -> rusqlite::Result<()> {
         let restocked_at = restocked_at.map(Timestamp::as_millis);
         write.execute(params![key, issued, reserved, restocked, restocked_at]).map(drop)
     })
+}
+
+/// Takes away stock that no version opens any more, and of which nothing was ever taken: another version may open it anew, with
+/// other numbers.
+fn close_stock(connection: &Connection) -> rusqlite::Result<()> {
+    let mut opened = BTreeSet::new();
+    let mut bodies = connection.prepare("SELECT body FROM document WHERE kind = 'reward'")?;
+    for body in bodies.query_map([], |row| row.get::<_, String>(0))? {
+        let reward: Reward = serde_json::from_str(&body?).map_err(|error| foreign(error.to_string()))?;
+        opened.extend(reward.first_stock().into_iter().map(|(key, _)| key));
+    }
+    let sql =
+        "SELECT reward_id FROM stock WHERE issued = 0 AND reserved = 0 AND restocked = 0 AND restocked_at IS NULL";
+    let mut untouched = connection.prepare(sql)?;
+    let untouched: Vec<String> = untouched.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut close = connection.prepare("DELETE FROM stock WHERE reward_id = ?1")?;
+    untouched.iter().filter(|key| !opened.contains(*key)).try_for_each(|key| close.execute([key]).map(drop))
 }
 
 /// Just before the first planned restock that is taken back: it may have come later than it was planned.

@@ -6,18 +6,19 @@ use guerdon_core::id::OrderId;
 use guerdon_core::redemption::Order;
 use guerdon_core::rewards::Reward;
 use guerdon_core::time::Timestamp;
-use guerdon_store::{Claimed, CodeOrigin, CommandError, Record, RecordChange, RecordQuery};
+use guerdon_store::{Claimed, CodeOrigin, CommandError, Record, RecordChange};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Said, Unbelievable, short};
 use super::call::{self, Called};
 use super::{Circuit, Supplier, breaker, differences, find};
 use crate::AppState;
+use crate::due;
 use crate::fulfilment::codes;
 use crate::fulfilment::handing::{self, Delivering, Delivery as Outcome, SUPPLIER_FAILED, SUPPLIER_REFUSED};
 use crate::problem::Problem;
 
-/// The kind of the records; the id is the order's, the subject the supplier's name.
+/// The kind of the records; the id is the order's, the subject the supplier's name, and since when it is delivered.
 const DELIVERY: &str = "delivery";
 /// How long what became of a delivery is kept, in milliseconds (400 days): as long as it may be compared.
 const KEPT_MS: i64 = 400 * 86_400_000;
@@ -106,8 +107,8 @@ pub(super) async fn write(
     delivery: &Delivery,
 ) -> Result<Option<Record>, Problem> {
     let record = match record {
-        Some(record) => record.with(delivery)?,
-        None => Record::new(DELIVERY, &order.to_string(), &delivery.supplier, delivery)?,
+        Some(record) => Record { subject: subject(delivery), ..record.with(delivery)? },
+        None => Record::new(DELIVERY, &order.to_string(), &subject(delivery), delivery)?,
     };
     let record = record.until(state.clock().plus_millis(KEPT_MS));
     match state.engine.write_records(vec![RecordChange::Put(record.clone())], Vec::new()).await {
@@ -117,16 +118,30 @@ pub(super) async fn write(
     }
 }
 
-/// The deliveries of a supplier behind an order's id, in the order of their ids.
-pub(super) async fn list(
+fn subject(delivery: &Delivery) -> String {
+    match delivery.stage {
+        Stage::Delivered => delivered_at(&delivery.supplier, delivery.since),
+        _ => delivery.supplier.clone(),
+    }
+}
+
+fn delivered_at(supplier: &str, at: Timestamp) -> String {
+    format!("{supplier} {}", due::subject(at))
+}
+
+/// The orders that a supplier has delivered in a time, `to` not included, behind a record of them; the first first. They are
+/// found by that time, however many others there are.
+pub(super) async fn delivered(
     state: &AppState,
     supplier: &str,
-    after: Option<String>,
+    [from, to]: [Timestamp; 2],
+    after: Option<&Record>,
     limit: i64,
-) -> Result<Vec<(String, Delivery)>, Problem> {
-    let query = RecordQuery { kind: DELIVERY.to_owned(), subject: Some(supplier.to_owned()), after, limit };
-    let records = state.reader.records(&query, state.clock()).await?;
-    records.into_iter().map(|record| Ok((record.id.clone(), record.read()?))).collect()
+) -> Result<Vec<Record>, Problem> {
+    let first = delivered_at(supplier, from);
+    let after = after.map_or((first.as_str(), ""), |record| (record.subject.as_str(), record.id.as_str()));
+    let last = delivered_at(supplier, to.plus_millis(-1));
+    Ok(state.reader.records_up_to(DELIVERY, &last, after, limit, state.clock()).await?)
 }
 
 /// Sets the codes aside that a supplier gave for an order. False: one of them was given before, for another.
@@ -306,7 +321,56 @@ impl HttpSupplier {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use guerdon_core::privacy::{Keyring, MasterKey, SECRETS_RANDOM};
+
     use super::*;
+    use crate::identity::testing::{scratch, state};
+    use crate::messages::Post;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_delivered_is_found_by_its_time_and_supplier() {
+        let scratch = scratch().await;
+        let keyring = Keyring::generate(Arc::new(MasterKey::new([1; 32])), [2; SECRETS_RANDOM]).unwrap().0;
+        let state = state(&scratch, keyring, Post::default());
+        let at = |minutes: i64| Timestamp::from_millis(1_800_000_000_000 + minutes * 60_000);
+        let kept = [
+            ("post", Stage::Delivered, 0),
+            ("post", Stage::Delivered, 10),
+            ("post", Stage::Delivered, 20),
+            ("post", Stage::Delivered, 30),
+            ("post", Stage::Promised, 15),
+            ("post-office", Stage::Delivered, 15),
+        ];
+        for (number, (supplier, stage, minute)) in (1..).zip(kept) {
+            let waiting = Delivery {
+                supplier: supplier.to_owned(),
+                stage: Stage::Waiting,
+                attempts: 0,
+                first_at: at(0),
+                next_at: at(0),
+                since: at(0),
+                reference: None,
+                trouble: None,
+            };
+            let order = OrderId(number);
+            let record = write(&state, order, None, &waiting).await.unwrap().unwrap();
+            let ended = Delivery { stage, since: at(minute), ..waiting };
+            write(&state, order, Some(record), &ended).await.unwrap().unwrap();
+        }
+        let found = async |from, to, after: Option<&Record>| {
+            delivered(&state, "post", [at(from), at(to)], after, 2).await.unwrap()
+        };
+        let orders = |records: &[Record]| -> Vec<i64> {
+            records.iter().map(|record| record.id.parse::<OrderId>().unwrap().0).collect()
+        };
+        let first = found(10, 31, None).await;
+        assert_eq!(orders(&first), [2, 3]);
+        assert_eq!(orders(&found(10, 31, first.last()).await), [4]);
+        assert_eq!(orders(&found(0, 10, None).await), [1], "the end does not count");
+        assert!(found(31, 60, None).await.is_empty());
+    }
 
     #[test]
     fn waits_double_up_to_ten_minutes_and_are_spread() {

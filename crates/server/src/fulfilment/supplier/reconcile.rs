@@ -1,6 +1,7 @@
 //! Reconciliation: what a supplier says that it has delivered, beside what we know.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use guerdon_core::id::OrderId;
@@ -13,7 +14,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::answer::short;
-use super::delivery::{self, Stage};
+use super::delivery;
 use super::{call, known};
 use crate::AppState;
 use crate::identity::actor::Actor;
@@ -21,17 +22,20 @@ use crate::problem::Problem;
 
 /// The kind of the records; the id is the supplier's name. The latest report is kept.
 const REPORT: &str = "reconciliation";
-/// Pages of a supplier's list that are read, and orders of all of them.
+/// Pages of a supplier's list that are read, and orders of all of them; of ours as many. What a request can look through in
+/// its time.
 const PAGES: usize = 100;
-const ORDERS: usize = 100_000;
+const ORDERS: usize = 20_000;
+/// How long reading its list may take, so that there is time left for what comes after.
+const LIST_TIME: Duration = Duration::from_secs(20);
 /// Differences that a report names; more are counted.
 const NAMED: usize = 500;
 /// The longest time that is compared, in milliseconds (92 days).
 const LONGEST_MS: i64 = 92 * 86_400_000;
 /// How much earlier and later than asked for the supplier may have noted the same delivery, in milliseconds (an hour).
 const MARGIN_MS: i64 = 3_600_000;
-/// Deliveries read at once.
-const SLICE: i64 = 1_000;
+/// Orders, and deliveries, read at once.
+const SLICE: usize = 500;
 
 /// What came of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,11 +94,17 @@ pub async fn run(
     }
     let listed = read_list(state, name, from, to).await?;
     let mut report = Report { at: state.clock(), from, to, listed: 0, matched: 0, differences: Vec::new(), more: 0 };
-    for (order, statuses) in &listed {
-        report.listed += statuses.len();
-        match judge(state, name, order, statuses).await? {
-            None => report.matched += 1,
-            Some(what) => report.note(order, what),
+    let all: Vec<(&String, &Vec<String>)> = listed.iter().collect();
+    for slice in all.chunks(SLICE) {
+        let ids: Vec<OrderId> = slice.iter().filter_map(|(order, _)| order.parse().ok()).collect();
+        let ours = state.reader.orders(&ids).await?;
+        for (order, statuses) in slice {
+            report.listed += statuses.len();
+            let found = order.parse().ok().and_then(|id: OrderId| ours.get(&id));
+            match judge(state, name, found, statuses) {
+                None => report.matched += 1,
+                Some(what) => report.note(order, what),
+            }
         }
     }
     missing(state, name, &listed, &mut report).await?;
@@ -133,6 +143,20 @@ async fn read_list(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<BTreeMap<String, Vec<String>>, Problem> {
+    let late = |_| {
+        let detail =
+            format!("the list of `{name}` took more than {} seconds; compare a shorter time", LIST_TIME.as_secs());
+        Problem::new(StatusCode::BAD_GATEWAY, "supplier_unavailable", detail)
+    };
+    tokio::time::timeout(LIST_TIME, read_pages(state, name, from, to)).await.map_err(late)?
+}
+
+async fn read_pages(
+    state: &AppState,
+    name: &str,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<BTreeMap<String, Vec<String>>, Problem> {
     let (_, supplier) = known(state, name).await?;
     let failed = |words: String| {
         let detail = format!("the list of `{name}` cannot be read: {words}");
@@ -147,7 +171,7 @@ async fn read_list(
         })?;
         count += page.orders.len();
         if count > ORDERS {
-            return Err(failed(format!("it has more than {ORDERS} orders; compare a shorter time")));
+            return Err(too_many(format!("the list of `{name}` has more than {ORDERS} orders")));
         }
         for Listed { order_id, status } in page.orders {
             listed.entry(order_id.chars().take(64).collect()).or_default().push(status);
@@ -158,7 +182,7 @@ async fn read_list(
             _ => return Ok(listed),
         }
     }
-    Err(failed(format!("it has more than {PAGES} pages; compare a shorter time")))
+    Err(too_many(format!("the list of `{name}` has more than {PAGES} pages")))
 }
 
 fn query(from: Timestamp, to: Timestamp, after: Option<&str>) -> String {
@@ -171,33 +195,24 @@ fn query(from: Timestamp, to: Timestamp, after: Option<&str>) -> String {
     query.finish()
 }
 
-/// What is wrong with an order of the list.
-async fn judge(
-    state: &AppState,
-    name: &str,
-    order: &str,
-    statuses: &[String],
-) -> Result<Option<&'static str>, Problem> {
+/// What is wrong with an order of the list; `found`: as we know it.
+fn judge(state: &AppState, name: &str, found: Option<&Order>, statuses: &[String]) -> Option<&'static str> {
     if statuses.len() > 1 {
-        return Ok(Some("listed_twice"));
+        return Some("listed_twice");
     }
-    let found = match order.parse::<OrderId>() {
-        Ok(id) => state.reader.order(id).await?,
-        Err(_) => None,
-    };
-    let Some(found) = found else { return Ok(Some("unknown_order")) };
-    if !is_its(state, name, &found) {
-        return Ok(Some("not_its_order"));
+    let Some(found) = found else { return Some("unknown_order") };
+    if !is_its(state, name, found) {
+        return Some("not_its_order");
     }
     let status = statuses.first().map_or("", String::as_str);
-    Ok(match (status, found.state.funds()) {
+    match (status, found.state.funds()) {
         ("delivered", Funds::Held) => Some("still_open_here"),
         ("delivered", Funds::Returned) => Some("delivered_after_return"),
         ("refused", Funds::Spent) => Some("refused_after_delivery"),
         ("pending", Funds::Spent) => Some("missing_there"),
         ("delivered" | "refused" | "pending", _) => None,
         _ => Some("unfit_answer"),
-    })
+    }
 }
 
 fn is_its(state: &AppState, name: &str, order: &Order) -> bool {
@@ -211,21 +226,27 @@ async fn missing(
     listed: &BTreeMap<String, Vec<String>>,
     report: &mut Report,
 ) -> Result<(), Problem> {
-    let mut after = None;
+    let (mut after, mut ours) = (None, 0);
     loop {
-        let slice = delivery::list(state, name, after, SLICE).await?;
-        let ours = |delivery: &delivery::Delivery| {
-            delivery.stage == Stage::Delivered && delivery.since >= report.from && delivery.since < report.to
-        };
-        let lost: Vec<&String> = slice
-            .iter()
-            .filter(|(order, delivery)| ours(delivery) && !listed.contains_key(order))
-            .map(|(order, _)| order)
-            .collect();
-        lost.into_iter().for_each(|order| report.note(order, "missing_there"));
-        match slice.last().filter(|_| slice.len() as i64 == SLICE) {
-            Some((last, _)) => after = Some(last.clone()),
-            None => return Ok(()),
+        let time = [report.from, report.to];
+        let slice = delivery::delivered(state, name, time, after.as_ref(), SLICE as i64).await?;
+        ours += slice.len();
+        if ours > ORDERS {
+            return Err(too_many(format!("more than {ORDERS} orders were delivered")));
+        }
+        for record in &slice {
+            if !listed.contains_key(&record.id) {
+                report.note(&record.id, "missing_there");
+            }
+        }
+        after = slice.into_iter().nth(SLICE - 1);
+        if after.is_none() {
+            return Ok(());
         }
     }
+}
+
+fn too_many(words: String) -> Problem {
+    let detail = format!("{words} in this time; compare a shorter time");
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail)
 }
