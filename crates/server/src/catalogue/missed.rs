@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use guerdon_core::rewards::Wish;
 use guerdon_core::time::Timestamp;
-use guerdon_store::read::RecordQuery;
-use guerdon_store::{CommandError, Record, RecordChange, StoreError};
+use guerdon_store::{CommandError, Record, RecordChange, RecordQuery, StoreError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
