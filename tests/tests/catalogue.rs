@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use guerdon_core::id::OrderId;
+use guerdon_core::kernel::{Command, Restocking};
 use guerdon_core::redemption::OrderState;
 use guerdon_store::read::Reader;
-use guerdon_tests::postgres::Postgres;
+use guerdon_tests::postgres::{self, Postgres};
 use guerdon_tests::*;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -59,4 +60,53 @@ fn stock_and_orders_are_read_on_sqlite() {
 #[test]
 fn stock_and_orders_are_read_on_postgres() {
     readers::<Postgres>(async |url| Reader::connect(url).await.unwrap());
+}
+
+/// Restocks of a reward are found by it, those of its pools with them, and not those of another of a like name.
+fn restocks<B: Backend>(open: impl AsyncFn(&B::Keep) -> Reader, forget_references: impl AsyncFn(&B::Keep)) {
+    let mut house = House::<B>::new();
+    let keys: Vec<String> = (0..3).map(|_| house.key()).collect();
+    for (key, quantity) in keys.iter().zip([5, 7, 9]) {
+        let restocking = Restocking { reward_id: VOUCHER.to_owned(), pool: None, quantity, planned_at: None };
+        house.accepted(&Command::restock(key, today(), restocking, "delivered").unwrap());
+    }
+    let (store, keep) = house.close();
+    wait(async {
+        let found = async |reward: &str, limit| {
+            let reader = open(&keep).await;
+            let found = reader.restocks(reward, limit).await.unwrap();
+            found.iter().map(|receipt| receipt.restock.as_ref().unwrap().quantity).collect::<Vec<_>>()
+        };
+        assert_eq!(found(VOUCHER, 2).await, [9, 7]);
+        assert_eq!(found(&VOUCHER[1..], 2).await, Vec::<i64>::new());
+        // As former versions wrote two of them.
+        forget_references(&keep).await;
+        assert_eq!(found(VOUCHER, 10).await, [9, 7, 5]);
+        assert_eq!(found(VOUCHER, 2).await, [9, 7]);
+        assert_eq!(found("nothing", 10).await, Vec::<i64>::new());
+    });
+    drop((store, keep));
+}
+
+const FORGET: &str = "UPDATE txn SET reference = NULL WHERE kind = 17 AND receipt NOT LIKE '%\"quantity\":7%'";
+
+#[test]
+fn restocks_are_found_on_sqlite() {
+    restocks::<Sqlite>(
+        async |keep| Reader::open(keep.path()).await.unwrap(),
+        async |keep| {
+            let database = rusqlite::Connection::open(keep.path().join("guerdon.db")).unwrap();
+            assert_eq!(database.execute(FORGET, []).unwrap(), 2);
+        },
+    );
+}
+
+#[test]
+fn restocks_are_found_on_postgres() {
+    restocks::<Postgres>(
+        async |url| Reader::connect(url).await.unwrap(),
+        async |url| {
+            assert_eq!(postgres::shared().sql(url, FORGET), "UPDATE 2");
+        },
+    );
 }

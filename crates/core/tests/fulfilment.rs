@@ -26,6 +26,7 @@ fn program(orders: &str) -> Program {
         rewards = [
             {{ id = "code", name = "Code", price = 100, kind = {{ type = "virtual_code" }}, fulfilment = {{ by = "vault" }} }},
             {{ id = "cup", name = "Cup", price = 100 }},
+            {{ id = "film", name = "Film", price = 100, kind = {{ type = "virtual_code" }}, fulfilment = {{ by = "supplier", supplier = "films" }} }},
         ]
         [program]
         id = "shop"
@@ -176,6 +177,29 @@ fn what_expires_unfulfilled_is_made_good_as_well() {
     );
     assert_eq!(shop.order(order).state, OrderState::Expired);
     assert_eq!(shop.account.wallet(CurrencyId(1)).unwrap().spendable(at(16 * 24)), 100);
+    shop.check();
+}
+
+#[test]
+fn what_a_supplier_is_asked_for_does_not_expire_under_it() {
+    let mut shop = Shop::of("[program.orders]\nexpire_after_hours = 24");
+    let (film, late) = (shop.redeem("film", 1), shop.redeem("film", 1));
+    assert_eq!(shop.order(film).due_at, Some(at(25)), "until somebody begins");
+    shop.by_itself(film, OrderMove::Fulfil, 2).unwrap();
+    assert_eq!(shop.order(film).due_at, None);
+    let end = Command::end_order(shop.order(film), at(400), ANN);
+    assert_eq!(shop.decide(end).unwrap_err().code, RefusalCode::IllegalOrderMove);
+    assert!(shop.program.may_fulfil(shop.order(film), at(60)));
+    for step in [OrderMove::Issue, OrderMove::Complete] {
+        shop.by_itself(film, step, 60).unwrap();
+    }
+    assert_eq!(shop.order(film).state, OrderState::Completed);
+    // One that nobody has begun expires, and what is handed out of the vault is handed out at once.
+    let end = Command::end_order(shop.order(late), at(61), ANN);
+    shop.decide(end).unwrap();
+    let code = shop.redeem("code", 61);
+    shop.by_itself(code, OrderMove::Fulfil, 62).unwrap();
+    assert_eq!(shop.order(code).due_at, Some(at(86)));
     shop.check();
 }
 

@@ -390,6 +390,23 @@ async fn not_full(place: &Place, server: Server, all: &[String]) {
     assert_eq!(status, 201, "{group}");
     let code = group["code"].as_str().unwrap().to_owned();
     let order = group["order_id"].as_str().unwrap().to_owned();
+    // A friend whose order is rejected has not joined, and may order anew.
+    let hal = server.member("hal", 10_000).await;
+    let (join, with_hal) = (format!("/v1/groups/{code}/join"), json!({ "member_id": hal }));
+    let (_, joined) = server.post(&join, "", with_hal.clone()).await;
+    assert_eq!(joined["joined"], 2, "{joined}");
+    let rejected = joined["order_id"].as_str().unwrap().to_owned();
+    let no = json!({ "step": "reject", "reason": "for the test" });
+    let (status, answer) = server.post(&format!("/v1/orders/{rejected}/review"), "no", no).await;
+    assert_eq!(status, 201, "{answer}");
+    let begun = Instant::now();
+    while server.get(&format!("/v1/groups/{code}")).await.1["joined"] != 1 {
+        assert!(begun.elapsed() < Duration::from_secs(40), "the place is not free");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (_, joined) = server.post(&join, "", with_hal).await;
+    assert_eq!(joined["joined"], 2, "{joined}");
+    assert_ne!(joined["order_id"], json!(rejected));
     drop(server);
     place.ahead(DAY_MS + 1_000);
     let server = place.start(&[]);

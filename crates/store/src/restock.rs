@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use guerdon_core::kernel::{Command, Receipt, RefusalCode, STOCKROOM};
+use guerdon_core::kernel::{Command, Receipt, RefusalCode};
+use guerdon_core::ledger::TransactionKind;
 use guerdon_core::time::Timestamp;
+use sqlx::AssertSqlSafe;
 
 use crate::read::{Read, Reader, failed};
 use crate::{CommandError, EngineHandle, StoreError};
@@ -19,9 +21,20 @@ impl Reader {
         // As the receipt writes it; of what means something in a pattern an id has only this.
         let id = reward_id.replace('_', "\\_");
         let said = format!("%\"restock\":{{\"reward\\_id\":\"{id}\"%");
-        let sql = "SELECT receipt FROM txn WHERE member_id = $1 AND receipt LIKE $2 ESCAPE '\\'
-                   ORDER BY txn_id DESC LIMIT $3";
-        let query = sqlx::query_scalar::<_, String>(sql).bind(STOCKROOM.0).bind(said).bind(limit);
+        // The index of these entries is used where the condition names their kind, and nothing else by which they could be found.
+        // Those of former versions have no reference, and none is added to them.
+        let kind = TransactionKind::Restock as i64;
+        let sql = format!(
+            "SELECT receipt FROM (
+                 SELECT * FROM (SELECT txn_id, receipt FROM txn WHERE kind = {kind} AND reference = $1
+                                ORDER BY txn_id DESC LIMIT $2) AS named
+                 UNION ALL
+                 SELECT * FROM (SELECT txn_id, receipt FROM txn WHERE kind = {kind} AND reference IS NULL
+                                AND receipt LIKE $3 ESCAPE '\\' ORDER BY txn_id DESC LIMIT $2) AS former) AS found
+             ORDER BY txn_id DESC LIMIT $2"
+        );
+        let query = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));
+        let query = query.bind(reward_id).bind(limit).bind(said);
         let receipts = query.fetch_all(&self.pool).await.map_err(failed)?;
         let read = |text: &String| serde_json::from_str(text).map_err(|error| StoreError::Unusable(error.to_string()));
         receipts.iter().map(read).collect()

@@ -92,6 +92,11 @@ pub enum Event {
         /// The order.
         order_id: OrderId,
     },
+    /// An order that knew how its group ended knows it no longer, and is to be told again: its database went back to before.
+    GroupWanted {
+        /// The order.
+        order_id: OrderId,
+    },
     /// The group of an order came together, or did not.
     GroupEnded {
         /// The order.

@@ -80,6 +80,11 @@ impl Program {
         whole.into_iter().chain(parts).collect()
     }
 
+    /// Whether a supplier is asked for an order, or for a part of it.
+    pub(super) fn is_by_supplier(&self, order: &Order) -> bool {
+        self.handings(order).iter().any(|handing| matches!(handing.fulfilment, Fulfilment::Supplier { .. }))
+    }
+
     /// Whether the program itself may go on with an order at a moment: nobody looks at it first, nobody may call it off
     /// freely any more, and its time has not run out.
     pub fn may_fulfil(&self, order: &Order, at: Timestamp) -> bool {

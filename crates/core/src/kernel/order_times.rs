@@ -11,6 +11,8 @@ impl Draft<'_> {
         let policy = &self.program.settings_at(at).orders;
         let usual = match (state.funds(), state) {
             (Funds::Returned, _) | (Funds::Spent, OrderState::Completed) => None,
+            // How long a supplier is waited for, its delivery knows.
+            (Funds::Held, OrderState::Fulfilling) if self.program.is_by_supplier(order) => None,
             (Funds::Held, _) => policy.expires_at(at, order.waits_until()),
             // Only its money, or the end of a dispute, was waited for.
             (Funds::Spent, OrderState::Shipped) if order.has_arrived() => Some(at),

@@ -50,6 +50,7 @@ impl Command {
     pub fn restock(key: &str, at: Timestamp, wanted: Restocking, reason: &str) -> Result<Self, Refusal> {
         check_key(key)?;
         check_reason(reason)?;
+        let found_by = wanted.reward_id.clone();
         let Restocking { reward_id, pool, quantity, .. } = &wanted;
         let invalid = |problem| Refusal::new(RefusalCode::InvalidRequest, problem);
         limits::check_text("reward_id", reward_id, 64).map_err(invalid)?;
@@ -60,7 +61,7 @@ impl Command {
         }
         let request = ("restock", reward_id.clone(), pool.clone(), *quantity, reason);
         let action = Action::Restock(Box::new((Restocking { planned_at: None, ..wanted }, Some(reason.to_owned()))));
-        Ok(Self::new(STOCKROOM, key, at, action, &request))
+        Ok(Self::new(STOCKROOM, key, at, action, &request).of_reward(found_by))
     }
 
     /// Adds the units that a reward says come in at a moment: once however often it is sent.
@@ -75,7 +76,14 @@ impl Command {
         let wanted = Restocking { reward_id, pool, quantity, planned_at: Some(planned_at) };
         let moment = if planted::is(Bug::RestockedTwice) { at } else { planned_at };
         let key = format!("{RESTOCK_PREFIX}{}:{}", moment.as_millis(), wanted.key());
-        Self::new(STOCKROOM, &key, at, Action::Restock(Box::new((wanted, None))), &"restock").from_channel("system")
+        let found_by = wanted.reward_id.clone();
+        let command = Self::new(STOCKROOM, &key, at, Action::Restock(Box::new((wanted, None))), &"restock");
+        command.from_channel("system").of_reward(found_by)
+    }
+
+    /// The entries of a reward are found by it, among those of all rewards.
+    fn of_reward(self, reward_id: String) -> Self {
+        self.with_reference(Some(reward_id))
     }
 }
 

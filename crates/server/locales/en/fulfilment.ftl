@@ -88,6 +88,7 @@ difference-not_its_order = Not an order of this supplier
 difference-not_asked = It was not asked for this order
 difference-listed_twice = Listed twice
 difference-delivered_after_return = Delivered, but the points were given back
+difference-delivered_not_issued = Delivered, but the order does not let it be issued
 difference-refused_after_delivery = Refused after it was delivered
 difference-still_open_here = Delivered there, still open here
 difference-missing_there = Delivered here, unknown there

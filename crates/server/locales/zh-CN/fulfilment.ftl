@@ -85,6 +85,7 @@ difference-not_its_order = 不是该供应商的订单
 difference-not_asked = 未曾请求该订单
 difference-listed_twice = 清单中重复
 difference-delivered_after_return = 已兑付，但积分已退回
+difference-delivered_not_issued = 已兑付，但订单无法标记为已发放
 difference-refused_after_delivery = 兑付后又拒绝
 difference-still_open_here = 对方已兑付，我方未完成
 difference-missing_there = 我方已完成，对方无记录

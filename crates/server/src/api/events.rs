@@ -45,7 +45,8 @@ struct CloudEvent {
     #[schema(example = "/programs/gift-club")]
     source: String,
     /// `guerdon.points_expiring`, `guerdon.tier_changed`, `guerdon.tier_at_risk`, `guerdon.order_given_back`, `guerdon.task`,
-    /// `guerdon.message`, `guerdon.payment_wanted`, `guerdon.payment_failed` or `guerdon.group_ended`.
+    /// `guerdon.message`, `guerdon.payment_wanted`, `guerdon.payment_failed`, `guerdon.group_ended` or
+    /// `guerdon.group_wanted`.
     #[serde(rename = "type")]
     #[schema(example = "guerdon.task")]
     kind: String,

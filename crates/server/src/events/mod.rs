@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::AppState;
+use crate::groups;
 use crate::payments;
 use crate::problem::Problem;
 
@@ -70,6 +71,12 @@ async fn follow(state: &AppState) -> Result<bool, Problem> {
     let Some(last) = told.last() else { return Ok(false) };
     let mut changes = Vec::with_capacity(told.len() + 1);
     for event in &told {
+        // Whoever does it again changes nothing.
+        match &event.stored.event {
+            Event::GroupEnded { order_id, full: false } => groups::given_back(state, *order_id).await?,
+            Event::GroupWanted { order_id } => groups::tell_again(state, *order_id).await?,
+            _ => {}
+        }
         changes.extend(made_of(state, event)?.map(RecordChange::Put));
     }
     let after = Cursor { after: last.number };
@@ -98,7 +105,7 @@ fn made_of(state: &AppState, told: &ToldEvent) -> Result<Option<Record>, Problem
         Event::PaymentWanted { order_id, .. } => Some(payments::wanted(state, stored, *order_id)?),
         Event::GroupEnded { full: true, .. } => letters::of_known(state, stored, "group_full")?,
         // That the points are back is told as of any other order.
-        Event::PaymentFailed { .. } | Event::GroupEnded { full: false, .. } => None,
+        Event::PaymentFailed { .. } | Event::GroupEnded { full: false, .. } | Event::GroupWanted { .. } => None,
         // What becomes of an order is told whether or not the program has words of its own for it.
         Event::OrderGivenBack { .. } => Some(letters::of(state, stored, letters::ORDER_GIVEN_BACK)?),
     })

@@ -63,7 +63,7 @@ async fn is_under_way(state: &AppState, order: &Order) -> Result<bool, Problem> 
 }
 
 /// Says that all that the program hands out of an order is there, which lets its member see it. What suppliers have delivered
-/// of an order that was given back meanwhile is for people to look at.
+/// of an order that was given back meanwhile, or cannot be issued, is for people to look at.
 pub(super) async fn hand_over(state: &AppState, order: &Order) -> Result<(), Problem> {
     let whole = [OrderMove::Issue, OrderMove::Complete];
     let steps = if order.has_rest_for_people() { &whole[..1] } else { &whole[..] };
@@ -73,12 +73,17 @@ pub(super) async fn hand_over(state: &AppState, order: &Order) -> Result<(), Pro
         return Ok(());
     }
     let Some(now) = state.reader.order(order.id).await? else { return Ok(()) };
-    if now.state.funds() == Funds::Returned {
-        let whole = Item::all(&program, &now).into_iter().filter(|item| !item.handing.is_part);
-        for (item, supplier) in whole.filter_map(|item| Some((item, item.supplier()?))) {
-            let detail = "it was delivered while the points were given back";
-            differences::note(state, supplier, &item.key().to_string(), "delivered_after_return", detail).await?;
-        }
+    let funds = now.state.funds();
+    let (what, detail) = match funds {
+        Funds::Spent => return undo::follow(state, &now).await,
+        Funds::Returned => ("delivered_after_return", "it was delivered while the points were given back"),
+        Funds::Held => ("delivered_not_issued", "it was delivered, and the order does not let it be issued"),
+    };
+    // What becomes of the parts of an order that was given back is followed below.
+    let noted = |item: &Item<'_>| !item.handing.is_part || funds == Funds::Held;
+    for item in Item::all(&program, &now).into_iter().filter(noted) {
+        let Some(supplier) = item.supplier() else { continue };
+        differences::note(state, supplier, &item.key().to_string(), what, detail).await?;
     }
     undo::follow(state, &now).await
 }

@@ -357,6 +357,43 @@ async fn order(state: &AppState, code: &str, group: &Group, member: MemberId) ->
     }
 }
 
+/// Frees the place of an order that was given back while its group was open: rejected, expired, or called off by the staff.
+pub async fn given_back(state: &AppState, id: OrderId) -> Result<(), Problem> {
+    change_that_of(state, id, |mut group| {
+        let before = group.places.len();
+        if group.stage == Stage::Open {
+            group.places.retain(|place| place.order != Some(id));
+        }
+        Ok((group.places.len() != before).then_some(group))
+    })
+    .await
+}
+
+/// Lets an order be told anew how its group ended: it knows it no longer.
+pub async fn tell_again(state: &AppState, id: OrderId) -> Result<(), Problem> {
+    change_that_of(state, id, |mut group| {
+        let place = group.places.iter_mut().find(|place| place.order == Some(id) && place.told);
+        let Some(place) = place else { return Ok(None) };
+        place.told = false;
+        Ok(Some(group))
+    })
+    .await
+}
+
+/// Changes the group of an order, where it is kept still.
+async fn change_that_of(
+    state: &AppState,
+    id: OrderId,
+    decide: impl FnMut(Group) -> Result<Changed, Problem>,
+) -> Result<(), Problem> {
+    let order = state.reader.order(id).await?;
+    let Some(companions) = order.and_then(|order| order.details.particulars.group) else { return Ok(()) };
+    match read(state, &companions.code).await? {
+        Some(_) => change(state, &companions.code, decide).await.map(drop),
+        None => Ok(()),
+    }
+}
+
 /// Leaves a group that is not full yet: the points come back, and the place is free.
 pub async fn leave(state: &AppState, code: &str, member: MemberId) -> Result<Group, Problem> {
     let group = change(state, code, |mut group| {

@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("checkout.sql"),
     include_str!("scarcity.sql"),
     include_str!("known.sql"),
+    include_str!("restock.sql"),
 ];
 /// The advisory lock under which one node at a time migrates; any number that nothing else uses.
 const MIGRATION_LOCK: i64 = 0x6775_6572_646f_6e00;

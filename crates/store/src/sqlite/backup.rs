@@ -7,14 +7,14 @@ use guerdon_core::audit::AuditEvent;
 use guerdon_core::id::{IdGenerator, MemberId, OrderId, TransactionId, first_id_at};
 use guerdon_core::kernel::{Receipt, STOCKROOM};
 use guerdon_core::ledger::{Account, TransactionKind};
-use guerdon_core::redemption::{Funds, OrderState};
+use guerdon_core::redemption::{Funds, Order, OrderState};
 use guerdon_core::rewards::{Reward, StockChange};
 use guerdon_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::directory::DataDir;
 use super::store::{foreign, last_id, load_transactions};
-use super::{budget, merge, record, store_error};
+use super::{budget, merge, record, rewound, store_error};
 use crate::engine::system_now;
 use crate::restock::RESTOCKED_UNTIL;
 use crate::{StoreError, rows};
@@ -67,7 +67,7 @@ pub fn rewind(directory: &DataDir, until: Timestamp) -> Result<Rewound, StoreErr
     let transaction = connection.transaction().map_err(store_error)?;
     // Before anything is taken away: no id is given again.
     let mut ids = IdGenerator::after(0, last_id(&transaction).map_err(store_error)?);
-    let rewound = rewind_rows(&transaction, first_id_at(until), until).map_err(store_error)?;
+    let rewound = rewind_rows(&transaction, first_id_at(until), until, &mut ids).map_err(store_error)?;
     record::append(&transaction, &[rewound.event(until)], &mut ids)?;
     restart_log(&transaction).map_err(store_error)?;
     transaction.commit().map_err(store_error)?;
@@ -76,8 +76,13 @@ pub fn rewind(directory: &DataDir, until: Timestamp) -> Result<Rewound, StoreErr
     Ok(rewound)
 }
 
-fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite::Result<Rewound> {
-    reopen_orders(connection, from, until)?;
+fn rewind_rows(
+    connection: &Connection,
+    from: i64,
+    until: Timestamp,
+    ids: &mut IdGenerator,
+) -> rusqlite::Result<Rewound> {
+    let reopened = reopen_orders(connection, from, until)?;
     merge::send_references_back(connection)?;
     let mut touched = connection.prepare("SELECT DISTINCT member_id FROM txn WHERE txn_id >= ?1")?;
     let touched: Vec<i64> = touched.query_map([from], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -88,6 +93,7 @@ fn rewind_rows(connection: &Connection, from: i64, until: Timestamp) -> rusqlite
     for (table, column) in records_of.into_iter().chain([("event", "txn_id"), ("feed", "txn_id")]) {
         connection.execute(&format!("DELETE FROM {table} WHERE {column} >= ?1"), [from])?;
     }
+    reopened.iter().try_for_each(|order| rewound::ask_again(connection, order, ids))?;
     connection.execute("DELETE FROM document WHERE effective_from >= ?1", [until.as_millis()])?;
     let mut members = 0;
     for member in touched {
@@ -110,8 +116,8 @@ fn changed_profiles(connection: &Connection, from: i64) -> rusqlite::Result<i64>
 }
 
 /// Orders that moved since stand where they stood. Those that keep no history were held if they were captured or released
-/// since, and captured if they were refunded: what happened first since decides.
-fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqlite::Result<()> {
+/// since, and captured if they were refunded: what happened first since decides. Answers them as they stand.
+fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqlite::Result<Vec<Order>> {
     let sql = "SELECT kind, receipt FROM txn WHERE txn_id >= ?1 AND kind IN (?2, ?3, ?4, ?5) ORDER BY txn_id DESC";
     let mut settled = connection.prepare(sql)?;
     let kinds = [TransactionKind::Capture, TransactionKind::Release, TransactionKind::Refund, TransactionKind::Order];
@@ -123,6 +129,7 @@ fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqli
     let sql =
         "UPDATE orders SET state = ?2, updated_at = ?3, due_at = ?4, details = ?5, good_until = ?6 WHERE order_id = ?1";
     let mut reopen = connection.prepare(sql)?;
+    let mut reopened = BTreeMap::new();
     for settled in receipts {
         let (kind, receipt) = settled?;
         let state = if kind == refund { OrderState::Completed } else { OrderState::Placed };
@@ -140,8 +147,11 @@ fn reopen_orders(connection: &Connection, from: i64, until: Timestamp) -> rusqli
         let due_at = order.due_at.map(Timestamp::as_millis);
         let good_until = order.good_until().map(Timestamp::as_millis);
         reopen.execute(params![id, state, updated_at, due_at, order.details.encode(), good_until])?;
+        if id < from {
+            reopened.insert(id, order);
+        }
     }
-    Ok(())
+    Ok(reopened.into_values().collect())
 }
 
 /// Rebuilds an account from what is left of its journal; one without any is taken away. False: it was.

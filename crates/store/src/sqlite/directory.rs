@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("benefit.sql"),
     include_str!("checkout.sql"),
     include_str!("scarcity.sql"),
+    include_str!("restock.sql"),
 ];
 
 /// A data directory that this process alone writes to, until it is dropped.

@@ -10,6 +10,7 @@ mod log;
 mod members;
 mod merge;
 mod record;
+mod rewound;
 mod store;
 
 pub use backup::{Rewound, backup, rewind};

@@ -217,15 +217,14 @@ impl handing::Supplier for HttpSupplier {
 
 impl HttpSupplier {
     async fn ask(&self, state: &AppState, item: Item<'_>) -> Result<Outcome, Problem> {
-        let Some((_, supplier)) = find(state, &self.name).await? else { return Ok(Outcome::Later) };
+        let supplier = find(state, &self.name).await?.map(|(_, supplier)| supplier);
         let (now, key) = (state.clock(), item.key());
         let (record, mut delivery) = match read(state, &key).await? {
             Some((record, delivery)) => (record, delivery),
             None => {
-                let (stage, supplier) = (Stage::Waiting, self.name.clone());
-                let (reference, trouble) = (None, None);
+                let (reference, trouble, stage) = (None, None, Stage::Waiting);
                 let new = Delivery {
-                    supplier,
+                    supplier: self.name.clone(),
                     stage,
                     attempts: 0,
                     first_at: now,
@@ -248,12 +247,15 @@ impl HttpSupplier {
             Stage::Promised => now > delivery.since.plus_millis(PROMISED_MS),
             Stage::Waiting if delivery.next_at > now => return Ok(Outcome::Later),
             Stage::Waiting => {
-                delivery.attempts >= supplier.attempts || now > delivery.first_at.plus_millis(UNREACHED_MS)
+                let asked_often = supplier.as_ref().is_some_and(|supplier| delivery.attempts >= supplier.attempts);
+                asked_often || now > delivery.first_at.plus_millis(UNREACHED_MS)
             }
         };
         if too_late {
             return self.end(state, item, (record, delivery), Stage::Failed).await;
         }
+        // One that is kept no longer is not asked; its orders end all the same.
+        let Some(supplier) = supplier else { return Ok(Outcome::Later) };
         let is_promised = delivery.stage == Stage::Promised;
         if is_promised || !supplier.active || !breaker::let_through(state, &self.name, supplier.timeout_ms).await? {
             return Ok(Outcome::Later);
