@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{Command, Restocking};
 use guerdon_core::redemption::OrderState;
+use guerdon_core::time::Timestamp;
 use guerdon_store::read::Reader;
 use guerdon_tests::postgres::{self, Postgres};
 use guerdon_tests::*;
@@ -37,6 +38,11 @@ fn readers<B: Backend>(open: impl AsyncFn(&B::Keep) -> Reader) {
         assert_eq!(reader.ordered().await.unwrap(), BTreeMap::from([(VOUCHER.to_owned(), 4)]));
         let orders = reader.orders(&[first, given_back, OrderId(1)]).await.unwrap();
         assert_eq!(orders.len(), 2);
+        let made_at = orders[&first].created_at;
+        let (units, began) = reader.ordered_since(made_at).await.unwrap();
+        assert_eq!((units, began), (BTreeMap::from([(VOUCHER.to_owned(), 4)]), Some(made_at)));
+        let (units, began) = reader.ordered_since(Timestamp::NEVER).await.unwrap();
+        assert_eq!((units.len(), began), (0, Some(made_at)), "what was ordered before is not counted");
         assert_eq!((orders[&first].state, orders[&given_back].state), (OrderState::Completed, OrderState::Cancelled));
         // Redemptions alone, newest first, page by page; not the release, and nobody else's.
         let page = async |before, limit| {

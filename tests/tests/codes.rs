@@ -219,7 +219,8 @@ fn codes_of_an_earlier_schema_are_known() {
     let database = url.rsplit('/').next().unwrap();
     shared().sql(
         database,
-        "DROP TABLE code_known; UPDATE meta SET value = CAST(CAST(value AS INT) - 1 AS TEXT) WHERE key = 'schema_version';
+        "DROP TABLE code_known; DROP INDEX txn_restock;
+         UPDATE meta SET value = CAST(CAST(value AS INT) - 2 AS TEXT) WHERE key = 'schema_version';
          INSERT INTO code (reward_id, digest, origin, added_at) SELECT 'other', digest, origin, added_at FROM code",
     );
     let mut store = PostgresStore::create(&url).unwrap();

@@ -376,7 +376,9 @@ fn the_range_is_reviewed_by_what_was_taken() {
     let ordered = [("cup", 284), ("dear", 4), ("flight", 2), ("tray", 10), ("over", 1)];
     let ordered = ordered.map(|(id, units)| (id.to_owned(), units)).into_iter().collect();
     let figures = shelf.figures(&stock, &ordered);
-    let window = Window { from: at("2026-01-01T00:00:00Z"), to: at("2026-03-01T00:00:00Z"), below_percent: 5 };
+    let first_order_at = Some(at("2025-12-31T00:00:00Z"));
+    let (from, to) = (at("2026-01-01T00:00:00Z"), at("2026-03-01T00:00:00Z"));
+    let window = Window { from, to, first_order_at, below_percent: 5 };
     let found = shelf.assortment(&club.program, &figures, window);
     assert_eq!((found.listed, found.ordered), (6, 300));
     let told = |found: &[guerdon_core::rewards::Uptake]| -> Vec<(String, i64, i64)> {
@@ -390,6 +392,11 @@ fn the_range_is_reviewed_by_what_was_taken() {
     // Cups 284 for 1, kitchen and home 294 for 2 with those below: 147; travel 6 for 2.
     let category = |id: &str, rewards, ordered| StrongCategory { id: id.to_owned(), rewards, ordered };
     assert_eq!(found.categories, [category("cups", 1, 284), category("home", 2, 294), category("kitchen", 2, 294)]);
+    // Where orders began within the time, nothing has been there long enough.
+    for first_order_at in [None, Some(at("2026-01-01T00:00:01Z"))] {
+        let young = shelf.assortment(&club.program, &figures, Window { first_order_at, ..window });
+        assert_eq!((young.retire.len(), young.nearly_gone.len()), (0, 2));
+    }
     let nothing = Shelf::new(&Club::of(&with("")).program);
     let none = nothing.assortment(&club.program, &Figures::default(), window);
     assert_eq!(none, guerdon_core::rewards::Assortment::default());

@@ -698,3 +698,14 @@ proptest! {
         prop_assert_eq!((shop.points(), shop.owed()), ([POINTS + shop.earned, 0, 0], 0));
     }
 }
+
+#[test]
+fn an_account_that_has_ended_comes_to_owe_nothing() {
+    let mut shop = Shop::of("offline = { points = 500, hours = 24, reserve = false, overdraft = \"owe\" }");
+    let order = id(&shop.grant(1, "till 3", None, 1).unwrap());
+    shop.decide(&Command::close(ANN, "close", at(2), "asked for it").unwrap()).unwrap();
+    let (spent, receipt) = shop.spend(order, ("1", "till 3"), 300, (1, 60)).unwrap();
+    assert_eq!((spent.charged.points, spent.owed, spent.lost), (0, 0, 300));
+    assert!(matches!(receipt.events[..], [Event::OfflineBeyond { owed: 0, lost: 300, .. }]), "{:?}", receipt.events);
+    assert_eq!(shop.owed(), 0);
+}

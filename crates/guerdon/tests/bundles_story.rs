@@ -549,7 +549,9 @@ async fn a_bundle_that_was_left_between_any_two_steps_is_finished_with_the_same_
         for number in 1..4 {
             members.push(shop.server.member(&format!("m{number}"), 5_000).await);
         }
-        shop.upload(&["TICKET-1", "TICKET-2", "TICKET-3", "TICKET-4", "TICKET-5", "TICKET-6"]).await;
+        // Two more than are handed out: those of the one that is called off are free only some time later.
+        let tickets = (1..=8).map(|number| format!("TICKET-{number}")).collect::<Vec<_>>();
+        shop.upload(&tickets.iter().map(String::as_str).collect::<Vec<_>>()).await;
         assert_eq!(shop.server.interrupt(), 0);
         let members: Vec<MemberId> = members.iter().map(|member| member.parse().unwrap()).collect();
         let left = by_hand(shop.folder.path(), shop.url.as_deref(), async |engine| {
@@ -571,7 +573,7 @@ async fn a_bundle_that_was_left_between_any_two_steps_is_finished_with_the_same_
             assert!(codes.iter().all(|(_, code)| seen.insert(code.clone())), "a code was given twice");
         }
         let started = Instant::now();
-        while shop.counts("cinema").await != [0, 0, 6] {
+        while shop.counts("cinema").await != [2, 0, 6] {
             assert!(started.elapsed() < Duration::from_secs(40), "{:?}", shop.counts("cinema").await);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -306,8 +306,8 @@ async fn the_range_is_reviewed_with_what_was_searched_in_vain() {
     assert_eq!(server.interrupt(), 0);
     let server = Server::start(&data);
     let (status, review) = server.get("/v1/assortment?days=30").await;
-    assert_eq!((status, &review["listed"], &review["ordered"]), (200, &json!(8), &json!(3)), "{review}");
-    assert_eq!(review["retire"], json!([]), "nothing was there for thirty days");
+    assert_eq!((status, &review["listed"], &review["ordered"]), (200, &json!(11), &json!(3)), "{review}");
+    assert_eq!(review["retire"], json!([]), "there are no orders of thirty days yet");
     let searches = review["searches"].as_array().unwrap();
     assert_eq!((searches.len(), &searches[0]["text"], &searches[0]["count"]), (1, &json!("air fryer"), &json!(3)));
     for (query, named) in [("days=0", "`days`"), ("below_percent=51", "`below_percent`"), ("day=3", "day")] {
@@ -315,9 +315,10 @@ async fn the_range_is_reviewed_with_what_was_searched_in_vain() {
         assert!(status == 400 && problem["detail"].as_str().unwrap().contains(named), "{query}: {problem}");
     }
 
-    let buyer = Person::invited(&server, "buyer@example.org", "Buyer", "catalogue").await;
+    let mut owner = Person::new(&server);
+    owner.set_up(&server.setup_link, "olga@example.org", "Olga", "seven sunny orange bicycles").await;
     let (driver, client) = browser(&folder.path().join("profile")).await;
-    enter(&client, &server, &buyer).await;
+    enter(&client, &server, &owner).await;
     for (language, words) in [("zh-CN", "搜索无果"), ("en", "Searched for and not found")] {
         client.goto(&format!("{}/console/catalogue/range?lang={language}", server.address)).await.unwrap();
         let page = shown(&client, &[words, "air fryer"]).await;

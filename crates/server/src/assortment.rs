@@ -1,6 +1,5 @@
 //! The review of the range of rewards: orders of some days, stock as it is, and what was searched for in vain.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guerdon_core::rewards::{Assortment, Window};
@@ -35,16 +34,18 @@ pub struct Report {
 pub async fn review(state: &AppState, days: i64, below_percent: i64) -> Result<Report, StoreError> {
     let stand = state.catalogue.stand(state).await?;
     let to = state.engine.now();
-    let window = Window { from: to.plus_millis(-days.saturating_mul(DAY_MS)), to, below_percent };
-    let ordered: Arc<BTreeMap<String, i64>> = match state.catalogue.reviewed.get(&days) {
+    let from = to.plus_millis(-days.saturating_mul(DAY_MS));
+    let known = match state.catalogue.reviewed.get(&days) {
         Some(known) => known,
         None => {
-            let read = Arc::new(state.reader.ordered_since(window.from).await?);
+            let read = Arc::new(state.reader.ordered_since(from).await?);
             state.catalogue.reviewed.insert(days, Arc::clone(&read));
             read
         }
     };
-    let figures = stand.shelf.figures(&state.reader.stock().await?, &ordered);
+    let (ordered, first_order_at) = &*known;
+    let window = Window { from, to, first_order_at: *first_order_at, below_percent };
+    let figures = stand.shelf.figures(&state.reader.stock().await?, ordered);
     let assortment = stand.shelf.assortment(&stand.program, &figures, window);
     Ok(Report { window, assortment, searches: missed_searches(state, SEARCHES).await?, stand })
 }

@@ -104,9 +104,10 @@ impl Member {
         expiries.chain(self.pending.keys().map(|(_, active)| *active)).chain(self.agenda()).min()
     }
 
-    /// What a return could not take back.
+    /// What a return could not take back, or a spending without network did not find. An account that has ended owes nothing.
     pub(crate) fn fall_short(&mut self, points: i64, said: &mut Said) {
-        let owed = if self.lives { points.min(OWED_AT_MOST - self.owed).max(0) } else { 0 };
+        let owes = self.lives && self.status == Status::Active;
+        let owed = if owes { points.min(OWED_AT_MOST - self.owed).max(0) } else { 0 };
         self.owed += owed;
         said.owed += owed;
         said.forgiven += points - owed;

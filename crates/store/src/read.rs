@@ -422,16 +422,28 @@ impl Reader {
     }
 
     /// Units of each reward that were ordered since a moment, those that were given back and those that rules gave for nothing
-    /// left out. It reads all orders.
-    pub async fn ordered_since(&self, since: Timestamp) -> Read<BTreeMap<String, i64>> {
+    /// left out; and when the first order of all was made. It reads all orders.
+    pub async fn ordered_since(&self, since: Timestamp) -> Read<(BTreeMap<String, i64>, Option<Timestamp>)> {
         let sql = format!(
-            "SELECT reward_id, CAST(SUM(quantity) AS BIGINT) FROM orders
-             WHERE created_at >= $1 AND points > 0 AND state NOT IN ({}) GROUP BY reward_id",
+            "SELECT reward_id, CAST(SUM(CASE WHEN created_at >= $1 AND points > 0 AND state NOT IN ({}) THEN quantity ELSE 0 END) AS BIGINT),
+                    CAST(MIN(created_at) AS BIGINT)
+             FROM orders GROUP BY reward_id",
             given_back_states()
         );
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(since.as_millis()).fetch_all(&self.pool).await;
-        let read = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
-        rows.map_err(failed)?.iter().map(|row| read(row).map_err(failed)).collect()
+        let rows =
+            sqlx::query(AssertSqlSafe(sql)).bind(since.as_millis()).fetch_all(&self.pool).await.map_err(failed)?;
+        let (mut ordered, mut first) = (BTreeMap::new(), None);
+        for row in &rows {
+            let read: Result<(String, i64, i64), sqlx::Error> =
+                row.try_get(0).and_then(|reward| Ok((reward, row.try_get(1)?, row.try_get(2)?)));
+            let (reward, units, at) = read.map_err(failed)?;
+            let at = Timestamp::from_millis(at);
+            first = Some(first.map_or(at, |first: Timestamp| first.min(at)));
+            if units > 0 {
+                ordered.insert(reward, units);
+            }
+        }
+        Ok((ordered, first))
     }
 
     /// Redemptions before `before`, newest first, of a member and of all who were merged into the member: the transactions

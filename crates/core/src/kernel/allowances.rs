@@ -178,7 +178,7 @@ impl Draft<'_> {
         let ways = (LedgerAccount::MemberAvailable, LedgerAccount::MemberHeld);
         self.transfer_portions(policy.currency, &portions, ways, None)?;
         self.account.last_activity_at = self.account.last_activity_at.max(at);
-        let granted = Paid { points, money: self.checkout_rate(&policy).money(points) };
+        let granted = Paid { points, money: self.checkout_rate(&policy, at).money(points) };
         let ends_at = offline.ends_at(at);
         live.push(Granted { order: id, points, ends_at });
         let (store, terminal) = (wanted.store.clone(), wanted.terminal.clone());
@@ -242,7 +242,8 @@ impl Draft<'_> {
         let owed = self.receipt.owed - owed_before;
         let transaction_id = self.receipt.transaction_id;
         allowance.spent.push(SpentOffline { transaction_id, points: within, held });
-        let rate = self.checkout_rate(&policy);
+        // What the signed text said they are worth.
+        let rate = self.checkout_rate(&policy, order.created_at);
         let pays = |points: i64| Paid { points, money: rate.money(points) };
         let (charged, paid) = (pays(charged), pays(charged + owed));
         let tender = (paid.points > 0).then_some(id);

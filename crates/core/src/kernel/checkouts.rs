@@ -211,8 +211,8 @@ impl Draft<'_> {
         })
     }
 
-    pub(super) fn checkout_rate(&self, policy: &CheckoutPolicy) -> Rate {
-        let value = policy.value.unwrap_or_else(|| self.program.point_value(policy.currency, self.command.at));
+    pub(super) fn checkout_rate(&self, policy: &CheckoutPolicy, at: Timestamp) -> Rate {
+        let value = policy.value.unwrap_or_else(|| self.program.point_value(policy.currency, at));
         Rate { value, minor: self.program.minor_per_major() }
     }
 
@@ -220,7 +220,7 @@ impl Draft<'_> {
     fn authorise(&mut self, wanted: &Authorisation, id: OrderId) -> Result<(), Refusal> {
         let (at, policy) = (self.command.at, self.checkout_policy()?.clone());
         self.check_order()?;
-        let rate = self.checkout_rate(&policy);
+        let rate = self.checkout_rate(&policy, at);
         let points = self.points_to_authorise(wanted, &policy, rate)?;
         let authorised = Paid { points, money: rate.money(points) };
         let portions = self.account.wallet_mut(policy.currency).pick(points, at);

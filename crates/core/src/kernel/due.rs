@@ -239,7 +239,11 @@ impl Draft<'_> {
     pub(super) fn fall_short(&mut self, currency: CurrencyId, points: i64) {
         let shortfall = self.program.life_at(currency, self.command.at).map(|life| life.shortfall).unwrap_or_default();
         let wallet = self.account.agenda.wallet(currency);
-        let owed = shortfall.owes(wallet.owed, points);
+        // Nobody is left who would earn what an account owes that has ended.
+        let owed = match self.account.status {
+            AccountStatus::Active => shortfall.owes(wallet.owed, points),
+            _ => 0,
+        };
         self.account.agenda.set(WalletAgenda { owed: wallet.owed.saturating_add(owed), ..wallet });
         self.receipt.owed += owed;
         self.receipt.forgiven += if self.is_money(currency) { points - owed } else { 0 };

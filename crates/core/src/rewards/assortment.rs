@@ -21,6 +21,8 @@ pub struct Window {
     pub from: Timestamp,
     /// Now.
     pub to: Timestamp,
+    /// When the first order of all was made; `None`: there is none. Before it nothing could be taken.
+    pub first_order_at: Option<Timestamp>,
     /// Rewards of which less than so many per cent were taken are proposed for retirement.
     pub below_percent: i64,
 }
@@ -66,7 +68,7 @@ pub struct Assortment {
     pub listed: i64,
     /// Units of them that were ordered.
     pub ordered: i64,
-    /// Rewards to be taken out, what was taken least of first. They were there for the whole time.
+    /// Rewards to be taken out, what was taken least of first. They were there for the whole time, as were orders.
     pub retire: Vec<Uptake>,
     /// Rewards of which nearly all is taken, what was ordered most first.
     pub nearly_gone: Vec<Uptake>,
@@ -93,8 +95,9 @@ impl Shelf {
             Uptake { row, ordered, of: free.map_or(average, |free| ordered.saturating_add(free)), free }
         };
         let all: Vec<Uptake> = listed.iter().map(|row| uptake(*row)).collect();
+        let was_open = window.first_order_at.is_some_and(|first| first <= window.from);
         let was_there = |row: usize| {
-            self.reward(row).is_some_and(|offered| {
+            self.reward(row).filter(|_| was_open).is_some_and(|offered| {
                 let since = program.reward_since(&offered.reward.id).unwrap_or(window.to);
                 since <= window.from && offered.listed_from().is_none_or(|from| from <= window.from)
             })

@@ -80,8 +80,8 @@ pub struct Desk {
     pub scarce: Scarce,
     /// What was searched for in vain.
     pub missed: Missed,
-    /// Orders by reward, by the days in which they were made.
-    pub reviewed: Cache<i64, Arc<BTreeMap<String, i64>>>,
+    /// Orders by reward, and when the first of all was made, by the days that are looked at.
+    pub reviewed: Cache<i64, Arc<(BTreeMap<String, i64>, Option<Timestamp>)>>,
 }
 
 impl Default for Desk {
