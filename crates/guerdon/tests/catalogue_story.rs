@@ -323,6 +323,7 @@ async fn the_range_is_reviewed_with_what_was_searched_in_vain() {
         client.goto(&format!("{}/console/catalogue/range?lang={language}", server.address)).await.unwrap();
         let page = shown(&client, &[words, "air fryer"]).await;
         assert!(page.contains(words) && page.contains("air fryer") && !page.contains("sock"), "{page}");
+        assert!(page.contains("no orders of this whole time") || page.contains("尚未覆盖整个期间"), "{page}");
         whole_page(&client, 1_440, &format!("range-{language}")).await;
         small_phone(&client).await;
         assert_eq!(sideways(&client).await, 0);

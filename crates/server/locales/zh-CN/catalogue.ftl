@@ -122,6 +122,7 @@ range-of-average = 平均 { $average }
 range-retire = 建议下架
 range-retire-about = 整个期间均在上架，兑换不足 { $percent } %；不限量的礼品与平均兑换量相比。
 range-retire-none = 所有礼品的兑换情况均正常。
+range-retire-early = 兑换记录尚未覆盖整个期间，暂不提出建议。
 range-restock = 建议补货
 range-restock-about = 已兑换九成或以上。
 range-restock-none = 没有即将售罄的礼品。

@@ -65,6 +65,8 @@ struct RangePage {
     choices: Vec<Choice>,
     about: String,
     retire_about: String,
+    /// Whether there are no orders of the whole time yet.
+    early: bool,
     retire: Vec<Line>,
     restock: Vec<Line>,
     categories: Vec<Category>,
@@ -115,6 +117,7 @@ async fn page(
             .collect(),
         about: frame.say("range-about", about),
         retire_about: frame.say_text("range-retire-about", "percent", &window.below_percent.to_string()),
+        early: window.first_order_at.is_none_or(|first| first > window.from),
         retire: assortment.retire.iter().filter_map(line).collect(),
         restock: assortment.nearly_gone.iter().filter_map(line).collect(),
         categories: assortment
