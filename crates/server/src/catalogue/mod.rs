@@ -67,6 +67,9 @@ impl Availability {
     }
 }
 
+/// Orders by reward, and when the first of all was made.
+pub type Reviewed = (BTreeMap<String, i64>, Option<Timestamp>);
+
 /// Windows of days whose orders are kept for reviews of the range.
 const REVIEWED: u64 = 8;
 
@@ -80,8 +83,8 @@ pub struct Desk {
     pub scarce: Scarce,
     /// What was searched for in vain.
     pub missed: Missed,
-    /// Orders by reward, and when the first of all was made, by the days that are looked at.
-    pub reviewed: Cache<i64, Arc<(BTreeMap<String, i64>, Option<Timestamp>)>>,
+    /// What reviews of the range go by, by the days that are looked at.
+    pub reviewed: Cache<i64, Arc<Reviewed>>,
 }
 
 impl Default for Desk {
