@@ -228,7 +228,7 @@ impl Mover<'_> {
     pub(super) fn check_particulars(&self, order: &Order, step: OrderMove, next: OrderState) -> Result<(), Refusal> {
         let fulfils = next != order.state && (next == OrderState::Fulfilling || next.funds() == Funds::Spent);
         let particulars = &order.details.particulars;
-        if let Some(group) = particulars.group.as_ref().filter(|group| group.is_open()) {
+        if let Some(group) = particulars.open_group() {
             let leaves = step == OrderMove::Cancel && self.channel != SYSTEM;
             if fulfils || leaves {
                 let (id, code, ends_at) = (order.id, &group.code, group.ends_at);
@@ -255,7 +255,7 @@ impl Draft<'_> {
     /// nobody has begun it; the end of its group is told.
     pub(super) fn follow_particulars(&mut self, order: &mut Order, before: Funds) {
         let funds = order.state.funds();
-        let open = order.details.particulars.group.as_ref().is_some_and(Companions::is_open);
+        let open = order.details.particulars.open_group().is_some();
         if open && before == Funds::Held && funds == Funds::Returned {
             self.receipt.events.push(Event::GroupEnded { order_id: order.id, full: false });
         }

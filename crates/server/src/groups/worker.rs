@@ -7,15 +7,15 @@ use guerdon_core::kernel::{Command, RefusalCode};
 use guerdon_store::{CommandError, Record};
 use tokio::sync::watch;
 
-use super::{CUT_OFF_MS, Group, KIND, LEFT, Stage, change, order};
+use super::joining::order;
+use super::{CUT_OFF_MS, Group, KIND, LEFT, PAGE, Stage, change};
 use crate::AppState;
 use crate::acts::mover;
 use crate::due;
 use crate::problem::Problem;
 
-/// How often is looked for groups, and how many are read at once.
+/// How often is looked for groups.
 const EVERY: Duration = Duration::from_secs(1);
-const PAGE: i64 = 200;
 /// How long to wait after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// The lease of the node that does it.
@@ -43,7 +43,7 @@ pub async fn group_worker(state: AppState, mut stop: watch::Receiver<bool>) {
 }
 
 /// Sees to all groups that are due.
-async fn round(state: &AppState) -> Result<(), Problem> {
+pub(super) async fn round(state: &AppState) -> Result<(), Problem> {
     let mut last: Option<Record> = None;
     loop {
         let due = due::records(state, (KIND, state.engine.now()), last.as_ref(), PAGE).await?;
@@ -77,7 +77,7 @@ async fn see_to(state: &AppState, code: &str, mut group: Group) -> Result<(), Pr
     let missing: Vec<_> = cut_off(state, &group).map(|place| place.member).collect();
     for member in missing {
         // Found where it was made, made where it was not, and the place is free where it is refused.
-        if let Err(problem) = order(state, code, &group, member).await {
+        if let Err(problem) = order(state, code, &group, &[member]).await {
             tracing::info!(problem.code, "a place in a group is free again");
         }
         group = change(state, code, |_| Ok(None)).await?;
@@ -156,7 +156,8 @@ async fn give_up(state: &AppState, id: OrderId) -> Result<(), Problem> {
     done(state, Command::give_up_group(member, state.engine.now(), &order, NOT_FULL)).await
 }
 
-async fn give_back(state: &AppState, id: OrderId, reason: &str) -> Result<(), Problem> {
+/// Gives the order of who leaves back. `reason` is a code.
+pub(super) async fn give_back(state: &AppState, id: OrderId, reason: &str) -> Result<(), Problem> {
     let Some(order) = state.reader.order(id).await? else { return Ok(()) };
     let member = mover(state, &order).await?;
     done(state, Command::leave_group(member, state.engine.now(), &order, reason)).await
