@@ -70,6 +70,10 @@ group-no-slot = No time is free in the two weeks after the group is over.
 group-choice-gone = What you chose is gone by now. Choose anew.
 group-each-chooses = Each friend chooses for themselves.
 group-slots-after = Appointments begin once the group is over.
+group-open-chosen = Open a group
+group-join-chosen = Join as chosen
+group-money-about = Money is then not asked for, or let go.
+group-unpaid = Your payment is not confirmed yet. You are in as soon as it is.
 group-own-order = See my order
 group-to-reward = See the reward
 

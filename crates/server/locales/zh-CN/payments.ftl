@@ -67,6 +67,10 @@ group-no-slot = 拼团结束后两周内没有可预约的时间。
 group-choice-gone = 您选择的款式或时间已被兑完，请重新选择。
 group-each-chooses = 每位好友各自选择。
 group-slots-after = 预约时间在拼团结束之后。
+group-open-chosen = 发起拼团
+group-join-chosen = 按所选方式参团
+group-money-about = 现金部分则不收取或予以撤销。
+group-unpaid = 您的支付尚未确认，确认后即参团成功。
 group-own-order = 查看我的订单
 group-to-reward = 查看礼品
 

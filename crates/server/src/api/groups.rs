@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 
 use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, Path};
+use super::orders::tendering;
 use crate::AppState;
 use crate::groups::{self, Group, Joiner};
 use crate::identity::actor::Actor;
@@ -47,6 +48,12 @@ struct OpenRequest {
     address_id: Option<String>,
     /// Which account gets the credit, of a top-up that asks for it.
     account: Option<String>,
+    /// Pay so many points, and the rest in money, where the price allows it.
+    points: Option<i64>,
+    /// Pay up to so much money, in minor units, and the rest in points, where the price allows it.
+    cash: Option<i64>,
+    /// How the money is paid: `cash_on_delivery`, or another way that the program names.
+    tender: Option<String>,
     /// The store, for rewards that are offered in some stores only.
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
@@ -75,6 +82,12 @@ struct JoinRequest {
     address_id: Option<String>,
     /// Which account gets the credit, of a top-up that asks for it.
     account: Option<String>,
+    /// Pay so many points, and the rest in money, where the price allows it.
+    points: Option<i64>,
+    /// Pay up to so much money, in minor units, and the rest in points, where the price allows it.
+    cash: Option<i64>,
+    /// How the money is paid: `cash_on_delivery`, or another way that the program names.
+    tender: Option<String>,
     /// The store, for rewards that are offered in some stores only.
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
@@ -110,7 +123,7 @@ struct GroupView {
     reward_id: String,
     /// How many members it takes.
     members: usize,
-    /// How many have joined.
+    /// How many have joined, and their money is there or will be taken by hand.
     joined: usize,
     /// Per cent of the price that each pays.
     #[schema(example = "80")]
@@ -149,7 +162,8 @@ impl GroupView {
         (status = 404, body = Problem),
         (status = 409, description = "`reward_not_offered`: among others where it has no price for groups, \
             `slot_not_offered`: among others where it begins before the group is over, `insufficient_points`, \
-            `out_of_stock`, `limit_reached` or `waiting_room_required`", body = Problem),
+            `out_of_stock`, `limit_reached` or `waiting_room_required`; `split_not_offered`, `tender_not_offered` or \
+            `payment_declined`", body = Problem),
         (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing; or what is said of \
             it does not fit", body = Problem)))]
 async fn open(
@@ -159,11 +173,12 @@ async fn open(
     Body(request): Body<OpenRequest>,
 ) -> Result<(StatusCode, Json<GroupView>), Problem> {
     let OpenRequest { member_id, external_id, card, reward_id, store, channel, .. } = request;
+    let tendering = tendering(&state, request.tender.as_deref(), (request.points, request.cash))?;
     let OpenRequest { variant, slot, address, address_id, account, .. } = request;
     let said = Said { variant, slot, address, address_id, account };
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let place = Place { store, channel };
-    let joiner = Joiner { member, place, channel: "api", actor: Some(actor.name()), said };
+    let joiner = Joiner { member, place, channel: "api", actor: Some(actor.name()), said, tendering };
     let (code, group) = groups::open(&state, joiner, &reward_id, &key).await?;
     let order = group.order_of(&groups::accounts_of(&state, member).await?);
     Ok((StatusCode::CREATED, Json(GroupView::new(&state, &code, &group, order))))
@@ -197,10 +212,12 @@ async fn join(
     Body(request): Body<JoinRequest>,
 ) -> Result<Json<GroupView>, Problem> {
     let JoinRequest { member_id, external_id, card, store, channel, .. } = request;
+    let tendering = tendering(&state, request.tender.as_deref(), (request.points, request.cash))?;
     let JoinRequest { variant, slot, address, address_id, account, .. } = request;
     let said = Said { variant, slot, address, address_id, account };
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
-    let joiner = Joiner { member, place: Place { store, channel }, channel: "api", actor: Some(actor.name()), said };
+    let joiner =
+        Joiner { member, place: Place { store, channel }, channel: "api", actor: Some(actor.name()), said, tendering };
     let group = groups::join(&state, joiner, &code).await?;
     let order = group.order_of(&groups::accounts_of(&state, member).await?);
     Ok(Json(GroupView::new(&state, &code, &group, order)))

@@ -1,7 +1,7 @@
 //! Joins a group: a place first, then its order, under a key of that place.
 
-use guerdon_core::id::MemberId;
-use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode};
+use guerdon_core::id::{MemberId, OrderId};
+use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode, Tendering};
 use guerdon_core::rewards::Place;
 use guerdon_store::{CommandError, Record, RecordChange};
 
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::AppState;
 use crate::order_choice::{self, Chosen, Said};
+use crate::payments;
 use crate::problem::Problem;
 use crate::scarcity::{self, Entry};
 
@@ -27,6 +28,8 @@ pub struct Joiner<'a> {
     pub actor: Option<String>,
     /// What the member chooses of the reward: each their own.
     pub said: Said,
+    /// How a part of it is paid in money; `None`: in points alone.
+    pub tendering: Option<Tendering>,
 }
 
 /// Opens a group for a reward and takes the first place in it. The same key opens it once. Answers its code.
@@ -90,7 +93,7 @@ async fn forget(state: &AppState, code: &str, opener: MemberId) -> Result<(), Pr
 
 /// Joins a group: takes a place and orders. Who is in it already stays so, with what they have chosen.
 pub async fn join(state: &AppState, joiner: Joiner<'_>, code: &str) -> Result<Group, Problem> {
-    let Joiner { member, place, channel, actor, said } = joiner;
+    let Joiner { member, place, channel, actor, said, tendering } = joiner;
     place.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
     let (_, group) = read(state, code).await?.ok_or_else(unknown)?;
     let accounts = accounts_of(state, member).await?;
@@ -104,7 +107,9 @@ pub async fn join(state: &AppState, joiner: Joiner<'_>, code: &str) -> Result<Gr
         channel: channel.to_owned(),
         actor: actor.clone(),
         chosen: Some(chosen),
+        tendering,
         order: None,
+        unpaid: false,
         since: state.clock(),
         leaving: false,
         told: false,
@@ -147,11 +152,22 @@ pub(super) async fn order(
             let receipt: Receipt = serde_json::from_str(&reply.receipt)
                 .map_err(|error| Problem::from(CommandError::Unavailable(error.to_string())))?;
             let made = receipt.order.map(|order| order.id);
+            let unpaid = match made.filter(|_| place.tendering.is_some()) {
+                Some(order) => match is_unpaid(state, order).await {
+                    // Its order is over, and its points are back.
+                    Err(problem) if problem.status < 500 => {
+                        free(state, code, &place.place).await?;
+                        return Err(problem);
+                    }
+                    unpaid => unpaid?,
+                },
+                None => false,
+            };
             let group = change(state, code, |mut group| {
                 let own = group.places.iter_mut().find(|known| known.place == place.place);
                 let Some(own) = own.filter(|own| own.order.is_none()) else { return Ok(None) };
                 // The order has it from now on, and goes with its member when they are erased.
-                (own.order, own.chosen) = (made, None);
+                (own.order, own.chosen, own.unpaid) = (made, None, unpaid);
                 group.settle_stage();
                 Ok(Some(group))
             })
@@ -165,16 +181,30 @@ pub(super) async fn order(
             Ok(group)
         }
         Err(CommandError::Refused(refusal)) => {
-            let frees = |mut group: Group| {
-                let before = group.places.len();
-                group.places.retain(|known| known.place != place.place || known.order.is_some());
-                Ok((group.places.len() != before).then_some(group))
-            };
-            change(state, code, frees).await?;
+            free(state, code, &place.place).await?;
             Err(refusal.into())
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Frees a place that has no order.
+async fn free(state: &AppState, code: &str, place: &str) -> Result<(), Problem> {
+    let frees = |mut group: Group| {
+        let before = group.places.len();
+        group.places.retain(|known| known.place != place || known.order.is_some());
+        Ok((group.places.len() != before).then_some(group))
+    };
+    change(state, code, frees).await.map(drop)
+}
+
+/// Sees to the money of an order that was just made, while its member waits. Answers whether it is not confirmed yet; an error
+/// says that it was declined.
+async fn is_unpaid(state: &AppState, order: OrderId) -> Result<bool, Problem> {
+    payments::see_to(state, order).await?;
+    let order = state.reader.order(order).await?;
+    let payment = order.and_then(|order| order.details.particulars.payment);
+    Ok(payment.is_some_and(|payment| !payment.lets_fulfil()))
 }
 
 /// The order of a place, as its member asked for it.
@@ -196,7 +226,7 @@ pub(super) async fn command_of(
         // Of a place that was taken before members could choose: it goes to where the member has things sent.
         None => order_choice::choose(state, command, (member, &group.reward_id), Said::default()).await?,
     };
-    let command = command.in_place(place.at.clone())?.from_channel(&place.channel);
+    let command = command.paid_by(place.tendering).in_place(place.at.clone())?.from_channel(&place.channel);
     Ok(match &place.actor {
         Some(actor) => command.by(actor.clone()),
         None => command,

@@ -11,7 +11,7 @@ mod tests;
 mod worker;
 
 use guerdon_core::id::{MemberId, OrderId};
-use guerdon_core::kernel::{GroupTerms, Refusal, RefusalCode};
+use guerdon_core::kernel::{GroupTerms, Refusal, RefusalCode, Tendering};
 use guerdon_core::rewards::Place;
 use guerdon_core::time::Timestamp;
 use guerdon_store::{CommandError, Record, RecordChange, RecordQuery, StoreError};
@@ -34,6 +34,8 @@ const KEPT_MS: i64 = 30 * 86_400_000;
 const TOLD: &str = "told";
 /// A place without an order for longer than any request takes was cut off, in milliseconds.
 const CUT_OFF_MS: i64 = 60_000;
+/// How long until is looked again whether money is there, in milliseconds.
+const UNPAID_MS: i64 = 3_000;
 /// Bytes of the digest that make the code: nobody guesses one.
 const CODE_BYTES: usize = 10;
 /// Writes that are tried while others are faster.
@@ -98,7 +100,13 @@ struct GroupPlace {
     /// could choose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chosen: Option<Chosen>,
+    /// How a part of it is paid in money; `None`: in points alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tendering: Option<Tendering>,
     order: Option<OrderId>,
+    /// Whether the money of its order is not confirmed yet: until then it has not joined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unpaid: bool,
     /// When it was taken, by the machine's clock.
     since: Timestamp,
     #[serde(default)]
@@ -109,14 +117,19 @@ struct GroupPlace {
 }
 
 impl Group {
-    /// How many have joined.
+    /// How many have joined, and their money is there or will be taken by hand.
     pub fn joined(&self) -> usize {
-        self.places.iter().filter(|place| place.order.is_some() && !place.leaving).count()
+        self.places.iter().filter(|place| place.order.is_some() && !place.leaving && !place.unpaid).count()
     }
 
     /// The order of a member in it, whose accounts are [`accounts_of`].
     pub fn order_of(&self, accounts: &[MemberId]) -> Option<OrderId> {
         self.place_of(accounts).filter(|place| !place.leaving).and_then(|place| place.order)
+    }
+
+    /// Whether the money of a member's order in it is not confirmed yet.
+    pub fn waits_for_money(&self, accounts: &[MemberId]) -> bool {
+        self.place_of(accounts).is_some_and(|place| place.unpaid)
     }
 
     /// Whether somebody can join at `now`.
@@ -201,7 +214,8 @@ fn waits_until(state: &AppState, group: &Group) -> String {
             let ahead_ms = now.as_millis().saturating_sub(state.clock().as_millis());
             let without_order = group.places.iter().filter(|place| place.order.is_none());
             let cut_off = without_order.map(|place| place.since.plus_millis(CUT_OFF_MS.saturating_add(ahead_ms)));
-            due::subject(cut_off.fold(group.ends_at, Ord::min))
+            let unpaid = group.places.iter().filter(|place| place.unpaid).map(|_| now.plus_millis(UNPAID_MS));
+            due::subject(cut_off.chain(unpaid).fold(group.ends_at, Ord::min))
         }
         Stage::Full | Stage::NotFull if group.places.iter().all(|place| place.told) => TOLD.to_owned(),
         Stage::Full | Stage::NotFull => due::subject(now),

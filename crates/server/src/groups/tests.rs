@@ -60,6 +60,8 @@ async fn place(state: &AppState, member: MemberId, street: &str) -> GroupPlace {
         channel: "api".to_owned(),
         actor: None,
         chosen: Some(chosen),
+        tendering: None,
+        unpaid: false,
         order: None,
         since: state.clock().plus_millis(-2 * CUT_OFF_MS),
         leaving: false,

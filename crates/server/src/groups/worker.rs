@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{Command, RefusalCode};
+use guerdon_core::redemption::Funds;
 use guerdon_store::{CommandError, Record};
 use tokio::sync::watch;
 
@@ -85,6 +86,9 @@ async fn see_to(state: &AppState, code: &str, mut group: Group) -> Result<(), Pr
     if group.stage == Stage::Open {
         group = free(state, code, &group).await?;
     }
+    if group.stage == Stage::Open && group.places.iter().any(|place| place.unpaid) {
+        group = look_for_money(state, code, &group).await?;
+    }
     if group.stage == Stage::Open && state.engine.now() >= group.ends_at {
         let ends = |mut group: Group| {
             // Who was about to join may have ordered in time.
@@ -104,6 +108,32 @@ async fn see_to(state: &AppState, code: &str, mut group: Group) -> Result<(), Pr
         tell(state, code, &group).await?;
     }
     Ok(())
+}
+
+/// Counts those in whose money is there by now, and frees the places of those whose money never came. As long as one is waited
+/// for, the group is looked at again.
+async fn look_for_money(state: &AppState, code: &str, group: &Group) -> Result<Group, Problem> {
+    let (mut paid, mut over) = (Vec::new(), Vec::new());
+    for id in group.places.iter().filter(|place| place.unpaid).filter_map(|place| place.order) {
+        let order = state.reader.order(id).await?;
+        let stands = order.filter(|order| order.state.funds() != Funds::Returned);
+        match stands.and_then(|order| order.details.particulars.payment) {
+            Some(payment) if payment.lets_fulfil() => paid.push(id),
+            Some(_) => {}
+            None => over.push(id),
+        }
+    }
+    change(state, code, |mut group| {
+        let among = |ids: &[OrderId], place: &super::GroupPlace| place.order.is_some_and(|id| ids.contains(&id));
+        if group.stage == Stage::Open {
+            group.places.retain(|place| !among(&over, place));
+        }
+        group.places.iter_mut().filter(|place| among(&paid, place)).for_each(|place| place.unpaid = false);
+        group.settle_stage();
+        // Written anew in any case: from the moment of writing it waits again.
+        Ok(Some(group))
+    })
+    .await
 }
 
 /// Tells the orders of a group how it ended: those of one that is full go on, those of one that is not are given back.

@@ -5,10 +5,9 @@ use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::rewards::{GroupPrice, Reward, Viewer, group_share};
-use serde::Deserialize;
 
 use super::choice::{Asked, ChoiceForm};
-use super::group_order::{Barrier, Together, available, chance, joiner, price_of, refusal_words};
+use super::group_order::{Barrier, Chance, GroupForm, Together, available, chance, joiner, price_of, refusal_words};
 use super::own::{Own, Sight, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
@@ -38,15 +37,21 @@ pub(super) struct Offer {
 /// What a group pays for a unit, in words, where the reward has such a price.
 pub(super) fn offer(
     frame: &Frame,
+    state: &AppState,
     viewer: &Viewer<'_>,
     reward: &Reward,
-    (price, asked): (i64, &Asked),
+    (price, asked, takes_money): (i64, &Asked, bool),
 ) -> Option<Offer> {
     let group = reward.price.group.as_ref()?;
     let each = group_share(price, group.percent)?;
-    let can = each <= viewer.spendable(reward.currency);
-    let button = can.then(|| frame.say_text("group-open", "points", &frame.points(reward.currency, each)));
-    Some(Offer { words: offer_words(frame, reward, group, each), button, asks: !asked.is_nothing() })
+    let spendable = viewer.spendable(reward.currency);
+    let split = || frame.program.affordable_split(reward, each, spendable, state.engine.now());
+    let may_split = takes_money && split().is_some();
+    let button = match each <= spendable {
+        true => Some(frame.say_text("group-open", "points", &frame.points(reward.currency, each))),
+        false => may_split.then(|| frame.t("group-open-chosen")),
+    };
+    Some(Offer { words: offer_words(frame, reward, group, each), button, asks: !asked.is_nothing() || may_split })
 }
 
 fn offer_words(frame: &Frame, reward: &Reward, group: &GroupPrice, each: i64) -> String {
@@ -74,16 +79,7 @@ struct OpeningPage {
     /// The words of the button; none: the member cannot open one now.
     button: Option<String>,
     /// What there is to choose.
-    asked: Asked,
-}
-
-/// The form that opens a group.
-#[derive(Deserialize, Default)]
-struct OpenForm {
-    #[serde(default)]
-    key: String,
-    #[serde(flatten)]
-    choice: ChoiceForm,
+    chance: Chance,
 }
 
 async fn page(frame: Frame, State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, PortalError> {
@@ -95,12 +91,16 @@ async fn open(
     frame: Frame,
     State(state): State<AppState>,
     Path(id): Path<String>,
-    Form(form): Form<OpenForm>,
+    Form(form): Form<GroupForm>,
 ) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
     // The same form sent twice opens one group.
     let key = format!("portal group {}", form.key);
-    match groups::open(&state, joiner(&frame, &own, &form.choice), &id, &key).await {
+    let opened = match joiner(&frame, &state, &own, &form) {
+        Ok(joiner) => groups::open(&state, joiner, &id, &key).await,
+        Err(problem) => Err(problem),
+    };
+    match opened {
         Ok((code, _)) => Ok(Redirect::to(&format!("/portal/groups/{code}")).into_response()),
         Err(problem) if problem.status >= 500 => Err(problem.detail).or_trouble(&frame),
         Err(problem) => {
@@ -132,8 +132,8 @@ async fn show(
     let together = (Together { program: &program, offered, points, ends_at }, &sight);
     let shown = frame.points(reward.currency, points);
     // What stands in the way now says more than what was refused a moment ago.
-    let (asked, trouble, way_out) = match chance(&frame, state, own, together, form).await? {
-        Ok(asked) => (Some(asked), trouble, None),
+    let (chance, trouble, way_out) = match chance(&frame, state, own, together, form).await? {
+        Ok(chance) => (Some(chance), trouble, None),
         Err(Barrier { words, way_out }) => (None, Some(words), way_out),
     };
     Ok(render(&OpeningPage {
@@ -147,8 +147,11 @@ async fn show(
         action: format!("/portal/rewards/{id}/group"),
         key: form_key(),
         available: available(&frame, own, together),
-        button: asked.is_some().then(|| frame.say_text("group-open", "points", &shown)),
-        asked: asked.unwrap_or_default(),
+        button: chance.as_ref().map(|chance| match chance.ways.is_empty() {
+            true => frame.say_text("group-open", "points", &shown),
+            false => frame.t("group-open-chosen"),
+        }),
+        chance: chance.unwrap_or_default(),
         frame,
     }))
 }

@@ -1,14 +1,16 @@
 //! What a member orders in a group of friends, on whichever page: whether they can, at what price, and what there is to choose.
 
-use guerdon_core::kernel::RefusalCode;
+use guerdon_core::kernel::{RefusalCode, Tendering};
 use guerdon_core::program::Program;
-use guerdon_core::rewards::{CompiledReward, Occasion, Reward, keys_of};
+use guerdon_core::redemption::PaymentTender;
+use guerdon_core::rewards::{CompiledReward, Occasion, Reward, Split, keys_of};
 use guerdon_core::time::Timestamp;
 use rust_decimal::Decimal;
+use serde::Deserialize;
 
 use super::choice::{Asked, ChoiceForm, Choosing};
 use super::own::{Own, Sight};
-use super::reward::{asked, limit_words};
+use super::reward::{asked, limit_words, tenders};
 use super::rewards::here;
 use super::trouble::{OrTrouble, PortalError};
 use super::waiting::must_wait;
@@ -32,6 +34,48 @@ impl Barrier {
     }
 }
 
+/// The form of an order in a group.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct GroupForm {
+    pub(super) key: String,
+    /// Minor units of money; empty: it is paid in points alone.
+    cash: String,
+    tender: String,
+    #[serde(flatten)]
+    pub(super) choice: ChoiceForm,
+}
+
+impl GroupForm {
+    /// How a part of it is paid in money; `None`: in points alone.
+    fn tendering(&self, state: &AppState) -> Result<Option<Tendering>, Problem> {
+        if self.cash.is_empty() {
+            return Ok(None);
+        }
+        let wrong = || Problem::bad_request("invalid_request", "`cash` and `tender` must be those of the page");
+        let amount = self.cash.parse().map_err(|_| wrong())?;
+        let tender = PaymentTender::from_name(&self.tender).ok_or_else(wrong)?;
+        state.payments.check(tender)?;
+        Ok(Some(Tendering { tender, split: Some(Split::Money(amount)) }))
+    }
+}
+
+/// One way to pay: minor units of money, or empty for points alone, and its words.
+pub(super) struct Way {
+    pub(super) cash: String,
+    pub(super) words: String,
+}
+
+/// What there is to choose for who can order.
+#[derive(Default)]
+pub(super) struct Chance {
+    pub(super) asked: Asked,
+    /// How it may be paid, where there is a choice.
+    pub(super) ways: Vec<Way>,
+    /// How money may be paid, by the names of tenders.
+    pub(super) tenders: Vec<(&'static str, String)>,
+}
+
 /// What a member could order in a group: a reward, for so many points, until when the group is open.
 #[derive(Clone, Copy)]
 pub(super) struct Together<'a> {
@@ -42,8 +86,41 @@ pub(super) struct Together<'a> {
 }
 
 /// Who joins, with what they have chosen in a form.
-pub(super) fn joiner<'a>(frame: &Frame, own: &Own, form: &ChoiceForm) -> Joiner<'a> {
-    Joiner { member: own.id, place: here(), channel: "portal", actor: Some(frame.actor.name()), said: form.said() }
+pub(super) fn joiner<'a>(frame: &Frame, state: &AppState, own: &Own, form: &GroupForm) -> Result<Joiner<'a>, Problem> {
+    Ok(Joiner {
+        member: own.id,
+        place: here(),
+        channel: "portal",
+        actor: Some(frame.actor.name()),
+        said: form.choice.said(),
+        tendering: form.tendering(state)?,
+    })
+}
+
+/// Up to four ways to pay that the member can: in points alone, with the least money, with the most, and half-way. None: there is
+/// no choice.
+fn ways(frame: &Frame, together: Together<'_>, spendable: i64, now: Timestamp) -> Vec<Way> {
+    let Together { program, offered, points, .. } = together;
+    let reward = &offered.reward;
+    let Some(range) = program.cash_range(reward, points, now) else { return Vec::new() };
+    let (least, most) = (range.least.points.max(points.saturating_sub(spendable)), range.most.points);
+    if least > most {
+        return Vec::new();
+    }
+    let mut wanted = vec![least, least.midpoint(most), most];
+    wanted.dedup();
+    let shown = |points: i64| frame.points(reward.currency, points);
+    let alone = (points <= spendable)
+        .then(|| Way { cash: String::new(), words: frame.say_text("split-points", "points", &shown(points)) });
+    let by_money = |by_money: i64| {
+        let split = |wanted: Split| program.split(reward, points, wanted, now).ok();
+        let amount = split(Split::Points(points.saturating_sub(by_money)))?.amount;
+        // It may take the place of one point more.
+        let left = points.saturating_sub(split(Split::Money(amount))?.points);
+        let places = [("points", shown(left).into()), ("money", frame.money(amount).into())];
+        Some(Way { cash: amount.to_string(), words: frame.say("split-part", places) })
+    };
+    alone.into_iter().chain(wanted.into_iter().filter_map(by_money)).collect()
 }
 
 /// What a member pays in a group whose members pay so many per cent; `None`: it has no price now.
@@ -67,7 +144,7 @@ pub(super) async fn chance(
     own: &Own,
     (together, sight): (Together<'_>, &Sight),
     form: &ChoiceForm,
-) -> Result<Result<Asked, Barrier>, PortalError> {
+) -> Result<Result<Chance, Barrier>, PortalError> {
     let Together { program, offered, points, ends_at } = together;
     let (reward, now) = (&offered.reward, sight.at);
     let viewer = sight.viewer(program, own);
@@ -83,8 +160,11 @@ pub(super) async fn chance(
         let way_out = Some((format!("/portal/rewards/{}/wait", reward.id), frame.t("reward-waiting-go")));
         return Ok(Err(Barrier { words: frame.t("reward-waiting"), way_out }));
     }
-    let missing = points.saturating_sub(viewer.spendable(reward.currency));
-    if missing > 0 {
+    let spendable = viewer.spendable(reward.currency);
+    let tenders = tenders(frame, state, reward);
+    let ways = if tenders.is_empty() { Vec::new() } else { ways(frame, together, spendable, now) };
+    let missing = points.saturating_sub(spendable);
+    if missing > 0 && ways.is_empty() {
         let points = frame.points(reward.currency, missing);
         return Ok(Err(Barrier::plain(frame.say_text("group-short", "points", &points))));
     }
@@ -94,7 +174,7 @@ pub(super) async fn chance(
     if asked.lacks_slot() {
         return Ok(Err(Barrier::plain(frame.t("group-no-slot"))));
     }
-    Ok(Ok(asked))
+    Ok(Ok(Chance { asked, ways, tenders }))
 }
 
 /// What the member has, in words.
@@ -111,7 +191,13 @@ pub(super) fn refusal_words(problem: &Problem) -> &'static str {
         (RefusalCode::OutOfStock, "group-choice-gone"),
         (RefusalCode::ChoiceNeeded, "reward-choose"),
         (RefusalCode::InvalidRequest, "reward-choice-wrong"),
+        (RefusalCode::InsufficientPoints, "split-not-now"),
+        (RefusalCode::SplitNotOffered, "split-not-now"),
+        (RefusalCode::TenderNotOffered, "split-not-now"),
     ];
+    if problem.code == "payment_declined" {
+        return "split-declined";
+    }
     let words = known.into_iter().find(|(code, _)| problem.code == code.name());
     words.map_or("group-refused", |(_, words)| words)
 }

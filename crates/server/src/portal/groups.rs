@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use guerdon_core::id::{MemberId, OrderId};
 
-use super::choice::{Asked, ChoiceForm};
-use super::group_order::{Barrier, Together, available, chance, joiner, price_of, refusal_words};
+use super::choice::ChoiceForm;
+use super::group_order::{Barrier, Chance, GroupForm, Together, available, chance, joiner, price_of, refusal_words};
 use super::own::{Own, Sight, own};
 use super::trouble::{OrTrouble, PortalError};
 use crate::AppState;
@@ -52,7 +52,7 @@ struct GroupPage {
     /// The words of the button; none: nobody joins now.
     button: Option<String>,
     /// What there is to choose.
-    asked: Asked,
+    chance: Chance,
     may_leave: bool,
     order: Option<OrderId>,
 }
@@ -72,11 +72,14 @@ async fn join(
     frame: Frame,
     State(state): State<AppState>,
     Path(code): Path<String>,
-    Form(form): Form<ChoiceForm>,
+    Form(form): Form<GroupForm>,
 ) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
-    let joined = groups::join(&state, joiner(&frame, &own, &form), &code).await;
-    answer(frame, &state, &own, (&code, &form), joined).await
+    let joined = match joiner(&frame, &state, &own, &form) {
+        Ok(joiner) => groups::join(&state, joiner, &code).await,
+        Err(problem) => Err(problem),
+    };
+    answer(frame, &state, &own, (&code, &form.choice), joined).await
 }
 
 async fn leave(frame: Frame, State(state): State<AppState>, Path(code): Path<String>) -> Result<Response, PortalError> {
@@ -132,19 +135,26 @@ async fn show(
     };
     let open = group.stage == Stage::Open && now < group.ends_at;
     let (mut trouble, mut way_out, mut button) = (trouble, None, None);
-    let (mut own_points, mut choice) = (String::new(), Asked::default());
+    let (mut own_points, mut choice) = (String::new(), Chance::default());
     if let Some((offered, (points, shown))) =
         seen.zip(points.as_ref()).filter(|_| order.is_none() && group.has_room(now))
     {
         let together = (Together { program: &program, offered, points: *points, ends_at: group.ends_at }, &sight);
         own_points = available(&frame, own, together);
         match chance(&frame, state, own, together, form).await? {
-            Ok(asked) => (button, choice) = (Some(frame.say_text("group-join", "points", shown)), asked),
+            Ok(chance) => {
+                button = Some(match chance.ways.is_empty() {
+                    true => frame.say_text("group-join", "points", shown),
+                    false => frame.t("group-join-chosen"),
+                });
+                choice = chance;
+            }
             // What stands in the way now says more than what was refused a moment ago.
             Err(Barrier { words, way_out: out }) => (trouble, way_out) = (Some(words), out),
         }
     }
     let ended = match group.stage {
+        Stage::Open if open && group.waits_for_money(&accounts) => Some(frame.t("group-unpaid")),
         Stage::Full if order.is_some() => Some(frame.t("group-full")),
         Stage::NotFull => Some(frame.t("group-not-full")),
         Stage::Open if !open => Some(frame.t("group-not-full")),
@@ -171,7 +181,7 @@ async fn show(
         key: "",
         available: own_points,
         button,
-        asked: choice,
+        chance: choice,
         may_leave: order.is_some() && open,
         order,
         address,

@@ -200,7 +200,7 @@ async fn with_trouble(
 }
 
 /// The ways in which money may be paid here, with their words.
-fn tenders(frame: &Frame, state: &AppState, reward: &Reward) -> Vec<(&'static str, String)> {
+pub(super) fn tenders(frame: &Frame, state: &AppState, reward: &Reward) -> Vec<(&'static str, String)> {
     let program = state.program();
     let tenders = program.tenders_for(reward, state.engine.now());
     let taken = tenders.filter(|tender| state.payments.check(*tender).is_ok());
@@ -303,7 +303,8 @@ async fn show(
     };
     let reach = reachable_on.map(|day| frame.say_text("reach-by", "date", &day.date().to_string()));
     let proposals = lines(&frame, &stand, &figures, &viewer, rows.into_iter());
-    let group = group_opening::offer(&frame, &viewer, reward, (quote.unit(), &asked)).filter(|_| there);
+    let group = group_opening::offer(&frame, state, &viewer, reward, (quote.unit(), &asked, !tenders.is_empty()))
+        .filter(|_| there);
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
     let language = frame.language.tag();
     let description = reward.catalogue.description.as_ref().map_or("", |text| text.get(language));
