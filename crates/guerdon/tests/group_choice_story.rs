@@ -25,6 +25,11 @@ points = 1000
 group = { members = 2, hours = 24, percent = 80 }
 
 [[rewards]]
+id = "cookie"
+name = { en = "Cookie", zh = "曲奇" }
+price = { points = 100, group = { members = 2, hours = 24, percent = 80 } }
+
+[[rewards]]
 id = "credit"
 name = { en = "Call credit", zh = "话费" }
 kind = { type = "top_up", account = { name = { en = "Mobile number", zh = "手机号码" }, pattern = "[0-9]{11}" } }
@@ -350,8 +355,8 @@ async fn friends_choose_in_the_portal() {
         page.contains("href=\"/portal/rewards/mug/group\"") && page.contains("Open a group for 800 points"),
         "{page}"
     );
-    let (_, page) = ann.get("/portal/rewards/teapot").await;
-    assert!(page.contains("action=\"/portal/rewards/teapot/group\""), "{page}");
+    let (_, page) = ann.get("/portal/rewards/cookie").await;
+    assert!(page.contains("action=\"/portal/rewards/cookie/group\""), "{page}");
     let opening = "/portal/rewards/mug/group";
     let (status, page) = ann.get(opening).await;
     assert!(status == 200 && page.contains("Each friend chooses for themselves") && page.contains("Blue"), "{page}");

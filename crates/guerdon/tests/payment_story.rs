@@ -633,14 +633,17 @@ async fn a_member_pays_in_part_with_money_and_orders_with_friends() {
     assert!(page.contains("Your group is not full yet") && !page.contains("Cancel this order"), "{page}");
     let (mut bob, _) = signed_in(&server, &gateway, "Bob", "13900139000", 4_800).await;
     let (_, page) = bob.get(&format!("/portal/groups/{code}")).await;
-    assert!(page.contains("Join for 4,800 points") && !page.contains("Ann"), "nobody is named: {page}");
+    assert!(
+        page.contains("Join as chosen") && page.contains("4,800 points, no money") && !page.contains("Ann"),
+        "nobody is named: {page}"
+    );
     shots(&place.folder.path().join("bob"), &server, &bob, &[("group-join", &format!("/portal/groups/{code}"))]).await;
     assert_eq!(bob.post(&format!("/portal/groups/{code}/join"), &[]).await.0, 303);
     let (mut eve, _) = signed_in(&server, &gateway, "Eve", "13700137000", 4_799).await;
     // Points alone are too few, and with money they are enough.
     let (status, page) = eve.post(&format!("/portal/groups/{code}/join"), &[]).await;
     assert!(status == 422 && page.contains("It cannot be paid like this any more"), "{page}");
-    assert!(page.contains("4,320 points and ¥4.80") && !page.contains("no money"), "{page}");
+    assert!(page.contains("4,320 points and ¥4.80") && !page.contains("points, no money"), "{page}");
     for wrong in [[("cash", "480"), ("tender", "gold")], [("cash", "four"), ("tender", "test")]] {
         assert_eq!(eve.post(&format!("/portal/groups/{code}/join"), &wrong).await.0, 422);
     }
