@@ -98,3 +98,17 @@ fn an_appointment_begins_once_it_is_known_whether_the_group_comes_together() {
     shop.step(order, OrderMove::Cancel, 4).unwrap();
     shop.check();
 }
+
+#[test]
+fn whoever_may_call_an_order_off_may_do_so_once_the_group_is_full() {
+    let rewards = REWARDS.replace("expire_after_hours = 2", "cooling_off = { above_value = \"0.5\", hours = 36 }");
+    let mut shop = Shop::of(&rewards, &[("mug", 6), ("mug#variant:blue", 1)]);
+    let order = join(&mut shop, "mug", "1", sent("blue"), 0).unwrap();
+    assert_eq!(shop.order(order).details.cooling_until, Some(at(36)));
+    assert_eq!(shop.step(order, OrderMove::Cancel, 1).unwrap_err().code, RefusalCode::GroupOpen);
+    fill(&mut shop, order, 24);
+    assert_eq!(shop.step(order, OrderMove::Ship, 25).unwrap_err().code, RefusalCode::CoolingOff);
+    shop.step(order, OrderMove::Cancel, 30).unwrap();
+    assert_eq!([shop.stock["mug"].reserved, shop.stock["mug#variant:blue"].reserved], [0, 0]);
+    shop.check();
+}
