@@ -22,6 +22,7 @@ mod edge_story;
 mod effects_story;
 mod faults_story;
 mod fulfilment_story;
+mod group_choice_story;
 mod imports_story;
 mod keys_story;
 mod life_story;

@@ -1,19 +1,17 @@
-//! Friends who order together choose each for themselves: over the API and in the portal, also where a server ends in between.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a story fails by panicking")]
-
-mod support;
+//! Friends who order together choose each for themselves: over the API and in the portal, also after a return to an earlier moment.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use guerdon_tests::postgres;
 use serde_json::{Value, json};
-use support::browser::{browser, enter, shown, sideways, size, whole_page};
-use support::person::Person;
-use support::sms::Gateway;
-use support::{Server, guerdon};
 
-const PROGRAM: &str = include_str!("../../../programs/examples/payments.toml");
+use crate::support::browser::{browser, enter, shown, sideways, size, whole_page};
+use crate::support::person::Person;
+use crate::support::sms::Gateway;
+use crate::support::{Server, guerdon};
+
+const PROGRAM: &str = include_str!("../../../../programs/examples/payments.toml");
 const MORE: &str = r#"
 [[rewards]]
 id = "mug"
