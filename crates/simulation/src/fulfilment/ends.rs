@@ -3,8 +3,8 @@
 use guerdon_core::id::OrderId;
 use guerdon_core::time::Timestamp;
 
-use super::Fulfilments;
 use super::acting::Task;
+use super::{End, Fulfilments};
 use crate::world::{HOUR, NODES};
 
 /// Rounds, each an hour after the one before, until all must have come to an end: three days for a promise, as long for whatever
@@ -80,6 +80,12 @@ impl Fulfilments {
             {
                 self.crash = None;
                 self.node = (self.node + 1) % NODES;
+                self.crash_at(task, end)?;
+                return self.compare();
+            }
+            if self.is_doomed(&task) {
+                self.node = (self.node + 1) % NODES;
+                let end = self.world.dice.one_of(&[End::Lost, End::Done, End::Late]);
                 self.crash_at(task, end)?;
                 return self.compare();
             }

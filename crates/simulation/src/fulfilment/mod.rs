@@ -32,6 +32,10 @@ pub use scenarios::{Ended, SCENARIOS, Scenario, run_scenario};
 /// Steps of a run before everybody has time enough.
 const STEPS: u64 = 400;
 
+/// Kinds of runs by the steps between which nodes die above all, and how often they do so in one.
+const DOOMS: u64 = 8;
+const DEATHS: u32 = 25;
+
 /// Runs a seed of fulfilments on a store in RAM.
 pub fn run_fulfilments(seed: u64) -> Result<Summary, String> {
     let mut run = Fulfilments::new(seed)?;
@@ -62,6 +66,10 @@ pub(crate) struct Fulfilments {
     seen: BTreeSet<i64>,
     /// Whether nodes die, and suppliers are short of places.
     is_rough: bool,
+    /// Between which steps nodes die above all, so that all come to it over the seeds; `None`: by chance alone.
+    doomed: Option<u64>,
+    /// How often they may yet, so that a run comes to its end.
+    deaths_left: u32,
     /// Which thing that changes something is the last one of its node, and what becomes of it.
     crash: Option<(usize, End)>,
     /// Things done that change something.
@@ -103,6 +111,8 @@ impl Fulfilments {
             uploaded: 0,
             seen: BTreeSet::new(),
             is_rough: true,
+            doomed: Some(seed % DOOMS),
+            deaths_left: DEATHS,
             crash: None,
             done: 0,
             node: 0,

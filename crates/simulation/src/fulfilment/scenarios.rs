@@ -60,7 +60,7 @@ pub struct Ended {
 /// Runs a scenario; with `crash`, the node that does a thing of this number dies at it, and another one goes on.
 pub fn run_scenario(scenario: &Scenario, crash: Option<(usize, End)>) -> Result<Ended, String> {
     let mut run = Fulfilments::new(1)?;
-    run.is_rough = false;
+    (run.is_rough, run.doomed) = (false, None);
     run.skews = [0; crate::world::NODES];
     for name in [PHONE, CARDS] {
         if let Some(partner) = run.partners.get_mut(name) {

@@ -6,7 +6,7 @@ use guerdon_fulfilment::{ASKED_FOR, Effects, Taken, follow_watched, go_on, settl
 
 use super::acting::{Acting, Broken, Effect, Ended, Heard, Slot, Task};
 use super::partner::Callback;
-use super::{End, Fulfilments};
+use super::{DOOMS, End, Fulfilments};
 use crate::dice::Dice;
 use crate::world::NODES;
 
@@ -126,10 +126,32 @@ impl Fulfilments {
         }
         let index = self.world.dice.below(self.tasks.len() as u64) as usize;
         let mut task = self.tasks.swap_remove(index);
+        if self.is_doomed(&task) {
+            let node = task.node;
+            self.tasks.push(task);
+            return self.node_dies(node);
+        }
         if !self.advance(&mut task)? {
             self.tasks.push(task);
         }
         Ok(())
+    }
+
+    /// Whether the node of a task dies before what it does next: every second time, between some steps.
+    pub(super) fn is_doomed(&mut self, task: &Task) -> bool {
+        let Some((next, doomed)) = self.next_step(task).zip(self.doomed) else { return false };
+        let names = task.last_step.bytes().chain(next.bytes());
+        // FNV-1a: the same for ever.
+        let mixed =
+            names.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        let dies = (mixed >> 32) % DOOMS == doomed && self.deaths_left > 0 && self.world.dice.percent(50);
+        self.deaths_left -= u32::from(dies);
+        dies
+    }
+
+    /// What a task does next that is more than to read something.
+    fn next_step(&self, task: &Task) -> Option<&'static str> {
+        if task.on_its_way.is_some() { Some(HEAR) } else { task.slot().wanted.as_ref().and_then(Effect::step) }
     }
 
     /// Does the next thing of a task. True: it has come to its end.
@@ -210,6 +232,10 @@ impl Fulfilments {
 
     pub(super) fn some_node_dies(&mut self) -> Result<(), String> {
         let node = self.world.dice.below(NODES as u64) as usize;
+        self.node_dies(node)
+    }
+
+    fn node_dies(&mut self, node: usize) -> Result<(), String> {
         let (dead, alive) = std::mem::take(&mut self.tasks).into_iter().partition(|task: &Task| task.node == node);
         self.tasks = alive;
         for task in dead {
@@ -223,8 +249,8 @@ impl Fulfilments {
     /// The node of a task dies, and with it all that it knows.
     pub(super) fn crash_at(&mut self, mut task: Task, end: End) -> Result<(), String> {
         let now = self.world.now + self.skews[task.node];
+        let next = self.next_step(&task);
         let wanted = task.slot().wanted.take();
-        let next = if task.on_its_way.is_some() { Some(HEAR) } else { wanted.as_ref().and_then(Effect::step) };
         if let Some(next) = next {
             self.world.summary.cross(task.last_step, next, true);
         }
