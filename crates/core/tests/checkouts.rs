@@ -669,8 +669,8 @@ proptest! {
             let order = receipt.order.as_ref().unwrap();
             if let Some(granted) = &order.allowance {
                 number += 1;
-                let live: i64 = granted.live.iter().map(|one| one.points).sum();
-                prop_assert!(live <= 500 && granted.live.iter().all(|one| one.ends_at > now), "{:?}", granted.live);
+                let live: i64 = granted.lent.iter().map(|one| one.points).sum();
+                prop_assert!(live <= 500 && granted.lent.iter().all(|one| one.ends_at > now), "{:?}", granted.lent);
             }
             if let Some(offline) = order.offline {
                 prop_assert_eq!(offline.charged.points + offline.owed + offline.lost, offline.points);

@@ -224,6 +224,7 @@ fn a_merge_brings_what_was_counted() {
         agenda: other.account.agenda.clone(),
         recent: Recent::default(),
         standing: Standing::default(),
+        lent: Vec::new(),
     };
     let text = serde_json::to_string(&merge).unwrap();
     assert_eq!(serde_json::from_str::<Merge>(&text).unwrap(), merge);

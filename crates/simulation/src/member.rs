@@ -26,6 +26,8 @@ pub(crate) struct Member {
     pub(crate) external: String,
     /// Who was merged into this account, in order.
     pub(crate) merged_from: Vec<i64>,
+    /// Points and ends of the allowances that were good when the latest was granted.
+    pub(crate) lent: Vec<(i64, i64)>,
     /// Whether points decay, are reminded of, and are owed.
     pub(crate) lives: bool,
     pub(crate) owed: i64,
@@ -186,6 +188,7 @@ impl Model {
             *total += brought;
         }
         target.merged_from.extend(source.merged_from.iter().copied().chain([from]));
+        target.lent.append(&mut source.lent);
         target.spend += std::mem::take(&mut source.spend);
         target.orders += std::mem::take(&mut source.orders);
         target.rank = target.rank.max(std::mem::take(&mut source.rank));

@@ -42,8 +42,6 @@ pub(crate) struct Allowance {
     pub(crate) terminal: String,
     pub(crate) ends_at: i64,
     pub(crate) left: i64,
-    /// Points and ends of all that were good when it was granted, itself among them.
-    live: Vec<(i64, i64)>,
 }
 
 /// What a terminal says that it has spent.
@@ -78,12 +76,11 @@ impl Model {
     ) -> Result<(), &'static str> {
         member.must_not_precede(want.at)?;
         let allowances = self.orders.values().filter(|order| order.member == want.member);
-        let before = allowances.filter_map(|order| order.allowance.as_ref()).find(|known| known.number == number - 1);
-        let mut live = match before {
-            Some(before) => before.live.clone(),
-            None if number == 1 => Vec::new(),
-            None => return Err("invalid_request"),
-        };
+        let mut numbers = allowances.filter_map(|order| order.allowance.as_ref()).map(|known| known.number);
+        if number > 1 && !numbers.any(|known| known == number - 1) {
+            return Err("invalid_request");
+        }
+        let mut live = member.lent.clone();
         live.retain(|(_, ends_at)| *ends_at > want.at);
         let lent: i64 = live.iter().map(|(points, _)| points).sum();
         let spendable = member.spendable(want.at) - if self.offline.reserve { 0 } else { lent };
@@ -103,7 +100,8 @@ impl Model {
         live.push((points, want.at + LIFE));
         said.tell("granted in all", live.iter().map(|(points, _)| points).sum());
         let (store, terminal) = (store.to_owned(), terminal.to_owned());
-        let allowance = Allowance { number, store, terminal, ends_at: want.at + LIFE, left: points, live };
+        member.lent = live;
+        let allowance = Allowance { number, store, terminal, ends_at: want.at + LIFE, left: points };
         let order = Order { allowance: Some(allowance), ..Order::new(want, ALLOWANCE, 1, (held, holds), "placed") };
         self.orders.insert(NEW_ORDER, order);
         Ok(())

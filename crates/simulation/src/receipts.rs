@@ -58,7 +58,7 @@ fn told_of(order: &OrderReceipt) -> BTreeMap<&'static str, i64> {
             ("granted points", allowance.granted.points),
             ("granted money", allowance.granted.money),
             ("granted until", allowance.ends_at.as_millis()),
-            ("granted in all", allowance.live.iter().map(|live| live.points).sum()),
+            ("granted in all", allowance.lent.iter().map(|live| live.points).sum()),
         ]);
     }
     if let Some(offline) = &order.offline {

@@ -20,6 +20,8 @@ use crate::{Store, StoreError, id_generator, load_program};
 
 /// Jobs that may wait before callers are told to come back.
 const QUEUE_JOBS: usize = 4_096;
+/// Commands from which on a batch is worth its round trips, so that it waits for no more.
+const ENOUGH_COMMANDS: usize = 16;
 /// How often a batch is decided again because another writer was faster.
 const CONFLICT_TRIES: usize = 64;
 /// How long after a database was lost batches wait for it before their callers are told to come back.
@@ -353,6 +355,14 @@ impl EngineHandle {
     }
 }
 
+fn commands_of(messages: &[Message]) -> usize {
+    let commands = |message: &Message| match message {
+        Message::Job(job) => job.commands.len(),
+        Message::Errand(_) => 0,
+    };
+    messages.iter().map(commands).sum()
+}
+
 /// Background work for a writer, and where what comes of it arrives.
 fn errand<T: Send + 'static>(
     work: impl FnOnce(&mut dyn Store, &mut IdGenerator) -> Result<T, StoreError> + Send + 'static,
@@ -405,7 +415,19 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn run(&mut self, mut inbox: mpsc::Receiver<Message>) {
         let mut messages = Vec::with_capacity(BATCH_COMMANDS);
+        let gathers_for = self.store.gathers_for();
+        let mut in_company = false;
         while inbox.blocking_recv_many(&mut messages, BATCH_COMMANDS) > 0 {
+            // Who comes alone waits for nobody.
+            if in_company && !gathers_for.is_zero() && commands_of(&messages) < ENOUGH_COMMANDS {
+                std::thread::sleep(gathers_for);
+                while messages.len() < BATCH_COMMANDS
+                    && let Ok(message) = inbox.try_recv()
+                {
+                    messages.push(message);
+                }
+            }
+            in_company = messages.len() > 1;
             let mut jobs = Vec::with_capacity(messages.len());
             for message in messages.drain(..) {
                 match message {

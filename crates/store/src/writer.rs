@@ -1,6 +1,7 @@
 //! The one trait of every store, and what is built from it alone.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use guerdon_core::audit::{AuditEntry, AuditEvent};
 use guerdon_core::id::{IdGenerator, MemberId, OrderId};
@@ -38,6 +39,12 @@ pub trait Store: Send {
 
     /// Accounts above a member's, with their versions, in the order of their members.
     fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError>;
+
+    /// For how long a writer lets more commands come to a small batch while many are coming, where what a batch costs is
+    /// mostly its round trips.
+    fn gathers_for(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The highest id given to any record, 0 when there is none: a node goes on above it after a restart.
     fn last_id(&mut self) -> Result<i64, StoreError>;
@@ -192,6 +199,9 @@ impl Store for Box<dyn Store> {
     }
     fn accounts_after(&mut self, after: MemberId, limit: usize) -> Result<Vec<(MemberId, i64)>, StoreError> {
         (**self).accounts_after(after, limit)
+    }
+    fn gathers_for(&self) -> Duration {
+        (**self).gathers_for()
     }
     fn last_id(&mut self) -> Result<i64, StoreError> {
         (**self).last_id()

@@ -1,8 +1,8 @@
 //! Points that a till may spend without network: granted before, charged when the till tells what it has spent.
 //!
 //! Each allowance of a member has a number, and its key follows from the number, so that of two that are asked for at once one
-//! comes after the other. Its receipt names all that are good at the moment, and the next one reads that: together they are
-//! never more than the program says.
+//! comes after the other. The account keeps all that are good at the moment, also through a merge: together they are never more
+//! than the program says.
 
 use super::batch::{Loaded, accounts_in};
 use super::checkouts::{CHECKOUT_CHANNEL, Checkout, checkout_reference};
@@ -132,11 +132,12 @@ impl Draft<'_> {
         Ok((policy.clone(), offline))
     }
 
-    /// The allowances of the member that are good at the moment, as the one before says.
+    /// The allowances of the member that are good at the moment: those that the account keeps, and those that were granted by a
+    /// former version, which the one before names.
     fn live_allowances(&self, wanted: &AllowanceRequest, loaded: &Loaded) -> Result<Vec<Granted>, Refusal> {
         let member = self.command.member_id;
         let Some(key) = wanted.key_before(member).filter(|_| !planted::is(Bug::GrantedToEach)) else {
-            return Ok(Vec::new());
+            return Ok(self.good(Vec::new()));
         };
         let members = std::iter::once(&member).chain(accounts_in(loaded, member));
         let before = members.filter_map(|member| loaded.committed.get(&(*member, key.clone()))).next();
@@ -145,7 +146,12 @@ impl Draft<'_> {
             let problem = format!("there is no allowance {} of {member} before this one", wanted.number - 1);
             Refusal::new(RefusalCode::InvalidRequest, problem)
         })?;
-        Ok(receipt.live.into_iter().filter(|granted| granted.ends_at > self.command.at).collect())
+        Ok(self.good(receipt.live))
+    }
+
+    fn good(&self, former: Vec<Granted>) -> Vec<Granted> {
+        let kept: &[Granted] = if planted::is(Bug::GrantedToEach) { &[] } else { &self.account.lent };
+        kept.iter().copied().chain(former).filter(|granted| granted.ends_at > self.command.at).collect()
     }
 
     /// Grants a terminal points to be spent without network.
@@ -181,6 +187,7 @@ impl Draft<'_> {
         let granted = Paid { points, money: self.checkout_rate(&policy, at).money(points) };
         let ends_at = offline.ends_at(at);
         live.push(Granted { order: id, points, ends_at });
+        self.account.lent.clone_from(&live);
         let (store, terminal) = (wanted.store.clone(), wanted.terminal.clone());
         let allowance = Allowance { store, terminal, granted, ends_at, portions, spent: Vec::new() };
         let told = AllowanceReceipt {
@@ -189,7 +196,8 @@ impl Draft<'_> {
             store: wanted.store.clone(),
             granted,
             ends_at,
-            live,
+            lent: live,
+            live: Vec::new(),
         };
         let mut order = self.new_order(id, (ALLOWANCE, 1), (policy.currency, 0));
         order.details.particulars.allowance = Some(allowance);

@@ -112,6 +112,7 @@ pub(super) fn merge(
         agenda: ending.agenda.clone(),
         recent: ending.recent.clone(),
         standing: ending.standing.clone(),
+        lent: ending.lent.clone(),
     };
     for wallet in &ending.wallets {
         for lot in wallet.lots.iter().filter(|lot| lot.remaining > 0) {

@@ -131,6 +131,10 @@ pub struct AllowanceReceipt {
     /// Until when.
     pub ends_at: Timestamp,
     /// All allowances of the member that are good at the moment, this one among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lent: Vec<Granted>,
+    /// The same in receipts of former versions, whose accounts did not keep them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub live: Vec<Granted>,
 }
 

@@ -6,6 +6,7 @@ use super::{AccountStatus, Agenda, Balance, CurrencyId, Lifetime, Merge, Transac
 use crate::earning::{History, Recent};
 use crate::id::MemberId;
 use crate::kernel::Receipt;
+use crate::redemption::Granted;
 use crate::tiers::Standing;
 use crate::time::Timestamp;
 
@@ -36,11 +37,13 @@ pub struct Account {
     pub standing: Standing,
     /// Who referred the member; that account may have been merged into another since.
     pub referrer: Option<MemberId>,
+    /// Allowances of tills without network that were good when the latest was granted, of merged accounts as well.
+    pub lent: Vec<Granted>,
 }
 
 /// The stored form; the number in front tells which. Format 1 had no id of the latest transaction, format 2 no status,
-/// format 3 no history, format 4 no agenda, days, standing and referrer.
-const STATE_FORMAT: u8 = 5;
+/// format 3 no history, format 4 no agenda, days, standing and referrer, format 5 no allowances.
+const STATE_FORMAT: u8 = 6;
 
 /// What every format begins with.
 #[derive(Deserialize)]
@@ -113,6 +116,10 @@ impl Account {
         if let Some(tier) = &receipt.tier {
             self.standing.follow(tier);
         }
+        let granted = receipt.order.as_ref().and_then(|order| order.allowance.as_ref());
+        if let Some(granted) = granted.filter(|granted| !granted.lent.is_empty()) {
+            self.lent.clone_from(&granted.lent);
+        }
     }
 
     /// Carries over what goes with a merge besides the points, on either of its accounts.
@@ -124,6 +131,7 @@ impl Account {
             self.recent = Recent::default();
             self.standing = Standing { growth: std::mem::take(&mut self.standing.growth), ..Standing::default() };
             self.agenda = Agenda::default();
+            self.lent.clear();
             return;
         }
         for (currency, lifetime) in &merge.lifetimes {
@@ -140,6 +148,7 @@ impl Account {
         self.recent.merge(&merge.recent);
         self.standing.merge(&merge.standing);
         self.agenda.merge((merge.from, merge.into), &merge.agenda);
+        self.lent.extend_from_slice(&merge.lent);
     }
 
     /// Points available in all currencies that can be spent, for the column that operators sort by.
@@ -194,6 +203,7 @@ impl Account {
             recent: &self.recent,
             standing: &self.standing,
             referrer: self.referrer,
+            lent: &self.lent,
         };
         postcard::to_extend(&state, vec![STATE_FORMAT]).unwrap_or_default()
     }
@@ -221,8 +231,10 @@ impl Account {
             4.. => postcard::take_from_bytes(rest).map_err(damaged)?,
             _ => (History { partial: state.last_activity_at != Timestamp::ZERO, ..History::default() }, rest),
         };
-        let ((agenda, recent, standing, referrer), _): ((Agenda, Recent, Standing, Option<MemberId>), _) =
+        let ((agenda, recent, standing, referrer), rest): ((Agenda, Recent, Standing, Option<MemberId>), _) =
             if format < 5 { (Default::default(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
+        let (lent, _) =
+            if format < 6 { (Vec::new(), rest) } else { postcard::take_from_bytes(rest).map_err(damaged)? };
         Ok(Self {
             version,
             wallets: state.wallets,
@@ -236,6 +248,7 @@ impl Account {
             recent,
             standing,
             referrer,
+            lent,
         })
     }
 }
@@ -253,13 +266,14 @@ struct StateRef<'a> {
     recent: &'a Recent,
     standing: &'a Standing,
     referrer: Option<MemberId>,
+    lent: &'a [Granted],
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Formats 1 to 4 as earlier versions wrote them.
+    /// Formats 1 to 5 as earlier versions wrote them.
     #[test]
     fn what_earlier_versions_wrote_is_read() {
         let mut wallet = Wallet::new(CurrencyId(1));
@@ -285,12 +299,17 @@ mod tests {
         assert_eq!((account.history.partial, account.history.lifetime("purchase").count), (true, 1));
         // It is written in the newest format, and nothing is lost.
         let written = account.encode();
-        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&5), Ok(account.clone())));
+        assert_eq!((written.first(), Account::decode(4, &written)), (Some(&6), Ok(account.clone())));
         // Format 4 ended with the history.
         let fourth = postcard::to_extend(&(&account.wallets, active, latest, 77_i64), vec![4]).unwrap();
         let fourth = postcard::to_extend(&(closed, vec![MemberId(5)], &account.history), fourth).unwrap();
-        assert_eq!(Account::decode(4, &fourth), Ok(account));
-        let unknown = Account::decode(4, &[6, 0]).unwrap_err();
-        assert!(unknown.contains("knows 1 to 5"), "{unknown}");
+        assert_eq!(Account::decode(4, &fourth), Ok(account.clone()));
+        // Format 5 ended with the referrer: without the one byte that says that nothing is lent.
+        let mut fifth = written.clone();
+        fifth.pop();
+        fifth[0] = 5;
+        assert_eq!(Account::decode(4, &fifth), Ok(account));
+        let unknown = Account::decode(4, &[7, 0]).unwrap_err();
+        assert!(unknown.contains("knows 1 to 6"), "{unknown}");
     }
 }

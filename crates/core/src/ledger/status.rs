@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Agenda, CurrencyId, Lifetime};
 use crate::earning::{History, Recent};
 use crate::id::MemberId;
+use crate::redemption::Granted;
 use crate::tiers::Standing;
 use crate::time::Timestamp;
 
@@ -73,4 +74,7 @@ pub struct Merge {
     /// Where the member stands on it.
     #[serde(default, skip_serializing_if = "Standing::is_empty")]
     pub standing: Standing,
+    /// Its allowances of tills without network that were good when the latest was granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lent: Vec<Granted>,
 }

@@ -29,6 +29,8 @@ use crate::{Record, RecordChange, Store, StoreError, ToldEvent};
 const TICK_LEASE: &str = "job tick";
 /// The lease of the node that deletes expired records.
 const SWEEP_LEASE: &str = "job sweep";
+/// How long a small batch waits for more when many are coming: a few round trips to the server.
+const GATHERS_FOR: Duration = Duration::from_millis(1);
 /// How often a place in the audit chain is tried for: each time another node gets one, so all of them get theirs.
 const CHAIN_TRIES: usize = 100;
 
@@ -212,6 +214,10 @@ impl Store for PostgresStore {
             let read = |row: &sqlx::postgres::PgRow| Ok((MemberId(row.int(0)?), row.int(1)?));
             found.iter().map(read).collect::<Result<_, String>>().map_err(StoreError::Rejected)
         })
+    }
+
+    fn gathers_for(&self) -> Duration {
+        GATHERS_FOR
     }
 
     fn last_id(&mut self) -> Result<i64, StoreError> {
