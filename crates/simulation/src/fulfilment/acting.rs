@@ -49,7 +49,7 @@ pub(crate) enum Effect {
 /// What comes of it.
 #[derive(Debug)]
 pub(crate) enum Heard {
-    Order(Option<Order>),
+    Order(Option<Box<Order>>),
     Mover(MemberId),
     Supplier(Option<Terms>),
     Record(Option<Record>),
@@ -241,7 +241,7 @@ impl Effects for Acting {
     }
 
     async fn order(&self, id: OrderId) -> Result<Option<Order>, Broken> {
-        heard!(self, Effect::Order(id), Heard::Order)
+        heard!(self, Effect::Order(id), Heard::Order).map(|order| order.map(|order| *order))
     }
 
     async fn mover(&self, order: &Order) -> Result<MemberId, Broken> {

@@ -39,7 +39,7 @@ impl Fulfilments {
         let at = Timestamp::from_millis(now);
         let wrong = |error: StoreError| error.to_string();
         Ok(match effect {
-            Effect::Order(id) => Heard::Order(self.stored(id)?),
+            Effect::Order(id) => Heard::Order(self.stored(id)?.map(Box::new)),
             Effect::Mover(member) => Heard::Mover(MemberId(self.world.model.survivor(member.0))),
             Effect::Supplier(name) => {
                 Heard::Supplier(self.partners.get(name.as_str()).and_then(|partner| partner.terms))

@@ -148,31 +148,36 @@ impl Partner {
         let memory = self.memory.entry(key.to_owned()).or_default();
         memory.asked += 1;
         memory.quantity = quantity;
-        let is_settled = memory.cancelled || memory.refused;
-        let act = if now < self.away_until { Act::Unreached } else { self.act(dice) };
-        let silence = || Called::Failed("did not answer within 5000 ms".to_owned());
+        let (is_settled, is_delivered) = (memory.cancelled || memory.refused, memory.delivered.is_some());
+        let was_promised = memory.promised;
+        let act = match if now < self.away_until { Act::Unreached } else { self.act(dice) } {
+            Act::Unreached => Act::Unreached,
+            _ if is_settled => Act::Refuse,
+            // What it has handed out or promised it does not refuse when it is asked again.
+            Act::Refuse if is_delivered || was_promised => Act::Deliver,
+            Act::Promise if is_delivered => Act::Deliver,
+            act => act,
+        };
+        if act == Act::Promise && !was_promised {
+            self.call_back(key, now, dice, callbacks);
+        }
+        (act, self.answer(act, (key, quantity), dice))
+    }
+
+    /// Does it, and says what arrives at whoever has asked.
+    fn answer(&mut self, act: Act, (key, quantity): (&str, i64), dice: &mut Dice) -> Called {
         let refusal = || Called::Said(Said::Refused { words: "not here".to_owned() });
+        let silence = || Called::Failed("did not answer within 5000 ms".to_owned());
         let delivered =
             |codes: Vec<String>| Called::Said(Said::Delivered { codes, reference: Some("their number".to_owned()) });
-        if act == Act::Unreached {
-            return (act, silence());
-        }
-        if is_settled {
-            return (Act::Refuse, refusal());
-        }
-        let was_delivered = self.memory.get(key).is_some_and(|memory| memory.delivered.is_some());
-        let was_promised = self.memory.get(key).is_some_and(|memory| memory.promised);
-        let called = match act {
-            // What it has handed out or promised it does not refuse when it is asked again.
-            Act::Refuse if !was_delivered && !was_promised => {
+        match act {
+            Act::Unreached => silence(),
+            Act::Refuse => {
                 self.memory.entry(key.to_owned()).or_default().refused = true;
                 refusal()
             }
-            Act::Promise if !was_delivered => {
+            Act::Promise => {
                 self.memory.entry(key.to_owned()).or_default().promised = true;
-                if !was_promised {
-                    self.call_back(key, now, dice, callbacks);
-                }
                 Called::Said(Said::Accepted { reference: None })
             }
             Act::Lie => {
@@ -182,14 +187,11 @@ impl Partner {
                 Called::Lied(lie)
             }
             Act::GiveOthersCodes => {
+                let fits = |codes: &Vec<String>| !codes.is_empty() && codes.len() as i64 == quantity;
                 let others = self.memory.iter().filter(|(of, _)| *of != key);
-                let others = others.filter_map(|(_, memory)| memory.delivered.clone());
-                let other = others.filter(|codes| codes.len() as i64 == quantity).last();
-                match (self.hand_out(key), other.filter(|codes| !codes.is_empty())) {
-                    (_, Some(other)) => delivered(other),
-                    (Some(own), None) => delivered(own),
-                    (None, None) => refusal(),
-                }
+                let other = others.filter_map(|(_, memory)| memory.delivered.clone()).rfind(fits);
+                let own = self.hand_out(key);
+                other.or(own).map_or_else(refusal, delivered)
             }
             Act::GiveOtherCodes => {
                 self.hand_out(key);
@@ -199,12 +201,8 @@ impl Partner {
                 self.hand_out(key);
                 silence()
             }
-            Act::Deliver | Act::Refuse | Act::Promise | Act::Unreached => match self.hand_out(key) {
-                Some(codes) => delivered(codes),
-                None => refusal(),
-            },
-        };
-        (act, called)
+            Act::Deliver => self.hand_out(key).map_or_else(refusal, delivered),
+        }
     }
 
     /// Sets down when it calls back: at once, later, twice, or never.
