@@ -21,6 +21,7 @@ const DONE: &[(&str, u64)] = &[
     ("expired", SEEDS / 4),
     ("called off while it was fulfilled", SEEDS / 4),
     ("runs with points that expire soon", SEEDS / 4),
+    ("points given back that live on", SEEDS),
     ("given back: no codes", SEEDS / 10),
     ("given back: refused", SEEDS / 20),
     ("given back: failed", SEEDS / 10),

@@ -210,6 +210,8 @@ impl Order {
                 member.give_back_owed(self.tender.as_ref().map_or(0, Tender::owed_left), at, said);
             }
         }
+        let short = self.holds.iter().filter(|(expires, _)| *expires < good_until);
+        said.note("points given back that live on", short.map(|(_, part)| *part).sum());
         self.holds.iter().for_each(|(expires, part)| member.give(good_until.max(*expires), *part));
         said.points += self.points;
     }
