@@ -14,7 +14,7 @@ mod files;
 mod forms;
 #[path = "fuzz/identity.rs"]
 mod identity;
-#[path = "support/parquet_files.rs"]
+#[path = "stories/support/parquet_files.rs"]
 mod parquet_files;
 #[path = "fuzz/programs.rs"]
 mod programs;

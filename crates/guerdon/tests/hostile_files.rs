@@ -9,7 +9,7 @@ use guerdon_tests::fuzz::{Guarded, within};
 use parquet::basic::Compression;
 use parquet::file::properties::WriterVersion;
 
-#[path = "support/parquet_files.rs"]
+#[path = "stories/support/parquet_files.rs"]
 mod parquet_files;
 
 #[global_allocator]
