@@ -17,5 +17,6 @@ pub mod program;
 pub mod proofs;
 pub mod redemption;
 pub mod rewards;
+mod serial;
 pub mod tiers;
 pub mod time;

@@ -116,8 +116,18 @@ impl Shop {
     }
 
     fn join(&mut self, place: &str, hours: i64) -> Result<Receipt, Refusal> {
+        self.join_paying(place, None, hours)
+    }
+
+    fn join_paying(
+        &mut self,
+        place: &str,
+        paying: Option<(PaymentTender, Split)>,
+        hours: i64,
+    ) -> Result<Receipt, Refusal> {
         let terms = GroupTerms { code: "friends".to_owned(), ends_at: at(24), percent: Decimal::from(80) };
-        self.decide(Command::join_group(ANN, at(hours), "pot", (terms, place), None))
+        let tendering = paying.map(|(tender, split)| Tendering { tender, split: Some(split) });
+        self.decide(Command::join_group(ANN, at(hours), "pot", (terms, place), None).paid_by(tendering))
     }
 
     fn step(&mut self, order: OrderId, step: OrderMove, hours: i64) -> Result<Receipt, Refusal> {
@@ -466,11 +476,59 @@ fn an_order_of_a_group_waits_until_the_group_is_full() {
     shop.check();
 }
 
+#[test]
+fn a_place_in_a_group_is_paid_in_part_with_money() {
+    let mut shop = Shop::new();
+    let before = shop.lots();
+    let half = Some((PaymentTender::Test, Split::Points(2_400)));
+    let refused = shop.join_paying("a", Some((PaymentTender::Test, Split::Points(2_399))), 1).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::SplitNotOffered);
+    assert!(refused.message.contains("a price of 4800 points must be 2400 to 4320"), "{}", refused.message);
+    let receipt = shop.join_paying("a", half, 1).unwrap();
+    let pot = order_of(&receipt);
+    let asked = Event::PaymentWanted { order_id: pot, step: PaymentMove::Authorise };
+    assert_eq!((receipt.points, receipt.events), (-2_400, vec![asked]));
+    assert_eq!(shop.order(pot).details.particulars.payment.as_ref().unwrap().amount, 2_400);
+    // The same place is the same order, and no other.
+    assert_eq!(order_of(&shop.join_paying("a", half, 2).unwrap()), pot);
+    assert_eq!(shop.join("a", 2).unwrap_err().code, RefusalCode::IdempotencyMismatch);
+    shop.pay(pot, PaymentMove::Authorise, 2).unwrap();
+    assert_eq!(shop.step(pot, OrderMove::Ship, 3).unwrap_err().code, RefusalCode::GroupOpen);
+    shop.decide(Command::fill_group(ANN, at(4), shop.order(pot))).unwrap();
+    let shipped = shop.step(pot, OrderMove::Ship, 5).unwrap();
+    assert_eq!(shipped.events, [Event::PaymentWanted { order_id: pot, step: PaymentMove::Capture }]);
+    shop.pay(pot, PaymentMove::Capture, 5).unwrap();
+    shop.step(pot, OrderMove::Refund, 6).unwrap();
+    shop.pay(pot, PaymentMove::Return, 6).unwrap();
+
+    // One whose money is refused leaves the group; of one that does not come together the money is let go.
+    let declined = order_of(&shop.join_paying("b", half, 7).unwrap());
+    let told = shop.pay(declined, PaymentMove::Decline, 7).unwrap().events;
+    assert!(told.contains(&Event::GroupEnded { order_id: declined, full: false }), "{told:?}");
+    let by_hand =
+        order_of(&shop.join_paying("c", Some((PaymentTender::CashOnDelivery, Split::Money(1_000))), 8).unwrap());
+    let kept = order_of(&shop.join_paying("d", half, 8).unwrap());
+    shop.pay(kept, PaymentMove::Authorise, 8).unwrap();
+    for order in [by_hand, kept] {
+        let give_up = Command::give_up_group(ANN, at(25), shop.order(order), "group_not_full");
+        let wanted = shop
+            .decide(give_up)
+            .unwrap()
+            .events
+            .contains(&Event::PaymentWanted { order_id: order, step: PaymentMove::Void });
+        assert_eq!(wanted, order == kept, "a tender lets go what it has set aside");
+    }
+    shop.pay(kept, PaymentMove::Void, 25).unwrap();
+    assert_eq!([shop.paid(by_hand), shop.paid(kept)], [PaymentState::Void, PaymentState::Void]);
+    assert_eq!(shop.lots(), before);
+    shop.check();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Whatever is tried in whatever order, points, units and money add up, and no money is kept for what was given back.
     #[test]
-    fn no_path_loses_points(tries in prop::collection::vec((0_usize..18, 0_usize..4), 1..40)) {
+    fn no_path_loses_points(tries in prop::collection::vec((0_usize..20, 0_usize..4), 1..40)) {
         use PaymentMove::{Authorise, Capture, Collect, Decline, Fail, Return, Void};
         let mut shop = Shop::new();
         let mut orders: Vec<OrderId> = Vec::new();
@@ -497,6 +555,11 @@ proptest! {
                 16 => shop.step(order, OrderMove::Decline, hours).map(drop),
                 17 if shop.order(order).state.funds() == Funds::Spent => { shop.delivered(order, hours); Ok(()) }
                 17 => shop.end(order, hours + 100).map(drop),
+                18 | 19 => {
+                    let tender = if kind == 18 { PaymentTender::Test } else { PaymentTender::CashOnDelivery };
+                    let joined = shop.join_paying(&index.to_string(), Some((tender, Split::Points(3_000))), hours);
+                    joined.map(|made| orders.push(order_of(&made)))
+                }
                 kind => {
                     let step = [Authorise, Decline, Capture, Fail, Collect, Void, Return][(kind - 8) % 7];
                     shop.pay(order, step, hours).map(drop)

@@ -253,8 +253,14 @@ fn publication_names_the_field_that_is_wrong() {
 }
 
 #[test]
-fn a_group_buys_what_leaves_nothing_to_choose() {
-    let published = |kind: &str| {
+fn a_group_buys_what_leaves_something_to_choose() {
+    let slots = r#"[{ weekdays = [2], from = "10:00", to = "12:00", minutes = 60 }]"#;
+    for kind in [
+        r#"{ type = "physical", variants = [{ id = "red", name = "Red" }] }"#.to_owned(),
+        r#"{ type = "physical", needs_address = true }"#.to_owned(),
+        r#"{ type = "top_up", account = { name = "Number", pattern = "[0-9]{11}" } }"#.to_owned(),
+        format!(r#"{{ type = "service", appointments = {{ slots = {slots} }} }}"#),
+    ] {
         let text = format!(
             r#"
             program = {{ id = "club", name = "Club", money = "CNY", time_zone = "Asia/Shanghai" }}
@@ -265,20 +271,7 @@ fn a_group_buys_what_leaves_nothing_to_choose() {
             price = {{ points = 50, group = {{ members = 3, hours = 24, percent = 80 }} }}
             kind = {kind}"#
         );
-        Bundle::parse(&text).map(drop)
-    };
-    let slots = r#"[{ weekdays = [2], from = "10:00", to = "12:00", minutes = 60 }]"#;
-    for (kind, asked) in [
-        (r#"{ type = "physical", variants = [{ id = "red", name = "Red" }] }"#.to_owned(), "`variant`"),
-        (r#"{ type = "top_up", account = { name = "Number", pattern = "[0-9]{11}" } }"#.to_owned(), "`account`"),
-        (format!(r#"{{ type = "service", appointments = {{ slots = {slots} }} }}"#), "`slot`"),
-    ] {
-        let said = published(&kind).unwrap_err();
-        assert!(said.contains("reward `cup`: `price.group`") && said.contains(asked), "{said}");
-    }
-    for kind in [r#"{ type = "physical", needs_address = true }"#, r#"{ type = "top_up" }"#, r#"{ type = "service" }"#]
-    {
-        published(kind).unwrap();
+        assert_eq!(Bundle::parse(&text).map(drop), Ok(()), "{kind}");
     }
 }
 

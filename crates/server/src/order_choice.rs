@@ -8,7 +8,7 @@ use guerdon_core::redemption::{Delivery, Order, SealedDelivery};
 use guerdon_core::rewards::{Reward, RewardKind};
 use guerdon_store::StoreError;
 use guerdon_store::read::MemberRow;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::AppState;
 use crate::identity::token::random_bytes;
@@ -29,6 +29,29 @@ pub struct Said {
     pub account: Option<String>,
 }
 
+/// What was chosen, as the kernel takes it: where it goes to is sealed. It can be kept until the order is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    choice: Choice,
+    /// A keyed digest of what the request said, where it said anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<[u8; 32]>,
+}
+
+impl Chosen {
+    /// An order with it.
+    pub fn of(self, command: Command) -> Result<Command, Refusal> {
+        command.choosing(self.choice, self.said)
+    }
+}
+
+fn digest_of(state: &AppState, said: &Said) -> Option<[u8; 32]> {
+    (*said != Said::default()).then(|| {
+        let json = serde_json::to_vec(&("choice", said)).unwrap_or_default();
+        state.keys().digest("request", &json)
+    })
+}
+
 /// The same order with what was said of it. What cannot be is refused when it is decided: a repeated request is answered as it
 /// was.
 pub async fn choose(
@@ -37,11 +60,20 @@ pub async fn choose(
     (member, reward_id): (MemberId, &str),
     said: Said,
 ) -> Result<Command, Problem> {
-    let keys = state.keys();
-    let digest = (said != Said::default()).then(|| {
-        let json = serde_json::to_vec(&("choice", &said)).unwrap_or_default();
-        keys.digest("request", &json)
-    });
+    let digest = digest_of(state, &said);
+    match prepare(state, (member, reward_id), said).await? {
+        Ok(chosen) => Ok(chosen.of(command)?),
+        Err(refused) => Ok(command.choosing(Choice::default(), digest)?.unfit(refused)),
+    }
+}
+
+/// What was said of an order, looked up, checked and sealed; or what is wrong with it, whatever the order is for.
+pub async fn prepare(
+    state: &AppState,
+    (member, reward_id): (MemberId, &str),
+    said: Said,
+) -> Result<Result<Chosen, Refusal>, Problem> {
+    let digest = digest_of(state, &said);
     let row = match is_sent(state, reward_id, &said) {
         true => state.reader.member(member).await?.filter(|row| row.id == member),
         // In a rush most orders are for what is sent nowhere.
@@ -52,13 +84,11 @@ pub async fn choose(
         None => Ok(None),
     };
     let Said { variant, slot, .. } = said;
-    match delivery {
-        Ok(delivery) => Ok(command.choosing(Choice { variant, slot, delivery }, digest)?),
-        Err(problem) => {
-            let refused = Refusal::new(RefusalCode::InvalidRequest, problem);
-            Ok(command.choosing(Choice::default(), digest)?.unfit(refused))
-        }
-    }
+    let checked = delivery.map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem)).and_then(|delivery| {
+        let choice = Choice { variant, slot, delivery };
+        choice.check().map(|()| Chosen { choice, said: digest })
+    });
+    Ok(checked)
 }
 
 /// Whether an order goes somewhere, which is sealed under a key of its member.

@@ -17,6 +17,7 @@ use super::settle::{Shared, settle};
 use crate::id::MemberId;
 use crate::ledger::{Account, CurrencyId, FundingId};
 use crate::program::Program;
+use crate::serial::is_zero;
 use crate::time::Timestamp;
 
 /// What one rule gives for an activity, or takes back when `points` is negative. A rule that gives nothing because of a
@@ -76,10 +77,6 @@ pub struct Outcome {
     /// Who pays, when it is not the program itself.
     #[serde(default, skip_serializing_if = "is_program")]
     pub funding: FundingId,
-}
-
-fn is_zero(points: &i64) -> bool {
-    *points == 0
 }
 
 fn is_program(funding: &FundingId) -> bool {
@@ -152,7 +149,7 @@ impl Outcome {
         self.active_at.map_or(Ok(()), |at| moments.write_field(json, br#","active_at":"#, at))?;
         self.expires_at.map_or(Ok(()), |at| moments.write_field(json, br#","expires_at":"#, at))?;
         write_optional(json, br#","until_final":"#, Some(&true).filter(|_| self.until_final))?;
-        write_optional(json, br#","repaid":"#, Some(&self.repaid).filter(|repaid| !is_zero(repaid)))?;
+        write_optional(json, br#","repaid":"#, Some(&self.repaid).filter(|repaid| !is_zero(*repaid)))?;
         write_optional(json, br#","funding":"#, Some(&self.funding).filter(|funding| !is_program(funding)))?;
         json.push(b'}');
         Ok(())

@@ -14,6 +14,7 @@ use super::window::Window;
 use crate::ledger::{CurrencyId, FundingId};
 use crate::limits;
 use crate::program::Text;
+use crate::serial::is_zero;
 use crate::tiers::FACTOR_PREFIX;
 use crate::tiers::TIER_CHANGED;
 use crate::time::Timestamp;
@@ -313,10 +314,6 @@ pub struct Rule {
 
 pub(super) fn first_currency() -> CurrencyId {
     CurrencyId(1)
-}
-
-fn is_zero(number: &i32) -> bool {
-    *number == 0
 }
 
 impl Rule {

@@ -37,6 +37,14 @@ impl Command {
     }
 }
 
+/// Refuses an appointment that begins before it is known whether the group of its order comes together, which is by `ends_at`
+/// at the latest; `None`: it belongs to no group that is open.
+pub(super) fn check_after_group(slot: &Slot, ends_at: Option<Timestamp>) -> Result<(), Refusal> {
+    let Some(ends_at) = ends_at.filter(|ends_at| slot.starts_at < *ends_at) else { return Ok(()) };
+    let problem = format!("the slot {} begins before the group is over: choose one from {ends_at} on", slot.id);
+    Err(Refusal::new(RefusalCode::SlotNotOffered, problem))
+}
+
 /// Checks the length of what is said to be a slot.
 pub(super) fn check_slot_text(slot: &str) -> Result<(), Refusal> {
     limits::check_text("slot", slot, limits::KEY_CHARS)
@@ -87,6 +95,7 @@ impl Draft<'_> {
             let problem = format!("order {} has the slot {} already", order.id, slot.id);
             return Err(Refusal::new(RefusalCode::IllegalOrderMove, problem));
         }
+        check_after_group(&slot, order.details.particulars.open_group().map(|group| group.ends_at))?;
         let left = slot_key(&order.reward_id, &booked.slot);
         if loaded.stock.contains_key(&left) {
             self.stock.push((left, StockChange { reserved: -order.quantity, ..StockChange::default() }));

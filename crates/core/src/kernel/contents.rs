@@ -1,11 +1,15 @@
 //! What each kind of reward needs in an order: a variant, an address, an account; and what a bundle holds. All of it is there,
 //! or the whole order is refused.
 
+use serde::{Deserialize, Serialize};
+
+use super::appointments::check_after_group;
 use super::batch::{Footprint, Loaded};
 use super::command::{Action, Command};
 use super::decide::Draft;
 use super::order_commands::Redemption;
 use super::refusal::{Refusal, RefusalCode};
+use crate::limits;
 use crate::planted::{self, Bug};
 use crate::program::Program;
 use crate::redemption::{Benefit, Booked, Funds, Order, SealedDelivery};
@@ -14,17 +18,30 @@ use crate::rewards::{
 };
 
 /// What was chosen for an order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Choice {
     /// The variant of a thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// The slot of a service.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
     /// Where it goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<SealedDelivery>,
 }
 
 impl Choice {
+    /// Checks that none of its texts is longer than any that fits; the problem names the field.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let texts = [("variant", &self.variant), ("slot", &self.slot)];
+        texts.into_iter().try_for_each(|(field, text)| {
+            let checked = text.as_deref().map_or(Ok(()), |text| limits::check_text(field, text, limits::KEY_CHARS));
+            checked.map_err(unfit)
+        })
+    }
+
     pub(super) fn chosen(&self) -> Chosen<'_> {
         Chosen { variant: self.variant.as_deref(), slot: self.slot.as_deref() }
     }
@@ -99,7 +116,9 @@ impl Draft<'_> {
             (false, true) => return Err(unfit(format!("`{id}` asks for no account; leave out `account`"))),
             _ => {}
         }
-        self.check_slot(reward, slot.as_deref())
+        let Some(slot) = self.check_slot(reward, slot.as_deref())? else { return Ok(None) };
+        check_after_group(&slot, wanted.group.as_ref().map(|group| group.ends_at))?;
+        Ok(Some(slot))
     }
 
     /// Takes what an order needs besides units of its reward; when one is out, the whole order is refused.

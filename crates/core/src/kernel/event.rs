@@ -92,7 +92,8 @@ pub enum Event {
         /// The order.
         order_id: OrderId,
     },
-    /// An order that knew how its group ended knows it no longer, and is to be told again: its database went back to before.
+    /// An order and its group are to be made one again: its database went back to before the order knew how its group ended, or to
+    /// before it was made.
     GroupWanted {
         /// The order.
         order_id: OrderId,

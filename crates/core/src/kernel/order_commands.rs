@@ -133,11 +133,7 @@ impl Command {
     /// The same redemption with what was chosen. `said` is what the request says of it, as a digest of the program's keyring
     /// where it says anything: the same key with another choice is refused, and nobody guesses an address from a digest.
     pub fn choosing(mut self, choice: Choice, said: Option<[u8; 32]>) -> Result<Self, Refusal> {
-        let check = |field: &str, text: &Option<String>| {
-            text.as_deref().map_or(Ok(()), |text| limits::check_text(field, text, limits::KEY_CHARS))
-        };
-        let checked = check("variant", &choice.variant).and_then(|()| check("slot", &choice.slot));
-        checked.map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
+        choice.check()?;
         if let Some(said) = said {
             self.request_digest = Sha256::digest([self.request_digest, said].concat()).into();
         }

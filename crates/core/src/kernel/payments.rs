@@ -1,6 +1,6 @@
 //! What a command does with the money of an order, and with the group of friends in which it was ordered.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::batch::Loaded;
 use super::command::{Action, Command, GROUP_PREFIX, PAYMENT_PREFIX, check_key, digest_of};
@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 use rust_decimal::Decimal;
 
 /// How an order is to be paid where it is not in points alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tendering {
     /// The way of the money.
     pub tender: PaymentTender,
@@ -166,9 +166,6 @@ impl Draft<'_> {
                 ),
             };
         };
-        if wanted.group.is_some() {
-            return refused(RefusalCode::SplitNotOffered, "the price for a group is paid in points alone".to_owned());
-        }
         let tenders: Vec<PaymentTender> = self.program.tenders_for(reward, self.command.at).collect();
         if !tenders.contains(&tender) {
             let known: Vec<&str> = tenders.iter().map(|tender| tender.name()).collect();
@@ -228,7 +225,7 @@ impl Mover<'_> {
     pub(super) fn check_particulars(&self, order: &Order, step: OrderMove, next: OrderState) -> Result<(), Refusal> {
         let fulfils = next != order.state && (next == OrderState::Fulfilling || next.funds() == Funds::Spent);
         let particulars = &order.details.particulars;
-        if let Some(group) = particulars.group.as_ref().filter(|group| group.is_open()) {
+        if let Some(group) = particulars.open_group() {
             let leaves = step == OrderMove::Cancel && self.channel != SYSTEM;
             if fulfils || leaves {
                 let (id, code, ends_at) = (order.id, &group.code, group.ends_at);
@@ -255,10 +252,7 @@ impl Draft<'_> {
     /// nobody has begun it; the end of its group is told.
     pub(super) fn follow_particulars(&mut self, order: &mut Order, before: Funds) {
         let funds = order.state.funds();
-        let open = order.details.particulars.group.as_ref().is_some_and(Companions::is_open);
-        if open && before == Funds::Held && funds == Funds::Returned {
-            self.receipt.events.push(Event::GroupEnded { order_id: order.id, full: false });
-        }
+        self.follow_group(order, before);
         let Some(payment) = order.details.particulars.payment.as_mut() else { return };
         let wanted = payment.wants(funds).filter(|wanted| payment.wants(before) != Some(*wanted));
         if wanted == Some(PaymentMove::Void) && !payment.tender.authorises() {
@@ -267,6 +261,14 @@ impl Draft<'_> {
             return;
         }
         self.ask_for_payment(order.id, wanted);
+    }
+
+    /// Tells that an order is given back whose group is open.
+    fn follow_group(&mut self, order: &Order, before: Funds) {
+        let given_back = before == Funds::Held && order.state.funds() == Funds::Returned;
+        if given_back && order.details.particulars.open_group().is_some() {
+            self.receipt.events.push(Event::GroupEnded { order_id: order.id, full: false });
+        }
     }
 
     /// Moves the money of an order, or lets its group be full.
@@ -327,6 +329,7 @@ impl Draft<'_> {
                 self.make_good(order, OrderMove::Fail, reason.as_ref())?;
                 self.uncount_limits(order, Funds::Returned);
                 self.note(order, OrderState::Cancelled, reason.as_ref());
+                self.follow_group(order, funds);
             }
             // From now on its time runs, or no longer.
             _ if funds == Funds::Spent && order.state != OrderState::Completed => self.fall_due(order),

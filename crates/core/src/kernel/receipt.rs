@@ -9,6 +9,7 @@ use crate::ledger::{
     AccountStatus, Balance, CurrencyId, Extended, FinalPurchase, Merge, TransactionKind, WalletAgenda,
 };
 use crate::redemption::{Granted, HandedOut, OrderState, Paid, Payment, PaymentState, PaymentTender};
+use crate::serial::is_zero;
 use crate::tiers::TierReceipt;
 use crate::time::Timestamp;
 
@@ -282,10 +283,6 @@ pub struct Receipt {
     pub events: Vec<Event>,
     /// Balances after the transaction.
     pub balances: Vec<Balance>,
-}
-
-fn is_zero(value: &i64) -> bool {
-    *value == 0
 }
 
 /// What stands in a receipt before its outcomes.

@@ -419,11 +419,6 @@ impl Bundle {
             Some(bounds) => one.checked_div(bounds.least),
             None => Some(Decimal::from(currency.per_money_unit)),
         });
-        if let (Some(_), Some(lacks)) = (&reward.price.group, reward.group_lacks()) {
-            return Err(format!(
-                "`price.group` is for what leaves nothing to choose: an order in a group names no `{lacks}`"
-            ));
-        }
         reward.price.validate(&PriceSurroundings {
             tiers: self.tiers.iter().map(|tier| tier.id.as_str()).collect(),
             money_digits: money_digits(&self.program.money).unwrap_or_default(),

@@ -134,6 +134,11 @@ impl Particulars {
         }
     }
 
+    /// The group of friends that it waits for, as long as nobody knows whether that comes together.
+    pub fn open_group(&self) -> Option<&Companions> {
+        self.group.as_ref().filter(|group| group.is_open())
+    }
+
     /// Whether there are parts that people hand out.
     pub(crate) fn has_rest_for_people(&self) -> bool {
         self.parts.iter().any(|part| part.way == PartWay::People {})
@@ -142,7 +147,7 @@ impl Particulars {
     /// Whether an order in a state may go on: its group is full, its money is there as far as the next step asks for it, and
     /// nobody disputes it.
     pub(crate) fn let_go_on(&self, state: OrderState) -> bool {
-        let open = self.group.as_ref().is_some_and(Companions::is_open) || self.is_disputed();
+        let open = self.open_group().is_some() || self.is_disputed();
         let unpaid = self.payment.as_ref().is_some_and(|payment| match state.funds() {
             Funds::Spent => !payment.is_settled(),
             _ => !payment.lets_fulfil(),

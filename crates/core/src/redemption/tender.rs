@@ -11,6 +11,7 @@ use super::Order;
 use super::checkout::Rate;
 use crate::id::{OrderId, TransactionId};
 use crate::ledger::Portion;
+use crate::serial::is_zero;
 
 /// What the order of a tender is for. No reward of a catalogue has such an id.
 pub const TENDER: &str = "@checkout";
@@ -54,10 +55,6 @@ pub struct Tender {
     /// Points of what was spent that were not there and that the member came to owe.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub owed: i64,
-}
-
-fn is_zero(value: &i64) -> bool {
-    *value == 0
 }
 
 /// What was spent of a tender.

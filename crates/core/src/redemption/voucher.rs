@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Companions, Order, OrderState, Particulars, PaymentState};
+use super::{Order, OrderState, Particulars, PaymentState};
 use crate::id::OrderId;
 use crate::limits;
 use crate::members::{CardKey, CardPublicKey, Form, Unopened};
@@ -230,7 +230,7 @@ impl VoucherStanding {
 
     /// Of an order that could be handed out now, from what it waits for besides.
     fn of_particulars(particulars: &Particulars) -> Self {
-        let open = particulars.group.as_ref().is_some_and(Companions::is_open);
+        let open = particulars.open_group().is_some();
         match &particulars.payment {
             _ if open => Self::NotYet,
             Some(payment) if !payment.lets_fulfil() => Self::NotYet,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{StockLevel, stock_key};
 use crate::limits;
+use crate::serial::is_zero;
 use crate::time::{Calendar, Day, Timestamp};
 
 /// Milliseconds of an hour.
@@ -64,10 +65,6 @@ pub struct Slot {
 
 fn one() -> i64 {
     1
-}
-
-fn is_zero(hours: &i64) -> bool {
-    *hours == 0
 }
 
 /// Under which key the units of a slot are counted.

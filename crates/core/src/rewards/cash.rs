@@ -8,6 +8,7 @@ use super::pricing::share;
 use crate::limits;
 use crate::program::Program;
 use crate::redemption::PaymentTender;
+use crate::serial::is_zero;
 use crate::time::Timestamp;
 
 /// The share of a price that may be paid in money. All of it in points may always be paid.
@@ -25,10 +26,6 @@ pub struct CashShare {
     /// What a point counts for in money, in major units; left out: what it is worth to the program at that moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub point_value: Option<Decimal>,
-}
-
-fn is_zero(value: &i64) -> bool {
-    *value == 0
 }
 
 /// How somebody wants to pay.

@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::VisibleTo;
+use crate::serial::is_zero;
 
 /// How a scarce reward is shared out. What is left out does not happen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,10 +164,6 @@ impl Scarcity {
     pub fn pool(&self, id: &str) -> Option<&Pool> {
         self.pools.iter().find(|pool| pool.id == id)
     }
-}
-
-fn is_zero(value: &i64) -> bool {
-    *value == 0
 }
 
 fn a_year() -> i64 {

@@ -7,6 +7,7 @@ use crate::earning::PendingUntil;
 use crate::ledger::{CurrencyId, FundingId};
 use crate::limits;
 use crate::program::{Currency, Text};
+use crate::serial::is_zero;
 
 /// A level of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,10 +150,6 @@ pub struct Factor {
 
 fn first_currency() -> CurrencyId {
     CurrencyId(1)
-}
-
-fn is_zero(number: &i32) -> bool {
-    *number == 0
 }
 
 impl Benefits {

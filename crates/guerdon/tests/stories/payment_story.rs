@@ -445,6 +445,86 @@ async fn friends_order_together_on_two_nodes() {
     friends_order_together(&Place::on(Some(postgres::shared().database())), true).await;
 }
 
+/// Who pays in part with money has joined once it is there; what is refused or does not come together is let go.
+async fn friends_pay_in_part_with_money(place: &Place) {
+    let server = place.start(&[]);
+    let all = members(&server, &["ann", "bob", "cid", "dan", "eve"]).await;
+    let paying = |member: &str, tender: &str, cash: i64| json!({ "member_id": member, "tender": tender, "cash": cash });
+    let open = async |key: &str, member: &str, cash: i64| {
+        let mut body = paying(member, "test", cash);
+        body["reward_id"] = json!("teapot");
+        server.post("/v1/groups", key, body).await
+    };
+    // 4,800 points for each, of which 480 to 2,400 may be paid with money.
+    for (key, cash, code) in [("k-1", 2_401, "split_not_offered"), ("k-2", 2_001, "payment_declined")] {
+        let (status, problem) = open(key, &all[0], cash).await;
+        assert_eq!((status, problem["code"].as_str()), (409, Some(code)), "{problem}");
+    }
+    assert_eq!(available(&server, &all[0]).await, 10_000);
+    let (status, group) = open("k-2", &all[0], 2_000).await;
+    assert_eq!((status, &group["joined"]), (201, &json!(1)), "{group}");
+    assert_eq!(available(&server, &all[0]).await, 10_000 - 2_800);
+    let code = group["code"].as_str().unwrap();
+    let join = async |body: Value| server.post(&format!("/v1/groups/{code}/join"), "", body).await;
+    assert_eq!(join(json!({ "member_id": all[1], "cash": 500 })).await.0, 400, "by which tender");
+    let (status, problem) = join(paying(&all[1], "test", 2_001)).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("payment_declined")), "{problem}");
+    assert_eq!(available(&server, &all[1]).await, 10_000);
+    // Bob's is confirmed two seconds later, and so long he has not joined.
+    let (status, joined) = join(paying(&all[1], "test", 2_004)).await;
+    assert_eq!((status, &joined["joined"]), (200, &json!(1)), "{joined}");
+    let bobs = joined["order_id"].as_str().unwrap();
+    let (status, joined) = join(paying(&all[2], "cash_on_delivery", 1_000)).await;
+    assert_eq!(status, 200, "{joined}");
+    group_at(&server, code, "full").await;
+    comes_to(&server, bobs, "authorised", "placed").await;
+    let begun = Instant::now();
+    while go(&server, bobs, "ship").await.0 != 201 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the order does not go on");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    comes_to(&server, bobs, "paid", "shipped").await;
+
+    // Dan's is refused two seconds later: his place is free.
+    let (status, other) = open("k-3", &all[3], 2_006).await;
+    assert_eq!((status, &other["joined"]), (201, &json!(0)), "{other}");
+    comes_to(&server, other["order_id"].as_str().unwrap(), "declined", "cancelled").await;
+    let others = other["code"].as_str().unwrap();
+    assert_eq!(available(&server, &all[3]).await, 10_000);
+    let begun = Instant::now();
+    let join = format!("/v1/groups/{others}/join");
+    loop {
+        // In points alone this time.
+        let (status, joined) = server.post(&join, "", json!({ "member_id": all[3] })).await;
+        if joined["joined"] == 1 {
+            break;
+        }
+        assert!(status == 200 && begun.elapsed() < Duration::from_secs(40), "{joined}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (_, joined) = server.post(&join, "", paying(&all[4], "test", 2_000)).await;
+    let eves = joined["order_id"].as_str().unwrap().to_owned();
+    assert_eq!(joined["joined"], 2, "{joined}");
+    drop(server);
+    place.ahead(DAY_MS + 1_000);
+    let server = place.start(&[]);
+    group_at(&server, others, "not_full").await;
+    comes_to(&server, &eves, "void", "cancelled").await;
+    assert_eq!(available(&server, &all[4]).await, 10_000);
+    drop(server);
+    place.verify();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn friends_pay_in_part_with_money_on_sqlite() {
+    friends_pay_in_part_with_money(&Place::on(None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn friends_pay_in_part_with_money_on_postgres() {
+    friends_pay_in_part_with_money(&Place::on(Some(postgres::shared().database()))).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_test_tender_needs_a_server_that_takes_it() {
     let place = Place::on(None);
@@ -551,18 +631,35 @@ async fn a_member_pays_in_part_with_money_and_orders_with_friends() {
     assert!(page.contains("Your group is not full yet") && !page.contains("Cancel this order"), "{page}");
     let (mut bob, _) = signed_in(&server, &gateway, "Bob", "13900139000", 4_800).await;
     let (_, page) = bob.get(&format!("/portal/groups/{code}")).await;
-    assert!(page.contains("Join for 4,800 points") && !page.contains("Ann"), "nobody is named: {page}");
+    assert!(
+        page.contains("Join as chosen") && page.contains("4,800 points, no money") && !page.contains("Ann"),
+        "nobody is named: {page}"
+    );
     shots(&place.folder.path().join("bob"), &server, &bob, &[("group-join", &format!("/portal/groups/{code}"))]).await;
     assert_eq!(bob.post(&format!("/portal/groups/{code}/join"), &[]).await.0, 303);
     let (mut eve, _) = signed_in(&server, &gateway, "Eve", "13700137000", 4_799).await;
+    // Points alone are too few, and with money they are enough.
     let (status, page) = eve.post(&format!("/portal/groups/{code}/join"), &[]).await;
-    assert!(status == 422 && page.contains("You are 1 point"), "{page}");
+    assert!(status == 422 && page.contains("It cannot be paid like this any more"), "{page}");
+    assert!(page.contains("4,320 points and ¥4.80") && !page.contains("points, no money"), "{page}");
+    for wrong in [[("cash", "480"), ("tender", "gold")], [("cash", "four"), ("tender", "test")]] {
+        assert_eq!(eve.post(&format!("/portal/groups/{code}/join"), &wrong).await.0, 422);
+    }
+    let declined = [("cash", "501"), ("tender", "test")];
+    let (status, page) = eve.post(&format!("/portal/groups/{code}/join"), &declined).await;
+    assert!(status == 422 && page.contains("your points are back"), "{page}");
     assert_eq!(bob.post(&format!("/portal/groups/{code}/leave"), &[]).await.0, 303);
     assert_eq!(bob.post(&format!("/portal/groups/{code}/join"), &[]).await.0, 303, "and comes back");
     shots(&place.folder.path().join("ann"), &server, &ann, &[("group-in", &format!("/portal/groups/{code}"))]).await;
-    let third = server.member("third", 4_800).await;
-    let join = server.post(&format!("/v1/groups/{code}/join"), "", json!({ "member_id": third })).await;
-    assert_eq!((join.0, &join.1["state"]), (200, &json!("full")), "{}", join.1);
+    let (mut fay, fays) = signed_in(&server, &gateway, "Fay", "13600136000", 2_500).await;
+    let (_, page) = fay.get("/portal/rewards/teapot").await;
+    assert!(page.contains("href=\"/portal/rewards/teapot/group\"") && !page.contains("Open a group for"), "{page}");
+    let pages =
+        [("group-money", &*format!("/portal/groups/{code}")), ("group-money-open", "/portal/rewards/teapot/group")];
+    shots(&place.folder.path().join("fay"), &server, &fay, &pages).await;
+    let on_delivery = [("cash", "2300"), ("tender", "cash_on_delivery")];
+    assert_eq!(fay.post(&format!("/portal/groups/{code}/join"), &on_delivery).await.0, 303);
+    assert_eq!(available(&server, &fays).await, 0);
     let (_, page) = ann.get(&format!("/portal/groups/{code}")).await;
     assert!(page.contains("The group is full. All orders go on."), "{page}");
     let (_, page) = eve.get(&format!("/portal/groups/{code}")).await;
@@ -616,28 +713,26 @@ async fn a_group_says_what_stands_in_the_way_and_a_look_is_one_look() {
     let (mut carl, carls) = signed_in(&server, &gateway, "Carl", "13700137000", 5_000).await;
 
     // Nobody opens a group for what would be sent nowhere.
-    let (_, page) = ann.get("/portal/rewards/box").await;
-    assert!(page.contains("Keep an address there first") && page.contains(BOOK), "{page}");
-    assert!(!page.contains("Open a group for"), "{page}");
     let (status, page) = ann.post("/portal/rewards/box/group", &[("key", "g-1")]).await;
-    assert!(status == 422 && page.contains("Keep an address there first"), "{status} {page}");
-    shots(&place.folder.path().join("ann"), &server, &ann, &[("group-address", "/portal/rewards/box")]).await;
+    assert!(status == 422 && page.contains("Say first which one") && page.contains(BOOK), "{status} {page}");
     keeps_an_address(&mut ann).await;
-    let (_, page) = ann.get("/portal/rewards/box").await;
-    assert!(page.contains("Open a group for 800 points"), "{page}");
+    let (_, page) = ann.get("/portal/rewards/box/group").await;
+    assert!(page.contains("Open a group for 800 points") && page.contains("name=\"address_id\""), "{page}");
+    // What is left out is where the member has things sent.
     assert_eq!(ann.post("/portal/rewards/box/group", &[("key", "g-2")]).await.0, 303);
     let (_, orders) = server.get("/v1/orders?state=placed").await;
     let order = &orders["items"][0];
     assert_eq!(order["moves"], json!(["review", "approve", "reject", "fail"]), "an open group is left, not cancelled");
     let group = format!("/portal/groups/{}", order["group"]["code"].as_str().unwrap());
 
-    // A friend is told as well, and the way there; then what they may.
+    // A friend may join, and says where to, or has kept it.
     let (_, page) = bob.get(&group).await;
-    assert!(page.contains("Keep an address there first") && page.contains(BOOK), "{page}");
-    assert!(!page.contains("Join for"), "{page}");
-    shots(&place.folder.path().join("bob"), &server, &bob, &[("group-join-address", &group)]).await;
+    assert!(
+        page.contains("Join for 800 points") && page.contains(BOOK) && !page.contains("name=\"address_id\""),
+        "{page}"
+    );
     keeps_an_address(&mut bob).await;
-    assert!(bob.get(&group).await.1.contains("Join for 800 points"));
+    assert!(bob.get(&group).await.1.contains("name=\"address_id\""));
     // Who has one already has one.
     keeps_an_address(&mut carl).await;
     let one = json!({ "member_id": carls, "reward_id": "box" });

@@ -65,8 +65,15 @@ group-no-room = The group is full. You can open one of your own.
 group-not-full = The group was not full in time. All points were given back.
 group-short = You are { $points } short.
 group-refused = That did not work: the group is full or over, or the reward cannot be ordered now. Look again.
-group-needs-address = This is sent to where you have things sent. Keep an address there first:
-group-not-for-this = This reward cannot be ordered together: there is something to choose.
+group-slot = This time is taken by now, or begins before the group is over. Choose another one.
+group-no-slot = No time is free in the two weeks after the group is over.
+group-choice-gone = What you chose is gone by now. Choose anew.
+group-each-chooses = Each friend chooses for themselves.
+group-slots-after = Appointments begin once the group is over.
+group-open-chosen = Open a group
+group-join-chosen = Join as chosen
+group-money-about = Then no money is taken either.
+group-unpaid = Your payment is not confirmed yet. You are in as soon as it is.
 group-own-order = See my order
 group-to-reward = See the reward
 

@@ -62,8 +62,15 @@ group-no-room = 此团已满，您可以自己发起拼团。
 group-not-full = 未能按时成团，积分已全部退回。
 group-short = 还差 { $points }。
 group-refused = 未能成功：此团已满或已结束，或该礼品暂时不能兑换。请重新查看。
-group-needs-address = 礼品将寄往您的收货地址，请先添加一个：
-group-not-for-this = 该礼品兑换时需要选择，不能拼团。
+group-slot = 该时间已被约满，或早于拼团结束时间，请另选时间。
+group-no-slot = 拼团结束后两周内没有可预约的时间。
+group-choice-gone = 您选择的款式或时间已被兑完，请重新选择。
+group-each-chooses = 每位好友各自选择。
+group-slots-after = 预约时间在拼团结束之后。
+group-open-chosen = 发起拼团
+group-join-chosen = 按所选方式参团
+group-money-about = 届时也不收取现金。
+group-unpaid = 您的支付尚未确认，确认后即参团成功。
 group-own-order = 查看我的订单
 group-to-reward = 查看礼品
 

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use guerdon_core::id::MemberId;
+use guerdon_core::id::OrderId;
+use guerdon_core::members::Address;
 use guerdon_core::rewards::Place;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,9 +13,11 @@ use utoipa_axum::routes;
 
 use super::cards::named_member;
 use super::extract::{Body, IdempotencyKey, Path};
+use super::orders::tendering;
 use crate::AppState;
 use crate::groups::{self, Group, Joiner};
 use crate::identity::actor::Actor;
+use crate::order_choice::Said;
 use crate::problem::Problem;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
@@ -33,26 +36,80 @@ struct OpenRequest {
     card: Option<String>,
     /// A reward whose price says what a group pays.
     reward_id: String,
+    /// Which variant, of a reward that has some: each member's own, as all of the choice.
+    variant: Option<String>,
+    /// Which slot, of a service that is had by appointment; it begins once the group is over.
+    #[schema(example = "2026-12-01T10:00@bund")]
+    slot: Option<String>,
+    /// Where to send it, as of an order. Left out: the default of the member's `addresses`.
+    #[schema(value_type = Option<Object>)]
+    address: Option<Address>,
+    /// The `id` of one of the member's `addresses`, in its place.
+    address_id: Option<String>,
+    /// Which account gets the credit, of a top-up that asks for it.
+    account: Option<String>,
+    /// Pay so many points, and the rest in money, where the price allows it.
+    points: Option<i64>,
+    /// Pay up to so much money, in minor units, and the rest in points, where the price allows it.
+    cash: Option<i64>,
+    /// How the money is paid: `cash_on_delivery`, or another way that the program names.
+    tender: Option<String>,
     /// The store, for rewards that are offered in some stores only.
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
     channel: Option<String>,
 }
 
-/// Who joins or leaves a group.
+/// Who joins a group, and what they choose.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct MemberRequest {
+struct JoinRequest {
     /// `mem_…`; or give `external_id` or `card`.
     member_id: Option<String>,
     /// The brand's own number of the member.
     external_id: Option<String>,
     /// The member's card: the text of its QR code, or the number of its bar code.
     card: Option<String>,
+    /// Which variant, of a reward that has some: each member's own, as all of the choice.
+    variant: Option<String>,
+    /// Which slot, of a service that is had by appointment; it begins once the group is over.
+    #[schema(example = "2026-12-01T10:00@bund")]
+    slot: Option<String>,
+    /// Where to send it, as of an order. Left out: the default of the member's `addresses`.
+    #[schema(value_type = Option<Object>)]
+    address: Option<Address>,
+    /// The `id` of one of the member's `addresses`, in its place.
+    address_id: Option<String>,
+    /// Which account gets the credit, of a top-up that asks for it.
+    account: Option<String>,
+    /// Pay so many points, and the rest in money, where the price allows it.
+    points: Option<i64>,
+    /// Pay up to so much money, in minor units, and the rest in points, where the price allows it.
+    cash: Option<i64>,
+    /// How the money is paid: `cash_on_delivery`, or another way that the program names.
+    tender: Option<String>,
     /// The store, for rewards that are offered in some stores only.
     store: Option<String>,
     /// The channel, for rewards that are offered through some channels only.
     channel: Option<String>,
+}
+
+/// Who leaves a group.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LeaveRequest {
+    /// `mem_…`; or give `external_id` or `card`.
+    member_id: Option<String>,
+    /// The brand's own number of the member.
+    external_id: Option<String>,
+    /// The member's card: the text of its QR code, or the number of its bar code.
+    card: Option<String>,
+    /// As in joining; nothing depends on it.
+    #[serde(rename = "store")]
+    _store: Option<String>,
+    /// As in joining; nothing depends on it.
+    #[serde(rename = "channel")]
+    _channel: Option<String>,
 }
 
 /// A group. Who is in it is not told.
@@ -66,7 +123,7 @@ struct GroupView {
     reward_id: String,
     /// How many members it takes.
     members: usize,
-    /// How many have joined.
+    /// How many have joined, and their money is there or will be taken by hand.
     joined: usize,
     /// Per cent of the price that each pays.
     #[schema(example = "80")]
@@ -81,7 +138,7 @@ struct GroupView {
 }
 
 impl GroupView {
-    fn new(state: &AppState, code: &str, group: &Group, member: Option<MemberId>) -> Self {
+    fn new(state: &AppState, code: &str, group: &Group, order: Option<OrderId>) -> Self {
         Self {
             code: code.to_owned(),
             link: state.people.link(&format!("/portal/groups/{code}")),
@@ -91,7 +148,7 @@ impl GroupView {
             percent: group.percent.normalize().to_string(),
             ends_at: group.ends_at.to_string(),
             state: group.stage.name(),
-            order_id: member.and_then(|member| group.order_of(member)).map(|order| order.to_string()),
+            order_id: order.map(|order| order.to_string()),
         }
     }
 }
@@ -104,20 +161,27 @@ impl GroupView {
     responses((status = 201, description = "The group, and the member's order in it", body = GroupView),
         (status = 404, body = Problem),
         (status = 409, description = "`reward_not_offered`: among others where it has no price for groups, \
-            `insufficient_points`, `out_of_stock`, `limit_reached` or `waiting_room_required`", body = Problem),
-        (status = 422, description = "`choice_needed`: it is sent, and the member keeps no address", body = Problem)))]
+            `slot_not_offered`: among others where it begins before the group is over, `insufficient_points`, \
+            `out_of_stock`, `limit_reached` or `waiting_room_required`; `split_not_offered`, `tender_not_offered` or \
+            `payment_declined`", body = Problem),
+        (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing; or what is said of \
+            it does not fit", body = Problem)))]
 async fn open(
     State(state): State<AppState>,
     actor: Actor,
     IdempotencyKey(key): IdempotencyKey,
     Body(request): Body<OpenRequest>,
 ) -> Result<(StatusCode, Json<GroupView>), Problem> {
-    let OpenRequest { member_id, external_id, card, reward_id, store, channel } = request;
+    let OpenRequest { member_id, external_id, card, reward_id, store, channel, .. } = request;
+    let tendering = tendering(&state, request.tender.as_deref(), (request.points, request.cash))?;
+    let OpenRequest { variant, slot, address, address_id, account, .. } = request;
+    let said = Said { variant, slot, address, address_id, account };
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let place = Place { store, channel };
-    let joiner = Joiner { member, place, channel: "api", actor: Some(actor.name()) };
+    let joiner = Joiner { member, place, channel: "api", actor: Some(actor.name()), said, tendering };
     let (code, group) = groups::open(&state, joiner, &reward_id, &key).await?;
-    Ok((StatusCode::CREATED, Json(GroupView::new(&state, &code, &group, Some(member)))))
+    let order = group.order_of(&groups::accounts_of(&state, member).await?);
+    Ok((StatusCode::CREATED, Json(GroupView::new(&state, &code, &group, order))))
 }
 
 /// Get a group.
@@ -135,35 +199,41 @@ fn unknown() -> Problem {
 
 /// Join a group: order in it at its price. Who is in it already stays so, with one order.
 #[utoipa::path(post, path = "/v1/groups/{code}/join", tag = "orders",
-    security(("key" = ["orders:write"])), request_body = MemberRequest, params(("code" = String, Path)),
+    security(("key" = ["orders:write"])), request_body = JoinRequest, params(("code" = String, Path)),
     responses((status = 200, body = GroupView), (status = 404, body = Problem),
         (status = 409, description = "`group_over`: it is full or its time is over; or what an order is refused with",
             body = Problem),
-        (status = 422, description = "`choice_needed`: it is sent, and the member keeps no address", body = Problem)))]
+        (status = 422, description = "`choice_needed`: a variant, slot, address or account is missing; or what is said of \
+            it does not fit", body = Problem)))]
 async fn join(
     State(state): State<AppState>,
     actor: Actor,
     Path(code): Path<String>,
-    Body(request): Body<MemberRequest>,
+    Body(request): Body<JoinRequest>,
 ) -> Result<Json<GroupView>, Problem> {
-    let MemberRequest { member_id, external_id, card, store, channel } = request;
+    let JoinRequest { member_id, external_id, card, store, channel, .. } = request;
+    let tendering = tendering(&state, request.tender.as_deref(), (request.points, request.cash))?;
+    let JoinRequest { variant, slot, address, address_id, account, .. } = request;
+    let said = Said { variant, slot, address, address_id, account };
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
-    let joiner = Joiner { member, place: Place { store, channel }, channel: "api", actor: Some(actor.name()) };
+    let joiner =
+        Joiner { member, place: Place { store, channel }, channel: "api", actor: Some(actor.name()), said, tendering };
     let group = groups::join(&state, joiner, &code).await?;
-    Ok(Json(GroupView::new(&state, &code, &group, Some(member))))
+    let order = group.order_of(&groups::accounts_of(&state, member).await?);
+    Ok(Json(GroupView::new(&state, &code, &group, order)))
 }
 
 /// Leave a group that is not full yet: the points come back, and the place is free.
 #[utoipa::path(post, path = "/v1/groups/{code}/leave", tag = "orders",
-    security(("key" = ["orders:write"])), request_body = MemberRequest, params(("code" = String, Path)),
+    security(("key" = ["orders:write"])), request_body = LeaveRequest, params(("code" = String, Path)),
     responses((status = 200, body = GroupView), (status = 404, body = Problem),
         (status = 409, description = "`group_over`: it is full or over, or the member is not in it", body = Problem)))]
 async fn leave(
     State(state): State<AppState>,
     Path(code): Path<String>,
-    Body(request): Body<MemberRequest>,
+    Body(request): Body<LeaveRequest>,
 ) -> Result<Json<GroupView>, Problem> {
-    let MemberRequest { member_id, external_id, card, .. } = request;
+    let LeaveRequest { member_id, external_id, card, .. } = request;
     let member = named_member(&state, member_id.as_deref(), external_id.as_deref(), card.as_deref()).await?;
     let group = groups::leave(&state, &code, member).await?;
     Ok(Json(GroupView::new(&state, &code, &group, None)))

@@ -115,7 +115,7 @@ async fn create(
 ) -> Result<Response, Problem> {
     let OrderRequest { member_id, external_id, card, reward_id, quantity, quote, .. } = &request;
     let place = Place { store: request.store.clone(), channel: request.channel.clone() };
-    let tendering = tendering(&state, &request)?;
+    let tendering = tendering(&state, request.tender.as_deref(), (request.points, request.cash))?;
     let shape = |command: Command| -> Result<Command, Refusal> {
         command.with_risk(request.risk_score)?.paid_by(tendering).in_place(place.clone())
     };
@@ -155,10 +155,14 @@ async fn create(
     }
 }
 
-/// How the money of an order is to be paid; `None`: there is none.
-fn tendering(state: &AppState, request: &OrderRequest) -> Result<Option<Tendering>, Problem> {
-    let split = wanted_split(request.points, request.cash)?;
-    let Some(name) = &request.tender else {
+/// How the money of an order is to be paid, of which so many points or so much money was said; `None`: there is none.
+pub(super) fn tendering(
+    state: &AppState,
+    tender: Option<&str>,
+    (points, cash): (Option<i64>, Option<i64>),
+) -> Result<Option<Tendering>, Problem> {
+    let split = wanted_split(points, cash)?;
+    let Some(name) = tender else {
         return match split {
             None => Ok(None),
             Some(_) => Err(Problem::bad_request("invalid_request", "name the `tender` by which the money is paid")),

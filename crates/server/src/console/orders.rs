@@ -29,7 +29,7 @@ use crate::fulfilment::parts::{self, PartStanding};
 use crate::fulfilment::supplier::{self, Attempted, DeliveryKey};
 use crate::identity::access::{Needs, Pages};
 use crate::picture::svg_qr;
-use crate::portal::{DayOfSlots, benefit_words, days_of_slots, order_name, part_name};
+use crate::portal::{Choosing, DayOfSlots, benefit_words, days_of_slots, order_name, part_name};
 use crate::privacy::reveal_delivery;
 use crate::problem::Problem;
 
@@ -259,7 +259,9 @@ async fn movable(frame: &Frame, state: &AppState, order: &Order) -> Result<Vec<D
     let stands = matches!(order.state, OrderState::Placed | OrderState::Approved | OrderState::Fulfilling);
     let booked = order.details.particulars.booked().is_some() && frame.actor.may(Permission::OrdersWrite);
     match frame.program.reward(&order.reward_id) {
-        Some(reward) if stands && booked => days_of_slots(frame, state, (reward, state.engine.now()), "").await,
+        Some(reward) if stands && booked => {
+            days_of_slots(frame, state, Choosing::again(reward, order, state.engine.now()), "").await
+        }
         _ => Ok(Vec::new()),
     }
 }

@@ -171,11 +171,10 @@ async fn page(
     let rewards = rows.into_iter().filter_map(|row| stand.shelf.reward(row)).map(|offered| &offered.reward);
     let found: Vec<&Reward> = rewards.filter(|reward| fits(reward)).collect();
     let begin = wanted.page.saturating_mul(PAGE);
-    let mut lines = Vec::with_capacity(PAGE);
-    for reward in found.iter().skip(begin).take(PAGE) {
-        let figures = state.demand.figures(&state.reader, reward, now).await.or_page(&frame)?;
-        lines.push(line(&frame, program, reward, &tiers, (now, figures)));
-    }
+    let shown = || found.iter().copied().skip(begin).take(PAGE);
+    let figures = state.demand.figures_of(&state.reader, shown(), now).await.or_page(&frame)?;
+    let of_reward = |reward| line(&frame, program, reward, &tiers, (now, figures.get(&reward.id).copied()));
+    let lines: Vec<Line> = shown().map(of_reward).collect();
     let names = ["points", "cost", "tiers", "seasons", "offers", "running", "demand", "cold", "curve", "cash", "group"];
     let kinds = names.into_iter().chain(["ahead"]);
     Ok(render(&PricesPage {

@@ -2,39 +2,46 @@
 //!
 //! A group is one record. Who joins first gets a place in it, by a write over the version that was read, so that there are never
 //! more places than the price says, on however many nodes; then the order is made under a key of that place, once; then the
-//! place names its order. Whatever was cut off in between, the worker takes from there ([`worker`]).
+//! place names its order. What its member has chosen is kept with the place until then, sealed where it is personal, so that the
+//! order is the same whoever makes it. Whatever was cut off in between, the worker takes from there ([`worker`]).
 
+mod joining;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use guerdon_core::id::{MemberId, OrderId};
-use guerdon_core::kernel::{Command, GroupTerms, Receipt, Refusal, RefusalCode};
+use guerdon_core::kernel::{GroupTerms, Refusal, RefusalCode, Tendering};
 use guerdon_core::rewards::Place;
 use guerdon_core::time::Timestamp;
-use guerdon_store::{CommandError, Record, RecordChange, StoreError};
+use guerdon_store::{CommandError, Record, RecordChange, RecordQuery, StoreError};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use joining::{Joiner, join, open};
 pub use worker::group_worker;
 
 use crate::AppState;
 use crate::due;
-use crate::order_choice::{self, Said};
+use crate::order_choice::Chosen;
 use crate::problem::Problem;
-use crate::scarcity::{self, Entry};
 
 /// The kind of the records. The id is the code of the group, the subject when the worker has to see to it, by the program's clock.
 const KIND: &str = "group";
 /// How long a group is kept once it is over, in milliseconds (30 days).
 const KEPT_MS: i64 = 30 * 86_400_000;
-const HOUR_MS: i64 = 3_600_000;
 /// The subject of those that nobody has to see to any more: it comes behind all moments.
 const TOLD: &str = "told";
 /// A place without an order for longer than any request takes was cut off, in milliseconds.
 const CUT_OFF_MS: i64 = 60_000;
+/// How long until is looked again whether money is there, in milliseconds.
+const UNPAID_MS: i64 = 3_000;
 /// Bytes of the digest that make the code: nobody guesses one.
 const CODE_BYTES: usize = 10;
 /// Writes that are tried while others are faster.
 const TRIES: usize = 20;
+/// Groups that are read at once.
+const PAGE: i64 = 200;
 /// Why the order of who left a group is given back.
 const LEFT: &str = "left_group";
 
@@ -89,7 +96,17 @@ struct GroupPlace {
     at: Place,
     channel: String,
     actor: Option<String>,
+    /// What the member has chosen; where it goes to is sealed. `None`: the order has it, or the place was taken before members
+    /// could choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chosen: Option<Chosen>,
+    /// How a part of it is paid in money; `None`: in points alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tendering: Option<Tendering>,
     order: Option<OrderId>,
+    /// Whether the money of its order is not confirmed yet: until then it has not joined.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unpaid: bool,
     /// When it was taken, by the machine's clock.
     since: Timestamp,
     #[serde(default)]
@@ -99,27 +116,20 @@ struct GroupPlace {
     told: bool,
 }
 
-/// Who joins, and how.
-pub struct Joiner<'a> {
-    /// Who.
-    pub member: MemberId,
-    /// Where.
-    pub place: Place,
-    /// Over which channel.
-    pub channel: &'a str,
-    /// In whose name.
-    pub actor: Option<String>,
-}
-
 impl Group {
-    /// How many have joined.
+    /// How many have joined, and their money is there or will be taken by hand.
     pub fn joined(&self) -> usize {
-        self.places.iter().filter(|place| place.order.is_some() && !place.leaving).count()
+        self.places.iter().filter(|place| place.order.is_some() && !place.leaving && !place.unpaid).count()
     }
 
-    /// The order of a member in it.
-    pub fn order_of(&self, member: MemberId) -> Option<OrderId> {
-        self.place_of(member).filter(|place| !place.leaving).and_then(|place| place.order)
+    /// The order of a member in it, whose accounts are [`accounts_of`].
+    pub fn order_of(&self, accounts: &[MemberId]) -> Option<OrderId> {
+        self.place_of(accounts).filter(|place| !place.leaving).and_then(|place| place.order)
+    }
+
+    /// Whether the money of a member's order in it is not confirmed yet.
+    pub fn waits_for_money(&self, accounts: &[MemberId]) -> bool {
+        self.place_of(accounts).is_some_and(|place| place.unpaid)
     }
 
     /// Whether somebody can join at `now`.
@@ -127,8 +137,8 @@ impl Group {
         self.stage == Stage::Open && now < self.ends_at && self.places.len() < self.size
     }
 
-    fn place_of(&self, member: MemberId) -> Option<&GroupPlace> {
-        self.places.iter().find(|place| place.member == member)
+    fn place_of(&self, accounts: &[MemberId]) -> Option<&GroupPlace> {
+        self.places.iter().find(|place| accounts.contains(&place.member))
     }
 
     fn terms(&self, code: &str) -> GroupTerms {
@@ -148,6 +158,12 @@ impl Group {
 pub async fn find(state: &AppState, code: &str) -> Result<Option<Group>, StoreError> {
     let record = read(state, code).await?;
     record.map(|(_, group)| Ok(group)).transpose()
+}
+
+/// The accounts under which a member may be in a group: their own, and those that were merged into it.
+pub async fn accounts_of(state: &AppState, member: MemberId) -> Result<Vec<MemberId>, StoreError> {
+    let account = state.reader.account(member).await?;
+    Ok(account.into_iter().flat_map(|account| account.merged_from).chain([member]).collect())
 }
 
 async fn read(state: &AppState, code: &str) -> Result<Option<(Record, Group)>, StoreError> {
@@ -198,7 +214,8 @@ fn waits_until(state: &AppState, group: &Group) -> String {
             let ahead_ms = now.as_millis().saturating_sub(state.clock().as_millis());
             let without_order = group.places.iter().filter(|place| place.order.is_none());
             let cut_off = without_order.map(|place| place.since.plus_millis(CUT_OFF_MS.saturating_add(ahead_ms)));
-            due::subject(cut_off.fold(group.ends_at, Ord::min))
+            let unpaid = group.places.iter().filter(|place| place.unpaid).map(|_| now.plus_millis(UNPAID_MS));
+            due::subject(cut_off.chain(unpaid).fold(group.ends_at, Ord::min))
         }
         Stage::Full | Stage::NotFull if group.places.iter().all(|place| place.told) => TOLD.to_owned(),
         Stage::Full | Stage::NotFull => due::subject(now),
@@ -211,196 +228,72 @@ async fn write(state: &AppState, mut record: Record, group: &Group) -> Result<()
     state.engine.write_records(vec![RecordChange::Put(written)], Vec::new()).await
 }
 
-/// Opens a group for a reward and takes the first place in it. The same key opens it once. Answers its code.
-pub async fn open(
-    state: &AppState,
-    joiner: Joiner<'_>,
-    reward_id: &str,
-    key: &str,
-) -> Result<(String, Group), Problem> {
-    let digest = state.keys().digest("group", format!("{}|{reward_id}|{key}", joiner.member).as_bytes());
-    let code: String = digest.iter().take(CODE_BYTES).map(|byte| format!("{byte:02x}")).collect();
-    if read(state, &code).await?.is_none() {
-        let (program, now) = (state.program(), state.engine.now());
-        let reward = program.reward_at(reward_id, now).ok_or_else(|| {
-            let shown: String = reward_id.chars().take(64).collect();
-            Problem::from(Refusal::new(RefusalCode::UnknownReward, format!("there is no reward `{shown}`")))
-        })?;
-        let price = reward.price.group.as_ref().ok_or_else(|| {
-            let problem = format!("reward `{reward_id}` has no price for groups");
-            Problem::from(Refusal::new(RefusalCode::RewardNotOffered, problem))
-        })?;
-        let ends_at = now.plus_millis(price.hours.saturating_mul(HOUR_MS));
-        let group = Group {
-            reward_id: reward_id.to_owned(),
-            size: usize::try_from(price.members).unwrap_or_default(),
-            percent: price.percent,
-            ends_at,
-            stage: Stage::Open,
-            opener: joiner.member,
-            places: Vec::new(),
-        };
-        let kept = state.clock().plus_millis(price.hours.saturating_mul(HOUR_MS).saturating_add(KEPT_MS));
-        let record = Record::new(KIND, &code, &waits_until(state, &group), &group)?.until(kept);
-        match state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await {
-            // The same request came twice at once.
-            Ok(()) | Err(CommandError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let member = joiner.member;
-    match join(state, joiner, &code).await {
-        Ok(group) => Ok((code, group)),
-        Err(problem) => {
-            forget(state, &code, member).await?;
-            Err(problem)
-        }
-    }
-}
-
-/// Deletes a group in which its opener did not get a place.
-async fn forget(state: &AppState, code: &str, opener: MemberId) -> Result<(), Problem> {
-    let Some((record, group)) = read(state, code).await? else { return Ok(()) };
-    if group.opener != opener || !group.places.is_empty() {
-        return Ok(());
-    }
-    match state.engine.write_records(vec![RecordChange::Delete(record)], Vec::new()).await {
-        Ok(()) | Err(CommandError::Conflict) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Joins a group: takes a place and orders. Who is in it already stays so.
-pub async fn join(state: &AppState, joiner: Joiner<'_>, code: &str) -> Result<Group, Problem> {
-    let member = joiner.member;
-    let group = change(state, code, |mut group| {
-        if let Some(place) = group.place_of(member) {
-            return if place.leaving {
-                Err(over("you are leaving this group; join again in a moment"))
-            } else {
-                Ok(None)
-            };
-        }
-        if group.stage != Stage::Open || state.engine.now() >= group.ends_at {
-            return Err(over("the group is over; open one of your own"));
-        }
-        if group.places.len() >= group.size {
-            return Err(over("the group is full; open one of your own"));
-        }
-        group.places.push(GroupPlace {
-            member,
-            place: format!("{:08x}", rand::random::<u32>()),
-            at: joiner.place.clone(),
-            channel: joiner.channel.to_owned(),
-            actor: joiner.actor.clone(),
-            order: None,
-            since: state.clock(),
-            leaving: false,
-            told: false,
-        });
-        Ok(Some(group))
-    })
-    .await?;
-    if group.order_of(member).is_some() {
-        return Ok(group);
-    }
-    order(state, code, &group, member).await
-}
-
-/// Makes the order of a place that has none yet, or finds the one that was made. What is refused frees the place.
-async fn order(state: &AppState, code: &str, group: &Group, member: MemberId) -> Result<Group, Problem> {
-    let place = group.place_of(member).ok_or_else(unknown)?.clone();
-    let now = state.engine.now();
-    let figures = match state.program().reward_at(&group.reward_id, now) {
-        Some(reward) => state.demand.figures(&state.reader, reward, now).await?,
-        None => None,
-    };
-    let terms = (group.terms(code), place.place.as_str());
-    let command = Command::join_group(member, now, &group.reward_id, terms, figures);
-    // It goes to where the member has things sent.
-    let command = order_choice::choose(state, command, (member, &group.reward_id), Said::default()).await?;
-    let mut command = command.in_place(place.at.clone())?.from_channel(&place.channel);
-    if let Some(actor) = &place.actor {
-        command = command.by(actor.clone());
-    }
-    match scarcity::submit(state, command, Entry::Own).await {
-        Ok(reply) => {
-            let receipt: Receipt = serde_json::from_str(&reply.receipt)
-                .map_err(|error| Problem::from(CommandError::Unavailable(error.to_string())))?;
-            let made = receipt.order.map(|order| order.id);
-            let group = change(state, code, |mut group| {
-                let own = group.places.iter_mut().find(|known| known.place == place.place);
-                let Some(own) = own.filter(|own| own.order.is_none()) else { return Ok(None) };
-                own.order = made;
-                group.settle_stage();
-                Ok(Some(group))
-            })
-            .await?;
-            if group.stage == Stage::Full {
-                // Whatever does not come to its end here, the worker sees to.
-                if let Err(problem) = worker::tell(state, code, &group).await {
-                    tracing::warn!(problem.detail, "a full group waits for the worker");
-                }
-            }
-            Ok(group)
-        }
-        Err(CommandError::Refused(refusal)) => {
-            let frees = |mut group: Group| {
-                let before = group.places.len();
-                group.places.retain(|known| known.place != place.place || known.order.is_some());
-                Ok((group.places.len() != before).then_some(group))
-            };
-            change(state, code, frees).await?;
-            Err(refusal.into())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Frees the place of an order that was given back while its group was open: rejected, expired, or called off by the staff.
 pub async fn given_back(state: &AppState, id: OrderId) -> Result<(), Problem> {
-    change_that_of(state, id, |mut group| {
-        let before = group.places.len();
-        if group.stage == Stage::Open {
-            group.places.retain(|place| place.order != Some(id));
-        }
-        Ok((group.places.len() != before).then_some(group))
-    })
-    .await
-}
-
-/// Lets an order be told anew how its group ended: it knows it no longer.
-pub async fn tell_again(state: &AppState, id: OrderId) -> Result<(), Problem> {
-    change_that_of(state, id, |mut group| {
-        let place = group.places.iter_mut().find(|place| place.order == Some(id) && place.told);
-        let Some(place) = place else { return Ok(None) };
-        place.told = false;
-        Ok(Some(group))
-    })
-    .await
-}
-
-/// Changes the group of an order, where it is kept still.
-async fn change_that_of(
-    state: &AppState,
-    id: OrderId,
-    decide: impl FnMut(Group) -> Result<Changed, Problem>,
-) -> Result<(), Problem> {
     let order = state.reader.order(id).await?;
     let Some(companions) = order.and_then(|order| order.details.particulars.group) else { return Ok(()) };
     match read(state, &companions.code).await? {
-        Some(_) => change(state, &companions.code, decide).await.map(drop),
+        Some(_) => change(state, &companions.code, |group| Ok(without(group, id))).await.map(drop),
         None => Ok(()),
     }
 }
 
+/// Makes a group and an order one again whose database went back to before: the order is told anew how its group ended, it goes
+/// back where its member had left, and the place of one that was never made is free.
+pub async fn tell_again(state: &AppState, id: OrderId) -> Result<(), Problem> {
+    let Some(order) = state.reader.order(id).await? else { return free_place_of(state, id).await };
+    let Some(companions) = &order.details.particulars.group else { return Ok(()) };
+    let Some((_, group)) = read(state, &companions.code).await? else { return Ok(()) };
+    let is_its = |place: &GroupPlace| place.order == Some(id);
+    // A place without an order may be its own: the worker finds it.
+    let may_be_its = |place: &GroupPlace| place.order.is_none() && place.member == order.member_id;
+    if !group.places.iter().any(|place| is_its(place) || may_be_its(place)) {
+        return worker::give_back(state, id, LEFT).await;
+    }
+    let untold = |mut group: Group| {
+        let place = group.places.iter_mut().find(|place| is_its(place) && place.told);
+        let Some(place) = place else { return Ok(None) };
+        place.told = false;
+        Ok(Some(group))
+    };
+    change(state, &companions.code, untold).await.map(drop)
+}
+
+/// Frees the place of an order that is not there any more, whose group is known by nothing else than that.
+async fn free_place_of(state: &AppState, id: OrderId) -> Result<(), Problem> {
+    let mut query = RecordQuery { kind: KIND.to_owned(), subject: None, after: None, limit: PAGE };
+    loop {
+        let records = state.reader.records(&query, state.clock()).await?;
+        for record in &records {
+            let Ok(group) = record.read::<Group>() else { continue };
+            if group.places.iter().any(|place| place.order == Some(id)) {
+                return change(state, &record.id, |group| Ok(without(group, id))).await.map(drop);
+            }
+        }
+        match records.last() {
+            Some(last) if records.len() as i64 == PAGE => query.after = Some(last.id.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// A group that is open without the place of an order; `None`: it has none.
+fn without(mut group: Group, id: OrderId) -> Changed {
+    let before = group.places.len();
+    if group.stage == Stage::Open {
+        group.places.retain(|place| place.order != Some(id));
+    }
+    (group.places.len() != before).then_some(group)
+}
+
 /// Leaves a group that is not full yet: the points come back, and the place is free.
 pub async fn leave(state: &AppState, code: &str, member: MemberId) -> Result<Group, Problem> {
+    let accounts = accounts_of(state, member).await?;
     let group = change(state, code, |mut group| {
         if group.stage != Stage::Open {
             return Err(over("the group is full or over, and cannot be left any more"));
         }
-        let own = group.places.iter_mut().find(|place| place.member == member);
+        let own = group.places.iter_mut().find(|place| accounts.contains(&place.member));
         let own = own.ok_or_else(|| over("you are not in this group"))?;
         if own.order.is_none() {
             return Err(over("your order is being made; try again in a moment"));

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{Command, RefusalCode};
+use guerdon_core::redemption::Funds;
 use guerdon_store::{CommandError, Record};
 use tokio::sync::watch;
 
-use super::{CUT_OFF_MS, Group, KIND, LEFT, Stage, change, order};
+use super::joining::order;
+use super::{CUT_OFF_MS, Group, KIND, LEFT, PAGE, Stage, change};
 use crate::AppState;
 use crate::acts::mover;
 use crate::due;
 use crate::problem::Problem;
 
-/// How often is looked for groups, and how many are read at once.
+/// How often is looked for groups.
 const EVERY: Duration = Duration::from_secs(1);
-const PAGE: i64 = 200;
 /// How long to wait after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// The lease of the node that does it.
@@ -43,7 +44,7 @@ pub async fn group_worker(state: AppState, mut stop: watch::Receiver<bool>) {
 }
 
 /// Sees to all groups that are due.
-async fn round(state: &AppState) -> Result<(), Problem> {
+pub(super) async fn round(state: &AppState) -> Result<(), Problem> {
     let mut last: Option<Record> = None;
     loop {
         let due = due::records(state, (KIND, state.engine.now()), last.as_ref(), PAGE).await?;
@@ -77,13 +78,16 @@ async fn see_to(state: &AppState, code: &str, mut group: Group) -> Result<(), Pr
     let missing: Vec<_> = cut_off(state, &group).map(|place| place.member).collect();
     for member in missing {
         // Found where it was made, made where it was not, and the place is free where it is refused.
-        if let Err(problem) = order(state, code, &group, member).await {
+        if let Err(problem) = order(state, code, &group, &[member]).await {
             tracing::info!(problem.code, "a place in a group is free again");
         }
         group = change(state, code, |_| Ok(None)).await?;
     }
     if group.stage == Stage::Open {
         group = free(state, code, &group).await?;
+    }
+    if group.stage == Stage::Open && group.places.iter().any(|place| place.unpaid) {
+        group = look_for_money(state, code, &group).await?;
     }
     if group.stage == Stage::Open && state.engine.now() >= group.ends_at {
         let ends = |mut group: Group| {
@@ -104,6 +108,32 @@ async fn see_to(state: &AppState, code: &str, mut group: Group) -> Result<(), Pr
         tell(state, code, &group).await?;
     }
     Ok(())
+}
+
+/// Counts those in whose money is there by now, and frees the places of those whose money never came. As long as one is waited
+/// for, the group is looked at again.
+async fn look_for_money(state: &AppState, code: &str, group: &Group) -> Result<Group, Problem> {
+    let (mut paid, mut over) = (Vec::new(), Vec::new());
+    for id in group.places.iter().filter(|place| place.unpaid).filter_map(|place| place.order) {
+        let order = state.reader.order(id).await?;
+        let stands = order.filter(|order| order.state.funds() != Funds::Returned);
+        match stands.and_then(|order| order.details.particulars.payment) {
+            Some(payment) if payment.lets_fulfil() => paid.push(id),
+            Some(_) => {}
+            None => over.push(id),
+        }
+    }
+    change(state, code, |mut group| {
+        let among = |ids: &[OrderId], place: &super::GroupPlace| place.order.is_some_and(|id| ids.contains(&id));
+        if group.stage == Stage::Open {
+            group.places.retain(|place| !among(&over, place));
+        }
+        group.places.iter_mut().filter(|place| among(&paid, place)).for_each(|place| place.unpaid = false);
+        group.settle_stage();
+        // Written anew in any case: from the moment of writing it waits again.
+        Ok(Some(group))
+    })
+    .await
 }
 
 /// Tells the orders of a group how it ended: those of one that is full go on, those of one that is not are given back.
@@ -156,7 +186,8 @@ async fn give_up(state: &AppState, id: OrderId) -> Result<(), Problem> {
     done(state, Command::give_up_group(member, state.engine.now(), &order, NOT_FULL)).await
 }
 
-async fn give_back(state: &AppState, id: OrderId, reason: &str) -> Result<(), Problem> {
+/// Gives the order of who leaves back. `reason` is a code.
+pub(super) async fn give_back(state: &AppState, id: OrderId, reason: &str) -> Result<(), Problem> {
     let Some(order) = state.reader.order(id).await? else { return Ok(()) };
     let member = mover(state, &order).await?;
     done(state, Command::leave_group(member, state.engine.now(), &order, reason)).await

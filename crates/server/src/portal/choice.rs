@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use guerdon_core::members::{Address, KnownAddress, Profile, find_address};
 use guerdon_core::privacy::mask;
+use guerdon_core::program::Program;
+use guerdon_core::redemption::Order;
 use guerdon_core::rewards::{Reward, RewardKind, StockLevel, variant_key};
 use guerdon_core::time::Timestamp;
 use guerdon_store::StoreError;
@@ -17,6 +19,38 @@ use crate::order_choice::Said;
 
 /// Days of which free slots are shown.
 const DAYS: usize = 14;
+
+/// Of what something is chosen.
+#[derive(Clone, Copy)]
+pub(crate) struct Choosing<'a> {
+    reward: &'a Reward,
+    now: Timestamp,
+    /// From when on its appointments may begin.
+    from: Timestamp,
+}
+
+impl<'a> Choosing<'a> {
+    /// Of a reward that is ordered now.
+    pub(crate) fn of(reward: &'a Reward, now: Timestamp) -> Self {
+        Self { reward, now, from: now }
+    }
+
+    /// The same in a group of friends that is open until then: its appointments begin afterwards.
+    pub(crate) fn together_until(self, ends_at: Timestamp) -> Self {
+        Self { from: ends_at, ..self }
+    }
+
+    /// Whether it is sent.
+    pub(super) fn is_sent(self, program: &Program) -> bool {
+        self.reward.needs_address(program, self.now)
+    }
+
+    /// Of the reward of an order that was made already.
+    pub(crate) fn again(reward: &'a Reward, order: &Order, now: Timestamp) -> Self {
+        let open = order.details.particulars.open_group();
+        open.map_or(Self::of(reward, now), |group| Self::of(reward, now).together_until(group.ends_at))
+    }
+}
 
 /// One of several.
 pub(crate) struct Choosable {
@@ -114,11 +148,12 @@ impl Asked {
     pub(super) async fn of(
         frame: &Frame,
         state: &AppState,
-        (reward, now): (&Reward, Timestamp),
+        choosing: Choosing<'_>,
         profile: &Profile,
         stock: &BTreeMap<String, StockLevel>,
         form: &ChoiceForm,
     ) -> Result<Self, StoreError> {
+        let reward = choosing.reward;
         let language = frame.language.tag();
         let variants = reward.variants().iter().map(|variant| {
             let level = stock.get(&variant_key(&reward.id, &variant.id));
@@ -129,7 +164,7 @@ impl Asked {
                 chosen: form.variant == variant.id || reward.variants().len() == 1,
             }
         });
-        let needs_address = reward.needs_address(&frame.program, now);
+        let needs_address = choosing.is_sent(&frame.program);
         let chosen = Some(form.address_id.as_str()).filter(|id| !id.is_empty());
         let default = find_address(&profile.addresses, chosen).map(|known| known.id.as_str());
         let known = |known: &KnownAddress| Choosable {
@@ -145,16 +180,16 @@ impl Asked {
         Ok(Self {
             variants: variants.collect(),
             by_appointment: reward.appointments().is_some(),
-            days: days_of_slots(frame, state, (reward, now), &form.slot).await?,
+            days: days_of_slots(frame, state, choosing, &form.slot).await?,
             book: if needs_address { profile.addresses.iter().map(known).collect() } else { Vec::new() },
             typed: (needs_address && profile.addresses.is_empty()).then(|| form.typed.clone()),
             account: account.map(|name| (name, form.account.clone())),
         })
     }
 
-    /// Whether it is sent, and the member keeps no address.
-    pub(super) fn lacks_address(&self) -> bool {
-        self.typed.is_some()
+    /// Whether it is had by appointment, and no time is free.
+    pub(super) fn lacks_slot(&self) -> bool {
+        self.by_appointment && self.days.is_empty()
     }
 
     /// Whether it is sent.
@@ -182,16 +217,16 @@ pub(super) fn address_words(known: &KnownAddress) -> String {
 pub(crate) async fn days_of_slots(
     frame: &Frame,
     state: &AppState,
-    (reward, now): (&Reward, Timestamp),
+    Choosing { reward, now, from }: Choosing<'_>,
     chosen: &str,
 ) -> Result<Vec<DayOfSlots>, StoreError> {
     let Some(appointments) = reward.appointments() else { return Ok(Vec::new()) };
     let calendar = &frame.program.calendar;
     // From the first day on that the notice leaves.
-    let first = calendar.day_of(now.plus_millis(appointments.notice_hours.saturating_mul(3_600_000)));
-    let found = free_slots(state, reward, now, (first, DAYS)).await?;
+    let soonest = now.plus_millis(appointments.notice_hours.saturating_mul(3_600_000)).max(from);
+    let found = free_slots(state, reward, now, (calendar.day_of(soonest), DAYS)).await?;
     let mut days: Vec<DayOfSlots> = Vec::new();
-    for (slot, _) in found {
+    for (slot, _) in found.into_iter().filter(|(slot, _)| slot.starts_at >= from) {
         let local = calendar.local(slot.starts_at);
         let weekday = frame.t(&format!("slot-weekday-{}", local.weekday().to_monday_one_offset()));
         let day = format!("{weekday} {}", local.date());

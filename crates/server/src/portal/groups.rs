@@ -1,28 +1,20 @@
-//! Groups of friends: opened from a reward, seen and joined by a link, left while they are open.
+//! Groups of friends: seen and joined by a link, left while they are open.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use guerdon_core::id::OrderId;
-use guerdon_core::kernel::RefusalCode;
-use guerdon_core::program::Program;
-use guerdon_core::rewards::{CompiledReward, Occasion, Reward, Viewer, group_share, keys_of};
-use serde::Deserialize;
+use guerdon_core::id::{MemberId, OrderId};
 
-use super::choice::{Asked, ChoiceForm};
+use super::choice::ChoiceForm;
+use super::group_order::{Barrier, Chance, GroupForm, Together, available, chance, joiner, price_of, refusal_words};
 use super::own::{Own, Sight, own};
-use super::reward::{asked, limit_words};
-use super::rewards::here;
 use super::trouble::{OrTrouble, PortalError};
-use super::waiting::must_wait;
 use crate::AppState;
-use crate::catalogue::Availability;
 use crate::console::{Frame, render};
-use crate::groups::{self, Group, Joiner, Stage};
+use crate::groups::{self, Group, Stage};
 use crate::identity::access::{Needs, Pages};
 use crate::problem::Problem;
-use crate::scarcity::may_private;
 
 /// The pages of groups.
 pub(super) fn pages() -> Pages {
@@ -30,7 +22,6 @@ pub(super) fn pages() -> Pages {
         .get("/portal/groups/{code}", Needs::Member, page)
         .post("/portal/groups/{code}/join", Needs::Member, join)
         .post("/portal/groups/{code}/leave", Needs::Member, leave)
-        .post("/portal/rewards/{id}/group", Needs::Member, open)
 }
 
 #[derive(Template)]
@@ -53,9 +44,15 @@ struct GroupPage {
     way_out: Option<(String, String)>,
     /// What friends join by, for who is in it.
     link: Option<String>,
+    /// Where the form leads.
+    action: String,
+    /// None is needed: a place is taken once.
+    key: &'static str,
     available: String,
     /// The words of the button; none: nobody joins now.
-    join: Option<String>,
+    button: Option<String>,
+    /// What there is to choose.
+    chance: Chance,
     may_leave: bool,
     order: Option<OrderId>,
 }
@@ -68,46 +65,27 @@ async fn find(state: &AppState, frame: &Frame, code: &str) -> Result<Group, Port
 async fn page(frame: Frame, State(state): State<AppState>, Path(code): Path<String>) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
     let group = find(&state, &frame, &code).await?;
-    show(frame, &state, &own, (&code, &group), None).await
+    show(frame, &state, &own, (&code, &group), (None, &ChoiceForm::default())).await
 }
 
-fn joiner<'a>(frame: &Frame, own: &Own) -> Joiner<'a> {
-    Joiner { member: own.id, place: here(), channel: "portal", actor: Some(frame.actor.name()) }
-}
-
-/// The form that opens a group.
-#[derive(Deserialize)]
-struct OpenForm {
-    #[serde(default)]
-    key: String,
-}
-
-async fn open(
+async fn join(
     frame: Frame,
     State(state): State<AppState>,
-    Path(id): Path<String>,
-    Form(form): Form<OpenForm>,
+    Path(code): Path<String>,
+    Form(form): Form<GroupForm>,
 ) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
-    // The same form sent twice opens one group.
-    let key = format!("portal group {}", form.key);
-    match groups::open(&state, joiner(&frame, &own), &id, &key).await {
-        Ok((code, _)) => Ok(Redirect::to(&format!("/portal/groups/{code}")).into_response()),
-        Err(problem) if problem.status < 500 => super::reward::not_opened(frame, &state, &own, &id, &problem).await,
-        Err(problem) => Err(problem.detail).or_trouble(&frame),
-    }
-}
-
-async fn join(frame: Frame, State(state): State<AppState>, Path(code): Path<String>) -> Result<Response, PortalError> {
-    let own = own(&state, &frame).await?;
-    let joined = groups::join(&state, joiner(&frame, &own), &code).await;
-    answer(frame, &state, &own, &code, joined).await
+    let joined = match joiner(&frame, &state, &own, &form) {
+        Ok(joiner) => groups::join(&state, joiner, &code).await,
+        Err(problem) => Err(problem),
+    };
+    answer(frame, &state, &own, (&code, &form.choice), joined).await
 }
 
 async fn leave(frame: Frame, State(state): State<AppState>, Path(code): Path<String>) -> Result<Response, PortalError> {
     let own = own(&state, &frame).await?;
     let left = groups::leave(&state, &code, own.id).await;
-    answer(frame, &state, &own, &code, left).await
+    answer(frame, &state, &own, (&code, &ChoiceForm::default()), left).await
 }
 
 /// The page again, with what was in the way where something was.
@@ -115,7 +93,7 @@ async fn answer(
     frame: Frame,
     state: &AppState,
     own: &Own,
-    code: &str,
+    (code, form): (&str, &ChoiceForm),
     outcome: Result<Group, Problem>,
 ) -> Result<Response, PortalError> {
     let problem = match outcome {
@@ -126,79 +104,10 @@ async fn answer(
         return Err(problem.detail).or_trouble(&frame);
     }
     let group = find(state, &frame, code).await?;
-    let trouble = Some(frame.t(trouble_of(&problem)));
-    let mut response = show(frame, state, own, (code, &group), trouble).await?;
+    let trouble = Some(frame.t(refusal_words(&problem)));
+    let mut response = show(frame, state, own, (code, &group), (trouble, form)).await?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
-}
-
-/// The words of what was refused.
-pub(super) fn trouble_of(problem: &Problem) -> &'static str {
-    if problem.code == RefusalCode::ChoiceNeeded.name() { "group-needs-address" } else { "group-refused" }
-}
-
-/// What a group of friends pays for a reward, on its page, and how one is opened.
-pub(super) struct Offer {
-    pub(super) words: String,
-    /// The words of the button; none: the member cannot open one now.
-    pub(super) button: Option<String>,
-    /// Whether an address must be kept first.
-    pub(super) lacks_address: bool,
-}
-
-/// What a group pays for a unit, in words, where the reward has such a price and can be ordered so.
-pub(super) fn offer(
-    frame: &Frame,
-    viewer: &Viewer<'_>,
-    reward: &Reward,
-    (price, asked): (i64, &Asked),
-) -> Option<Offer> {
-    let group = reward.price.group.as_ref().filter(|_| reward.group_lacks().is_none())?;
-    let each = group_share(price, group.percent)?;
-    let points = frame.points(reward.currency, each);
-    let places = [("members", group.members.into()), ("hours", group.hours.into()), ("points", points.as_str().into())];
-    let lacks_address = asked.lacks_address();
-    let can = each <= viewer.spendable(reward.currency) && !lacks_address;
-    let button = can.then(|| frame.say_text("group-open", "points", &points));
-    Some(Offer { words: frame.say("group-offer", places), button, lacks_address })
-}
-
-/// What keeps a member from ordering in a group, besides points.
-struct Barrier {
-    words: String,
-    /// Where that is seen to: an address, and its words.
-    way_out: Option<(String, String)>,
-}
-
-/// Whether an order of the member in a group would be refused, and for what: the same as on the page of the reward.
-async fn barrier(
-    frame: &Frame,
-    state: &AppState,
-    own: &Own,
-    (offered, program, sight): (&CompiledReward, &Program, &Sight),
-) -> Result<Option<Barrier>, PortalError> {
-    let (reward, now) = (&offered.reward, sight.at);
-    let plain = |words: String| Ok(Some(Barrier { words, way_out: None }));
-    if reward.group_lacks().is_some() {
-        return plain(frame.t("group-not-for-this"));
-    }
-    let stock = state.reader.stock_of(&keys_of(reward)).await.or_trouble(frame)?;
-    let private = may_private(state, own.id, offered).await.or_trouble(frame)?;
-    if Availability::of(sight.viewer(program, own).left(offered, &stock, private)) == Availability::SoldOut {
-        return plain(frame.t("reward-gone"));
-    }
-    if let (Some(words), true) = limit_words(frame, reward, own, now) {
-        return plain(words);
-    }
-    if must_wait(state, own, offered).await.or_trouble(frame)? {
-        let way_out = Some((format!("/portal/rewards/{}/wait", reward.id), frame.t("reward-waiting-go")));
-        return Ok(Some(Barrier { words: frame.t("reward-waiting"), way_out }));
-    }
-    let asked = asked(frame, state, (reward, now), own, &stock, &ChoiceForm::default()).await?;
-    Ok(asked.lacks_address().then(|| Barrier {
-        words: frame.t("group-needs-address"),
-        way_out: Some(("/portal/profile/addresses".to_owned(), frame.t("portal-book"))),
-    }))
 }
 
 async fn show(
@@ -206,42 +115,46 @@ async fn show(
     state: &AppState,
     own: &Own,
     (code, group): (&str, &Group),
-    trouble: Option<String>,
+    (trouble, form): (Option<String>, &ChoiceForm),
 ) -> Result<Response, PortalError> {
     let (program, sight) = (state.program(), Sight::now(state));
     let (viewer, now) = (sight.viewer(&program, own), sight.at);
-    let order = group.order_of(own.id);
+    let accounts: Vec<MemberId> = own.account.merged_from.iter().copied().chain([own.id]).collect();
+    let order = group.order_of(&accounts);
     // A link tells nothing of a reward that its holder may not see.
     let seen = program.offered_at(&group.reward_id, now).filter(|offered| viewer.sees(offered).is_ok());
     if seen.is_none() && order.is_none() {
         return Err(PortalError::not_found(&frame));
     }
-    let reward = program.reward_at(&group.reward_id, now);
-    let mut points = None;
-    if let Some(reward) = reward {
-        let figures = state.demand.figures(&state.reader, reward, now).await.or_trouble(&frame)?;
-        let tier = program.tiers.at(now).level_of(&own.account.standing).map(|level| level.tier.id.as_str());
-        let occasion = Occasion { at: now, tier, figures, quantity: 1 };
-        let priced = program.price_in_group(reward, occasion, group.percent).ok();
-        points = priced.map(|priced| (reward.currency, priced.points));
-    }
+    let points = match program.reward_at(&group.reward_id, now) {
+        Some(reward) => {
+            let points = price_of(&frame, state, own, (&program, reward, now), group.percent).await?;
+            points.map(|points| (points, frame.points(reward.currency, points)))
+        }
+        None => None,
+    };
     let open = group.stage == Stage::Open && now < group.ends_at;
-    let (mut join, mut trouble, mut way_out) = (None, trouble, None);
-    let mut available = String::new();
-    if let Some(((currency, price), offered)) = points.zip(seen).filter(|_| order.is_none() && group.has_room(now)) {
-        let spendable = viewer.spendable(currency);
-        available = frame.say_text("rewards-available", "points", &frame.points(currency, spendable));
-        let missing = price.saturating_sub(spendable);
-        // What stands in the way now says more than what was refused a moment ago.
-        if let Some(barrier) = barrier(&frame, state, own, (offered, &program, &sight)).await? {
-            (trouble, way_out) = (Some(barrier.words), barrier.way_out);
-        } else if missing > 0 {
-            trouble = Some(frame.say_text("group-short", "points", &frame.points(currency, missing)));
-        } else {
-            join = Some(frame.say_text("group-join", "points", &frame.points(currency, price)));
+    let (mut trouble, mut way_out, mut button) = (trouble, None, None);
+    let (mut own_points, mut choice) = (String::new(), Chance::default());
+    if let Some((offered, (points, shown))) =
+        seen.zip(points.as_ref()).filter(|_| order.is_none() && group.has_room(now))
+    {
+        let together = (Together { program: &program, offered, points: *points, ends_at: group.ends_at }, &sight);
+        own_points = available(&frame, own, together);
+        match chance(&frame, state, own, together, form).await? {
+            Ok(chance) => {
+                button = Some(match chance.ways.is_empty() {
+                    true => frame.say_text("group-join", "points", shown),
+                    false => frame.t("group-join-chosen"),
+                });
+                choice = chance;
+            }
+            // What stands in the way now says more than what was refused a moment ago.
+            Err(Barrier { words, way_out: out }) => (trouble, way_out) = (Some(words), out),
         }
     }
     let ended = match group.stage {
+        Stage::Open if open && group.waits_for_money(&accounts) => Some(frame.t("group-unpaid")),
         Stage::Full if order.is_some() => Some(frame.t("group-full")),
         Stage::NotFull => Some(frame.t("group-not-full")),
         Stage::Open if !open => Some(frame.t("group-not-full")),
@@ -255,8 +168,7 @@ async fn show(
         place: "rewards",
         title: frame.say_text("group-title", "reward", &frame.reward_name(&group.reward_id)),
         reward_address: format!("/portal/rewards/{}", group.reward_id),
-        price: points
-            .map(|(currency, points)| frame.say_text("group-price", "points", &frame.points(currency, points))),
+        price: points.map(|(_, shown)| frame.say_text("group-price", "points", &shown)),
         joined: frame.say("group-joined", places),
         count,
         size,
@@ -265,8 +177,11 @@ async fn show(
         trouble,
         way_out,
         link: (order.is_some() && open).then(|| state.people.link(&address)),
-        available,
-        join,
+        action: format!("{address}/join"),
+        key: "",
+        available: own_points,
+        button,
+        chance: choice,
         may_leave: order.is_some() && open,
         order,
         address,

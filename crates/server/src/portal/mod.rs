@@ -5,6 +5,8 @@ mod book;
 mod card;
 mod choice;
 mod disputes;
+mod group_opening;
+mod group_order;
 mod groups;
 mod join;
 mod links;
@@ -29,7 +31,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::console::{Frame, remember_language};
 use crate::identity::access::{Needs, Pages};
-pub(crate) use choice::{DayOfSlots, days_of_slots};
+pub(crate) use choice::{Choosing, DayOfSlots, days_of_slots};
 pub(crate) use orders::{benefit_words, order_name, part_name};
 pub(crate) use trouble::PortalError;
 
@@ -62,6 +64,7 @@ pub fn pages() -> Pages {
         .and(sso::pages())
         .and(links::pages())
         .and(groups::pages())
+        .and(group_opening::pages())
         .and(join::pages())
         .and(profile::pages())
         .and(address::pages())

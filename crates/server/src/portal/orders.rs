@@ -14,7 +14,7 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
-use super::choice::{DayOfSlots, days_of_slots};
+use super::choice::{Choosing, DayOfSlots, days_of_slots};
 use super::order_codes::{self, CodeLine};
 use super::own::{Own, is_fresh, own};
 use super::trouble::{OrTrouble, PortalError};
@@ -411,7 +411,7 @@ async fn show(
     let ahead = ahead.map(|key| frame.t(key));
     let days = match frame.program.reward(&order.reward_id) {
         Some(reward) if may_rebook(order, now) => {
-            days_of_slots(&frame, state, (reward, now), "").await.or_trouble(&frame)?
+            days_of_slots(&frame, state, Choosing::again(reward, order, now), "").await.or_trouble(&frame)?
         }
         _ => Vec::new(),
     };

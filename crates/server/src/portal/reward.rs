@@ -14,8 +14,8 @@ use guerdon_core::time::Timestamp;
 use guerdon_store::CommandError;
 use serde::Deserialize;
 
-use super::choice::{Asked, ChoiceForm};
-use super::groups;
+use super::choice::{Asked, ChoiceForm, Choosing};
+use super::group_opening;
 use super::own::{Own, Sight, own, own_or_last_known};
 use super::reviews;
 use super::reward_last_known;
@@ -27,7 +27,6 @@ use crate::api::{quote, split_quote};
 use crate::catalogue::Availability;
 use crate::console::{Frame, form_key, render};
 use crate::pictures::Thumb;
-use crate::problem::Problem;
 use crate::proposals::{Instead, instead};
 use crate::scarcity::{self, Entry, may_private};
 use crate::{fulfilment, order_choice, payments};
@@ -67,7 +66,7 @@ struct RewardPage {
     /// By when it can be reached.
     reach: Option<String>,
     /// What a group of friends pays.
-    group: Option<groups::Offer>,
+    group: Option<group_opening::Offer>,
     proposals: Vec<Line>,
     /// Whether one of the proposals has a picture.
     pictured: bool,
@@ -200,19 +199,8 @@ async fn with_trouble(
     Ok(response)
 }
 
-/// The page again after a group could not be opened.
-pub(super) async fn not_opened(
-    frame: Frame,
-    state: &AppState,
-    own: &Own,
-    id: &str,
-    problem: &Problem,
-) -> Result<Response, PortalError> {
-    with_trouble(frame, state, own, id, groups::trouble_of(problem)).await
-}
-
 /// The ways in which money may be paid here, with their words.
-fn tenders(frame: &Frame, state: &AppState, reward: &Reward) -> Vec<(&'static str, String)> {
+pub(super) fn tenders(frame: &Frame, state: &AppState, reward: &Reward) -> Vec<(&'static str, String)> {
     let program = state.program();
     let tenders = program.tenders_for(reward, state.engine.now());
     let taken = tenders.filter(|tender| state.payments.check(*tender).is_ok());
@@ -290,8 +278,8 @@ async fn show(
         words => words,
     };
     let waiting = must_wait(state, own, offered).await.or_trouble(&frame)? && availability != Availability::SoldOut;
-    let asked = asked(&frame, state, (reward, now), own, &stock, form).await?;
-    let no_slot = asked.by_appointment && asked.days.is_empty();
+    let asked = asked(&frame, state, Choosing::of(reward, now), own, &stock, form).await?;
+    let no_slot = asked.lacks_slot();
     let trouble = if no_slot { Some(frame.t("reward-no-slot")) } else { trouble };
     let there = availability != Availability::SoldOut && !used_up && !no_slot && !waiting;
     let can = missing <= 0 && there;
@@ -315,7 +303,8 @@ async fn show(
     };
     let reach = reachable_on.map(|day| frame.say_text("reach-by", "date", &day.date().to_string()));
     let proposals = lines(&frame, &stand, &figures, &viewer, rows.into_iter());
-    let group = groups::offer(&frame, &viewer, reward, (quote.unit(), &asked)).filter(|_| there);
+    let group = group_opening::offer(&frame, state, &viewer, reward, (quote.unit(), &asked, !tenders.is_empty()))
+        .filter(|_| there);
     let afterwards = frame.points(reward.currency, available.saturating_sub(quote.points));
     let language = frame.language.tag();
     let description = reward.catalogue.description.as_ref().map_or("", |text| text.get(language));
@@ -356,12 +345,12 @@ async fn show(
 pub(super) async fn asked(
     frame: &Frame,
     state: &AppState,
-    (reward, now): (&Reward, Timestamp),
+    choosing: Choosing<'_>,
     own: &Own,
     stock: &BTreeMap<String, StockLevel>,
     form: &ChoiceForm,
 ) -> Result<Asked, PortalError> {
-    let profile = match reward.needs_address(&frame.program, now) {
+    let profile = match choosing.is_sent(&frame.program) {
         true => {
             let row = state.reader.member(own.id).await.or_trouble(frame)?;
             let profile = row.map(|row| state.profile(&row)).transpose().or_trouble(frame)?;
@@ -369,7 +358,7 @@ pub(super) async fn asked(
         }
         false => Profile::default(),
     };
-    Asked::of(frame, state, (reward, now), &profile, stock, form).await.or_trouble(frame)
+    Asked::of(frame, state, choosing, &profile, stock, form).await.or_trouble(frame)
 }
 
 /// How many of it the member may still have, in words, and whether that is none.

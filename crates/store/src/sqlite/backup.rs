@@ -83,6 +83,7 @@ fn rewind_rows(
     ids: &mut IdGenerator,
 ) -> rusqlite::Result<Rewound> {
     let reopened = reopen_orders(connection, from, until)?;
+    let taken = rewound::taken_from_groups(connection, from)?;
     merge::send_references_back(connection)?;
     let mut touched = connection.prepare("SELECT DISTINCT member_id FROM txn WHERE txn_id >= ?1")?;
     let touched: Vec<i64> = touched.query_map([from], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -94,6 +95,7 @@ fn rewind_rows(
         connection.execute(&format!("DELETE FROM {table} WHERE {column} >= ?1"), [from])?;
     }
     reopened.iter().try_for_each(|order| rewound::ask_again(connection, order, ids))?;
+    taken.iter().try_for_each(|order| rewound::tell_taken(connection, order, ids))?;
     connection.execute("DELETE FROM document WHERE effective_from >= ?1", [until.as_millis()])?;
     let mut members = 0;
     for member in touched {
