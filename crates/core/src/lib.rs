@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod backtest;
 pub mod earning;
+pub mod fulfilment;
 pub mod hex;
 pub mod id;
 pub mod identity;

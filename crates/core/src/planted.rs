@@ -30,6 +30,12 @@ pub enum Bug {
     ReversedTwice,
     /// Each terminal is granted as much as all together.
     GrantedToEach,
+    /// A supplier is asked again however often it was asked.
+    AskedWithoutEnd,
+    /// What suppliers were asked for is forgotten once its order was given back.
+    ForgottenOnceGivenBack,
+    /// Codes of an order that was given back unseen stay with it.
+    CodesKeptByReturned,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -92,7 +92,9 @@ impl Model {
             member.hold(&holds);
         }
         let state = if capture { "completed" } else { "placed" };
-        let order = Order { takes, money, ..Order::new(want, reward, quantity, (points, holds), state) };
+        let (expires, lapses) = (self.expires, self.expires.map(|after| want.at + after));
+        let order =
+            Order { takes, money, expires, lapses, ..Order::new(want, reward, quantity, (points, holds), state) };
         order.tell(said);
         self.orders.insert(NEW_ORDER, order);
         said.points -= points;

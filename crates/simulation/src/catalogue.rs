@@ -97,7 +97,7 @@ pub(crate) fn price(reward: &str) -> Option<i64> {
         "massage" => 20,
         "kettle" => 100,
         "lamp" => 25,
-        _ => return None,
+        other => return crate::fulfilment::catalogue::price(other),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Chance, as the seed of a run decides it.
 
 /// SplitMix64: a seed must replay the same for ever, so no generator of a library that may change.
+#[derive(Debug)]
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {

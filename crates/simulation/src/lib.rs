@@ -10,6 +10,7 @@ mod commands;
 mod dice;
 mod earning;
 pub mod fixtures;
+mod fulfilment;
 mod invariants;
 mod life;
 mod member;
@@ -27,5 +28,6 @@ mod vouchers;
 mod wishes;
 mod world;
 
+pub use fulfilment::{End, Ended, SCENARIOS, Scenario, run_fulfilments, run_scenario};
 pub use summary::Summary;
 pub use world::{run, run_on};

@@ -28,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) offline: Offline,
     /// Whether points decay, are reminded of, and are owed.
     pub(crate) lives: bool,
+    /// After how long orders expire to which nobody comes back; `None`: none does.
+    pub(crate) expires: Option<i64>,
     pub(crate) externals: BTreeMap<String, i64>,
     pub(crate) enrolments: BTreeMap<String, i64>,
     pub(crate) orders: BTreeMap<i64, Order>,
@@ -274,7 +276,11 @@ impl Model {
             What::Return { amount, at } => member.bring_back(*amount, *at, said),
             What::CheckIn { at } => member.check_in(*at, said),
             What::Redeem(basket) => self.redeem(want, member, basket, said)?,
-            What::Move(order, step) => self.own(want, member, *order)?.follow(*step, member, at, said)?,
+            What::Move(order, step) => {
+                let order = self.own(want, member, *order)?;
+                order.must_leave_to_program(*step)?;
+                order.follow(*step, member, at, said)?;
+            }
             What::Fulfil(order, step) => {
                 let order = self.own(want, member, *order)?;
                 order.follow(*step, member, at, said)?;

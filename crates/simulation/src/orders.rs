@@ -8,6 +8,7 @@ use guerdon_core::time::Timestamp;
 
 use crate::calendar::month_end;
 use crate::dice::Dice;
+use crate::fulfilment::catalogue::{has_rest, is_automatic, is_by_supplier};
 use crate::member::Member;
 use crate::model::Said;
 use crate::money::Money;
@@ -37,6 +38,10 @@ pub(crate) struct Order {
     pub(crate) tender: Option<Tender>,
     /// What a terminal may spend of it without network.
     pub(crate) allowance: Option<Allowance>,
+    /// After how long in one state it expires.
+    pub(crate) expires: Option<i64>,
+    /// When it does, as it stands.
+    pub(crate) lapses: Option<i64>,
 }
 
 /// Where points and units of an order are.
@@ -84,7 +89,40 @@ impl Order {
     ) -> Self {
         let (member, at) = (want.member, want.at);
         let (takes, money, handed_out, tender, allowance) = (Vec::new(), None, None, None, None);
-        Self { member, reward, quantity, points, holds, state, at, takes, money, handed_out, tender, allowance }
+        let (expires, lapses) = (None, None);
+        Self {
+            member,
+            reward,
+            quantity,
+            points,
+            holds,
+            state,
+            at,
+            takes,
+            money,
+            handed_out,
+            tender,
+            allowance,
+            expires,
+            lapses,
+        }
+    }
+
+    /// Whether the clock is to end it.
+    pub(crate) fn is_late(&self, at: i64) -> bool {
+        place(self.state) == Where::Held && self.due().is_some_and(|due| due <= at)
+    }
+
+    /// Whether people have something to send once the program has handed out its parts.
+    pub(crate) fn has_rest(&self) -> bool {
+        has_rest(self.reward)
+    }
+
+    /// Nobody else takes the points of what the program hands out.
+    pub(crate) fn must_leave_to_program(&self, step: OrderMove) -> Result<(), &'static str> {
+        let spends = leads_to(self.state, step).is_some_and(|next| place(next) == Where::Spent);
+        let is_program = is_automatic(self.reward) && place(self.state) == Where::Held;
+        if spends && is_program { Err("illegal_order_move") } else { Ok(()) }
     }
 
     /// Whether it is for points at a till: those tills move.
@@ -94,7 +132,12 @@ impl Order {
 
     /// When it lapses by itself.
     fn due(&self) -> Option<i64> {
-        self.tender.as_ref().map(|tender| tender.lapses).or(self.allowance.as_ref().map(|allowance| allowance.ends_at))
+        let till = self
+            .tender
+            .as_ref()
+            .map(|tender| tender.lapses)
+            .or(self.allowance.as_ref().map(|allowance| allowance.ends_at));
+        till.or(self.lapses)
     }
 
     /// Moves the order, and its points with it.
@@ -112,6 +155,8 @@ impl Order {
         }
         let next = match step {
             OrderMove::Expire => (from == Where::Held && is_late).then_some("expired"),
+            // What people send of a bundle comes after what the program hands out.
+            OrderMove::Ship if self.state == "issued" && self.has_rest() => Some("shipped"),
             _ => leads_to(self.state, step),
         };
         let by_staff = match step {
@@ -120,6 +165,9 @@ impl Order {
             _ => false,
         };
         let next = next.filter(|_| by_staff || !self.is_at_till()).ok_or("illegal_order_move")?;
+        if is_late && from == Where::Held && place(next) != Where::Back && !self.is_at_till() {
+            return Err("order_expired");
+        }
         if let Some(money) = &self.money {
             money.must_let(next)?;
         }
@@ -129,12 +177,22 @@ impl Order {
                 member.lifetime[1] += self.points;
             }
             (Where::Held | Where::Spent, Where::Back) => {
-                self.give_back(matches!(step, OrderMove::Fail | OrderMove::Refund), member, at, said);
+                let renewed = match step {
+                    OrderMove::Fail | OrderMove::Refund => true,
+                    OrderMove::Expire => !self.is_at_till(),
+                    _ => false,
+                };
+                self.give_back(renewed, member, at, said);
             }
             _ => {}
         }
         if let Some(money) = &mut self.money {
             money.follow(place(next));
+        }
+        if self.state != next {
+            // How long a supplier is waited for, its delivery knows.
+            let waits = place(next) == Where::Held && !(next == "fulfilling" && is_by_supplier(self.reward));
+            self.lapses = self.expires.filter(|_| waits).map(|after| at + after);
         }
         self.state = next;
         self.tell(said);
@@ -152,6 +210,8 @@ impl Order {
                 member.give_back_owed(self.tender.as_ref().map_or(0, Tender::owed_left), at, said);
             }
         }
+        let short = self.holds.iter().filter(|(expires, _)| *expires < good_until);
+        said.note("points given back that live on", short.map(|(_, part)| *part).sum());
         self.holds.iter().for_each(|(expires, part)| member.give(good_until.max(*expires), *part));
         said.points += self.points;
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::baskets::Basket;
 use crate::catalogue::{PARTS, PLACES, STOCKED, early_hours, lamps_for_everybody, slot_begins};
 use crate::fixtures::TEA;
+use crate::fulfilment::catalogue::is_automatic;
 use crate::member::Member;
 use crate::model::{Model, Said};
 use crate::orders::{Where, place};
@@ -84,6 +85,7 @@ impl Model {
         let of = |keys: &[(&str, i64)]| keys.iter().map(|(key, each)| ((*key).to_owned(), each * units)).collect();
         let takes: Vec<(String, i64)> = match basket.reward {
             TEA => Vec::new(),
+            reward if is_automatic(reward) => Vec::new(),
             "mug" if basket.variant == Some("blue") => of(&[("mug", 1), ("mug#variant:blue", 1)]),
             "breakfast" => of(&[("breakfast", 1), ("mug", 1), ("mug#variant:blue", 1), ("biscuit", 2)]),
             "lamp" => vec![(self.lamps(want, basket, member)?, units)],

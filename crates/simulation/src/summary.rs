@@ -25,6 +25,8 @@ pub struct Summary {
     pub noted: BTreeMap<&'static str, i64>,
     /// How often something was refused, by its name and the code.
     pub refusals: BTreeMap<(&'static str, &'static str), u64>,
+    /// How often a fulfilment went from one thing that it did to the next, and how often its node died in between.
+    pub crossed: BTreeMap<(&'static str, &'static str), (u64, u64)>,
 }
 
 impl Summary {
@@ -40,7 +42,21 @@ impl Summary {
         self.merged += other.merged;
         other.noted.iter().for_each(|(what, how_much)| self.note(what, *how_much));
         self.add_refusals(other);
+        for (between, (passed, died)) in &other.crossed {
+            let sum = self.crossed.entry(*between).or_default();
+            *sum = (sum.0 + passed, sum.1 + died);
+        }
         self
+    }
+
+    /// Notes that a fulfilment went on from what it did last, or that its node died before.
+    pub(crate) fn cross(&mut self, last: &'static str, next: &'static str, died: bool) {
+        let crossed = self.crossed.entry((last, next)).or_default();
+        if died {
+            crossed.1 += 1;
+        } else {
+            crossed.0 += 1;
+        }
     }
 
     pub(crate) fn note(&mut self, what: &'static str, how_much: i64) {

@@ -7,13 +7,16 @@
 //! what every answer and every row must be. One seed is one run, and replays exactly.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use guerdon_core::id::IdGenerator;
 use guerdon_core::kernel::{Batch, Changes, Command, Footprint};
 use guerdon_core::program::{Bundle, Program};
 use guerdon_core::proofs::SigningKey;
 use guerdon_core::time::Timestamp;
-use guerdon_store::{RamStore, Store, StoreError, load_program, publish, sequence, start_log};
+use guerdon_store::{
+    CodeUpload, CodesAdded, RamStore, RecordChange, Store, StoreError, load_program, publish, sequence, start_log,
+};
 
 use crate::catalogue::SHELVES;
 use crate::dice::Dice;
@@ -27,7 +30,7 @@ use crate::till::TILLS;
 use crate::wishes::Want;
 
 const STEPS: u64 = 50;
-const NODES: usize = 3;
+pub(crate) const NODES: usize = 3;
 pub(crate) const MEMBERS: u64 = 5;
 /// Scarce enough that a run sells it out.
 pub(crate) const VOUCHERS: i64 = 2;
@@ -45,30 +48,12 @@ pub fn run(seed: u64) -> Result<Summary, String> {
 }
 
 /// Runs a seed on an empty store; a store with a defect makes it fail.
-pub fn run_on(seed: u64, mut store: impl Store) -> Result<Summary, String> {
+pub fn run_on(seed: u64, store: impl Store) -> Result<Summary, String> {
     let lives = seed % 2 == 1;
     let theme = [Theme::Plain, Theme::Shop, Theme::Tills][(seed / 2 % 3) as usize];
     let offline = Offline { reserve: (seed / 6).is_multiple_of(2), owe: (seed / 12).is_multiple_of(2) };
-    publish(&mut store, &Bundle::parse(&program_text(lives, offline))?, Timestamp::from_millis(START))
-        .map_err(|error| error.to_string())?;
-    let program = load_program(&mut store).map_err(|error| error.to_string())?;
-    start_log(&mut store, &SigningKey::new("guerdon/simulation", &[7; 32])).map_err(|error| error.to_string())?;
-    let mut world = World {
-        dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d),
-        store,
-        program,
-        theme,
-        nodes: (1..=NODES as u16).map(|number| Node { number, ids: IdGenerator::new(number), batch: None }).collect(),
-        ghosts: Vec::new(),
-        key: SigningKey::new("guerdon/simulation", &[7; 32]),
-        model: Model { lives, offline, shelves: shelf::first(), ..Model::default() },
-        now: START,
-        unanswered: Vec::new(),
-        sent: Vec::new(),
-        next_key: 0,
-        next_member: 100,
-        summary: Summary::default(),
-    };
+    let model = Model { lives, offline, ..Model::default() };
+    let mut world = World::new(seed, store, (&program_text(lives, offline), theme), model)?;
     for step in 0..STEPS {
         world.step().map_err(|problem| format!("step {step}: {problem}"))?;
     }
@@ -77,7 +62,7 @@ pub fn run_on(seed: u64, mut store: impl Store) -> Result<Summary, String> {
 }
 
 /// The program of a run: that of all tests, few vouchers, and everything that is scarce.
-fn program_text(lives: bool, offline: Offline) -> String {
+pub(crate) fn program_text(lives: bool, offline: Offline) -> String {
     let mut text = PROGRAM.replace("stock = 100", &format!("stock = {VOUCHERS}")) + TIERS + SHELVES + TILLS;
     text += &offline.text();
     if lives {
@@ -94,12 +79,15 @@ pub(crate) enum Theme {
     Shop,
     /// Points at tills.
     Tills,
+    /// What the program hands out by itself.
+    Fulfilments,
 }
 
 /// A batch that was decided but not committed yet.
-struct Decided {
+pub(crate) struct Decided {
     wants: Vec<Want>,
-    outcomes: Vec<Outcome>,
+    commands: Vec<Command>,
+    pub(crate) outcomes: Vec<Outcome>,
     changes: Changes,
     /// What the new orders take, as the model has it.
     takes: BTreeMap<i64, Vec<(String, i64)>>,
@@ -115,7 +103,7 @@ struct Node {
 pub(crate) struct World<S> {
     pub(crate) dice: Dice,
     pub(crate) store: S,
-    pub(crate) program: Program,
+    pub(crate) program: Arc<Program>,
     pub(crate) theme: Theme,
     nodes: Vec<Node>,
     /// Commits that were on their way when their nodes died.
@@ -130,9 +118,37 @@ pub(crate) struct World<S> {
     pub(crate) next_key: u64,
     pub(crate) next_member: i64,
     pub(crate) summary: Summary,
+    /// Whether something was committed since it was last compared.
+    pub(crate) is_changed: bool,
 }
 
 impl<S: Store> World<S> {
+    /// An empty world with a program, and what its model knows of it.
+    pub(crate) fn new(seed: u64, mut store: S, (program, theme): (&str, Theme), model: Model) -> Result<Self, String> {
+        publish(&mut store, &Bundle::parse(program)?, Timestamp::from_millis(START))
+            .map_err(|error| error.to_string())?;
+        let program = load_program(&mut store).map_err(|error| error.to_string())?;
+        start_log(&mut store, &SigningKey::new("guerdon/simulation", &[7; 32])).map_err(|error| error.to_string())?;
+        let node = |number| Node { number, ids: IdGenerator::new(number), batch: None };
+        Ok(Self {
+            dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d),
+            store,
+            program: Arc::new(program),
+            theme,
+            nodes: (1..=NODES as u16).map(node).collect(),
+            ghosts: Vec::new(),
+            key: SigningKey::new("guerdon/simulation", &[7; 32]),
+            model: Model { shelves: shelf::first(), ..model },
+            now: START,
+            unanswered: Vec::new(),
+            sent: Vec::new(),
+            next_key: 0,
+            next_member: 100,
+            summary: Summary::default(),
+            is_changed: false,
+        })
+    }
+
     /// One node does its next thing, or dies, or something happens beside.
     fn step(&mut self) -> Result<(), String> {
         self.now += match self.dice.below(100) {
@@ -189,7 +205,7 @@ impl<S: Store> World<S> {
 
     /// Nobody hears anything of these wants: the clients will ask again. The node starts anew as the engine does, above
     /// every id that is there.
-    fn die(&mut self, node: usize, wants: Vec<Want>) {
+    pub(crate) fn die(&mut self, node: usize, wants: Vec<Want>) {
         self.summary.crashes += 1;
         self.unanswered.extend(wants.into_iter().filter(|want| !want.dry));
         let last = self.store.last_id().expect("RAM answers");
@@ -202,6 +218,16 @@ impl<S: Store> World<S> {
     fn decide(&mut self, node: usize, wants: Vec<Want>) -> Result<Decided, String> {
         let commands: Vec<Command> =
             wants.iter().map(|want| self.command(want)).collect::<Result<_, _>>().map_err(|refusal| refusal.message)?;
+        self.decide_commands(node, wants, commands)
+    }
+
+    /// The same of wishes of which the commands are made.
+    pub(crate) fn decide_commands(
+        &mut self,
+        node: usize,
+        wants: Vec<Want>,
+        commands: Vec<Command>,
+    ) -> Result<Decided, String> {
         let asked: Vec<&Command> = commands.iter().collect();
         let loaded = Footprint::load(&self.program, &asked, |footprint| self.store.prefetch(footprint));
         let loaded = loaded.map_err(|error| error.to_string())?;
@@ -221,7 +247,8 @@ impl<S: Store> World<S> {
         summary.add_refusals(&forgotten);
         let new = model.orders.into_iter().filter(|(id, _)| !self.model.orders.contains_key(id));
         let takes = new.map(|(id, order)| (id, order.takes)).collect();
-        Ok(Decided { wants, outcomes, changes: batch.finish(), takes })
+        let changes = batch.finish();
+        Ok(Decided { wants, commands, outcomes, changes, takes })
     }
 
     /// Commits; decides again when another node was faster.
@@ -231,19 +258,20 @@ impl<S: Store> World<S> {
                 return Ok(());
             }
             self.summary.conflicts += 1;
-            decided = self.decide(node, decided.wants)?;
+            decided = self.decide_commands(node, decided.wants, decided.commands)?;
         }
         if self.commit(&decided)? { Ok(()) } else { Err("a batch conflicts with nobody".to_owned()) }
     }
 
     /// Commits, and lets the model follow what was accepted: whatever happened since, each answer must still be right.
     /// False: another node was faster.
-    fn commit(&mut self, decided: &Decided) -> Result<bool, String> {
+    pub(crate) fn commit(&mut self, decided: &Decided) -> Result<bool, String> {
         match self.store.commit(&decided.changes) {
             Ok(()) => {}
             Err(StoreError::Conflict) => return Ok(false),
             Err(error) => return Err(format!("the commit failed: {error}")),
         }
+        self.is_changed = true;
         // Of which pool an order takes was decided over what was there then.
         self.model.stock_is_open = true;
         self.model.foreseen.clone_from(&decided.takes);
@@ -259,7 +287,7 @@ impl<S: Store> World<S> {
     }
 
     /// A commit of a dead node arrives after all. When a client has repeated it meanwhile, it must find no way in.
-    fn haunt(&mut self) -> Result<(), String> {
+    pub(crate) fn haunt(&mut self) -> Result<(), String> {
         if self.ghosts.is_empty() {
             return Ok(());
         }
@@ -271,6 +299,37 @@ impl<S: Store> World<S> {
         Ok(())
     }
 
+    /// A commit that is on its way though its node has died.
+    pub(crate) fn push_ghost(&mut self, decided: Decided) {
+        self.ghosts.push(decided);
+    }
+
+    pub(crate) fn has_ghosts(&self) -> bool {
+        !self.ghosts.is_empty()
+    }
+
+    /// What one client wants, decided and committed with nothing in between.
+    pub(crate) fn send(&mut self, want: Want) -> Result<(), String> {
+        let want = self.address(want);
+        let decided = self.decide(0, vec![want])?;
+        self.finish(0, decided)
+    }
+
+    /// Writes records as a node does.
+    pub(crate) fn write_records(
+        &mut self,
+        node: usize,
+        changes: &[RecordChange],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.write_records(changes, &[], at, &mut self.nodes[node].ids)
+    }
+
+    /// Puts codes into the vault.
+    pub(crate) fn add_codes(&mut self, upload: &CodeUpload) -> Result<CodesAdded, StoreError> {
+        self.store.add_codes(upload, &[], &mut self.nodes[0].ids)
+    }
+
     fn sequence(&mut self) -> Result<(), String> {
         let done = sequence(&mut self.store, &self.key).map_err(|error| error.to_string())?;
         self.summary.logged += done.leaves as u64;
@@ -278,7 +337,7 @@ impl<S: Store> World<S> {
     }
 
     /// Everyone asks again until all is answered; then the journal must tell the same story as the rows.
-    fn settle(&mut self) -> Result<(), String> {
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
         for node in 0..NODES {
             if let Some(decided) = self.nodes[node].batch.take() {
                 self.finish(node, decided)?;

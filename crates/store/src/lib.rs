@@ -58,6 +58,7 @@ pub use privacy::{
 pub use probe::Probe;
 pub use publish::{Published, publish, publish_as, publish_changes, withdraw_versions};
 pub use ram::RamStore;
+pub use ram_codes::KeptCode;
 pub use read_demand::Ordered;
 pub use record::{AuditQuery, Record, RecordChange, RecordQuery};
 pub use rotation::{Rotated, begin_rotation, rotate};

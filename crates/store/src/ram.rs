@@ -19,7 +19,7 @@ use crate::code::{Claimed, CodeClaim, CodeFate, CodeUpload, CodesAdded};
 use crate::feed::{StoredEvent, ToldEvent, events};
 use crate::log::{Leaf, LogBatch, LogGrowth, LogHead, OutboxBatch, leaves, log_keys};
 use crate::privacy::{KEYRING, StoredMember, check_wrapped};
-use crate::ram_codes::Codes;
+use crate::ram_codes::{Codes, KeptCode};
 use crate::record::{ChainedEvent, audit_leaves, chain};
 use crate::{Record, RecordChange, Store, StoreError};
 
@@ -63,6 +63,16 @@ impl RamStore {
     /// How many activities are stored.
     pub fn activity_count(&self) -> usize {
         self.activities.len()
+    }
+
+    /// All codes that are kept, whosever they are.
+    pub fn kept_codes(&self) -> Vec<KeptCode> {
+        self.codes.kept()
+    }
+
+    /// All records of a kind, those that have expired among them.
+    pub fn kept_records<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'s Record> {
+        self.records.iter().filter(move |((of, _), _)| of == kind).map(|(_, record)| record)
     }
 
     /// Takes over rows of another store that are not here yet.

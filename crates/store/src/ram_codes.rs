@@ -25,6 +25,21 @@ struct Row {
     taken: Option<Taken>,
 }
 
+/// A code as it lies in the store, for whoever checks what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCode {
+    /// Its reward.
+    pub reward_id: String,
+    /// What tells it from others.
+    pub digest: [u8; 32],
+    /// Where it comes from.
+    pub origin: CodeOrigin,
+    /// The order that it belongs to; `None`: it is free.
+    pub order: Option<OrderId>,
+    /// When it was handed over; `None`: it was not.
+    pub issued_at: Option<Timestamp>,
+}
+
 /// All codes, by reward and digest.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Codes(BTreeMap<(String, [u8; 32]), Row>);
@@ -113,6 +128,17 @@ impl Codes {
                 CodeFate::Released => row.taken = None,
             }
         }
+    }
+
+    pub(crate) fn kept(&self) -> Vec<KeptCode> {
+        let kept = self.0.iter().map(|((reward, digest), row)| KeptCode {
+            reward_id: reward.clone(),
+            digest: *digest,
+            origin: row.origin,
+            order: row.taken.as_ref().map(|taken| taken.order),
+            issued_at: row.taken.as_ref().and_then(|taken| taken.issued_at),
+        });
+        kept.collect()
     }
 
     pub(crate) fn erase(&mut self, member: MemberId) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use guerdon_simulation::{Summary, run as run_seed};
+use guerdon_simulation::{Summary, run as run_members, run_fulfilments};
 use indicatif::ProgressBar;
 
 use crate::progress::{bar, grouped};
@@ -21,6 +21,9 @@ pub struct SimulateArgs {
     /// The first of them; a failing seed is replayed with `--first SEED --seeds 1`.
     #[arg(long, default_value_t = 0)]
     first: u64,
+    /// Run fulfilments step by step instead: codes, suppliers that misbehave, bundles.
+    #[arg(long)]
+    fulfilments: bool,
     /// Show how far it is.
     #[arg(long)]
     progress: bool,
@@ -35,6 +38,7 @@ pub fn run(args: &SimulateArgs) -> Result<ExitCode> {
         bail!("--seeds must be 1 or more, and --first not beyond all numbers");
     };
     let progress = if args.progress { bar("simulating", args.seeds) } else { ProgressBar::hidden() };
+    let run_seed = if args.fulfilments { run_fulfilments } else { run_members };
     let (next, failed) = (AtomicU64::new(args.first), AtomicBool::new(false));
     let found = Mutex::new((Summary::default(), Vec::new()));
     let started = Instant::now();
@@ -84,8 +88,14 @@ fn report(args: &SimulateArgs, summary: &Summary, problems: &[(u64, String)], se
             lines.iter().map(|(what, count)| ((*what).to_owned(), (*count).into())).collect();
         let refusals: serde_json::Map<String, serde_json::Value> =
             summary.refusals.iter().map(|((what, code), count)| (format!("{what}: {code}"), (*count).into())).collect();
+        let died: serde_json::Map<String, serde_json::Value> = summary
+            .crossed
+            .iter()
+            .map(|((last, next), (_, died))| (format!("{last} → {next}"), (*died).into()))
+            .collect();
         let answer = serde_json::json!({
-            "seconds": seconds, "counts": counts, "happened": summary.noted, "refused": refusals, "failed": problems
+            "seconds": seconds, "counts": counts, "happened": summary.noted, "refused": refusals, "died_between": died,
+            "failed": problems
         });
         println!("{answer}");
         return;
@@ -94,7 +104,8 @@ fn report(args: &SimulateArgs, summary: &Summary, problems: &[(u64, String)], se
         println!("  {what:<36} {:>14}", grouped(i64::try_from(count).unwrap_or(i64::MAX)));
     }
     for (seed, problem) in problems {
-        println!("seed {seed} FAILS: {problem}\nreplay it with: guerdon simulate --first {seed} --seeds 1");
+        let which = if args.fulfilments { " --fulfilments" } else { "" };
+        println!("seed {seed} FAILS: {problem}\nreplay it with: guerdon simulate{which} --first {seed} --seeds 1");
     }
     if problems.is_empty() {
         println!(

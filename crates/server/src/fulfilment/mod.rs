@@ -7,28 +7,30 @@
 //! Orders that this node has just committed are taken up at once; those that another node left lying are looked for by the
 //! one that holds the lease.
 
+//!
+//! Which steps there are, in which order, stands in `guerdon-fulfilment`; here they are done.
+
 pub mod codes;
-mod handing;
+mod effects;
 pub mod parts;
-mod steps;
 pub mod supplier;
 mod tidy;
 pub mod tracking;
-mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use guerdon_core::fulfilment::Item;
+/// Reasons for which the program itself gives orders back; pages say them in words.
+pub use guerdon_core::fulfilment::REASONS;
 use guerdon_core::id::OrderId;
 use guerdon_core::redemption::{Order, OrderState};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::AppState;
 use crate::problem::Problem;
-/// Reasons for which the program itself gives orders back; pages say them in words.
-pub use handing::REASONS;
-use handing::{Delivery, Item};
+use effects::Doing;
 
 /// Orders that are looked at in each queue in one round.
 const SLICE: i64 = 500;
@@ -153,24 +155,9 @@ async fn go_on(shared: &Shared, id: OrderId, permit: OwnedSemaphorePermit) -> Re
     let program = shared.state.program();
     // A supplier that is slow keeps neither codes nor other suppliers waiting.
     let permit = Some(permit).filter(|_| Item::all(&program, &order).iter().all(|item| item.supplier().is_none()));
-    let done = steps::go_on(shared, order).await;
+    let done = guerdon_fulfilment::go_on(&Doing::by(shared), &order).await;
     drop(permit);
     done
-}
-
-impl Shared {
-    /// Hands something out. A supplier that this node is calling for as many others as it may is left for later: its orders
-    /// are found again.
-    async fn deliver(&self, item: Item<'_>) -> Result<Delivery, Problem> {
-        let by = handing::supplier_of(item.handing.fulfilment);
-        let Some(supplier) = item.supplier() else { return by.deliver(&self.state, item).await };
-        let calls = {
-            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(calls.entry(supplier.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(CALLS))))
-        };
-        let Ok(_call) = calls.try_acquire() else { return Ok(Delivery::Later) };
-        by.deliver(&self.state, item).await
-    }
 }
 
 /// Whether the program itself is at an order, or about to be, so that it is worth to wait for it.

@@ -1,10 +1,10 @@
 //! How the parts of a bundle stand, for who looks at its order: read from the order, the codes that are set aside for it, and
 //! what its suppliers have said.
 
+use guerdon_core::fulfilment::Item;
 use guerdon_core::redemption::{Funds, Handing, Order, OrderPart, OrderState, PartWay};
 use guerdon_core::rewards::Fulfilment;
 
-use super::handing::Item;
 use super::supplier::{Attempted, Standing, attempted};
 use crate::AppState;
 use crate::problem::Problem;

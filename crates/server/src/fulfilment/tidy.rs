@@ -4,8 +4,10 @@
 use std::time::{Duration, Instant};
 
 use guerdon_core::id::OrderId;
+use guerdon_fulfilment::{ASKED_FOR, follow_watched, settle_codes};
+use guerdon_store::RecordQuery;
 
-use super::{steps, undo};
+use super::effects::Doing;
 use crate::AppState;
 use crate::problem::Problem;
 
@@ -33,10 +35,28 @@ impl Tidy {
         for (id, _) in open {
             // An order that a restored database does not know was given its codes all the same: they are not free.
             if let Some(order) = state.reader.order(id).await? {
-                steps::settle_codes(state, &order).await?;
+                settle_codes(&Doing::of(state), &order).await?;
             }
         }
-        self.watched_after = undo::round(state, self.watched_after.take()).await?;
+        self.watched_after = follow_next(state, self.watched_after.take()).await?;
         Ok(())
     }
+}
+
+/// Looks at the next orders of which suppliers were asked for something. Answers where the next round begins.
+async fn follow_next(state: &AppState, after: Option<String>) -> Result<Option<String>, Problem> {
+    let query = RecordQuery { kind: ASKED_FOR.to_owned(), after, limit: SLICE, ..RecordQuery::default() };
+    let records = state.reader.records(&query, state.clock()).await?;
+    let next = records.last().filter(|_| records.len() as i64 == SLICE).map(|record| record.id.clone());
+    for record in records {
+        let order = match record.id.parse::<OrderId>() {
+            Ok(id) => state.reader.order(id).await?,
+            Err(_) => None,
+        };
+        // What a restored database does not know may have been delivered all the same: reconciliation tells.
+        if let Some(order) = order {
+            follow_watched(&Doing::of(state), &order, record).await?;
+        }
+    }
+    Ok(next)
 }

@@ -1,35 +1,8 @@
 //! What a supplier answers, checked: it may be garbage, too much, or about another order.
 
+use guerdon_core::fulfilment::{DeliveryKey, Said, Unbelievable, Undoing, short};
 use guerdon_core::limits;
 use serde::Deserialize;
-
-use super::DeliveryKey;
-use super::undo::Undoing;
-
-/// Characters of what a supplier says in words, or calls an order.
-const WORDS: usize = 200;
-
-/// What a supplier says of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
-    /// It was handed out: the codes, where there are any, and the supplier's own number.
-    Delivered {
-        /// The codes; as many as units, or none.
-        codes: Vec<String>,
-        /// The supplier's own number.
-        reference: Option<String>,
-    },
-    /// It will not be.
-    Refused {
-        /// Why, in the supplier's words.
-        words: String,
-    },
-    /// It will be said later.
-    Accepted {
-        /// The supplier's own number.
-        reference: Option<String>,
-    },
-}
 
 /// As it stands in JSON. Fields that are not known are left alone: suppliers say more than they are asked.
 #[derive(Deserialize)]
@@ -42,39 +15,6 @@ struct Answer {
     reference: Option<String>,
     #[serde(default)]
     reason: Option<String>,
-}
-
-/// Why an answer is not believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unbelievable {
-    /// It cannot be read.
-    Garbage(String),
-    /// It is about another order.
-    OtherOrder(String),
-    /// It does not fit the order.
-    Unfit(String),
-}
-
-impl Unbelievable {
-    /// What it is called among the differences.
-    pub(super) fn what(&self) -> &'static str {
-        match self {
-            Self::Garbage(_) => "unreadable_answer",
-            Self::OtherOrder(_) => "answer_for_another_order",
-            Self::Unfit(_) => "unfit_answer",
-        }
-    }
-
-    /// In words, without what may be a code.
-    pub(super) fn words(&self) -> &str {
-        match self {
-            Self::Garbage(words) | Self::OtherOrder(words) | Self::Unfit(words) => words,
-        }
-    }
-}
-
-pub(super) fn short(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).take(WORDS).collect()
 }
 
 /// Reads an answer that is about a delivery.

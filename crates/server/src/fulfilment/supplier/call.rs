@@ -3,33 +3,21 @@
 use std::time::Duration;
 
 use axum::http::{Method, Request};
+use guerdon_core::fulfilment::{Called, DeliveryKey, Item, Said, Unbelievable, Undoing, short};
 use guerdon_core::rewards::RewardKind;
 use serde_json::json;
 
-use super::answer::{Said, Unbelievable, read, read_cancelled, short};
-use super::undo::Undoing;
-use super::{DeliveryKey, Supplier, secret, webhook};
+use super::answer::{read, read_cancelled};
+use super::{Supplier, secret, webhook};
 use crate::AppState;
-use crate::fulfilment::handing::Item;
 use crate::order_choice;
 use crate::problem::Problem;
 
 /// Largest answer about one order, in bytes; of its codes there are few.
 const ANSWER_BYTES: usize = 512 * 1024;
 
-/// What came of a call.
-#[derive(Debug)]
-pub(super) enum Called {
-    /// An answer that can be believed.
-    Said(Said),
-    /// An answer that cannot.
-    Lied(Unbelievable),
-    /// None, or one that says that something is wrong over there.
-    Failed(String),
-}
-
 /// Sends what is to be handed out. Its key is the idempotency key: a supplier does it once however often it is asked.
-pub(super) async fn deliver(
+pub(in crate::fulfilment) async fn deliver(
     state: &AppState,
     name: &str,
     supplier: &Supplier,
@@ -74,7 +62,7 @@ pub(super) async fn deliver(
 }
 
 /// Tells a supplier that what it was asked for is not wanted any more: once however often it is told.
-pub(super) async fn cancel(
+pub(in crate::fulfilment) async fn cancel(
     state: &AppState,
     name: &str,
     supplier: &Supplier,

@@ -2,21 +2,21 @@
 //! signature proves who calls; what is said is checked as every answer is.
 
 use axum::http::{HeaderMap, StatusCode};
+use guerdon_core::fulfilment::{DeliveryKey, Item, short};
 use guerdon_core::hex;
 use guerdon_core::id::OrderId;
 use guerdon_core::kernel::{Command, Tracking};
-use guerdon_core::redemption::{Funds, Order, OrderState, TrackingEvent};
+use guerdon_core::redemption::{Order, TrackingEvent};
+use guerdon_fulfilment::{Taken, take_result};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::answer::{self, Said, short};
-use super::delivery::{self, Stage};
-use super::{DeliveryKey, differences, known, secret, webhook};
+use super::{answer, differences, known, secret, webhook};
 use crate::AppState;
 use crate::acts;
-use crate::fulfilment::handing::{Item, SUPPLIER_REFUSED};
-use crate::fulfilment::{steps, tracking};
+use crate::fulfilment::effects::Doing;
+use crate::fulfilment::tracking;
 use crate::problem::Problem;
 
 /// What is called back with.
@@ -98,112 +98,14 @@ async fn result(
             return Err(unfit(lie.words()));
         }
     };
-    let id = key.to_string();
-    match (order.state.funds(), &said) {
-        (Funds::Returned, Said::Delivered { .. }) => {
-            let detail = "it says that it has delivered an order whose points were given back";
-            differences::note(state, name, &id, "delivered_after_return", detail).await
-        }
-        (Funds::Spent, Said::Refused { .. }) => {
-            let detail = "it refuses an order that it has delivered";
-            differences::note(state, name, &id, "refused_after_delivery", detail).await
-        }
-        (Funds::Held, said) => settle(state, name, item, said).await,
-        _ => Ok(()),
-    }
-}
-
-/// What a word means for a delivery, by what was said of it before: that holds.
-#[derive(Debug, PartialEq, Eq)]
-enum Meaning {
-    /// It is to be written down.
-    New,
-    /// Nothing: a promise counts from its first word, and brings nothing back.
-    Nothing,
-    /// It was delivered before, and the order's last steps are missing.
-    Delivered { contradicts: bool },
-    /// It was refused before, and the points are still to be given back.
-    Refused { contradicts: bool },
-}
-
-impl Meaning {
-    fn of(stage: Stage, said: &Said) -> Self {
-        match (stage, said) {
-            (Stage::Delivered, said) => Self::Delivered { contradicts: matches!(said, Said::Refused { .. }) },
-            // A cancelled one belongs to an order that was given back, of which nothing new is heard here.
-            (Stage::Cancelled, _) => Self::Nothing,
-            (Stage::Refused, said) => Self::Refused { contradicts: matches!(said, Said::Delivered { .. }) },
-            (Stage::Promised | Stage::Failed, Said::Accepted { .. }) => Self::Nothing,
-            (Stage::Waiting | Stage::Promised | Stage::Failed, _) => Self::New,
+    match take_result(&Doing::of(state), name, (item, order), said).await? {
+        Taken::Heard => Ok(()),
+        Taken::Refused(what, detail) => Err(Problem::new(StatusCode::CONFLICT, what, detail)),
+        Taken::CallAgain => {
+            let detail = "the order is being asked for at this moment; call again";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).after(5))
         }
     }
-}
-
-/// Ends what waits for this word.
-async fn settle(state: &AppState, name: &str, item: Item<'_>, said: &Said) -> Result<(), Problem> {
-    let (key, order) = (item.key(), item.order);
-    let asked = delivery::read(state, &key).await?.filter(|(_, delivery)| delivery.attempts > 0);
-    let Some((record, mut delivery)) = asked.filter(|_| order.state == OrderState::Fulfilling) else {
-        return refuse(state, name, &key, "not_asked", "it speaks of an order that it was not asked for").await;
-    };
-    match Meaning::of(delivery.stage, said) {
-        Meaning::Nothing => return Ok(()),
-        Meaning::Delivered { contradicts } => {
-            if contradicts {
-                let detail = "it refuses an order that it has delivered";
-                differences::note(state, name, &key.to_string(), "refused_after_delivery", detail).await?;
-            }
-            return delivered(state, item).await;
-        }
-        Meaning::Refused { contradicts } => {
-            if contradicts {
-                let detail = "it says that it has delivered an order that it had refused";
-                differences::note(state, name, &key.to_string(), "delivered_after_return", detail).await?;
-            }
-            return steps::give_back(state, order, SUPPLIER_REFUSED).await;
-        }
-        Meaning::New => {}
-    }
-    let stage = match said {
-        Said::Accepted { reference } => {
-            delivery.reference.clone_from(reference);
-            Stage::Promised
-        }
-        Said::Refused { words } => {
-            delivery.trouble = Some(words.clone());
-            Stage::Refused
-        }
-        Said::Delivered { codes, reference } => {
-            if !delivery::take_in(state, name, item, codes).await? {
-                return Err(Problem::new(
-                    StatusCode::CONFLICT,
-                    "code_given_before",
-                    "one of the codes was given before",
-                ));
-            }
-            delivery.reference.clone_from(reference);
-            Stage::Delivered
-        }
-    };
-    (delivery.stage, delivery.since) = (stage, state.clock());
-    if delivery::write(state, &key, Some(record), &delivery).await?.is_none() {
-        let detail = "the order is being asked for at this moment; call again";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).after(5));
-    }
-    match stage {
-        Stage::Delivered => delivered(state, item).await,
-        Stage::Refused => steps::give_back(state, order, SUPPLIER_REFUSED).await,
-        _ => Ok(()),
-    }
-}
-
-/// Hands over what is there with this word: an order at once; of a bundle whoever fulfils orders sees whether all of it is.
-async fn delivered(state: &AppState, item: Item<'_>) -> Result<(), Problem> {
-    if !item.handing.is_part {
-        return steps::hand_over(state, item.order).await;
-    }
-    state.engine.to_fulfil().add(vec![item.order.id]);
-    Ok(())
 }
 
 /// Each supplier numbers its calls by itself, and may number those of each order anew.
@@ -238,21 +140,6 @@ async fn told(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_said_before_holds() {
-        let accepted = Said::Accepted { reference: None };
-        let refused = Said::Refused { words: "none left".to_owned() };
-        let delivered = Said::Delivered { codes: Vec::new(), reference: None };
-        let of = |stage| [&accepted, &refused, &delivered].map(|said| Meaning::of(stage, said));
-        assert_eq!(of(Stage::Waiting), [Meaning::New, Meaning::New, Meaning::New]);
-        // Said again and again, it would never come to the end of its time.
-        assert_eq!(of(Stage::Promised), [Meaning::Nothing, Meaning::New, Meaning::New]);
-        assert_eq!(of(Stage::Failed), [Meaning::Nothing, Meaning::New, Meaning::New]);
-        let stays = [false, true, false].map(|contradicts| Meaning::Delivered { contradicts });
-        assert_eq!(of(Stage::Delivered), stays);
-        assert_eq!(of(Stage::Refused), [false, false, true].map(|contradicts| Meaning::Refused { contradicts }));
-    }
 
     #[test]
     fn calls_of_two_suppliers_or_orders_are_no_retries_of_each_other() {

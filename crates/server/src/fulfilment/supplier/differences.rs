@@ -2,37 +2,15 @@
 //! look at; each is on record once.
 
 use axum::http::StatusCode;
-use guerdon_core::time::Timestamp;
-use guerdon_store::{CommandError, Record, RecordChange, RecordQuery};
-use serde::{Deserialize, Serialize};
+use guerdon_fulfilment::DIFFERENCE;
+pub use guerdon_fulfilment::Difference;
+use guerdon_store::{RecordChange, RecordQuery};
 use serde_json::json;
 
-use super::answer::short;
 use crate::AppState;
+use crate::fulfilment::effects::Doing;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
-
-/// The kind of the records; the subject is the supplier.
-const DIFFERENCE: &str = "difference";
-/// How long one is kept that nobody settles, in milliseconds (400 days).
-const KEPT_MS: i64 = 400 * 86_400_000;
-/// Open differences of one supplier; more are logged only.
-const MOST: i64 = 1_000;
-
-/// Something that does not fit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
-    /// The supplier.
-    pub supplier: String,
-    /// The order, as the supplier names it.
-    pub order: String,
-    /// What: a code such as `delivered_after_return`.
-    pub what: String,
-    /// In words; never a code that was handed out.
-    pub detail: String,
-    /// When it was noticed first.
-    pub at: Timestamp,
-}
 
 /// Notes a difference, once.
 pub(in crate::fulfilment) async fn note(
@@ -42,25 +20,7 @@ pub(in crate::fulfilment) async fn note(
     what: &str,
     detail: &str,
 ) -> Result<(), Problem> {
-    let order = short(order);
-    tracing::warn!(supplier, order, what, detail, "a supplier and we know an order differently");
-    metrics::counter!("guerdon_supplier_differences_total", "what" => what.to_owned()).increment(1);
-    let id = format!("{supplier} {what} {order}");
-    if state.reader.record(DIFFERENCE, &id, state.clock()).await?.is_some() {
-        return Ok(());
-    }
-    if list(state, Some(supplier), None, MOST).await?.len() as i64 >= MOST {
-        return Ok(());
-    }
-    let at = state.clock();
-    let difference =
-        Difference { supplier: supplier.to_owned(), order, what: what.to_owned(), detail: short(detail), at };
-    let record = Record::new(DIFFERENCE, &id, supplier, &difference)?.until(at.plus_millis(KEPT_MS));
-    match state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await {
-        // Another node has noted the same.
-        Ok(()) | Err(CommandError::Conflict) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    guerdon_fulfilment::note(&Doing::of(state), supplier, order, what, detail).await
 }
 
 /// Differences that nobody has settled, with the ids of their records.

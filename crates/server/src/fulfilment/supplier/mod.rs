@@ -1,17 +1,15 @@
 //! Suppliers: partners that are called to hand out what was ordered. What is kept of each, and who keeps it.
 
 mod answer;
-mod breaker;
-mod call;
+pub(super) mod call;
 pub mod callback;
 mod delivery;
 pub mod differences;
-mod key;
 pub mod reconcile;
-pub(super) mod undo;
 pub mod webhook;
 
 use axum::http::StatusCode;
+use guerdon_core::fulfilment::Terms;
 use guerdon_core::limits;
 use guerdon_core::rewards::check_supplier_name;
 use guerdon_core::time::Timestamp;
@@ -20,16 +18,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
+use super::effects::Doing;
 use crate::AppState;
 use crate::identity::actor::Actor;
 use crate::identity::token::random_bytes;
 use crate::problem::Problem;
 
-pub use breaker::{Breaker, Circuit, circuit};
-pub(super) use delivery::HttpSupplier;
 pub(super) use delivery::Standing;
 pub use delivery::{Attempted, attempted};
-pub use key::DeliveryKey;
+pub use guerdon_core::fulfilment::{Breaker, Circuit, DeliveryKey};
 
 /// The kind of their records; the id is the name.
 const SUPPLIER: &str = "supplier";
@@ -67,6 +64,14 @@ pub struct Supplier {
     pub cancels: bool,
     /// Since when it is kept.
     pub created_at: Timestamp,
+}
+
+impl Supplier {
+    /// How it is called.
+    pub(super) fn terms(&self) -> Terms {
+        let Self { timeout_ms, attempts, first_retry_ms, active, cancels, .. } = *self;
+        Terms { timeout_ms, attempts, first_retry_ms, active, cancels }
+    }
 }
 
 /// What is to be kept of a supplier.
@@ -119,9 +124,9 @@ pub async fn all(state: &AppState) -> Result<Vec<(String, Supplier)>, Problem> {
     records.into_iter().map(|record| Ok((record.id.clone(), record.read()?))).collect()
 }
 
-/// Whether a supplier knows of cancelling.
-pub(super) async fn cancels(state: &AppState, name: &str) -> Result<bool, Problem> {
-    Ok(find(state, name).await?.is_some_and(|(_, supplier)| supplier.cancels))
+/// What is known of how a supplier answers.
+pub async fn circuit(state: &AppState, name: &str) -> Result<Breaker, Problem> {
+    guerdon_fulfilment::circuit(&Doing::of(state), name).await
 }
 
 /// Keeps a supplier, new or changed. Answers its secret where that is new; it is shown this once.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use guerdon_core::fulfilment::{DELIVERY_KEY_CHARS, DeliveryKey, Item, listed_differently, short};
 use guerdon_core::id::OrderId;
 use guerdon_core::redemption::{Funds, Order};
 use guerdon_core::time::Timestamp;
@@ -12,12 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::answer::short;
-use super::delivery::{self, Stage};
-use super::key::KEY_CHARS;
-use super::{DeliveryKey, call, known};
+use super::{call, delivery, known};
 use crate::AppState;
-use crate::fulfilment::handing::Item;
 use crate::identity::actor::Actor;
 use crate::problem::Problem;
 
@@ -176,7 +173,7 @@ async fn read_pages(
             return Err(too_many(format!("the list of `{name}` has more than {ORDERS} orders")));
         }
         for Listed { order_id, status } in page.orders {
-            listed.entry(order_id.chars().take(KEY_CHARS).collect()).or_default().push(status);
+            listed.entry(order_id.chars().take(DELIVERY_KEY_CHARS).collect()).or_default().push(status);
         }
         match page.next.filter(|next| !next.is_empty()) {
             // A list that goes in a circle ends here as well.
@@ -212,20 +209,11 @@ async fn judge(
     let its = |item: &Item<'_>| item.supplier() == Some(name) && item.key() == key;
     let Some(item) = Item::all(&program, found).into_iter().find(its) else { return Ok(Some("not_its_order")) };
     let status = statuses.first().map_or("", String::as_str);
-    if item.handing.is_part && status == "delivered" && found.state.funds() == Funds::Held {
-        // It waits for the other parts.
-        let known = delivery::read(state, &key).await?;
-        let known = known.is_some_and(|(_, delivery)| delivery.stage == Stage::Delivered);
-        return Ok((!known).then_some("still_open_here"));
-    }
-    Ok(match (status, found.state.funds()) {
-        ("delivered", Funds::Held) => Some("still_open_here"),
-        ("delivered", Funds::Returned) => Some("delivered_after_return"),
-        ("refused" | "cancelled", Funds::Spent) => Some("refused_after_delivery"),
-        ("pending", Funds::Spent) => Some("missing_there"),
-        ("delivered" | "refused" | "pending" | "cancelled", _) => None,
-        _ => Some("unfit_answer"),
-    })
+    let stage = match found.state.funds() {
+        Funds::Held if item.handing.is_part => delivery::read(state, &key).await?.map(|delivery| delivery.stage),
+        _ => None,
+    };
+    Ok(listed_differently(&item, status, stage))
 }
 
 /// What we believe delivered, and the supplier does not list.

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use guerdon_core::id::OrderId;
+use crate::id::OrderId;
 
 /// Apart from neither ids nor rewards by chance: both have none.
 const APART: char = '.';
 /// Characters of one at the most: an order's id, and a reward's of up to 64.
-pub(super) const KEY_CHARS: usize = 100;
+pub const DELIVERY_KEY_CHARS: usize = 100;
 
 /// What is handed out: `ord_…`, or `ord_….reward` for a part of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(whole.to_string(), OrderId(7).to_string());
         for key in [whole, part] {
             assert_eq!(key.to_string().parse(), Ok(key.clone()));
-            assert!(key.to_string().len() + "cancel-".len() <= KEY_CHARS);
+            assert!(key.to_string().len() + "cancel-".len() <= DELIVERY_KEY_CHARS);
         }
         assert!("nonsense.top-up".parse::<DeliveryKey>().is_err());
     }

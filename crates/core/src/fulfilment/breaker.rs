@@ -1,14 +1,9 @@
 //! The circuit breaker of a supplier: after several failures in a row it is left alone for a while, then tried with one order.
 
-use guerdon_core::time::Timestamp;
-use guerdon_store::{Record, RecordChange};
 use serde::{Deserialize, Serialize};
 
-use crate::AppState;
-use crate::problem::Problem;
+use crate::time::Timestamp;
 
-/// The kind of the records; the id is the supplier's name.
-const STATE: &str = "supplier_state";
 /// Failures in a row that open it.
 const FAILURES: u32 = 5;
 /// How long it stays open at first, and at the most, in milliseconds.
@@ -64,8 +59,8 @@ impl Breaker {
         }
     }
 
-    /// Whether an order may be sent; of those that try a supplier again, one at a time.
-    fn let_through(&mut self, now: Timestamp, call_ms: i64) -> bool {
+    /// Whether an order may be sent, whose call takes `call_ms` at the most; of those that try a supplier again, one at a time.
+    pub fn let_through(&mut self, now: Timestamp, call_ms: i64) -> bool {
         match self.circuit(now) {
             Circuit::Closed => true,
             Circuit::Open => false,
@@ -77,7 +72,8 @@ impl Breaker {
         }
     }
 
-    fn failed(&mut self, now: Timestamp, what: &str) {
+    /// Notes a call that was not answered, or not so that it can be believed.
+    pub fn failed(&mut self, now: Timestamp, what: &str) {
         self.failures = self.failures.saturating_add(1);
         self.last_failure = Some((now, what.chars().take(WORDS).collect()));
         self.trial_until = None;
@@ -88,52 +84,10 @@ impl Breaker {
         }
     }
 
-    fn answered(&mut self) {
+    /// Notes an answer: what went wrong before counts no longer.
+    pub fn answered(&mut self) {
         *self = Self { last_failure: self.last_failure.take(), ..Self::default() };
     }
-}
-
-async fn read(state: &AppState, name: &str) -> Result<(Option<Record>, Breaker), Problem> {
-    let record = state.reader.record(STATE, name, state.clock()).await?;
-    let breaker = record.as_ref().map(Record::read).transpose()?.unwrap_or_default();
-    Ok((record, breaker))
-}
-
-async fn write(state: &AppState, name: &str, record: Option<Record>, breaker: &Breaker) -> Result<bool, Problem> {
-    let record = match record {
-        Some(record) => record.with(breaker)?,
-        None => Record::new(STATE, name, "", breaker)?,
-    };
-    match state.engine.write_records(vec![RecordChange::Put(record)], Vec::new()).await {
-        Ok(()) => Ok(true),
-        Err(guerdon_store::CommandError::Conflict) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What is known of a supplier now.
-pub async fn circuit(state: &AppState, name: &str) -> Result<Breaker, Problem> {
-    Ok(read(state, name).await?.1)
-}
-
-/// Whether an order may be sent to a supplier now.
-pub(super) async fn let_through(state: &AppState, name: &str, call_ms: i64) -> Result<bool, Problem> {
-    let (record, mut breaker) = read(state, name).await?;
-    let before = breaker.clone();
-    let may = breaker.let_through(state.clock(), call_ms);
-    // Of two that want to try it, the one tries whose word was written.
-    Ok(may && (breaker == before || write(state, name, record, &breaker).await?))
-}
-
-/// Notes what came of a call: `None`, it answered; else what went wrong. Of two failures at once, one may go uncounted.
-pub(super) async fn note(state: &AppState, name: &str, failure: Option<&str>) -> Result<(), Problem> {
-    let (record, mut breaker) = read(state, name).await?;
-    match failure {
-        Some(what) => breaker.failed(state.clock(), what),
-        None if breaker.failures == 0 => return Ok(()),
-        None => breaker.answered(),
-    }
-    write(state, name, record, &breaker).await.map(drop)
 }
 
 #[cfg(test)]

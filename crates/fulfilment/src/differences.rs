@@ -1,0 +1,50 @@
+//! What a supplier and we know differently: lies, answers that came too late, codes that were given before. For people to look
+//! at; each is on record once.
+
+use guerdon_core::fulfilment::short;
+use guerdon_core::time::Timestamp;
+use guerdon_store::{Record, RecordChange};
+use serde::{Deserialize, Serialize};
+
+use crate::effects::{Effects, Happened, Writing};
+use crate::records::{DIFFERENCE, KEPT_MS};
+
+/// Open differences of one supplier; more are logged only.
+pub const MOST_DIFFERENCES: usize = 1_000;
+
+/// Something that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The supplier.
+    pub supplier: String,
+    /// The order, as the supplier names it.
+    pub order: String,
+    /// What: a code such as `delivered_after_return`.
+    pub what: String,
+    /// In words; never a code that was handed out.
+    pub detail: String,
+    /// When it was noticed first.
+    pub at: Timestamp,
+}
+
+/// Notes a difference, once.
+pub async fn note<E: Effects>(
+    effects: &E,
+    supplier: &str,
+    order: &str,
+    what: &str,
+    detail: &str,
+) -> Result<(), E::Error> {
+    let order = short(order);
+    effects.tell(Happened::Differs { supplier, order: &order, what, detail });
+    let id = format!("{supplier} {what} {order}");
+    if effects.record(DIFFERENCE, &id).await?.is_some() || effects.differences(supplier).await? >= MOST_DIFFERENCES {
+        return Ok(());
+    }
+    let at = effects.clock();
+    let difference =
+        Difference { supplier: supplier.to_owned(), order, what: what.to_owned(), detail: short(detail), at };
+    let record = Record::new(DIFFERENCE, &id, supplier, &difference)?.until(at.plus_millis(KEPT_MS));
+    // Where it is there by now, another node has noted the same.
+    effects.write(Writing::Difference, RecordChange::Put(record)).await.map(drop)
+}
