@@ -20,11 +20,13 @@ pub mod fuzz;
 pub mod oidc;
 mod port;
 pub mod postgres;
+mod seeds;
 pub mod smtp;
 
 pub use guerdon_simulation as simulation;
 pub use guerdon_simulation::fixtures::*;
 pub use port::free_port;
+pub use seeds::{Run, run_seeds};
 
 /// A kind of store on which the conformance suite runs.
 pub trait Backend {

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guerdon_core::planted::{Bug, with};
-use guerdon_tests::simulation::{End, SCENARIOS, Summary, run_fulfilments, run_scenario};
+use guerdon_tests::run_seeds;
+use guerdon_tests::simulation::{End, SCENARIOS, run_fulfilments, run_scenario};
 
-/// How many seeds run; fewer with `GUERDON_SEEDS`.
 const SEEDS: u64 = 4_000;
 /// Within so many seeds each planted bug must be found.
 const SEEDS_TO_FIND: u64 = 1_000;
@@ -89,37 +89,9 @@ const DIED: &[(&str, &str, u64)] = &[
     ("end a cancelling", "strike out the order", SEEDS / 400),
 ];
 
-fn run_or_say_how_to_replay(seed: u64) -> Summary {
-    run_fulfilments(seed).unwrap_or_else(|problem| {
-        panic!(
-            "seed {seed} fails: {problem}\nreplay it with\n    \
-             GUERDON_SEED={seed} cargo test -p guerdon-tests --test fulfilments seeds_keep_every_invariant"
-        )
-    })
-}
-
 #[test]
 fn seeds_keep_every_invariant() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    if let Some(seed) = number("GUERDON_SEED") {
-        println!("{:#?}", run_or_say_how_to_replay(seed));
-        return;
-    }
-    let seeds = number("GUERDON_SEEDS").unwrap_or(SEEDS);
-    let halves = [0..seeds / 2, seeds / 2..seeds];
-    let summary = std::thread::scope(|scope| {
-        let threads = halves.map(|seeds| {
-            scope.spawn(move || seeds.map(run_or_say_how_to_replay).fold(Summary::default(), |sum, one| sum.plus(&one)))
-        });
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a seed failed; see above"))
-            .fold(Summary::default(), |sum, one| sum.plus(&one))
-    });
-    println!("{seeds} seeds: {summary:#?}");
-    if seeds < SEEDS {
-        return;
-    }
+    let Some(summary) = run_seeds("fulfilments", SEEDS, run_fulfilments) else { return };
     // Runs in which nothing happens prove nothing.
     for (what, least) in DONE {
         assert!(summary.count(what) > *least, "{what}: {} of {least}\n{summary:#?}", summary.count(what));

@@ -13,7 +13,8 @@ use guerdon_core::program::Document;
 use guerdon_core::proofs::{TileId, Tiles};
 use guerdon_core::time::Timestamp;
 use guerdon_store::{LogGrowth, LogHead, OutboxBatch, RamStore, Store, StoreError};
-use guerdon_tests::simulation::{Summary, run, run_on};
+use guerdon_tests::run_seeds;
+use guerdon_tests::simulation::{run, run_on};
 
 const SEEDS: u64 = 10_000;
 /// Within so many seeds each planted bug must be found.
@@ -101,32 +102,9 @@ const REFUSED: &[(&str, &str, u64)] = &[
     ("spend", "idempotency_mismatch", SEEDS / 1_000),
 ];
 
-fn run_or_say_how_to_replay(seed: u64) -> Summary {
-    run(seed).unwrap_or_else(|problem| {
-        panic!(
-            "seed {seed} fails: {problem}\nreplay it with\n    \
-             GUERDON_SEED={seed} cargo test -p guerdon-tests --test simulation seeds_keep_every_invariant"
-        )
-    })
-}
-
 #[test]
 fn seeds_keep_every_invariant() {
-    if let Ok(seed) = std::env::var("GUERDON_SEED") {
-        println!("{:?}", run_or_say_how_to_replay(seed.parse().expect("GUERDON_SEED is a number")));
-        return;
-    }
-    let halves = [0..SEEDS / 2, SEEDS / 2..SEEDS];
-    let summary = std::thread::scope(|scope| {
-        let threads = halves.map(|seeds| {
-            scope.spawn(move || seeds.map(run_or_say_how_to_replay).fold(Summary::default(), |sum, one| sum.plus(&one)))
-        });
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("a seed failed; see above"))
-            .fold(Summary::default(), |sum, one| sum.plus(&one))
-    });
-    println!("{SEEDS} seeds: {summary:#?}");
+    let Some(summary) = run_seeds("simulation", SEEDS, run) else { return };
     // Runs in which nothing happens prove nothing.
     assert!(summary.accepted > 10 * SEEDS && summary.refused > 2 * SEEDS && summary.replayed > SEEDS, "{summary:?}");
     assert!(summary.crashes > SEEDS && summary.conflicts > SEEDS && summary.ghosts > SEEDS / 10, "{summary:?}");
