@@ -73,6 +73,9 @@ pub(crate) async fn ask<E: Effects>(effects: &E, name: &str, item: Item<'_>) -> 
     // looked for what was asked may have found nothing.
     let order = effects.order(item.order.id).await?;
     if order.is_none_or(|order| order.state != OrderState::Fulfilling) {
+        known.take_attempt_back(effects.clock());
+        // Where it is changed by now, that it was counted does no harm.
+        write_delivery(effects, Writing::Wait, &key, (Some(record), &known)).await?;
         return Ok(Outcome::Later);
     }
     let called = effects.ask(name, &supplier, item).await?;

@@ -31,8 +31,7 @@ pub async fn take_result<E: Effects>(
     match Word::of(order.state.funds(), &said) {
         Word::Known => Ok(Taken::Heard),
         Word::TooLate => {
-            let detail = "it says that it has delivered an order whose points were given back";
-            note(effects, name, &key.to_string(), "delivered_after_return", detail).await?;
+            note(effects, name, &key.to_string(), "delivered_after_return", TOO_LATE).await?;
             Ok(Taken::Heard)
         }
         Word::Refuses => {
@@ -43,6 +42,7 @@ pub async fn take_result<E: Effects>(
     }
 }
 
+const TOO_LATE: &str = "it says that it has delivered an order whose points were given back";
 const REFUSES: &str = "it refuses an order that it has delivered";
 
 async fn refuse<E: Effects>(
@@ -63,6 +63,11 @@ async fn settle<E: Effects>(effects: &E, name: &str, item: Item<'_>, said: Said)
         let words = ("not_asked", "it speaks of an order that it was not asked for");
         return refuse(effects, name, &key, words).await;
     };
+    if known.cancelling.is_some() && matches!(said, Said::Delivered { .. }) {
+        // It was given back a moment ago.
+        note(effects, name, &key.to_string(), "delivered_after_return", TOO_LATE).await?;
+        return Ok(Taken::Heard);
+    }
     match Meaning::of(known.stage, &said) {
         Meaning::Nothing => return Ok(Taken::Heard),
         Meaning::Delivered { contradicts } => {

@@ -135,7 +135,9 @@ async fn end<E: Effects>(
         let to_do = format!("{stands}: cancel it there by hand; {words}");
         let detail = if what == TO_BE_CANCELLED { &to_do } else { words };
         // First: who dies in between tells it again, and it stands there once.
-        note(effects, name, &key.to_string(), what, detail).await?;
+        if !note(effects, name, &key.to_string(), what, detail).await? {
+            return Ok(false);
+        }
     }
     known.end_cancelling(effects.clock());
     Ok(write_delivery(effects, Writing::Undone, &key, (Some(record), &known)).await?.is_some())

@@ -3,6 +3,7 @@
 
 use guerdon_core::id::MemberId;
 use guerdon_core::kernel::{Choice, Command, Refusal, RefusalCode};
+use guerdon_core::limits;
 use guerdon_core::members::{Address, find_address};
 use guerdon_core::redemption::{Delivery, Order, SealedDelivery};
 use guerdon_core::rewards::{Reward, RewardKind};
@@ -134,6 +135,11 @@ fn delivery(
         Some(RewardKind::TopUp { account }) => account.as_ref(),
         _ => None,
     };
+    if let Some(account) = &said.account
+        && let Err(problem) = limits::check_text("account", account, limits::KEY_CHARS)
+    {
+        return Ok(Err(problem));
+    }
     if let (Some(form), Some(account)) = (form, &said.account)
         && let Err(problem) = form.check(account)
     {

@@ -154,6 +154,11 @@ impl Delivery {
         self.next_at = now.plus_millis(terms.timeout_ms + terms.wait_ms(self.attempts, chance));
     }
 
+    /// Takes an attempt back that was counted and not made.
+    pub fn take_attempt_back(&mut self, now: Timestamp) {
+        (self.attempts, self.next_at) = (self.attempts.saturating_sub(1), now);
+    }
+
     /// Brings it to its end, or notes that one is promised.
     pub fn end(&mut self, stage: Stage, now: Timestamp) {
         (self.stage, self.since) = (stage, now);

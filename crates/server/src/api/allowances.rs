@@ -113,11 +113,10 @@ async fn fetch(
     let mut overtaken = Refusal::new(RefusalCode::IdempotencyMismatch, "other terminals ask for the same member");
     for _ in 0..TRIES {
         let latest = state.reader.latest_allowance(member).await?;
-        let ids: Vec<OrderId> = latest
-            .iter()
-            .flat_map(|latest| latest.lent.iter().chain(&latest.live))
-            .map(|granted| granted.order)
-            .collect();
+        let account = state.reader.account(member).await?;
+        let kept = account.iter().flat_map(|account| &account.lent);
+        let ids: Vec<OrderId> =
+            kept.chain(latest.iter().flat_map(|latest| &latest.live)).map(|granted| granted.order).collect();
         let orders = state.reader.orders(&ids).await?;
         if let Some((order, known)) = untouched(&orders, (&store, &terminal), points, state.engine.now()) {
             return Ok(Json(view(&state, (member, order), known)).into_response());

@@ -59,8 +59,13 @@ struct Shared {
     calls: Mutex<BTreeMap<String, Arc<Semaphore>>>,
 }
 
-/// Fulfils orders until `stop` says true.
-pub async fn fulfilment_worker(state: AppState, mut stop: watch::Receiver<bool>) {
+/// Fulfils orders, and tidies up behind those that are over, until `stop` says true.
+pub async fn fulfilment_worker(state: AppState, stop: watch::Receiver<bool>) {
+    // Suppliers that take their time to cancel keep nobody waiting who has just ordered.
+    tokio::join!(fulfil(state.clone(), stop.clone()), tidy::tidy_up(state, stop));
+}
+
+async fn fulfil(state: AppState, mut stop: watch::Receiver<bool>) {
     let engine = state.engine.clone();
     let shared = Arc::new(Shared {
         under_way: Mutex::default(),
@@ -69,7 +74,6 @@ pub async fn fulfilment_worker(state: AppState, mut stop: watch::Receiver<bool>)
         state,
     });
     let mut places = [None; QUEUES.len()];
-    let mut tidied = tidy::Tidy::default();
     let mut look = tokio::time::interval(EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -79,7 +83,7 @@ pub async fn fulfilment_worker(state: AppState, mut stop: watch::Receiver<bool>)
             _ = stop.wait_for(|stop| *stop) => return,
         };
         take_up_fresh(&shared).await;
-        if !fresh && let Err(problem) = look_round(&shared, &mut places, &mut tidied).await {
+        if !fresh && let Err(problem) = look_round(&shared, &mut places).await {
             tracing::warn!(problem.detail, "orders to be fulfilled could not be looked for; trying again");
             tokio::select! {
                 () = tokio::time::sleep(AFTER_FAILURE) => {}
@@ -102,13 +106,9 @@ async fn take_up_fresh(shared: &Arc<Shared>) {
 }
 
 /// Looks at the next slice of each queue; behind its end it begins anew. One node does.
-async fn look_round(
-    shared: &Arc<Shared>,
-    places: &mut [Option<OrderId>; QUEUES.len()],
-    tidied: &mut tidy::Tidy,
-) -> Result<(), Problem> {
+async fn look_round(shared: &Arc<Shared>, places: &mut [Option<OrderId>; QUEUES.len()]) -> Result<(), Problem> {
     let state = &shared.state;
-    if !state.program().has_automatic_rewards() || !state.engine.run(|store| store.lease(LEASE)).await? {
+    if !is_ours(state).await? {
         return Ok(());
     }
     for (place, queue) in places.iter_mut().zip(QUEUES) {
@@ -119,7 +119,12 @@ async fn look_round(
             take_up(shared, order.id).await;
         }
     }
-    tidied.round(state).await
+    Ok(())
+}
+
+/// Whether this node looks for what was left lying, where anything can be.
+async fn is_ours(state: &AppState) -> Result<bool, Problem> {
+    Ok(state.program().has_automatic_rewards() && state.engine.run(|store| store.lease(LEASE)).await?)
 }
 
 /// Lets a task go on with an order, unless one is at it. Waits for room.

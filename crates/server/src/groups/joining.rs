@@ -2,11 +2,13 @@
 
 use guerdon_core::id::{MemberId, OrderId};
 use guerdon_core::kernel::{Command, Receipt, Refusal, RefusalCode, Tendering};
+use guerdon_core::redemption::Funds;
 use guerdon_core::rewards::Place;
-use guerdon_store::{CommandError, Record, RecordChange};
+use guerdon_store::{CommandError, Record, RecordChange, StoreError};
 
 use super::{
-    CODE_BYTES, Group, GroupPlace, KEPT_MS, KIND, Stage, accounts_of, change, over, read, unknown, waits_until, worker,
+    CODE_BYTES, Group, GroupPlace, KEPT_MS, KIND, PLACE_BYTES, Stage, accounts_of, change, given_back, over, read,
+    unknown, waits_until, worker,
 };
 use crate::AppState;
 use crate::order_choice::{self, Chosen, Said};
@@ -40,7 +42,10 @@ pub async fn open(
     key: &str,
 ) -> Result<(String, Group), Problem> {
     let digest = state.keys().digest("group", format!("{}|{reward_id}|{key}", joiner.member).as_bytes());
-    let code: String = digest.iter().take(CODE_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let text: String = digest.iter().take(CODE_BYTES + PLACE_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    // The place follows from the key as well: asked again, it is the same order, whatever became of it.
+    let (code, place) = text.split_at(CODE_BYTES * 2);
+    let code = code.to_owned();
     if read(state, &code).await?.is_none() {
         let (program, now) = (state.program(), state.engine.now());
         let reward = program.reward_at(reward_id, now).ok_or_else(|| {
@@ -70,7 +75,7 @@ pub async fn open(
         }
     }
     let member = joiner.member;
-    match join(state, joiner, &code).await {
+    match take_place(state, joiner, &code, Some(place)).await {
         Ok(group) => Ok((code, group)),
         Err(problem) => {
             forget(state, &code, member).await?;
@@ -93,16 +98,25 @@ async fn forget(state: &AppState, code: &str, opener: MemberId) -> Result<(), Pr
 
 /// Joins a group: takes a place and orders. Who is in it already stays so, with what they have chosen.
 pub async fn join(state: &AppState, joiner: Joiner<'_>, code: &str) -> Result<Group, Problem> {
+    take_place(state, joiner, code, None).await
+}
+
+/// The same. `opened`: the place of whoever opens the group by a key.
+async fn take_place(state: &AppState, joiner: Joiner<'_>, code: &str, opened: Option<&str>) -> Result<Group, Problem> {
     let Joiner { member, place, channel, actor, said, tendering } = joiner;
     place.validate().map_err(|problem| Refusal::new(RefusalCode::InvalidRequest, problem))?;
     let (_, group) = read(state, code).await?.ok_or_else(unknown)?;
     let accounts = accounts_of(state, member).await?;
     // Looked up and sealed before it is kept, and kept with the place: whoever makes the order, and however late, makes the one
     // that was asked for.
+    let asked = serde_json::to_vec(&(&said, &tendering, &place)).unwrap_or_default();
+    let asked = state.keys().digest("group place", &asked);
+    let name = opened.map_or_else(|| format!("{:08x}", rand::random::<u32>()), str::to_owned);
     let chosen = order_choice::prepare(state, (member, &group.reward_id), said).await?;
     let new = |chosen: Chosen| GroupPlace {
         member,
-        place: format!("{:08x}", rand::random::<u32>()),
+        place: name.clone(),
+        asked: Some(asked),
         at: place.clone(),
         channel: channel.to_owned(),
         actor: actor.clone(),
@@ -116,10 +130,11 @@ pub async fn join(state: &AppState, joiner: Joiner<'_>, code: &str) -> Result<Gr
     };
     let group = change(state, code, |mut group| {
         if let Some(place) = group.place_of(&accounts) {
-            return if place.leaving {
-                Err(over("you are leaving this group; join again in a moment"))
-            } else {
-                Ok(None)
+            let is_another = opened == Some(&place.place) && place.asked.is_some_and(|before| before != asked);
+            return match (place.leaving, is_another) {
+                (true, _) => Err(over("you are leaving this group; join again in a moment")),
+                (false, true) => Err(opened_otherwise()),
+                (false, false) => Ok(None),
             };
         }
         if group.stage != Stage::Open || state.engine.now() >= group.ends_at {
@@ -146,7 +161,14 @@ pub(super) async fn order(
     accounts: &[MemberId],
 ) -> Result<Group, Problem> {
     let place = group.place_of(accounts).ok_or_else(unknown)?;
-    let command = command_of(state, code, group, place).await?;
+    let command = match command_of(state, code, group, place).await {
+        // Nobody can make an order of it.
+        Err(problem) if problem.status < 500 => {
+            free(state, code, &place.place).await?;
+            return Err(problem);
+        }
+        command => command?,
+    };
     match scarcity::submit(state, command, Entry::Own).await {
         Ok(reply) => {
             let receipt: Receipt = serde_json::from_str(&reply.receipt)
@@ -172,6 +194,12 @@ pub(super) async fn order(
                 Ok(Some(group))
             })
             .await?;
+            if let Some(made) = made
+                && is_given_back(state, made).await?
+            {
+                given_back(state, made).await?;
+                return Err(over("your order in this group was given back; open or join another"));
+            }
             if group.stage == Stage::Full {
                 // Whatever does not come to its end here, the worker sees to.
                 if let Err(problem) = worker::tell(state, code, &group).await {
@@ -186,6 +214,17 @@ pub(super) async fn order(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn opened_otherwise() -> Problem {
+    let problem = "this idempotency key has opened a group with another choice or payment; use a new key";
+    Refusal::new(RefusalCode::IdempotencyMismatch, problem).into()
+}
+
+/// Whether an order was given back, before its place could name it.
+async fn is_given_back(state: &AppState, order: OrderId) -> Result<bool, StoreError> {
+    let order = state.reader.order(order).await?;
+    Ok(order.is_some_and(|order| order.state.funds() == Funds::Returned))
 }
 
 /// Frees a place that has no order.

@@ -38,6 +38,8 @@ const CUT_OFF_MS: i64 = 60_000;
 const UNPAID_MS: i64 = 3_000;
 /// Bytes of the digest that make the code: nobody guesses one.
 const CODE_BYTES: usize = 10;
+/// Bytes of the digest that name the place of whoever opens a group.
+const PLACE_BYTES: usize = 4;
 /// Writes that are tried while others are faster.
 const TRIES: usize = 20;
 /// Groups that are read at once.
@@ -92,6 +94,9 @@ struct GroupPlace {
     member: MemberId,
     /// Tells this place from another that the member has had: part of the order's key.
     place: String,
+    /// A keyed digest of what its member asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<[u8; 32]>,
     /// Where the order was made.
     at: Place,
     channel: String,
@@ -250,10 +255,16 @@ pub async fn tell_again(state: &AppState, id: OrderId) -> Result<(), Problem> {
     if !group.places.iter().any(|place| is_its(place) || may_be_its(place)) {
         return worker::give_back(state, id, LEFT).await;
     }
+    let unpaid = order.details.particulars.payment.as_ref().is_some_and(|payment| !payment.lets_fulfil());
     let untold = |mut group: Group| {
-        let place = group.places.iter_mut().find(|place| is_its(place) && place.told);
-        let Some(place) = place else { return Ok(None) };
+        let is_open = group.stage == Stage::Open;
+        let Some(place) = group.places.iter_mut().find(|place| is_its(place)) else { return Ok(None) };
+        let as_it_was = !is_open || place.unpaid == unpaid;
+        if !place.told && as_it_was {
+            return Ok(None);
+        }
         place.told = false;
+        place.unpaid = if is_open { unpaid } else { place.unpaid };
         Ok(Some(group))
     };
     change(state, &companions.code, untold).await.map(drop)

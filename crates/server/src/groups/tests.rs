@@ -43,19 +43,24 @@ async fn member(state: &AppState, key: &str) -> MemberId {
     member
 }
 
-/// A place that was taken two minutes ago, with a blue mug for a street chosen.
-async fn place(state: &AppState, member: MemberId, street: &str) -> GroupPlace {
+/// A mug, sent to a street.
+fn said(variant: &str, street: &str) -> Said {
     let address = Address {
         recipient: "Ann".to_owned(),
         street: street.to_owned(),
         city: "Shanghai".to_owned(),
         ..Address::default()
     };
-    let said = Said { variant: Some("blue".to_owned()), address: Some(address), ..Said::default() };
-    let chosen = order_choice::prepare(state, (member, "mug"), said).await.unwrap().unwrap();
+    Said { variant: Some(variant.to_owned()), address: Some(address), ..Said::default() }
+}
+
+/// A place that was taken two minutes ago, with a blue mug for a street chosen.
+async fn place(state: &AppState, member: MemberId, street: &str) -> GroupPlace {
+    let chosen = order_choice::prepare(state, (member, "mug"), said("blue", street)).await.unwrap().unwrap();
     GroupPlace {
         member,
         place: member.to_string(),
+        asked: None,
         at: Place::default(),
         channel: "api".to_owned(),
         actor: None,
@@ -134,4 +139,24 @@ async fn what_an_erased_member_had_chosen_is_gone() {
     assert_eq!((group.places.len(), group.stage), (0, Stage::Open), "the place is free");
     assert!(!record_of(&state, &code).await.contains("sealed"));
     assert_eq!(state.reader.stock_of(&["mug"]).await.unwrap()["mug"].reserved, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_opens_one_group_for_one_choice() {
+    let (_scratch, state) = shop().await;
+    let ann = member(&state, "ann").await;
+    let opens = async |variant: &str| {
+        let (said, place) = (said(variant, "1 Bund"), Place::default());
+        let joiner = Joiner { member: ann, place, channel: "api", actor: None, said, tendering: None };
+        open(&state, joiner, "mug", "key").await
+    };
+    let (code, group) = opens("blue").await.unwrap();
+    let again = opens("blue").await.unwrap();
+    assert_eq!((&again.0, again.1.order_of(&[ann])), (&code, group.order_of(&[ann])));
+    assert_eq!(opens("white").await.unwrap_err().code, "idempotency_mismatch");
+    // Who has left does not come back by the same request.
+    leave(&state, &code, ann).await.unwrap();
+    assert_eq!(opens("blue").await.unwrap_err().code, "group_over");
+    let orders = state.reader.account(ann).await.unwrap().unwrap();
+    assert_eq!(orders.wallet(CurrencyId(1)).unwrap().balance().available, 5_000);
 }

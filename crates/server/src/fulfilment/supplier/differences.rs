@@ -20,7 +20,7 @@ pub(in crate::fulfilment) async fn note(
     what: &str,
     detail: &str,
 ) -> Result<(), Problem> {
-    guerdon_fulfilment::note(&Doing::of(state), supplier, order, what, detail).await
+    guerdon_fulfilment::note(&Doing::of(state), supplier, order, what, detail).await.map(drop)
 }
 
 /// Differences that nobody has settled, with the ids of their records.
