@@ -36,7 +36,7 @@ const DONE: &[(&str, u64)] = &[
     ("gave codes of others", SEEDS / 20),
     ("codes given before", SEEDS / 400),
     ("gave other codes", SEEDS / 20),
-    ("other codes", SEEDS / 400),
+    ("other codes", SEEDS / 1_000),
     ("suppliers away", SEEDS / 4),
     ("suppliers away for long", SEEDS / 20),
     ("suppliers called no longer, or again", SEEDS / 4),
