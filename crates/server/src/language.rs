@@ -315,9 +315,9 @@ mod tests {
         let mut found: BTreeSet<String> = of_kernel.map(str::to_owned).collect();
         assert!(found.len() > 40, "{found:?}");
         let of_kernel = found.len();
-        for (_, text) in texts_below(&folder("src")) {
+        for (_, text) in texts_below(&folder("src")).into_iter().chain(texts_below(&folder("../fulfilment/src"))) {
             let text = text.split("#[cfg(test)]").next().unwrap();
-            for call in ["Problem::new(", "Problem::bad_request(", "conflict("] {
+            for call in ["Problem::new(", "Problem::bad_request(", "conflict(", "Taken::Refused("] {
                 for rest in text.split(call).skip(1) {
                     let arguments: String = rest.chars().take_while(|letter| *letter != ';').take(200).collect();
                     let before = arguments.split('"').next().unwrap();
