@@ -461,7 +461,7 @@ async fn friends_pay_in_part_with_money(place: &Place) {
         assert_eq!((status, problem["code"].as_str()), (409, Some(code)), "{problem}");
     }
     assert_eq!(available(&server, &all[0]).await, 10_000);
-    let (status, group) = open("k-2", &all[0], 2_000).await;
+    let (status, group) = open("k-4", &all[0], 2_000).await;
     assert_eq!((status, &group["joined"]), (201, &json!(1)), "{group}");
     assert_eq!(available(&server, &all[0]).await, 10_000 - 2_800);
     let code = group["code"].as_str().unwrap();
